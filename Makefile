@@ -1,0 +1,44 @@
+# Each target sets up its own virtual environment; Python 3.11 or newer is all that is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The iPhone's extra is GPL-3.0 and some 90 packages: it stays out of the other environment.
+IPHONE := .venv-iphone
+
+.PHONY: demo test test-iphone check bench rehearse clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## move a sandbox library into ./demo and prove it
+	$(BIN)/outpour demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -q
+
+$(IPHONE)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(IPHONE)
+	$(IPHONE)/bin/python -m pip install --quiet --editable '.[dev,iphone]'
+	@touch $@
+
+test-iphone: $(IPHONE)/.installed  ## what needs pymobiledevice3, which `test` skips
+	$(IPHONE)/bin/python -m pytest -n 2 -q tests/iphone
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+rehearse: $(STAMP)  ## the long fault and kill tests, every seed
+	$(BIN)/python -m pytest -n 2 -q -m slow --timeout 3600 tests
+
+clean:
+	rm -rf $(VENV) $(IPHONE) demo build dist

@@ -1,0 +1,418 @@
+"""The contract between a place and the engine.
+
+A connector is a translation and nothing else: retry, pacing, staging, quota policy and
+state live in the pipeline. All calls are blocking and may come from many threads at once;
+a connector serialises what its SDK cannot share. Errors are those of ``connectors.errors``.
+
+``Source`` and ``Sink`` are what every place offers. What only some can do is a Protocol of
+one or two methods below, asked for with ``isinstance``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from connectors.checksums import Algorithm, Checksum, Digests
+from connectors.errors import OutpourError
+
+# --- what is moved -----------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """What a file is to its asset."""
+
+    ORIGINAL = "original"
+    LIVE_VIDEO = "live_video"
+    EDITED = "edited"
+    EDITED_VIDEO = "edited_video"
+    EDITED_LIVE_VIDEO = "edited_live_video"
+    RAW = "raw"
+    SIDECAR = "sidecar"
+
+
+class Kind(StrEnum):
+    PHOTO = "photo"
+    VIDEO = "video"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One file of an asset.
+
+    ``id`` is unique within its asset and stable over listings. ``handle`` is all the source
+    needs, beside the ids, to open it in another process; it is kept in the ledger and holds
+    no secret. ``size`` is in bytes, None where the source does not say. ``local`` is False
+    where the source knows the resource but cannot give its bytes (a photo a phone has
+    optimised away).
+    """
+
+    id: str
+    role: Role
+    filename: str
+    size: int | None
+    checksum: Checksum | None = None
+    media_type: str | None = None
+    handle: str = ""
+    local: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """WGS 84 degrees; altitude in metres."""
+
+    latitude: float
+    longitude: float
+    altitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What people would miss if it were lost. Dates are timezone-aware."""
+
+    title: str | None = None
+    caption: str | None = None
+    keywords: tuple[str, ...] = ()
+    favorite: bool = False
+    hidden: bool = False
+    location: Location | None = None
+    utc_offset: int | None = None  # seconds east of UTC at the place of capture
+    added: datetime | None = None
+    burst: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One photo or video as its owner sees it.
+
+    ``id`` is stable over listings and unique at its source. ``created`` is the capture time,
+    timezone-aware. ``revision`` changes whenever the source changes the asset. ``trashed``
+    assets are listed by no source unless it was asked for them.
+    """
+
+    id: str
+    kind: Kind
+    created: datetime | None
+    resources: tuple[Resource, ...]
+    metadata: Metadata = field(default_factory=Metadata)
+    revision: str | None = None
+    library: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An item of a listing that could not be read. ``id`` is the best name it has."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing, in the source's own order.
+
+    ``gone`` are ids that left the source (deleted, trashed). ``expected`` is the source's own
+    count of assets in the whole listing, where it tells. ``cursor``, on the last page only,
+    is what to give to ``pages`` next time; None where the source has no change token.
+    ``full`` says that this listing names everything, so what it does not name is gone.
+    """
+
+    assets: tuple[Asset, ...] = ()
+    gone: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    expected: int | None = None
+    cursor: str | None = None
+    full: bool = True
+    albums_changed: bool = True
+
+
+class Stream(Protocol):
+    """The bytes of one resource from ``offset`` on, in chunks of at most a few MiB.
+
+    ``offset`` is where the bytes really start: what was asked for, or 0 where the source
+    could not start there. ``total`` is the size of the whole resource, None if not told.
+    Iterating raises Transient when the connection fails or ends early. ``close`` may be
+    called twice and from any thread.
+    """
+
+    offset: int
+    total: int | None
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where assets come from."""
+
+    name: str
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        """List the source: everything, or what changed after the cursor ``since``.
+
+        At least one page comes. Nothing is held whole in memory; the caller may stop early.
+        An item that cannot be read becomes a Problem and stops nothing. Raises CursorLost
+        (before the first page) when ``since`` is no longer honoured, SessionExpired,
+        Transient (the caller starts the listing again), Fatal.
+        """
+        ...
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+        """Open one resource. Addresses that expire are renewed inside.
+
+        Raises NotFound, Unreadable, Transient, SessionExpired.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections. May be called twice."""
+        ...
+
+
+# --- what is kept ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One file for a sink. ``path`` is relative, POSIX, NFC, valid on every system.
+
+    ``properties`` (short strings) go where the sink can keep them, so that a lost ledger can
+    be rebuilt. ``modified`` is the capture time and timezone-aware.
+    """
+
+    path: str
+    digests: Digests
+    modified: datetime | None = None
+    media_type: str | None = None
+    description: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return self.digests.size
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A complete, verified file on local disk, unchanged while a sink reads it.
+
+    ``sole`` says that no other sink needs it, so that a sink on the same disk may take the
+    file itself (link it) instead of copying its bytes.
+    """
+
+    path: Path
+    size: int
+    sole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a sink says it holds; never what we think we sent.
+
+    ``id`` is the sink's own name for it, where it has one. ``checksums`` are the sink's own.
+    """
+
+    path: str
+    size: int
+    checksums: tuple[Checksum, ...] = ()
+    id: str | None = None
+    modified: datetime | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """Bytes the sink has, not yet visible under their path.
+
+    ``token`` is enough to commit them in another process. ``receipt`` is set where the
+    transfer made them visible already (one-request uploads, content that was there before):
+    commit then only passes it on.
+    """
+
+    put: Put
+    token: str
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the engine must know of a sink, as data.
+
+    ``algorithm`` is the checksum its receipts carry, None where they carry none without a
+    read-back. ``commit_batch`` is the most entries one commit takes. ``transfers`` is the
+    most parallel transfers that make sense. The ``batch_`` numbers are for sinks that are
+    ``BatchTransfers``: the most files and bytes that one batch takes, and the size in bytes
+    up to which a file gains from going in company.
+    """
+
+    algorithm: Algorithm | None = None
+    commit_batch: int = 1
+    transfers: int = 8
+    max_file_size: int | None = None
+    batch_files: int = 1
+    batch_bytes: int = 0
+    batch_below: int = 0
+
+
+Checkpoint = Callable[[str], None]
+"""Makes a token durable: when it returns, the token survives a crash."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where copies are kept."""
+
+    name: str
+    traits: Traits
+
+    def stat(self, path: str) -> Receipt | None:
+        """What is visible at ``path``; None if nothing is."""
+        ...
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        """Bring the bytes to the sink; resumes where ``token`` (from ``keep``) says.
+
+        An unknown or expired token starts afresh and is no error. Until commit, nothing is
+        visible under the path (or the right content is already). Content that is already
+        there at the path is not sent again. Raises PathConflict when the path holds other
+        content, CapacityExceeded (nothing is left behind), Transient, Throttled,
+        SessionExpired, ItemError.
+        """
+        ...
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        """Make the items visible, at most ``traits.commit_batch`` of them.
+
+        One answer for each item, in order: a receipt, or the error of that item alone. Safe
+        to repeat after a crash. Raises only what concerns the whole batch.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections. May be called twice."""
+        ...
+
+
+# --- optional abilities ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Bytes. ``total`` and ``free`` are None where the place has no limit.
+
+    ``by_kind`` is the place's own division of ``used``; ``full`` and ``nearly_full`` are its
+    own words, not computed.
+    """
+
+    used: int
+    total: int | None = None
+    free: int | None = None
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    full: bool = False
+    nearly_full: bool = False
+
+
+@runtime_checkable
+class HasCapacity(Protocol):
+    def capacity(self) -> Capacity:
+        """Read afresh on every call. Raises Transient, SessionExpired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """``path`` names the folders above it, outermost first, its own title last."""
+
+    id: str
+    path: tuple[str, ...]
+
+
+@runtime_checkable
+class HasAlbums(Protocol):
+    def albums(self) -> Iterator[Album]: ...
+
+    def members(self, album: Album) -> Iterator[str]:
+        """Asset ids of one album."""
+        ...
+
+
+@runtime_checkable
+class Prefetches(Protocol):
+    def prefetch(self, items: Sequence[tuple[str, Resource]]) -> None:
+        """A hint that these (asset id, resource) pairs will be opened soon; never raises."""
+        ...
+
+
+@runtime_checkable
+class Reserves(Protocol):
+    def reserve(self, count: int) -> list[str]:
+        """Fresh tokens to give to ``transfer``, so that each is durable before it is used."""
+        ...
+
+
+@runtime_checkable
+class BatchTransfers(Protocol):
+    """Takes many small files at once, where a request costs more than their bytes do."""
+
+    def transfer_many(
+        self, items: Sequence[tuple[Put, Body, str | None]]
+    ) -> list[Transferred | OutpourError]:
+        """What ``transfer`` does, for (put, body, token) triples within the ``batch_`` traits.
+
+        One answer for each item, in order: as ``transfer`` would return it, or the error of
+        that item alone. No checkpoint is taken on the way: what a crash interrupts is sent
+        again. Raises only what concerns the whole batch; then nothing of it counts as sent.
+        """
+        ...
+
+
+@runtime_checkable
+class Inventory(Protocol):
+    def inventory(self) -> Iterator[Receipt]:
+        """Everything the sink holds under its root, with the checksums it lists for free."""
+        ...
+
+
+@runtime_checkable
+class ReadBack(Protocol):
+    def read(self, receipt: Receipt) -> Iterator[bytes]:
+        """The bytes as the sink holds them now, from its medium and not from a cache."""
+        ...
+
+
+@runtime_checkable
+class Reclaims(Protocol):
+    """Can free space at the source. Policy and proof are the engine's."""
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        """Move (asset id, revision) pairs to the place's own bin; an answer for each, in order.
+
+        An asset whose revision is another by now is refused with ItemError. Repeating is
+        harmless.
+        """
+        ...
+
+    def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
+        """Bring assets back from the bin; an answer for each, in order."""
+        ...
+
+
+class Prompter(Protocol):
+    """How a connector speaks with the person while connecting."""
+
+    def tell(self, message: str) -> None: ...
+    def ask(self, question: str, *, secret: bool = False) -> str: ...
+    def choose(self, question: str, options: Sequence[str]) -> int: ...
+
+
+@runtime_checkable
+class Reconnects(Protocol):
+    def reconnect(self, prompter: Prompter) -> None:
+        """Renew an expired session with the person's help; raises SessionExpired if that fails."""
+        ...

@@ -1,0 +1,106 @@
+"""Errors, named by what the caller should do.
+
+OutpourError
+├── Transient           wait (``retry_after`` seconds where the place said so), then try again
+│   └── Throttled       the same, and ask this place for less
+├── SessionExpired      pause this place, ask the person to connect again, go on
+├── CapacityExceeded    pause this sink, let policy route, resume when there is room
+│   └── DailyLimit      the same, and ``resume_at`` says when it will be over
+├── ItemError           record it against this one item, go on with the others
+│   ├── NotFound        the item is not there (any more)
+│   ├── PathConflict    the path holds other content: choose another name
+│   └── Unreadable      the place answered, but its answer makes no sense
+├── CursorLost          the change token is no longer honoured: list everything
+└── Fatal               stop; the ledger keeps all that was reached
+    └── Misconfigured   a person's mistake in settings or arguments
+
+Every error carries ``hint``: one sentence that tells a person what to do.
+Messages never carry a token, a password or a signed address (see ``redact``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+
+class OutpourError(Exception):
+    """Base of all errors a connector raises on purpose."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(redact(message))
+        self.hint = hint
+
+
+class Transient(OutpourError):
+    """Trying again may help. ``retry_after`` is in seconds, None where the place said nothing."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Throttled(Transient):
+    """The place asks for fewer requests."""
+
+
+class SessionExpired(OutpourError):
+    """The sign-in is no longer accepted; only a person can renew it."""
+
+
+class CapacityExceeded(OutpourError):
+    """The place has no room for this item. Nothing of the item is visible there."""
+
+
+class DailyLimit(CapacityExceeded):
+    """A limit that time lifts. ``resume_at`` is timezone-aware, None where unknown."""
+
+    def __init__(self, message: str, *, resume_at: datetime | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.resume_at = resume_at
+
+
+class ItemError(OutpourError):
+    """This item failed for good; others are not affected."""
+
+
+class NotFound(ItemError):
+    """The item does not exist at the place."""
+
+
+class PathConflict(ItemError):
+    """The path is taken by different content, which stays untouched."""
+
+
+class Unreadable(ItemError):
+    """The place's answer for this item cannot be understood."""
+
+
+class CursorLost(OutpourError):
+    """The change token is unknown or too old; a full listing is needed."""
+
+
+class Fatal(OutpourError):
+    """Going on makes no sense. The ledger keeps what was reached."""
+
+
+class Misconfigured(Fatal):
+    """A setting or argument is wrong; nothing was started."""
+
+
+_SECRETS = re.compile(
+    r"(?P<url>https?://[^\s?\"'<>]+)\?[^\s\"'<>]+"  # query strings carry signatures and keys
+    r"|(?P<bearer>(?i:bearer)\s+)[A-Za-z0-9._~+/=-]+"
+    r"|(?P<field>(?i:password|token|secret|session_id|upload_id|code)[\"']?\s*[:=]\s*[\"']?)"
+    r"[^\s\"',}&]+"
+)
+
+
+def redact(text: str) -> str:
+    """Return text with signed addresses, bearer tokens and secret-looking fields blanked."""
+
+    def blank(match: re.Match[str]) -> str:
+        kept = match.group("url") or match.group("bearer") or match.group("field") or ""
+        return f"{kept}?…" if match.group("url") else f"{kept}…"
+
+    return _SECRETS.sub(blank, text)

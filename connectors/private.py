@@ -1,0 +1,85 @@
+"""Private files and credentials: folders 0700, files 0600, written atomically.
+
+Folders follow the platform (XDG on Linux) through platformdirs. Credentials go to the
+system's keyring; where none works, to a private file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import keyring
+import keyring.errors
+import platformdirs
+
+_SERVICE = "outpour"
+
+
+def state_dir(*parts: str) -> Path:
+    """A private folder below the platform's state folder, made if missing."""
+    return private_dir(Path(platformdirs.user_state_dir("outpour", appauthor=False), *parts))
+
+
+def private_dir(path: Path) -> Path:
+    """Make ``path`` (and parents) and keep others out of it."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace ``path`` atomically and durably; readers see the old bytes or the new."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:  # mkstemp already made it 0600
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def store_secret(key: str, value: str) -> None:
+    """Keep a credential in the keyring, or in a private file where there is no keyring."""
+    try:
+        keyring.set_password(_SERVICE, key, value)
+    except keyring.errors.KeyringError:
+        secrets = _read_file()
+        secrets[key] = value
+        write_private(_file(), json.dumps(secrets).encode())
+
+
+def load_secret(key: str) -> str | None:
+    """A credential stored before, or None."""
+    try:
+        value = keyring.get_password(_SERVICE, key)
+    except keyring.errors.KeyringError:
+        value = None
+    return value if value is not None else _read_file().get(key)
+
+
+def forget_secret(key: str) -> None:
+    """Remove a credential from wherever it is kept; fine if it is not."""
+    with contextlib.suppress(keyring.errors.KeyringError):
+        keyring.delete_password(_SERVICE, key)
+    secrets = _read_file()
+    if secrets.pop(key, None) is not None:
+        write_private(_file(), json.dumps(secrets).encode())
+
+
+def _file() -> Path:
+    return state_dir() / "credentials.json"
+
+
+def _read_file() -> dict[str, str]:
+    try:
+        return dict(json.loads(_file().read_bytes()))
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,64 @@
+"""Finds connectors by name, ours and third parties', through entry points.
+
+A distribution adds one under ``[project.entry-points."outpour.connectors"]``:
+``name = "module:object"``, the object being a ``Connector``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from pydantic import BaseModel, ConfigDict
+
+from connectors.base import Prompter, Sink, Source
+from connectors.errors import Misconfigured
+
+GROUP = "outpour.connectors"
+
+
+class Settings(BaseModel):
+    """Base of a connector's settings: what may stand under it in YAML. Never a secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What a place offers. ``source`` and ``sink`` get (name, settings); either may be absent.
+
+    ``location`` is the settings field that a one-shot target such as ``local:./Photos`` or
+    ``gdrive:Photos`` fills. Constructing does no network; ``connect`` signs a person in.
+    """
+
+    settings: type[Settings]
+    source: Callable[[str, Settings], Source] | None = None
+    sink: Callable[[str, Settings], Sink] | None = None
+    connect: Callable[[Settings, Prompter], None] | None = None
+    location: str | None = None
+
+
+def names() -> list[str]:
+    """Names of all installed connectors, sorted."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def get(name: str) -> Connector:
+    """The connector called ``name``; Misconfigured if there is none or its extra is missing."""
+    found = list(entry_points(group=GROUP, name=name))
+    if not found:
+        raise Misconfigured(f"unknown connector {name!r}: choose one of {', '.join(names())}")
+    try:
+        loaded = found[0].load()
+    except ImportError as missing:
+        package = found[0].dist.name if found[0].dist else "outpour"
+        raise Misconfigured(
+            f"connector {name!r} needs a package that is not installed ({missing.name}): "
+            f"pip install '{package}[{name}]'"
+        ) from missing
+    except AttributeError:
+        loaded = None
+    if not isinstance(loaded, Connector):
+        raise Misconfigured(f"connector {name!r} is broken: {found[0].value} is no Connector")
+    return loaded

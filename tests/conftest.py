@@ -1,0 +1,88 @@
+"""What every test gets: private folders, no keyring, no network, no slow tests by chance."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+# The failing backend, not the null one: with the null backend a stored secret would silently
+# be lost, while a failing keyring sends it to the private file, inside the test's own folder.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+_LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+_DEAD_PROXY = "http://127.0.0.1:9"  # keeps child processes off the network too
+
+
+class NetworkBlocked(RuntimeError):
+    """A test tried to leave the machine."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "slow" in (config.option.markexpr or ""):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture(autouse=True)
+def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> Iterator[None]:
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("OUTPOUR_", "ICLOUD_", "PYICLOUD_")) and name not in _HARNESS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, _DEAD_PROXY)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+    yield
+
+
+_HARNESS = {"OUTPOUR_ICLOUDPD", "OUTPOUR_RECORDED"}
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: Any) -> None:
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(host)
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _check(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _check(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+    if not name.startswith(_LOOPBACK):
+        raise NetworkBlocked(f"a test tried to reach {name}")
+
+
+@pytest.fixture
+def use_sandbox(monkeypatch: Any) -> Callable[[Any], None]:
+    """Point this process (and its children) at a sandbox: ``use_sandbox(sandbox)``."""
+
+    def use(sandbox: Any) -> None:
+        for name, value in sandbox.environ().items():
+            monkeypatch.setenv(name, value)
+
+    return use

@@ -1,0 +1,115 @@
+"""Credentials and sessions: private files, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backend
+import keyring.errors
+import pytest
+
+from connectors import private
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_are_for_the_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        path = private.state_dir("sessions") / "cookies"
+        private.write_private(path, b"one")
+    finally:
+        os.umask(before)
+    assert mode(path) == 0o600
+    assert mode(path.parent) == 0o700
+
+
+def test_a_file_that_was_open_to_others_is_closed_again(tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    private.write_private(path, b"new")
+    assert (mode(path), path.read_bytes()) == (0o600, b"new")
+
+
+def test_a_write_that_fails_leaves_the_old_bytes_and_no_other_file(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    path = tmp_path / "session"
+    private.write_private(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(OSError):
+            private.write_private(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["session"]
+
+
+def test_readers_see_the_old_bytes_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    versions = [bytes([n]) * 50_000 for n in range(8)]
+    private.write_private(path, versions[0])
+    writers = [
+        threading.Thread(target=private.write_private, args=(path, data)) for data in versions[1:]
+    ]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.read_bytes() in versions
+    assert path.read_bytes() in versions[1:]
+    assert os.listdir(tmp_path) == ["session"]
+
+
+def test_without_a_keyring_a_secret_is_in_a_private_file() -> None:
+    assert private.load_secret("icloud:me@example.com") is None
+    private.store_secret("icloud:me@example.com", "word")
+    private.store_secret("dropbox", "other")
+    assert private.load_secret("icloud:me@example.com") == "word"
+    (path,) = (path for path in private.state_dir().rglob("*") if b"word" in path.read_bytes())
+    assert mode(path) == 0o600
+    private.forget_secret("icloud:me@example.com")
+    private.forget_secret("icloud:me@example.com")
+    assert private.load_secret("icloud:me@example.com") is None
+    assert private.load_secret("dropbox") == "other"
+
+
+class Ring(keyring.backend.KeyringBackend):
+    priority = 1
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.held.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if self.held.pop((service, username), None) is None:
+            raise keyring.errors.PasswordDeleteError("not there")
+
+
+def test_with_a_keyring_no_file_holds_a_secret() -> None:
+    ring, before = Ring(), keyring.get_keyring()
+    keyring.set_keyring(ring)
+    try:
+        private.store_secret("dropbox", "word")
+        assert private.load_secret("dropbox") == "word"
+        assert list(ring.held.values()) == ["word"]
+        assert not list(private.state_dir().iterdir())
+        private.forget_secret("dropbox")
+        assert private.load_secret("dropbox") is None
+    finally:
+        keyring.set_keyring(before)

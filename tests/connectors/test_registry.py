@@ -1,0 +1,81 @@
+"""Connectors are found by name, ours and others', and what is wrong is one clear line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors import registry
+from connectors.base import Sink, Source
+from connectors.errors import Misconfigured
+from connectors.registry import Connector
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: Any) -> Any:
+    """Installs a distribution that registers ``name = module:object`` and holds that module."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(name: str, target: str, text: str) -> None:
+        info = tmp_path / f"other_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: other-{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{name} = {target}\n")
+        module = target.partition(":")[0]
+        (tmp_path / f"{module}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return install
+
+
+def test_our_own_places_are_there() -> None:
+    assert {"memory", "local", "icloud", "gdrive", "dropbox", "iphone"} <= set(registry.names())
+
+
+@pytest.mark.parametrize("name", ["memory", "local"])
+def test_a_connector_makes_its_source_and_sink(name: str, tmp_path: Path) -> None:
+    connector = registry.get(name)
+    assert connector.location and connector.source and connector.sink
+    settings = connector.settings(**{connector.location: str(tmp_path)})
+    source, sink = connector.source("a", settings), connector.sink("b", settings)
+    assert isinstance(source, Source) and isinstance(sink, Sink)
+    assert (source.name, sink.name) == ("a", "b")
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        registry.get("gphotos")
+    assert "'gphotos'" in str(caught.value) and "local, memory" in str(caught.value)
+
+
+def test_a_third_party_s_connector_is_found(install: Any) -> None:
+    install(
+        "usbstick",
+        "other_usbstick:connector",
+        "from connectors.registry import Connector, Settings\nconnector = Connector(Settings)\n",
+    )
+    assert "usbstick" in registry.names()
+    assert isinstance(registry.get("usbstick"), Connector)
+
+
+def test_a_missing_package_names_the_extra(install: Any) -> None:
+    install("phone2", "other_phone2:connector", "import no_such_package_anywhere\n")
+    with pytest.raises(Misconfigured) as caught:
+        registry.get("phone2")
+    assert "no_such_package_anywhere" in str(caught.value)
+    assert "pip install 'other-phone2[phone2]'" in str(caught.value)
+
+
+def test_what_is_no_connector_is_one_clear_line(install: Any) -> None:
+    install("broken", "other_broken:connector", "connector = 'not one'\n")
+    with pytest.raises(Misconfigured, match=r"broken.*other_broken:connector"):
+        registry.get("broken")
+
+
+def test_an_object_that_is_not_there_is_one_clear_line(install: Any) -> None:
+    install("empty", "other_empty:connector", "")
+    with pytest.raises(Misconfigured, match="'empty'"):
+        registry.get("empty")

@@ -1,0 +1,82 @@
+"""The architecture rule: imports run one way.
+
+cli -> runner -> stages -> {ledger, retry, staging, routing} -> connectors.registry ->
+connectors.base <- connectors.<place>. A place that imported another, or the engine, could
+no longer be replaced or shipped apart; product code that imported the doubles could behave
+differently under test.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = {"base", "errors", "checksums", "reclaiming", "registry", "private"}
+
+
+def modules() -> Iterator[tuple[str, set[str]]]:
+    for top in ("connectors", "pipeline", "sandbox"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, set(imported(path, name))
+
+
+def imported(path: Path, name: str) -> Iterator[str]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1]
+            prefix = ".".join(base) if node.level else ""
+            stem = ".".join(part for part in (prefix, node.module or "") if part)
+            yield stem
+            yield from (f"{stem}.{alias.name}" for alias in node.names)
+
+
+def place(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "connectors" else ""
+
+
+def allowed(importer: str, target: str) -> bool:
+    top = target.split(".")[0]
+    if top not in {"connectors", "pipeline", "sandbox"}:
+        return True
+    if importer.startswith("connectors"):
+        shared = place(target) in SHARED | {""}
+        own = place(target) == place(importer) and place(importer) not in SHARED
+        return top == "connectors" and (shared or own)
+    if importer.startswith("pipeline"):
+        # The engine asks the registry; it never names a place.
+        return top == "pipeline" or (top == "connectors" and place(target) in SHARED | {""})
+    # The doubles stand alone; only their commands drive the product.
+    return top == "sandbox" or importer == "sandbox.cli"
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"), list(modules()), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_imports_run_one_way(name: str, targets: set[str]) -> None:
+    wrong = sorted(target for target in targets if not allowed(name, target))
+    assert not wrong, f"{name} may not import {wrong}"
+
+
+LAYERS = ["cli", "runner", "stages", "ledger"]
+
+
+def test_the_engine_is_layered() -> None:
+    """A lower layer of the engine never imports a higher one."""
+    rank = {layer: index for index, layer in enumerate(LAYERS)}
+    for name, targets in modules():
+        parts = name.split(".")
+        if parts[0] != "pipeline" or len(parts) < 2 or parts[1] not in rank:
+            continue
+        for target in targets:
+            other = target.split(".")
+            if other[0] == "pipeline" and len(other) > 1 and other[1] in rank:
+                assert rank[other[1]] >= rank[parts[1]], f"{name} imports {target}"
