@@ -1,0 +1,6 @@
+"""The double of Dropbox: sign-in, upload sessions, commits, listings and downloads."""
+
+from sandbox.dropbox.double import FAULTS, Dropbox
+from sandbox.dropbox.signin import SCOPES, SignIn
+
+__all__ = ["FAULTS", "SCOPES", "Dropbox", "SignIn"]

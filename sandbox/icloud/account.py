@@ -1,0 +1,141 @@
+"""One Apple account: who it is, how it signs in, and which tokens are good."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+from sandbox.icloud.srp import Exchange
+from sandbox.messages import Request
+
+GIB = 1 << 30
+PARTITION = "p61"
+_MOST_TRIES = 6
+
+
+@dataclass(slots=True)
+class Login:
+    """One sign-in under way, known to the client by its ``scnt`` and session id."""
+
+    exchange: Exchange
+    scnt: str = field(default_factory=lambda: f"AAAA-{secrets.token_hex(24)}")
+    session_id: str = field(default_factory=lambda: secrets.token_hex(32))
+    challenge: str = field(default_factory=lambda: f"d-61-{secrets.token_hex(16)}:MSA")
+    password_right: bool = False
+    verified: bool = False
+    code_sent: bool = False
+    token: str = ""
+    fido: str = ""
+
+
+@dataclass
+class Account:
+    """All settings may be changed while the double runs.
+
+    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``sms`` or ``key`` (a
+    security key). ``protected`` is Advanced Data Protection: photos need consent on a device
+    (``consent``: given, ask, refused). ``total`` and ``other_used`` are bytes. ``usage_lag``
+    is how many reads of the storage figures still tell the old ones after a change.
+    """
+
+    apple_id: str = "demo@example.com"
+    password: str = "sandbox-password"
+    dsid: str = "12345678901"
+    country: str = "USA"
+    second_factor: str = "none"
+    code: str = "654321"
+    protocol: str = "s2k"
+    locked: bool = False
+    repair: bool = False
+    terms: bool = False
+    web_access: bool = True
+    protected: bool = False
+    consent: str = "given"
+    total: int = 5 * GIB
+    other_used: int = 300 << 20
+    usage_lag: int = 0
+    china: bool = False
+
+    def __post_init__(self) -> None:
+        self.lock = threading.RLock()
+        self.logins: dict[str, Login] = {}
+        self.tokens: dict[str, bool] = {}  # session token -> second factor given
+        self.trusts: set[str] = set()
+        self.cookies: dict[str, bool] = {}  # X-APPLE-WEBAUTH-TOKEN -> trusted
+        self.pcs = False
+        self.tries = 0
+        self.codes_sent = 0
+        self.logins_made = 0
+
+    @property
+    def zone_tail(self) -> str:
+        return "icloud.com.cn" if self.china else "icloud.com"
+
+    def host(self, service: str) -> str:
+        return f"https://{PARTITION}-{service}.{self.zone_tail}:443"
+
+    def expire_sessions(self, *, forget_trust: bool = False) -> None:
+        """Every signed-in client is out; with ``forget_trust`` it needs a code again too."""
+        with self.lock:
+            self.cookies.clear()
+            self.tokens.clear()
+            self.logins.clear()
+            self.pcs = False
+            if forget_trust:
+                self.trusts.clear()
+
+    def wrong_password(self) -> bool:
+        """Counts a failed try; True when that locked the account."""
+        with self.lock:
+            self.tries += 1
+            self.locked = self.locked or self.tries >= _MOST_TRIES
+            return self.locked
+
+    def begin(self, exchange: Exchange) -> Login:
+        with self.lock:
+            login = Login(exchange)
+            self.logins[login.challenge] = login
+            return login
+
+    def login_of(self, request: Request) -> Login | None:
+        """The sign-in a request's headers belong to."""
+        session = request.headers.get("x-apple-id-session-id")
+        scnt = request.headers.get("scnt")
+        with self.lock:
+            for login in self.logins.values():
+                if login.scnt == scnt and login.session_id == session:
+                    return login
+        return None
+
+    def token_for(self, login: Login) -> str:
+        with self.lock:
+            token = secrets.token_urlsafe(48)
+            self.tokens[token] = login.verified
+            login.token = token
+            return token
+
+    def trust(self) -> str:
+        with self.lock:
+            token = "HSARM" + secrets.token_urlsafe(60)
+            self.trusts.add(token)
+            return token
+
+    def cookie(self, trusted: bool) -> str:
+        with self.lock:
+            value = f"v=2:t=EQ==BST_{secrets.token_urlsafe(30)}~"
+            self.cookies[value] = trusted
+            self.logins_made += 1
+            return value
+
+    def signed_in(self, request: Request) -> bool | None:
+        """Trusted (True) or not (False) by the request's cookies; None when not signed in."""
+        return self.cookies.get(cookies_of(request).get("X-APPLE-WEBAUTH-TOKEN", ""))
+
+
+def cookies_of(request: Request) -> dict[str, str]:
+    found = {}
+    for part in request.headers.get("cookie", "").split("; "):
+        name, _, value = part.partition("=")
+        found[name] = value.strip('"')
+    return found

@@ -1,0 +1,302 @@
+"""idmsa.apple.com/appleauth/auth: SRP, two-factor codes, security keys, trust."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import uuid
+from typing import Any
+
+from sandbox.icloud import securitykey
+from sandbox.icloud.account import Account, Login
+from sandbox.icloud.srp import ITERATIONS, Exchange
+from sandbox.messages import Answer, Request, json_answer
+
+WIDGET = "d39ba9916b7251055b22c7f910e2ea796ee65e98b2ddecea8f5dde8d9d1a815d"
+_PHONE = {
+    "numberWithDialCode": "+1 (•••) •••-••81",
+    "pushMode": "sms",
+    "obfuscatedNumber": "(•••) •••-••81",
+    "lastTwoDigits": "81",
+    "id": 1,
+}
+_OFF = (
+    "restrictedAccount",
+    "managedAccount",
+    "autoVerified",
+    "showAutoVerificationUI",
+    "supportsCustodianRecovery",
+    "hideSendSMSCodeOption",
+    "supervisedChangePasswordFlow",
+)
+_HELP = (
+    "recoveryUrl",
+    "cantUsePhoneNumberUrl",
+    "recoveryWebUrl",
+    "repairPhoneNumberUrl",
+    "repairPhoneNumberWebUrl",
+    "aboutTwoFactorAuthenticationUrl",
+)
+_NEEDED = (
+    "x-apple-oauth-client-id",
+    "x-apple-oauth-redirect-uri",
+    "x-apple-oauth-response-type",
+    "x-apple-oauth-state",
+    "x-apple-widget-key",
+)
+
+
+class SignIn:
+    """Answers for one account; any other name gets the answer of a wrong password."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.key = securitykey.SecurityKey()
+        self._routes = {
+            ("GET", "/authorize/signin"): self._page,
+            ("POST", "/signin/init"): self._init,
+            ("POST", "/signin/complete"): self._complete,
+            ("POST", "/repair/complete"): self._repaired,
+            ("GET", ""): self._options,
+            ("PUT", "/verify/phone"): self._send_code,
+            ("PUT", "/verify/trusteddevice"): self._send_code,
+            ("POST", "/verify/phone/securitycode"): self._code,
+            ("POST", "/verify/trusteddevice/securitycode"): self._code,
+            ("POST", "/verify/security/key"): self._security_key,
+            ("GET", "/2sv/trust"): self._trust,
+        }
+
+    def handle(self, request: Request) -> Answer:
+        path = request.path.removeprefix("/appleauth/auth")
+        route = self._routes.get((request.method, path))
+        if route is None:
+            return _errors(404, "-10000", "Not found.")
+        missing = [name for name in _NEEDED if name not in request.headers]
+        if path != "/authorize/signin" and (missing or not self._known_widget(request)):
+            return _errors(400, "-1", f"Missing or wrong header: {', '.join(missing) or WIDGET}")
+        return route(request)
+
+    def _known_widget(self, request: Request) -> bool:
+        return bool(request.headers["x-apple-widget-key"] == WIDGET)
+
+    def _page(self, request: Request) -> Answer:
+        if request.query.get("client_id") != WIDGET:
+            return _errors(400, "-1", "Unknown client.")
+        return Answer(200, {"Content-Type": "text/html;charset=UTF-8"}, b"<html></html>")
+
+    def _init(self, request: Request) -> Answer:
+        body = request.json()
+        if set(body) != {"a", "accountName", "protocols"}:
+            return _errors(400, "-1", "Unexpected fields.")
+        account = self._account
+        if account.protocol not in body["protocols"]:
+            return _errors(400, "-1", "No common protocol.")
+        # An unknown name gets a challenge too, so that names cannot be tried out.
+        known = body["accountName"] == account.apple_id
+        password = account.password if known else secrets.token_hex()
+        try:
+            public = base64.b64decode(body["a"], validate=True)
+            exchange = Exchange(body["accountName"], password, public, account.protocol)
+        except (ValueError, binascii.Error):
+            return _errors(400, "-1", "Malformed.")
+        login = account.begin(exchange)
+        return json_answer(
+            {
+                "iteration": ITERATIONS,
+                "salt": _encode(exchange.salt),
+                "protocol": exchange.protocol,
+                "version": 1,
+                "b": _encode(exchange.public),
+                "c": login.challenge,
+            },
+            headers={"scnt": login.scnt, "X-Apple-I-Request-ID": str(uuid.uuid4())},
+        )
+
+    def _complete(self, request: Request) -> Answer:
+        body = request.json()
+        account = self._account
+        login = account.logins.get(body.get("c", ""))
+        if login is None:
+            return _errors(400, "-1", "Unknown challenge.")
+        if account.locked:
+            return _locked()
+        try:
+            right = login.exchange.check(base64.b64decode(body["m1"]), base64.b64decode(body["m2"]))
+        except (KeyError, ValueError):
+            right = False
+        if not right:
+            if account.wrong_password():
+                return _locked()
+            text = "Enter the email or phone number and password for your Apple Account."
+            return _errors(401, "-20101", text, key="serviceErrors")
+        account.tries = 0
+        login.password_right = True
+        if account.repair:
+            return json_answer({"authType": "sa", "auth_type": "sa"}, 412, self._headers(login))
+        return self._after_password(login, body.get("trustTokens") or [])
+
+    def _after_password(self, login: Login, trusts: list[str]) -> Answer:
+        account = self._account
+        trusted = any(token in account.trusts for token in trusts)
+        login.verified = account.second_factor == "none" or trusted
+        headers = self._headers(login, token=True)
+        if login.verified:
+            return json_answer({"authType": "sa"}, 200, headers)
+        return json_answer({"authType": "hsa2", "auth_type": "hsa2"}, 409, headers)
+
+    def _repaired(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        self._account.repair = False
+        return self._after_password(login, [])
+
+    def _options(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        options = self._two_factor(login)
+        if not request.headers.get("accept", "*/*").startswith("application/json"):
+            text = json.dumps({"direct": options, "additional": {"canRoute2sv": True}})
+            page = f'<script type="application/json" class="boot_args">{text}</script>'
+            headers = {"Content-Type": "text/html; charset=UTF-8", **self._headers(login)}
+            return Answer(200, headers, page.encode())
+        flat = {**options["twoSV"], "authType": "hsa2"}
+        return json_answer(flat, headers=self._headers(login))
+
+    def _two_factor(self, login: Login) -> dict[str, Any]:
+        factor = self._account.second_factor
+        phones: dict[str, Any] = {
+            "trustedPhoneNumbers": [_PHONE],
+            "trustedPhoneNumber": _PHONE,
+            "securityCode": {
+                "length": 6,
+                "tooManyCodesSent": False,
+                "tooManyCodesValidated": False,
+                "securityCodeLocked": False,
+                "securityCodeCooldown": False,
+            },
+            "authenticationType": "hsa2",
+            "hsa2Account": True,
+            "supportsRecovery": True,
+            **dict.fromkeys(_OFF, False),
+            **dict.fromkeys(_HELP, "https://support.apple.com/kb/HT204921"),
+        }
+        two: dict[str, Any] = {
+            "supportedPushModes": ["voice", "sms"],
+            "phoneNumberVerification": phones,
+            "authFactors": ["robocall", "sms", "generatedcode"],
+            "source_returnurl": "https://idmsa.apple.com/",
+            "sourceAppId": 1159,
+        }
+        if factor == "sms":
+            two["bridgeInitiateData"] = {"phoneNumberVerification": phones}
+        if factor == "key":
+            login.fido = login.fido or _encode(secrets.token_bytes(32), url=True)
+            del two["phoneNumberVerification"]
+            two["authFactors"] = ["webauthn"]
+            two["fsaChallenge"] = {
+                "challenge": login.fido,
+                "keyHandles": [self.key.handle],
+                "rpId": "apple.com",
+                "allowedCredentials": self.key.handle,
+            }
+            two["keyNames"] = ["Sandbox key"]
+        return {
+            "authUserType": "hsa2",
+            "module": "widget/auth/components/hsa2/hsa2",
+            "scriptUrl": "https://appleid.cdn-apple.com/appleauth/static/hsa2.js",
+            "scriptSk7Url": "https://appleid.cdn-apple.com/appleauth/static/home.js",
+            "isReact": True,
+            "referrerQuery": "",
+            "tag": "<hsa2></hsa2>",
+            "appleIDUrl": "https://appleid.apple.com",
+            "hasTrustedDevices": factor == "device",
+            "twoSV": two,
+            "authType": "hsa2",
+            "authInitialRoute": "auth/verify/device" if factor == "device" else "auth/verify/phone",
+            "urlContext": "/appleauth",
+        }
+
+    def _send_code(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        request.read_all()
+        login.code_sent = True
+        self._account.codes_sent += 1
+        return json_answer(
+            {"trustedPhoneNumber": _PHONE, "securityCode": {"length": 6}, "mode": "sms"},
+            headers=self._headers(login),
+        )
+
+    def _code(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        body = request.json()
+        phone = request.path.endswith("/phone/securitycode")
+        if phone and not login.code_sent:
+            return _errors(412, "-28248", "No code was sent to this number.")
+        if body.get("securityCode", {}).get("code") != self._account.code:
+            text = "Incorrect verification code."
+            return _errors(400, "-21669", text, key="service_errors")
+        login.verified = True
+        headers = self._headers(login, token=True)
+        if phone:
+            return json_answer({"trustedPhoneNumber": _PHONE, "mode": "sms"}, 200, headers)
+        return Answer(204, headers)
+
+    def _security_key(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        if not login.fido or not self.key.check(request.json(), login.fido):
+            return _errors(400, "-28404", "The security key was not recognised.")
+        login.verified = True
+        return Answer(204, self._headers(login, token=True))
+
+    def _trust(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None or not login.verified:
+            return _no_session()
+        headers = self._headers(login, token=True)
+        return Answer(204, {**headers, "X-Apple-TwoSV-Trust-Token": self._account.trust()})
+
+    def _login(self, request: Request) -> Login | None:
+        login = self._account.login_of(request)
+        return login if login is not None and login.password_right else None
+
+    def _headers(self, login: Login, *, token: bool = False) -> dict[str, str]:
+        headers = {
+            "scnt": login.scnt,
+            "X-Apple-ID-Session-Id": login.session_id,
+            "X-Apple-Auth-Attributes": secrets.token_urlsafe(40),
+            "X-Apple-ID-Account-Country": self._account.country,
+            "X-Apple-TwoSV-Trust-Eligible": "true",
+            "X-Apple-I-Request-ID": str(uuid.uuid4()),
+        }
+        if token:
+            headers["X-Apple-Session-Token"] = self._account.token_for(login)
+        if login.verified:
+            headers["X-Apple-OAuth-Grant-Code"] = secrets.token_urlsafe(32)
+        return headers
+
+
+def _encode(data: bytes, *, url: bool = False) -> str:
+    return (base64.urlsafe_b64encode(data).rstrip(b"=") if url else base64.b64encode(data)).decode()
+
+
+def _errors(status: int, code: str, message: str, key: str = "serviceErrors") -> Answer:
+    error = {"code": code, "title": message, "message": message, "suppressDismissal": False}
+    return json_answer({key: [error], "hasError": True}, status)
+
+
+def _locked() -> Answer:
+    return _errors(403, "-20209", "This Apple Account has been locked for security reasons.")
+
+
+def _no_session() -> Answer:
+    return _errors(401, "-20105", "Your session has ended. Sign in again.")

@@ -1,0 +1,231 @@
+"""One sandbox iPhone: what it is, what it holds, and what is done to it.
+
+Faults by name (see ``sandbox.faults``); the key is the path of a file, or the device's id:
+
+    locked          lockdownd answers PasswordProtected
+    trust_pending   the Trust dialog is still open
+    trust_denied    the person said no
+    unplug          the cable is pulled before a READ; it is back after ``away`` seconds
+    short_read      a READ gives half of what it should, and the file ends there
+    change_file     a file is written to between two READs
+    change_database Photos.sqlite is written to while it is read
+    slow            an operation takes ``slow_seconds`` longer
+
+The same can be set by hand: ``locked``, ``trust``, ``unplug``, ``plug``, ``unplug_after``.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sandbox.faults import Faults
+from sandbox.iphone.identity import device_key, server_context
+from sandbox.iphone.media import File, Media
+from sandbox.iphone.stream import Stream
+from sandbox.library import Content
+
+FAULTS: Mapping[str, str] = {
+    "locked": "the phone is locked",
+    "trust_pending": "the Trust dialog is not answered yet",
+    "trust_denied": "the person refused to trust this computer",
+    "unplug": "the cable is pulled for a moment",
+    "short_read": "a read gives less than it should",
+    "change_file": "a file changes while it is read",
+    "change_database": "Photos.sqlite changes while it is copied",
+    "slow": "an operation is slow",
+}
+DATABASE = "PhotoData/Photos.sqlite"
+
+
+class Trust(StrEnum):
+    """How the person answers the Trust dialog."""
+
+    YES = "yes"
+    PENDING = "pending"
+    NO = "no"
+
+
+@dataclass(eq=False)
+class Phone:
+    """``latency`` is in seconds per AFC operation on one connection, ``away`` for how long a
+    pulled cable stays out. ``tls`` False serves lockdownd and AFC in plain text.
+    ``operations`` counts AFC operations by name."""
+
+    udid: str = "00008110-000A11DE0C90801E"
+    name: str = "Sandbox iPhone"
+    version: str = "18.5"
+    media: Media = field(default_factory=Media)
+    faults: Faults = field(default_factory=Faults)
+    passcode: bool = True
+    tls: bool = True
+    latency: float = 0.0
+    away: float = 0.3
+    capacity: int = 128_000_000_000
+    free: int = 3_000_000_000
+
+    def __post_init__(self) -> None:
+        self.attached = True
+        self.locked = False
+        self.trust = Trust.YES
+        self.hosts: set[str] = set()  # host ids that were trusted
+        self.operations: Counter[str] = Counter()
+        self.bytes_read = 0
+        self.open_handles = 0
+        self.rewrite_database: Callable[[], None] = self._touch_database
+        self.watchers: list[Callable[[Phone, bool], None]] = []
+        self._services: dict[int, bool] = {}
+        self._streams: set[Stream] = set()
+        self._lock = threading.RLock()
+        self._unplug_at: tuple[int, float | None] | None = None
+
+    # --- the cable -------------------------------------------------------------------------
+
+    def unplug(self, back_after: float | None = None) -> None:
+        """Pull the cable: every stream breaks. Plugged in again after ``back_after`` seconds."""
+        with self._lock:
+            if not self.attached:
+                return
+            self.attached = False
+            streams, self._streams = self._streams, set()
+            self._services.clear()
+        for stream in streams:
+            stream.cut()
+        self._tell()
+        if back_after is not None:
+            timer = threading.Timer(back_after, self.plug)
+            timer.daemon = True
+            timer.start()
+
+    def plug(self) -> None:
+        with self._lock:
+            if self.attached:
+                return
+            self.attached = True
+        self._tell()
+
+    def unplug_after(self, count: int, back_after: float | None = None) -> None:
+        """Pull the cable once ``count`` more bytes of files were read."""
+        with self._lock:
+            self._unplug_at = (self.bytes_read + count, back_after)
+
+    def _tell(self) -> None:
+        for watcher in list(self.watchers):
+            watcher(self, self.attached)
+
+    # --- streams ---------------------------------------------------------------------------
+
+    def adopt(self, stream: Stream) -> bool:
+        """Register a stream that runs over the cable; False if the cable is out."""
+        with self._lock:
+            if self.attached:
+                self._streams.add(stream)
+            return self.attached
+
+    def release(self, stream: Stream) -> None:
+        with self._lock:
+            self._streams.discard(stream)
+
+    def handles(self, change: int) -> None:
+        """So many files more are open."""
+        with self._lock:
+            self.open_handles += change
+
+    def start_service(self) -> int:
+        """A new port for one connection to AFC."""
+        with self._lock:
+            port = 49152 + len(self._services)
+            self._services[port] = True
+            return port
+
+    def is_service(self, port: int) -> bool:
+        return port in self._services
+
+    # --- state that lockdownd asks for -----------------------------------------------------
+
+    @property
+    def is_locked(self) -> bool:
+        return self.passcode and (self.locked or self.faults.hit("locked", self.udid))
+
+    @property
+    def answer_to_trust(self) -> Trust:
+        if self.faults.hit("trust_denied", self.udid):
+            return Trust.NO
+        if self.faults.hit("trust_pending", self.udid):
+            return Trust.PENDING
+        return self.trust
+
+    @functools.cached_property
+    def context(self) -> ssl.SSLContext:
+        return server_context()
+
+    def values(self) -> dict[str, Any]:
+        """What lockdownd's GetValue knows."""
+        return {
+            "ActivationState": "Activated",
+            "BuildVersion": "22F76",
+            "CPUArchitecture": "arm64e",
+            "ChipID": 0x8110,
+            "DeviceClass": "iPhone",
+            "DeviceName": self.name,
+            "DevicePublicKey": device_key(),
+            "HardwareModel": "D63AP",
+            "PasswordProtected": self.is_locked,
+            "ProductName": "iPhone OS",
+            "ProductType": "iPhone14,2",
+            "ProductVersion": self.version,
+            "SerialNumber": "SANDBOX00001",
+            "TimeIntervalSince1970": time.time(),
+            "TimeZone": "Europe/Berlin",
+            "UniqueChipID": 2834567890123456,
+            "UniqueDeviceID": self.udid,
+            "WiFiAddress": "00:00:5e:00:53:01",
+        }
+
+    # --- what happens to reads -------------------------------------------------------------
+
+    def before_operation(self, name: str, path: str) -> None:
+        """Wait as long as the operation takes, and do to the phone what is due."""
+        self.operations[name] += 1
+        pause = self.latency
+        if self.faults.hit("slow", path):
+            pause += self.faults.slow_seconds
+        if pause:
+            time.sleep(pause)
+        if name == "read" and self.faults.hit("unplug", path):
+            self.unplug(self.away)
+
+    def read(self, path: str, file: File, offset: int, size: int) -> tuple[bytes, bool]:
+        """The bytes of one READ, and whether the file ends here although it should not."""
+        data = file.content.read(offset, size)
+        short = bool(data) and self.faults.hit("short_read", path)
+        if short:
+            data = data[: len(data) // 2]
+        if self.faults.hit("change_file", path):
+            file.change(Content.of(bytes(byte ^ 0xFF for byte in file.content.read())))
+        if path.startswith(DATABASE) and self.faults.hit("change_database", path):
+            self.rewrite_database()
+        with self._lock:
+            self.bytes_read += len(data)
+            due = (
+                self._unplug_at
+                if self._unplug_at and self.bytes_read >= self._unplug_at[0]
+                else None
+            )
+            if due:
+                self._unplug_at = None
+        if due:
+            self.unplug(due[1])
+        return data, short
+
+    def _touch_database(self) -> None:
+        file = self.media.find(DATABASE)
+        if isinstance(file, File):
+            file.change(file.content)

@@ -1,0 +1,77 @@
+"""All doubles at once, sharing one library and one set of faults: what `outpour sandbox` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from sandbox import dropbox, gdrive, icloud, iphone
+from sandbox.faults import GENERIC, Faults
+from sandbox.icloud.control import Control
+from sandbox.library import Library
+from sandbox.server import Sandbox
+
+FAULTS: Mapping[str, str] = {
+    **GENERIC,
+    **iphone.FAULTS,
+    **dropbox.FAULTS,
+    **gdrive.FAULTS,
+    **icloud.FAULTS,
+}
+
+
+class World:
+    """Runs until ``close`` (or ``with``). ``latency`` and ``bandwidth`` as for ``Sandbox``."""
+
+    def __init__(
+        self,
+        library: Library,
+        account: icloud.Account,
+        faults: Faults,
+        *,
+        latency: float = 0,
+        bandwidth: int | None = None,
+        port: int = 0,
+        phone: bool = False,
+    ) -> None:
+        self.cloud = icloud.ICloud(library, account, faults)
+        self.drive = gdrive.GoogleDrive(faults=faults)
+        self.dropbox = dropbox.Dropbox(faults=faults)
+        services = (
+            self.cloud,
+            Control(self.cloud),
+            self.drive,
+            self.drive.signin,
+            self.dropbox,
+        )
+        self._parts = ExitStack()
+        self._parts.callback(self.drive.close)
+        self.sandbox = self._parts.enter_context(
+            Sandbox(services, faults=faults, latency=latency, bandwidth=bandwidth, port=port)
+        )
+        self.phones: iphone.SandboxPhones | None = None
+        if phone:
+            one = iphone.Phone(faults=faults)
+            self.on_phone = iphone.OnPhone(one, library)
+            self.phones = self._parts.enter_context(iphone.SandboxPhones([one]))
+
+    def environ(self) -> dict[str, str]:
+        """What sends Outpour here, with what it needs to sign in everywhere."""
+        client = self.drive.signin.client
+        return {
+            **self.sandbox.environ(),
+            **(self.phones.environ() if self.phones else {}),
+            "OUTPOUR_ICLOUD_PASSWORD": self.cloud.account.password,
+            "OUTPOUR_GDRIVE_CLIENT_ID": client.id,
+            "OUTPOUR_GDRIVE_CLIENT_SECRET": client.secret,
+            "OUTPOUR_DROPBOX_APP_KEY": self.dropbox.signin.app_key,
+        }
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._parts.close()

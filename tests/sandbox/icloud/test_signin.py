@@ -1,0 +1,114 @@
+"""Signing in: the password is really proven, second factors really asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.icloud import Account
+from tests.sandbox.icloud.client import SETUP, WebClient
+
+
+def code_of(answer) -> str:
+    body = answer.json()
+    return (body.get("serviceErrors") or body["service_errors"])[0]["code"]
+
+
+@pytest.mark.parametrize("account", [Account(protocol="s2k"), Account(protocol="s2k_fo")])
+def test_both_ways_to_stretch_a_password(cloud) -> None:
+    with WebClient() as client:
+        _, answer = client.begin()
+        assert answer.status_code == 200
+        assert client.login().json()["hsaTrustedBrowser"] is True
+
+
+def test_a_wrong_password_is_refused_and_too_many_lock_the_account(cloud) -> None:
+    for _ in range(5):
+        with WebClient(password="wrong") as client:
+            _, answer = client.begin()
+            assert (answer.status_code, code_of(answer)) == (401, "-20101")
+    with WebClient(password="wrong") as client:
+        client.begin()
+    with WebClient() as client:
+        _, answer = client.begin()
+        assert (answer.status_code, code_of(answer)) == (403, "-20209")
+
+
+def test_an_unknown_name_is_like_a_wrong_password(cloud) -> None:
+    with WebClient("nobody@example.com") as client:
+        _, answer = client.begin()
+        assert code_of(answer) == "-20101"
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="sms")])
+def test_a_code_by_sms(cloud, account) -> None:
+    with WebClient() as client:
+        _, answer = client.begin()
+        assert (answer.status_code, answer.json()["authType"]) == (409, "hsa2")
+        phone = {"phoneNumber": {"id": 1}, "mode": "sms"}
+        early = {**phone, "securityCode": {"code": account.code}}
+        assert client.auth("POST", "/verify/phone/securitycode", early).status_code == 412
+        assert client.auth("PUT", "/verify/phone", phone).ok
+        wrong = client.auth(
+            "POST", "/verify/phone/securitycode", {**phone, "securityCode": {"code": "000000"}}
+        )
+        assert (wrong.status_code, code_of(wrong)) == (400, "-21669")
+        assert client.auth("GET", "/2sv/trust").status_code == 401
+        assert client.auth("POST", "/verify/phone/securitycode", early).ok
+        assert client.auth("GET", "/2sv/trust").status_code == 204
+        assert client.login().json()["hsaTrustedBrowser"] is True
+        trust = client.trust
+    with WebClient() as again:
+        again.trust = trust
+        assert again.begin()[1].status_code == 200  # trusted: no code asked for
+    cloud.expire_sessions(forget_trust=True)
+    with WebClient() as later:
+        later.trust = trust
+        assert later.begin()[1].status_code == 409
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="key")])
+def test_a_security_key(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        challenge = client.auth("GET", "").json()["fsaChallenge"]
+        good = cloud.signin.key.answer(challenge["challenge"])
+        bad = {**good, "signatureData": good["clientData"]}
+        assert client.auth("POST", "/verify/security/key", bad).status_code == 400
+        assert client.auth("POST", "/verify/security/key", good).status_code == 204
+        assert client.auth("GET", "/2sv/trust").status_code == 204
+        assert client.login().json()["hsaTrustedBrowser"] is True
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="device")])
+def test_without_the_code_photos_stay_closed(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        assert "ckdatabasews" not in client.login().json()["webservices"]
+        assert client.cloudkit("zones/list", {}).status_code == 421
+
+
+@pytest.mark.parametrize("account", [Account(repair=True)])
+def test_an_account_to_repair(cloud) -> None:
+    with WebClient() as client:
+        assert client.begin()[1].status_code == 412
+        assert client.auth("POST", "/repair/complete", {}).status_code == 200
+
+
+def test_missing_headers_are_refused(cloud) -> None:
+    with WebClient() as client:
+        del client.headers["X-Apple-Widget-Key"]
+        assert client.auth("POST", "/signin/init", {}).status_code == 400
+
+
+@pytest.mark.parametrize("account", [Account(protected=True, consent="ask")])
+def test_data_protection_needs_consent_on_a_device(client) -> None:
+    def ask(name: str, **body: object):
+        return client.http.post(f"{SETUP}/{name}", json=body, params={"dsid": client.dsid}).json()
+
+    assert client.cloudkit("zones/list", {}).json()["serverErrorCode"] == "ACCESS_DENIED"
+    state = ask("requestWebAccessState")
+    assert state == {"isICDRSDisabled": True, "isDeviceConsentedForPCS": False}
+    assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "failure"
+    assert ask("enableDeviceConsentForPCS")["isDeviceConsentNotificationSent"]
+    assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "success"
+    assert client.cloudkit("zones/list", {}).ok

@@ -1,0 +1,103 @@
+"""`outpour sandbox` and `outpour demo` as a person starts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+
+OUTPOUR = [sys.executable, "-m", "pipeline.cli"]
+
+
+@pytest.fixture
+def running() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A sandbox in another process, and the environment it printed."""
+    arguments = ["--assets", "5", "--plain", "--size", "20KB", "--fault", "gone:0.5"]
+    with subprocess.Popen(
+        [*OUTPOUR, "sandbox", *arguments], stdout=subprocess.PIPE, text=True
+    ) as child:
+        environ = {}
+        for line in child.stdout:
+            found = re.match(r"export (\w+)=(.*)", line)
+            if found:
+                environ[found[1]] = found[2].strip("'")
+            if "Ctrl-C" in line:
+                break
+        yield child, environ
+        child.kill()
+
+
+def test_it_serves_until_ctrl_c_and_can_be_controlled(running, monkeypatch) -> None:
+    child, environ = running
+    assert {"HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "OUTPOUR_ICLOUD_PASSWORD"} <= set(environ)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    def control(command: str, **body: object) -> requests.Response:
+        return requests.post(f"http://sandbox.example.com/{command}", json=body)
+
+    shown = control("assets").json()
+    assert [asset["files"][0]["size"] for asset in shown] == [20_000] * 5
+    assert requests.get("https://setup.icloud.com/setup/ws/1/validate").status_code == 421
+    assert control("counts").json() == {"setup": 1}
+    control("asset", do="trash", id=shown[0]["id"])
+    assert len(control("assets").json()) == 4
+    assert control("fault", spec="nonsense").status_code == 400
+    assert control("fault", spec="stall:1x").ok
+    assert control("account", total=5).json()["total"] == 5
+    assert "expire_links" in control("unknown").json()["commands"]
+    child.send_signal(signal.SIGINT)
+    assert child.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--fault", "flip_bite"], "unknown fault 'flip_bite'"),
+        (["--fault", "gone:often"], "want name[@pattern]"),
+        (["--size", "huge"], "'huge' is no size"),
+        (["--second-factor", "eye"], "second factor must be one of"),
+        (["--assets", "-3"], "greater than or equal to 0"),
+    ],
+)
+def test_mistakes_are_one_clear_line(arguments, line, capsys) -> None:
+    assert invoke(["sandbox", *arguments]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert line in said and len(said.splitlines()) == 2
+
+
+def test_every_fault_is_explained(capsys) -> None:
+    assert invoke(["sandbox", "--list-faults"]) == 0
+    said = capsys.readouterr().out.split()
+    assert {"flip_byte", "throttle", "split_pair", "lost_answer"} <= set(said)
+
+
+def test_the_demo_moves_everything_through_trouble(tmp_path) -> None:
+    done = subprocess.run(
+        [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "12", "--latency", "0",
+         "--fault", "flip_byte:0.05", "--fault", "gone:0.05"],
+        capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "byte for byte" in done.stdout
+    assert re.search(r"\d+ × gone", done.stderr)
+    assert len([path for path in (tmp_path / "photos").rglob("*") if path.is_file()]) > 40
+
+
+def test_the_demo_passes_on_how_its_commands_end(tmp_path) -> None:
+    done = subprocess.run(
+        [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "0", "--latency", "0",
+         "--fault", "expired_session"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == Exit.NEEDS_PERSON, done.stdout + done.stderr
+    assert "outpour connect" in done.stderr and "Traceback" not in done.stderr
