@@ -1,0 +1,26 @@
+"""iCloud Photos: a source of whole libraries, verified against Apple's own fingerprints."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from connectors.base import Prompter, Source
+from connectors.icloud.settings import ICloudSettings
+from connectors.registry import Connector, Settings
+
+# pyicloud takes a second to import: only what really talks to Apple pays for it.
+
+
+def _source(name: str, settings: Settings) -> Source:
+    from connectors.icloud.source import ICloudSource
+
+    return ICloudSource(name, cast(ICloudSettings, settings))
+
+
+def _connect(settings: Settings, prompter: Prompter) -> None:
+    from connectors.icloud.signin import connect
+
+    connect(cast(ICloudSettings, settings), prompter)
+
+
+connector = Connector(settings=ICloudSettings, source=_source, connect=_connect, location="account")

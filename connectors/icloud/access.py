@@ -1,0 +1,77 @@
+"""Advanced Data Protection: the person allows this computer to see the photos.
+
+With it on (Apple calls the web's part ICDRS), one of the person's devices must consent and
+then upload keys; both take a while and may be refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from connectors.base import Prompter
+from connectors.errors import SessionExpired
+from connectors.icloud.session import Api
+
+_PATIENCE = 300.0  # seconds for a person to find their phone
+_EVERY = 5.0
+_COMING = {
+    "Requested the device to upload cookies.",
+    "Cookies not available yet on server.",
+}
+
+
+def allow(api: Api, prompter: Prompter | None, pause: Callable[[float], None] = time.sleep) -> None:
+    """See to it that photos may be read; at once where the protection is off.
+
+    Without a prompter nothing is asked for and little is waited for. Raises SessionExpired
+    when a person is needed, pyicloud's exceptions when Apple cannot be asked.
+    """
+    state = api._check_pcs_consent()
+    if not state.get("isICDRSDisabled", False):
+        return
+    deadline = time.monotonic() + (_PATIENCE if prompter else 2 * _EVERY)
+    if not state.get("isDeviceConsentedForPCS", True):
+        _consent(api, prompter, deadline, pause)
+    first = True
+    while True:
+        answer = api._send_pcs_request("photos", derived_from_user_action=first)
+        if answer.get("status") == "success":
+            return
+        if answer.get("message") not in _COMING:
+            raise _refused("Apple does not give access to the protected photos")
+        if prompter and first:
+            prompter.tell("Waiting for your device to hand over the keys; keep it unlocked.")
+        if time.monotonic() >= deadline:
+            raise _refused("no device has handed over the keys to the photos yet")
+        first = False
+        pause(_EVERY)
+
+
+def _consent(
+    api: Api, prompter: Prompter | None, deadline: float, pause: Callable[[float], None]
+) -> None:
+    if prompter is None:
+        raise _refused("Advanced Data Protection is on and access has to be allowed again")
+    sent: dict[str, Any] = api.session.post(
+        f"{api._setup_endpoint}/enableDeviceConsentForPCS", params=api.params
+    ).json()
+    if not sent.get("isDeviceConsentNotificationSent"):
+        raise _refused("Apple could not ask your devices for access")
+    prompter.tell(
+        "Advanced Data Protection is on. Your devices now show a request: choose Allow Access "
+        f"there (waiting up to {_PATIENCE / 60:.0f} minutes)."
+    )
+    while not api._check_pcs_consent().get("isDeviceConsentedForPCS", True):
+        if time.monotonic() >= deadline:
+            raise _refused("nobody allowed access on a device in time")
+        pause(_EVERY)
+
+
+def _refused(message: str) -> SessionExpired:
+    return SessionExpired(
+        message,
+        hint="unlock your iPhone or Mac, have it at hand, and connect again with: "
+        "outpour connect icloud",
+    )

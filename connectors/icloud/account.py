@@ -1,0 +1,154 @@
+"""One account for many threads: resumes the saved session at first use, renews it when Apple
+no longer accepts it, and knows when only a person can help.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyicloud.exceptions import PyiCloudException
+from pyicloud.utils import get_password_from_keyring
+
+from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from connectors.icloud import access
+from connectors.icloud.refusals import explain
+from connectors.icloud.session import Api, known_accounts
+from connectors.icloud.settings import ICloudSettings
+from connectors.private import load_secret
+
+VARIABLE = "OUTPOUR_ICLOUD_PASSWORD"
+
+T = TypeVar("T")
+
+
+def password_key(account: str) -> str:
+    """The name under which an account's password is kept in the keyring."""
+    return f"icloud:{account.lower()}"
+
+
+def saved_password(account: str) -> str | None:
+    """From the environment, else from the keyring (ours, then pyicloud's own entry)."""
+    if password := os.environ.get(VARIABLE):
+        return password
+    if password := load_secret(password_key(account)):
+        return password
+    try:
+        found: str | None = get_password_from_keyring(account)
+    except Exception:  # noqa: BLE001 - keyring backends raise anything; no password then
+        return None
+    return found
+
+
+class Account:
+    """Constructing reads and asks nothing; every method may be called from any thread."""
+
+    def __init__(self, settings: ICloudSettings) -> None:
+        self.settings = settings
+        self._lock = threading.RLock()
+        self._api: Api | None = None
+        self._generation = 0
+        self._lost: str | None = None  # why a person is needed, once that is known
+
+    @property
+    def name(self) -> str:
+        """The account's e-mail address; Misconfigured or SessionExpired where it is not clear."""
+        if self.settings.account:
+            return self.settings.account
+        known = known_accounts()
+        if len(known) == 1:
+            return known[0]
+        if known:
+            raise Misconfigured(
+                f"several iCloud accounts are connected here: say which ({', '.join(known)})",
+                hint="add account: to this place",
+            )
+        raise SessionExpired(
+            "no iCloud account is connected yet", hint="run: outpour connect icloud"
+        )
+
+    def use(self, work: Callable[[Api], T]) -> T:
+        """Run ``work`` with a session Apple accepts.
+
+        When it raises SessionExpired the session is renewed once, by one thread for all, and
+        the work repeated. Raises SessionExpired when only a person can renew it.
+        """
+        api, generation = self._ready()
+        try:
+            return work(api)
+        except SessionExpired as expired:
+            self._renew(generation, expired)
+        api, _ = self._ready()
+        try:
+            return work(api)
+        except SessionExpired as expired:
+            with self._lock:
+                self._lost = str(expired)
+            raise self._expired(str(expired), expired.hint) from expired
+
+    def adopt(self, api: Api) -> None:
+        """Use a session that a person has just signed in."""
+        with self._lock:
+            old, self._api, self._lost = self._api, api, None
+            self._generation += 1
+        if old is not None:
+            old.discard()
+
+    def close(self) -> None:
+        with self._lock:
+            api, self._api = self._api, None
+        if api is not None:
+            api.close()
+
+    def _ready(self) -> tuple[Api, int]:
+        with self._lock:
+            if self._lost is not None:
+                raise self._expired(self._lost)
+            if self._api is None:
+                name = self.name
+                api = Api(name, saved_password(name), china=self.settings.china)
+                self._sign_in(api, force=False)
+                self._api = api
+            return self._api, self._generation
+
+    def _renew(self, generation: int, expired: SessionExpired) -> None:
+        with self._lock:
+            if self._generation != generation:
+                return  # another thread has just done it
+            if self._lost is not None or self._api is None:
+                raise self._expired(self._lost or str(expired), expired.hint)
+            self._sign_in(self._api, force=True)
+            access_error: OutpourError | None = None
+            try:
+                access.allow(self._api, None)
+            except OutpourError as error:
+                access_error = error
+            except PyiCloudException as error:
+                access_error = explain(error, self.name, self._api.session.busy)
+            if access_error is not None:
+                self._give_up(access_error)
+                raise access_error
+            self._generation += 1
+
+    def _sign_in(self, api: Api, *, force: bool) -> None:
+        """Without a person: the saved session, else the trust it earned and the password."""
+        api.session.busy = None
+        failure: OutpourError | None = None
+        try:
+            api.authenticate(force_refresh=force)
+            if api.requires_2fa or api.requires_2sa:
+                failure = self._expired("iCloud asks for a two-factor code again")
+        except PyiCloudException as error:
+            failure = explain(error, api.account_name, api.session.busy)
+        if failure is not None:
+            self._give_up(failure)
+            raise failure
+
+    def _give_up(self, error: OutpourError) -> None:
+        if isinstance(error, SessionExpired):
+            self._lost = str(error)
+
+    def _expired(self, message: str, hint: str = "") -> SessionExpired:
+        return SessionExpired(message, hint=hint or f"run: outpour connect icloud:{self.name}")

@@ -1,0 +1,178 @@
+"""What changed since last time, by Apple's sync token of each library.
+
+The token is the one that came before the first page of a full listing, so what changes while
+that listing runs is seen the next time.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connectors.base import Asset, Page, Problem
+from connectors.errors import CursorLost, Fatal, ItemError, Transient
+from connectors.icloud import fields, records
+from connectors.icloud.addresses import Addresses
+from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
+from connectors.icloud.gather import ASSET, MASTER, Gather
+from connectors.icloud.patience import Patience
+from connectors.icloud.trouble import of_record
+
+_ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
+_RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
+_FORMAT = 1
+_STUCK = 5  # answers in a row that bring neither records nor a new token
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The token of each library, and what of them was listed (``scope``)."""
+
+    scope: str
+    tokens: dict[str, str]
+
+    def __str__(self) -> str:
+        return json.dumps({"v": _FORMAT, "of": self.scope, "at": self.tokens}, sort_keys=True)
+
+    @classmethod
+    def read(cls, text: str, scope: str) -> Cursor:
+        """CursorLost when it is no cursor, or one of another choice of libraries or assets."""
+        try:
+            data = json.loads(text)
+            tokens = {str(zone): str(token) for zone, token in data["at"].items()}
+            if data["v"] != _FORMAT or data["of"] != scope or not tokens:
+                raise CursorLost("what is listed of iCloud has changed since")
+            for zone in tokens:
+                Zone.of(zone)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CursorLost("the cursor is none of iCloud") from error
+        return cls(scope, tokens)
+
+
+@dataclass(slots=True)
+class Found:
+    """One page of changes, and whether more come.
+
+    ``puzzling``: files changed whose assets Apple does not name, so that only a listing of
+    everything tells which.
+    """
+
+    page: Page
+    token: str
+    more: bool
+    puzzling: bool = False
+
+
+class _Masters:
+    """Changed masters, and those whose assets came along, over all pages of one reading."""
+
+    def __init__(self) -> None:
+        self.met: set[str] = set()
+        self._explained: set[str] = set()
+
+    def explain(self, names: set[str]) -> None:
+        self._explained |= names
+
+    def unexplained(self) -> bool:
+        return not self.met <= self._explained
+
+
+class Changes:
+    """Reads the changes of libraries."""
+
+    def __init__(
+        self, cloudkit: CloudKit, addresses: Addresses, *, hidden: bool, trashed: bool
+    ) -> None:
+        self._cloudkit = cloudkit
+        self._addresses = addresses
+        self._hidden = hidden
+        self._trashed = trashed
+
+    def since(self, zone: Zone, token: str) -> Iterator[Found]:
+        """Pages of changes of one library in order; at least one.
+
+        Raises CursorLost when Apple no longer honours ``token``.
+        """
+        stopped = threading.Event()
+        masters = _Masters()
+        idle = 0
+        try:
+            while True:
+                found = self._page(zone, token, Patience(stopped), masters)
+                idle = idle + 1 if found.token == token and found.more else 0
+                if idle >= _STUCK:
+                    raise Transient("iCloud promises more changes and sends none", retry_after=30)
+                token = found.token
+                found.puzzling = not found.more and masters.unexplained()
+                yield found
+                if not found.more:
+                    return
+        finally:
+            stopped.set()
+
+    def _page(self, zone: Zone, token: str, patience: Patience, masters: _Masters) -> Found:
+        request = {
+            "zoneID": zone.id,
+            "syncToken": token,
+            "resultsLimit": PAGE_RECORDS,
+            "desiredKeys": list(records.KEYS),
+        }
+        reply = patience.call(
+            lambda: self._cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
+        )
+        try:
+            answer = reply.data["zones"][0]
+        except (KeyError, IndexError, TypeError) as error:
+            raise Transient("iCloud's answer about changes makes no sense") from error
+        if "serverErrorCode" in answer:
+            raise _refusal(answer)
+        found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
+        page = self._read(zone, found, patience, masters)
+        return Found(page, str(answer.get("syncToken") or token), bool(answer.get("moreComing")))
+
+    def _read(self, zone: Zone, found: list[Record], patience: Patience, masters: _Masters) -> Page:
+        live = Gather(self._cloudkit, patience, zone)
+        gone: list[str] = []
+        left: set[str] = set()  # masters of the gone
+        albums = False
+        for record in found:
+            name = str(record.get("recordName") or "")
+            kind = record.get("recordType")
+            if record.get("deleted"):
+                masters.explain({name})
+                albums = albums or _RELATION in name or kind in _ALBUM_TYPES or kind is None
+                if kind in {None, ASSET} and _RELATION not in name:
+                    gone.append(records.asset_id(zone, name))
+            elif kind in _ALBUM_TYPES:
+                albums = True
+            elif kind == ASSET and not self._wanted(record):
+                gone.append(records.asset_id(zone, name))
+                left.add(fields.reference(record, "masterRef") or "")
+            elif kind in {ASSET, MASTER} or "serverErrorCode" in record:
+                live.take([record])
+        masters.met |= live.masters()
+        masters.explain(live.references() | left)
+        items = list(live.finish())
+        return Page(
+            assets=tuple(item for item in items if isinstance(item, Asset)),
+            problems=tuple(item for item in items if isinstance(item, Problem)),
+            gone=tuple(gone),
+            full=False,
+            albums_changed=albums,
+        )
+
+    def _wanted(self, record: Record) -> bool:
+        if fields.flag(record, "isExpunged"):
+            return False
+        if fields.flag(record, "isDeleted"):
+            return self._trashed
+        return self._hidden or not fields.flag(record, "isHidden")
+
+
+def _refusal(answer: Record) -> Exception:
+    error = of_record(answer)
+    if isinstance(error, ItemError | Fatal):
+        return CursorLost(str(error))
+    return error

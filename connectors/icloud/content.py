@@ -1,0 +1,197 @@
+"""The bytes of a file: from any offset, on pooled connections, only when they are the wanted ones.
+
+Content hosts need no cookie, only the signed address, so this stays clear of pyicloud's
+session. What arrives is checked against what was asked for before a byte is passed on: range,
+length, and that Apple still means the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from http.client import HTTPException
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from connectors.base import Resource
+from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient, Unreadable
+from connectors.icloud.addresses import Address, Addresses
+from connectors.icloud.network import Network, retry_after
+from connectors.icloud.records import Handle
+
+CHUNK = 1 << 20
+_SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn addresses are answered with
+_FAILURES = (HTTPError, HTTPException, OSError, ValueError)
+
+
+class Content:
+    """Opens files. Every method may be called from any thread."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        self._network = Network()
+
+    def open(self, resource: Resource, offset: int = 0) -> Body:
+        """The bytes from ``offset`` on, or from 0 where Apple cannot start there.
+
+        Raises NotFound, Unreadable, ItemError (the file was changed since it was listed),
+        Throttled, Transient, SessionExpired.
+        """
+        try:
+            handle = Handle.of(resource.handle)
+        except ValueError as error:
+            raise Unreadable(f"not a file of iCloud: {resource.handle!r}") from error
+        answer = self._ask(self._checked(resource, self._addresses.get(handle)), offset)
+        if answer.status in _RENEW:
+            _spare(answer)
+            answer = self._ask(self._checked(resource, self._addresses.renew(handle)), offset)
+        if answer.status == 416 or (answer.status == 206 and not _fits(answer, resource, offset)):
+            _spare(answer)
+            offset = 0
+            answer = self._ask(self._checked(resource, self._addresses.get(handle)), offset)
+        return self._body(answer, resource, offset)
+
+    def close(self) -> None:
+        self._network.close()
+
+    def _checked(self, resource: Resource, address: Address) -> Address:
+        known = resource.checksum.value if resource.checksum else None
+        if known and address.checksum and known != address.checksum:
+            raise ItemError(
+                f"{resource.filename} was changed in iCloud since it was listed",
+                hint="run again: the new version is listed and taken then",
+            )
+        return address
+
+    def _ask(self, address: Address, offset: int) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        try:
+            return self._network.pool(address.url).request(
+                "GET",
+                address.url,
+                headers=headers,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+            )
+        except _FAILURES as error:
+            raise _broken(error) from error
+
+    def _body(self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> Body:
+        try:
+            if answer.status not in {200, 206}:
+                raise _refusal(answer, resource)
+            start = offset if answer.status == 206 else 0
+            length = _length(answer)
+            total = None if length is None else start + length
+            # A record may tell a wrong size: where a fingerprint can decide, the size does not.
+            known = resource.checksum is not None and resource.checksum.verifiable
+            if resource.size is not None and total not in {None, resource.size} and not known:
+                raise Transient(
+                    f"iCloud answered {total} bytes for {resource.filename}, "
+                    f"which has {resource.size}"
+                )
+        except OutpourError:
+            _spare(answer)
+            raise
+        return Body(answer, start, resource.size if total is None else total)
+
+
+class Body:
+    """A ``Stream``. Iterate once, from one thread; ``close`` from any."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse, offset: int, total: int | None) -> None:
+        self.offset = offset
+        self.total = total
+        self._answer = answer
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        position = self.offset
+        try:
+            while chunk := self._answer.read(CHUNK):
+                position += len(chunk)
+                yield chunk
+        except _FAILURES as error:
+            self.close()
+            raise _broken(error) from error
+        if self.total is not None and position != self.total:
+            self.close()
+            raise Transient(f"the connection ended after {position} of {self.total} bytes")
+        with self._lock:
+            self._closed = True
+        self._answer.release_conn()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        _drop(self._answer)
+
+
+def _fits(answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> bool:
+    """Whether a 206 holds the rest of this file from ``offset`` on, and nothing else."""
+    match = _RANGE.fullmatch((answer.headers.get("Content-Range") or "").strip())
+    if match is None:
+        return False
+    first, last = int(match[1]), int(match[2])
+    total = resource.size if match[3] == "*" else int(match[3])
+    length = _length(answer)
+    return (
+        first == offset > 0
+        and total is not None
+        and last == total - 1
+        and resource.size in {None, total}
+        and length in {None, last - first + 1}
+    )
+
+
+def _length(answer: urllib3.BaseHTTPResponse) -> int | None:
+    try:
+        return int(answer.headers["Content-Length"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _refusal(answer: urllib3.BaseHTTPResponse, resource: Resource) -> OutpourError:
+    said = f"iCloud answered {answer.status} for {resource.filename}"
+    wait = retry_after(answer.headers)
+    if answer.status == 404:
+        return NotFound(said)
+    if answer.status in {429, 503}:
+        return Throttled(said, retry_after=wait)
+    return Transient(said, retry_after=wait)
+
+
+def _broken(error: Exception) -> Transient:
+    # Only the kind: the text of these errors holds the signed address.
+    return Transient(f"the connection to iCloud failed ({type(error).__name__})")
+
+
+def _spare(answer: urllib3.BaseHTTPResponse) -> None:
+    """Done with an unwanted answer: its connection is kept where its body is short."""
+    length = _length(answer)
+    if length is None or length > _SHORT:
+        _drop(answer)
+        return
+    with contextlib.suppress(*_FAILURES):
+        answer.drain_conn()
+        answer.release_conn()
+
+
+def _drop(answer: urllib3.BaseHTTPResponse) -> None:
+    """End the connection, also under the hands of a thread that waits for its bytes."""
+    with contextlib.suppress(*_FAILURES, RuntimeError):  # RuntimeError: released already
+        answer.shutdown()
+    with contextlib.suppress(*_FAILURES):
+        answer.close()

@@ -1,0 +1,105 @@
+"""From raw records to assets: pairs joined, what is missing looked up, nothing dropped.
+
+Used by listings and by changes alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from connectors.base import Asset, Problem
+from connectors.icloud import fields, records
+from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
+from connectors.icloud.patience import Patience
+from connectors.icloud.trouble import of_record
+
+ASSET = "CPLAsset"
+MASTER = "CPLMaster"
+
+
+class Gather:
+    """Collects the records of a few answers and makes assets of them."""
+
+    def __init__(self, cloudkit: CloudKit, patience: Patience, zone: Zone) -> None:
+        self._cloudkit = cloudkit
+        self._patience = patience
+        self._zone = zone
+        self._assets: dict[str, Record] = {}
+        self._masters: dict[str, Record] = {}
+        self._failed: dict[str, Record] = {}  # error items, by record name
+        self._nameless = 0
+
+    def take(self, found: Iterable[Record]) -> int:
+        """Add records; how many ranks of an index they stand for."""
+        assets, masters, failed = set(), set(), 0
+        for record in found:
+            name = record.get("recordName")
+            if not isinstance(name, str) or not name:
+                self._nameless += 1
+                failed += 1
+            elif "serverErrorCode" in record:
+                self._failed.setdefault(name, record)
+                failed += 1
+            elif record.get("recordType") == ASSET:
+                self._assets[name] = record
+                assets.add(name)
+            elif record.get("recordType") == MASTER:
+                self._masters[name] = record
+                masters.add(name)
+        # One of the two may be missing from the answer while its rank is covered.
+        return max(len(assets), len(masters), (len(assets) + len(masters) + failed + 1) // 2)
+
+    def masters(self) -> set[str]:
+        return set(self._masters)
+
+    def orphans(self) -> bool:
+        """Whether there are masters whose assets have not come."""
+        return not self._masters.keys() <= self.references()
+
+    def references(self) -> set[str]:
+        """The masters the assets taken so far refer to."""
+        return set(self._references())
+
+    def finish(self) -> Iterator[Asset | Problem]:
+        """Every asset, in the order taken; a Problem for each that cannot be had.
+
+        Raises what its lookups raise.
+        """
+        self._look_up(list(self._failed))
+        self._look_up([name for name in self._references() if name not in self._masters])
+        blamed = set()
+        for name, record in self._assets.items():
+            reference = fields.reference(record, "masterRef") or ""
+            master = self._masters.get(reference)
+            if master is not None:
+                yield records.asset(self._zone, record, master)
+                continue
+            blamed.add(reference)
+            yield Problem(records.asset_id(self._zone, name), self._why(reference))
+        for name in self._failed:
+            if name not in blamed:
+                yield Problem(records.asset_id(self._zone, name), self._why(name))
+        for _ in range(self._nameless):
+            yield Problem("unnamed", "iCloud listed a record without a name")
+
+    def _references(self) -> list[str]:
+        found = (fields.reference(record, "masterRef") for record in self._assets.values())
+        return [name for name in dict.fromkeys(found) if name]
+
+    def _look_up(self, names: list[str]) -> None:
+        """Ask for records by name; those that come are no longer failed."""
+        for start in range(0, len(names), PAGE_RECORDS):
+            batch = names[start : start + PAGE_RECORDS]
+            reply = self._patience.call(
+                lambda batch=batch: self._cloudkit.lookup(self._zone, batch, records.KEYS)  # type: ignore[misc]
+            )
+            for record in reply.records:
+                if "serverErrorCode" not in record:
+                    self._failed.pop(str(record.get("recordName")), None)
+            self.take(reply.records)
+
+    def _why(self, name: str) -> str:
+        error = self._failed.get(name)
+        if error is not None:
+            return f"iCloud does not give its record: {of_record(error)}"
+        return "iCloud lists it without the record of its files"

@@ -1,0 +1,142 @@
+"""What ``pages`` gives: everything, or the changes since a cursor, over the chosen libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from connectors.base import Asset, Page
+from connectors.errors import CursorLost, Misconfigured, Transient
+from connectors.icloud import fields
+from connectors.icloud.addresses import Addresses
+from connectors.icloud.changes import Changes, Cursor
+from connectors.icloud.cloudkit import CloudKit, Zone
+from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Index, Lister
+from connectors.icloud.settings import ICloudSettings, Library
+
+
+class Libraries:
+    """The libraries the settings choose. Every method may be called from any thread."""
+
+    def __init__(self, cloudkit: CloudKit, addresses: Addresses, settings: ICloudSettings) -> None:
+        self._cloudkit = cloudkit
+        self._settings = settings
+        self._lister = Lister(cloudkit, addresses, settings.parallel)
+        self._changes = Changes(
+            cloudkit, addresses, hidden=settings.hidden, trashed=settings.trashed
+        )
+
+    @property
+    def _scope(self) -> str:
+        """What a cursor is valid for."""
+        chosen = self._settings
+        return f"{chosen.library}{' hidden' * chosen.hidden}{' trashed' * chosen.trashed}"
+
+    def zones(self) -> list[Zone]:
+        """Misconfigured when a shared library is wanted and there is none."""
+        chosen = self._settings.library
+        if chosen is Library.PRIMARY:
+            return [Zone()]
+        shared = self._cloudkit.zones()
+        if chosen is Library.ALL:
+            return [Zone(), *shared]
+        if not shared:
+            raise Misconfigured(
+                "this account takes part in no shared library",
+                hint="leave library: out, or set it to primary",
+            )
+        return shared
+
+    def pages(self, since: str | None) -> Iterator[Page]:
+        if since is None:
+            yield from self._everything()
+            return
+        cursor = Cursor.read(since, self._scope)
+        zones = self.zones()
+        if {zone.key for zone in zones} != set(cursor.tokens):
+            raise CursorLost("the libraries of this account are others now")
+        tokens, puzzling = {}, False
+        for zone in zones:
+            for found in self._changes.since(zone, cursor.tokens[zone.key]):
+                yield found.page
+                tokens[zone.key] = found.token
+                puzzling = puzzling or found.puzzling
+        if puzzling:
+            yield from self._everything()
+            return
+        yield Page(full=False, albums_changed=False, cursor=str(Cursor(self._scope, tokens)))
+
+    def _everything(self) -> Iterator[Page]:
+        """Tokens first: what changes from here on is a change for the next time.
+
+        These first requests are not repeated here: there is nothing yet the engine would have
+        to list again.
+        """
+        zones = self.zones()
+        tokens = {zone.key: self._token(zone) for zone in zones}
+        tally = _Tally()
+        counted = [(zone, index, count) for zone in zones for index, count in self._counts(zone)]
+        tally.expect([count for _, index, count in counted if index is not BURSTS])
+        for zone, index, count in counted:
+            if index is BURSTS and count == len(tally.bursts):
+                continue  # every picture of them has been listed among the others
+            for window in self._lister.windows(zone, index, count):
+                assets = tally.add(index, window.assets)
+                yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
+        yield Page(
+            expected=tally.expected,
+            full=tally.complete,
+            cursor=str(Cursor(self._scope, tokens)),
+        )
+
+    def _counts(self, zone: Zone) -> list[tuple[Index, int | None]]:
+        indexes = [VISIBLE, BURSTS]
+        indexes += [HIDDEN] if self._settings.hidden else []
+        indexes += [DELETED] if self._settings.trashed else []
+        counts = self._cloudkit.counts(zone, [index.count for index in indexes])
+        return list(zip(indexes, counts, strict=True))
+
+    def _token(self, zone: Zone) -> str:
+        """The library's sync token now; Transient while Apple is still indexing it."""
+        reply = self._cloudkit.query(zone, "CheckIndexingState")
+        state = [fields.value(record, "state") for record in reply.records]
+        if state and state[0] not in {None, "FINISHED"}:
+            raise Transient(
+                "iCloud is still preparing this library",
+                retry_after=60,
+                hint="wait a few minutes, then run again",
+            )
+        token = reply.data.get("syncToken")
+        if not isinstance(token, str):
+            raise Transient("iCloud gave no sync token")
+        return token
+
+
+class _Tally:
+    """What has been listed against what Apple counts.
+
+    The pictures of bursts have an index of their own, which overlaps the others; those met
+    only there are outside Apple's other counts and raise the number expected.
+    """
+
+    def __init__(self) -> None:
+        self.expected: int | None = None
+        self.bursts: set[str] = set()
+        self._listed = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.expected is None or self._listed >= self.expected
+
+    def expect(self, counts: list[int | None]) -> None:
+        known = [count for count in counts if count is not None]
+        self.expected = sum(known) if len(known) == len(counts) else None
+
+    def add(self, index: Index, assets: list[Asset]) -> tuple[Asset, ...]:
+        """Those not listed before."""
+        if index is BURSTS:
+            assets = [asset for asset in assets if asset.id not in self.bursts]
+            if self.expected is not None:
+                self.expected += len(assets)
+        self.bursts.update(asset.id for asset in assets if asset.metadata.burst)
+        self._listed += len(assets)
+        return tuple(assets)

@@ -1,0 +1,155 @@
+"""The whole library, by windows of ranks asked for in parallel and handed on in order.
+
+Apple's indexes answer 100 assets from a rank on. An answer may hold fewer, or none, though
+more follow; an asset may come without its master or twice; single records may be errors. None
+of that may lose an asset or end the listing, so each window is asked again until its ranks
+are covered, what is missing is looked up by name, and windows go on past Apple's own count
+until several in a row bring nothing new.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.base import Asset, Problem
+from connectors.icloud import records
+from connectors.icloud.addresses import Addresses
+from connectors.icloud.cloudkit import (
+    PAGE_ASSETS,
+    PAGE_RECORDS,
+    CloudKit,
+    Reply,
+    Zone,
+    equals,
+)
+from connectors.icloud.gather import Gather
+from connectors.icloud.patience import Patience
+
+_PROBES = 2  # windows past Apple's own count that must bring nothing new...
+_BLIND_PROBES = 5  # ...and in a row where it does not count
+_RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
+_AHEAD = 2  # windows under way or waiting for each worker
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One of Apple's orders of a library, and the name its count goes by."""
+
+    record_type: str
+    count: str
+
+
+VISIBLE = Index(
+    "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted",
+    "CPLAssetByAssetDateWithoutHiddenOrDeleted",
+)
+HIDDEN = Index("CPLAssetAndMasterHiddenByAssetDate", "CPLAssetHiddenByAssetDate")
+DELETED = Index("CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpungedDate")
+BURSTS = Index("CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate")
+
+
+@dataclass(slots=True)
+class Window:
+    """What the ranks from ``start`` to ``start + 99`` hold."""
+
+    start: int
+    assets: list[Asset] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Lister:
+    """Lists the indexes of libraries, ``parallel`` requests at a time."""
+
+    def __init__(self, cloudkit: CloudKit, addresses: Addresses, parallel: int) -> None:
+        self._cloudkit = cloudkit
+        self._addresses = addresses
+        self._parallel = parallel
+
+    def windows(self, zone: Zone, index: Index, count: int | None) -> Iterator[Window]:
+        """The windows of one index in order, each asset once. ``count`` is Apple's own."""
+        fresh, silent, start, end = _Fresh(), 0, 0, count or 0
+        probes = _BLIND_PROBES if count is None else _PROBES
+        stopped = threading.Event()
+        under_way: deque[Future[Window]] = deque()
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="icloud-list") as workers:
+            try:
+                while silent < probes:
+                    # Past the end no more than the probes are under way.
+                    while len(under_way) < (self._parallel * _AHEAD if start < end else probes):
+                        task = _Task(self._cloudkit, Patience(stopped), zone, index, count)
+                        under_way.append(workers.submit(self._window, task, start))
+                        start += PAGE_ASSETS
+                    window = under_way.popleft().result()
+                    window.assets = [asset for asset in window.assets if fresh.add(asset.id)]
+                    found = bool(window.assets or window.problems)
+                    silent = 0 if found or window.start < end else silent + 1
+                    if found:
+                        yield window
+            finally:
+                stopped.set()
+                for future in under_way:
+                    future.cancel()
+
+    def _window(self, task: _Task, start: int) -> Window:
+        gather = Gather(task.cloudkit, task.patience, task.zone)
+        rank, end, empty = start, start + PAGE_ASSETS, 0
+        while rank < end and empty < 2:
+            reply = task.ask(rank, "ASCENDING")
+            self._addresses.offer(task.zone, reply)
+            covered = gather.take(reply.records)
+            if not covered and task.count is not None and rank >= task.count:
+                break
+            rank += covered
+            empty = 0 if covered else empty + 1
+        if empty:  # nothing from this rank on, though there should be: come from the other side
+            gather.take(task.ask(min(end, task.count or end) - 1, "DESCENDING").records)
+        if gather.orphans():  # their assets may be on another page, or lost with a broken answer
+            gather.take(task.ask(start, "ASCENDING").records)
+        window = Window(start)
+        for item in gather.finish():
+            if isinstance(item, Asset):
+                window.assets.append(item)
+            else:
+                window.problems.append(item)
+        return window
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What all windows of one listing share."""
+
+    cloudkit: CloudKit
+    patience: Patience
+    zone: Zone
+    index: Index
+    count: int | None
+
+    def ask(self, rank: int, direction: str) -> Reply:
+        return self.patience.call(
+            lambda: self.cloudkit.query(
+                self.zone,
+                self.index.record_type,
+                (equals("startRank", rank), equals("direction", direction)),
+                keys=records.KEYS,
+                limit=PAGE_RECORDS,
+            )
+        )
+
+
+class _Fresh:
+    """Tells new names from those met before, remembering the latest only."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, name: str) -> bool:
+        if name in self._names:
+            return False
+        self._names[name] = None
+        if len(self._names) > _RECENT:
+            self._names.popitem(last=False)
+        return True

@@ -1,0 +1,208 @@
+"""Moving assets to Recently Deleted and back. Whether they may go is the engine's question."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.base import Asset
+from connectors.errors import ItemError, NotFound, OutpourError, Unreadable
+from connectors.icloud import fields, records
+from connectors.icloud.cloudkit import PAGE_RECORDS, PRIMARY, CloudKit, Record, Zone, equals
+from connectors.icloud.gather import Gather
+from connectors.icloud.listing import DELETED
+from connectors.icloud.patience import Patience
+from connectors.icloud.trouble import of_record
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One asset's ``isDeleted``, to be set against the change tag it is known to have."""
+
+    record: str
+    tag: str
+    deleted: bool
+
+    @property
+    def operation(self) -> dict[str, Any]:
+        return {
+            "operationType": "update",
+            "record": {
+                "recordName": self.record,
+                "recordType": "CPLAsset",
+                "recordChangeTag": self.tag,
+                "fields": {"isDeleted": {"value": int(self.deleted)}},
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """An asset in Recently Deleted, and when Apple removes it for good, where it says."""
+
+    asset: Asset
+    leaves: datetime | None
+
+
+def trash(
+    cloudkit: CloudKit, assets: Sequence[tuple[str, str | None]]
+) -> list[OutpourError | None]:
+    """One answer for each (asset id, revision), in order.
+
+    Refused with ItemError where the revision is another by now, also where only the record of
+    the files (the master) has changed. What lies in Recently Deleted already is no error.
+    """
+    known = dict(assets)
+
+    def plan(zone: Zone, now: _Now, name: str) -> _Change | None:
+        record = now.record(name)
+        if records.is_gone(record):
+            return None
+        if known[records.asset_id(zone, name)] != records.revision(record, now.master(record)):
+            raise ItemError("it was changed in iCloud since it was copied")
+        return _Change(name, str(record.get("recordChangeTag")), deleted=True)
+
+    return _apply(cloudkit, [asset for asset, _ in assets], plan)
+
+
+def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError | None]:
+    """One answer for each, in order; NotFound where Apple has removed it for good."""
+
+    def plan(_zone: Zone, now: _Now, name: str) -> _Change | None:
+        record = now.record(name)
+        if fields.flag(record, "isExpunged"):
+            raise NotFound("iCloud has removed it for good")
+        if not records.is_gone(record):
+            return None
+        return _Change(name, str(record.get("recordChangeTag")), deleted=False)
+
+    return _apply(cloudkit, asset_ids, plan)
+
+
+def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
+    """What lies in Recently Deleted of one library."""
+    patience = Patience(threading.Event())
+    rank = empty = 0
+    while empty < 2:
+        reply = patience.call(
+            lambda rank=rank: cloudkit.query(  # type: ignore[misc]
+                zone,
+                DELETED.record_type,
+                (equals("startRank", rank), equals("direction", "ASCENDING")),
+                keys=records.KEYS,
+                limit=PAGE_RECORDS,
+            )
+        )
+        gather = Gather(cloudkit, patience, zone)
+        covered = gather.take(reply.records)
+        ends = {record.get("recordName"): _end(record) for record in reply.records}
+        for item in gather.finish():
+            if isinstance(item, Asset):
+                yield Trashed(item, ends.get(records.split_id(item.id)[1]))
+        rank += covered
+        empty = 0 if covered else empty + 1
+
+
+class _Now:
+    """The records of some assets as they are now."""
+
+    def __init__(self, cloudkit: CloudKit, zone: Zone, names: Sequence[str]) -> None:
+        self._found = _look_up(cloudkit, zone, names)
+        masters = {fields.reference(record, "masterRef") for record in self._found.values()}
+        self._found |= _look_up(cloudkit, zone, sorted(name for name in masters if name))
+
+    def record(self, name: str) -> Record:
+        """Raises the error Apple gave for it."""
+        record = self._found.get(name)
+        if record is None:
+            raise Unreadable("iCloud did not answer for it")
+        if "serverErrorCode" in record:
+            raise of_record(record)
+        return record
+
+    def master(self, asset: Record) -> Record:
+        return self.record(fields.reference(asset, "masterRef") or "")
+
+
+_Plan = Callable[[Zone, _Now, str], _Change | None]
+
+
+def _apply(cloudkit: CloudKit, asset_ids: Sequence[str], plan: _Plan) -> list[OutpourError | None]:
+    """Plan and change in batches; an error that concerns all is every remaining one's answer,
+    so that what has been done before it is not forgotten."""
+    answers: dict[str, OutpourError | None] = {}
+    libraries: defaultdict[str, list[str]] = defaultdict(list)
+    for asset in dict.fromkeys(asset_ids):
+        libraries[records.split_id(asset)[0]].append(asset)
+    for library, ids in libraries.items():
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            try:
+                answers |= _batch(cloudkit, _zone(cloudkit, library), batch, plan)
+            except OutpourError as error:
+                if not answers and not isinstance(error, ItemError):
+                    raise
+                answers |= dict.fromkeys(batch, error)
+    return [answers[asset] for asset in asset_ids]
+
+
+def _batch(
+    cloudkit: CloudKit, zone: Zone, ids: Sequence[str], plan: _Plan
+) -> dict[str, OutpourError | None]:
+    names = {records.split_id(asset)[1]: asset for asset in ids}
+    now = _Now(cloudkit, zone, list(names))
+    answers: dict[str, OutpourError | None] = dict.fromkeys(ids)
+    changes: dict[str, _Change] = {}
+    for name, asset in names.items():
+        try:
+            change = plan(zone, now, name)
+        except OutpourError as error:
+            answers[asset] = error
+        else:
+            if change is not None:
+                changes[name] = change
+    if changes:
+        reply = cloudkit.modify(zone, [change.operation for change in changes.values()])
+        told = {str(record.get("recordName")): record for record in reply.records}
+        for name, change in changes.items():
+            answers[names[name]] = _answer(told.get(name), change)
+    return answers
+
+
+def _answer(record: Record | None, change: _Change) -> OutpourError | None:
+    """Apple's word for one change: an error, or None where it says what was wanted."""
+    if record is None:
+        return Unreadable("iCloud did not answer for it")
+    if "serverErrorCode" in record:
+        return of_record(record)
+    if records.is_gone(record) is not change.deleted:
+        return Unreadable("iCloud did not confirm the change")
+    return None
+
+
+def _look_up(cloudkit: CloudKit, zone: Zone, names: Sequence[str]) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    if names:
+        reply = cloudkit.lookup(zone, names, ("masterRef", "isDeleted", "isExpunged"))
+        found = {str(record.get("recordName")): record for record in reply.records}
+    return found
+
+
+def _zone(cloudkit: CloudKit, name: str) -> Zone:
+    if name == PRIMARY:
+        return Zone()
+    for zone in cloudkit.zones():
+        if zone.name == name:
+            return zone
+    raise NotFound(f"this account no longer takes part in the library {name}")
+
+
+def _end(record: Record) -> datetime | None:
+    seconds = record.get("expirationTime")
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None

@@ -1,0 +1,246 @@
+"""A CPLAsset and its CPLMaster become one asset with all its files.
+
+The master holds what the camera made (original, its RAW or JPEG twin, the video of a Live
+Photo); the asset holds what the person made of it: edited renditions, favourite, caption and
+so on. Several assets may share one master (a duplicated photo).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
+from connectors.checksums import Algorithm, Checksum
+from connectors.icloud import fields, kinds
+from connectors.icloud.cloudkit import PRIMARY, Record, Zone
+
+ORIGINAL = "resOriginal"
+TWIN = "resOriginalAlt"
+LIVE = "resOriginalVidCompl"
+EDITED = "resJPEGFull"
+EDITED_VIDEO = "resVidFull"
+SIDECAR = "resSidecar"
+
+_FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, SIDECAR)
+_PARTS = ("Res", "FileType", "Fingerprint")
+
+KEYS = (
+    *(prefix + part for prefix in _FILES for part in _PARTS),
+    "itemType",
+    "filenameEnc",
+    "masterRef",
+    "isDeleted",
+    "isExpunged",
+    "isFavorite",
+    "isHidden",
+    "assetDate",
+    "addedDate",
+    "timeZoneOffset",
+    "burstId",
+    "captionEnc",
+    "extendedDescEnc",
+    "keywordsEnc",
+    "locationEnc",
+    "locationLatitude",
+    "locationLongitude",
+    "dateExpunged",
+)
+"""The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Where one file's address is found; ``str`` is what the ledger keeps."""
+
+    zone: Zone
+    record: str
+    field: str
+
+    def __str__(self) -> str:
+        return f"{self.zone.key}|{self.record}|{self.field}"
+
+    @classmethod
+    def of(cls, text: str) -> Handle:
+        """Read what ``str`` wrote; ValueError when it is something else."""
+        zone, record, field = text.rsplit("|", 2)
+        return cls(Zone.of(zone), record, field)
+
+
+def asset_id(zone: Zone, record: str) -> str:
+    """Names the asset among all libraries of the account."""
+    return record if zone.name == PRIMARY else f"{zone.name}/{record}"
+
+
+def split_id(asset: str) -> tuple[str, str]:
+    """(zone name, record name) of an asset id."""
+    zone, _, record = asset.rpartition("/")
+    return zone or PRIMARY, record
+
+
+def revision(asset: Record, master: Record) -> str:
+    return f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
+
+
+def change_tag(revision: str) -> str:
+    """The asset's own change tag in a ``revision``."""
+    return revision.partition("/")[0]
+
+
+def is_gone(asset: Record) -> bool:
+    """In Recently Deleted, or already removed from there."""
+    return fields.flag(asset, "isDeleted") or fields.flag(asset, "isExpunged")
+
+
+def asset(zone: Zone, record: Record, master: Record) -> Asset:
+    """The asset of two raw records. What cannot be read is left out, never an error."""
+    name = _filename(record, master)
+    uti = fields.plain(master, "itemType") or fields.plain(master, ORIGINAL + "FileType")
+    kind = kinds.kind(uti, name, moving=_token(master, LIVE) is not None)
+    offset = fields.utc_offset(record, "timeZoneOffset")
+    return Asset(
+        id=asset_id(zone, record["recordName"]),
+        kind=kind,
+        created=fields.instant(record, "assetDate", offset),
+        resources=tuple(_resources(zone, record, master, kind, name)),
+        metadata=_metadata(record, offset),
+        revision=revision(record, master),
+        library=zone.library,
+    )
+
+
+def addresses(record: Record) -> Iterator[tuple[str, str, str | None]]:
+    """(field, signed address, checksum) of every file a record holds."""
+    for prefix in _FILES:
+        token = _token(record, prefix)
+        if token and isinstance(url := token.get("downloadURL"), str) and url:
+            yield prefix, url, _fingerprint(record, prefix, token)
+
+
+def _resources(
+    zone: Zone, record: Record, master: Record, kind: Kind, name: str
+) -> Iterator[Resource]:
+    first, twin = _still_roles(master)
+    video = Role.EDITED_VIDEO if kind is Kind.VIDEO else Role.EDITED_LIVE_VIDEO
+    stem, suffix = _split(name)
+    yield _file(zone, master, ORIGINAL, first, name) or Resource(
+        ORIGINAL,
+        first,
+        name,
+        None,
+        handle=str(Handle(zone, master["recordName"], ORIGINAL)),
+        local=False,
+    )
+    wanted = [
+        (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),
+        (master, LIVE, Role.LIVE_VIDEO, stem, ".MOV"),
+        (record, EDITED_VIDEO, video, f"{stem}-edited", ".MOV"),
+        (record if _token(record, SIDECAR) else master, SIDECAR, Role.SIDECAR, stem, ".AAE"),
+    ]
+    if kind is not Kind.VIDEO:  # there it would be a poster frame, not a file of the person's
+        wanted.insert(2, (record, EDITED, Role.EDITED, f"{stem}-edited", suffix or ".JPG"))
+    for holder, prefix, role, base, usual in wanted:
+        found = _file(zone, holder, prefix, role, base, usual)
+        if found is not None:
+            yield found
+
+
+def _still_roles(master: Record) -> tuple[Role, Role]:
+    """Of a RAW and JPEG pair, either may be the one Apple calls original."""
+    raw = kinds.is_raw(fields.plain(master, ORIGINAL + "FileType"))
+    twin_raw = kinds.is_raw(fields.plain(master, TWIN + "FileType"))
+    if raw and not twin_raw and _token(master, TWIN) is not None:
+        return Role.RAW, Role.ORIGINAL
+    return Role.ORIGINAL, Role.RAW
+
+
+def _file(
+    zone: Zone, holder: Record, prefix: str, role: Role, name: str, usual: str | None = None
+) -> Resource | None:
+    """One file of a record; ``usual`` is its extension where the type says none."""
+    token = _token(holder, prefix)
+    if token is None:
+        return None
+    uti = fields.plain(holder, prefix + "FileType")
+    size = token.get("size")
+    fingerprint = _fingerprint(holder, prefix, token)
+    return Resource(
+        id=prefix,
+        role=role,
+        filename=name if usual is None else name + kinds.extension(uti, usual),
+        size=size if isinstance(size, int) and size >= 0 else None,
+        checksum=Checksum(Algorithm.APPLE, fingerprint) if fingerprint else None,
+        media_type=kinds.media_type(uti),
+        handle=str(Handle(zone, holder["recordName"], prefix)),
+    )
+
+
+def _token(record: Record, prefix: str) -> dict[str, Any] | None:
+    found = fields.value(record, prefix + "Res")
+    return found if isinstance(found, dict) else None
+
+
+def _fingerprint(record: Record, prefix: str, token: dict[str, Any]) -> str | None:
+    found = token.get("fileChecksum")
+    return (
+        found if isinstance(found, str) and found else fields.plain(record, prefix + "Fingerprint")
+    )
+
+
+def _filename(record: Record, master: Record) -> str:
+    """The camera's name; failing that one made of the asset's id, the same each time."""
+    name = fields.text(master, "filenameEnc")
+    if name and name.strip():
+        return name
+    short = re.sub(r"[^A-Za-z0-9]", "", record["recordName"])[:12] or "UNNAMED"
+    uti = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")
+    return f"IMG_{short}{kinds.extension(uti)}"
+
+
+def _split(name: str) -> tuple[str, str]:
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, dot + suffix) if stem and len(suffix) <= 5 else (name, "")
+
+
+def _metadata(record: Record, offset: int | None) -> Metadata:
+    return Metadata(
+        title=fields.text(record, "captionEnc") or None,
+        caption=fields.text(record, "extendedDescEnc") or None,
+        keywords=_keywords(record),
+        favorite=fields.flag(record, "isFavorite"),
+        hidden=fields.flag(record, "isHidden"),
+        location=_location(record),
+        utc_offset=offset,
+        added=fields.instant(record, "addedDate"),
+        burst=fields.plain(record, "burstId"),
+    )
+
+
+def _keywords(record: Record) -> tuple[str, ...]:
+    found = fields.plist(record, "keywordsEnc")
+    if not isinstance(found, list):
+        return ()
+    return tuple(word for word in found if isinstance(word, str) and word)
+
+
+def _location(record: Record) -> Location | None:
+    found = fields.plist(record, "locationEnc")
+    if isinstance(found, dict):
+        latitude, longitude = _degrees(found.get("lat"), 90), _degrees(found.get("lon"), 180)
+        altitude = found.get("alt")
+    else:
+        latitude = _degrees(fields.value(record, "locationLatitude"), 90)
+        longitude = _degrees(fields.value(record, "locationLongitude"), 180)
+        altitude = None
+    if latitude is None or longitude is None:
+        return None
+    height = float(altitude) if isinstance(altitude, int | float) else None
+    return Location(latitude, longitude, height)
+
+
+def _degrees(found: object, most: int) -> float | None:
+    if not isinstance(found, int | float) or isinstance(found, bool) or abs(found) > most:
+        return None
+    return float(found)

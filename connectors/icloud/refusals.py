@@ -1,0 +1,170 @@
+"""Why Apple does not let someone in, in one sentence that says what to do.
+
+The numbers are Apple's ``serviceErrors`` codes as its sign-in pages receive them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyicloud.exceptions import (
+    PyiCloud2SARequiredException,
+    PyiCloudAcceptTermsException,
+    PyiCloudAccountLockedException,
+    PyiCloudConnectionException,
+    PyiCloudNoTrustedNumberAvailable,
+    PyiCloudSecurityKeyException,
+    PyiCloudServiceNotActivatedException,
+)
+
+from connectors.errors import Misconfigured, OutpourError, SessionExpired, Throttled, Transient
+
+WRONG_PASSWORD = -20101
+
+_CODES = {
+    WRONG_PASSWORD: (
+        "Apple does not accept this account and password",
+        "check the e-mail address and the password; an app-specific password does not work here",
+    ),
+    -20209: (
+        "Apple has locked this account for security",
+        "unlock it at https://iforgot.apple.com, then connect again",
+    ),
+    -20283: (
+        "Apple does not accept this account and password",
+        "sign in once at https://www.icloud.com with the same password, then connect again",
+    ),
+    -20751: (
+        "Apple has disabled this account",
+        "follow https://iforgot.apple.com, then connect again",
+    ),
+    -21669: ("Apple does not accept this code", "ask for a new code and type it within a minute"),
+    -22979: ("Apple has sent too many codes", "wait some hours, then connect again"),
+    -22981: ("Apple cannot send a code now", "wait an hour, then connect again"),
+}
+
+
+def explain(error: BaseException, account: str, busy: Throttled | None = None) -> OutpourError:
+    """The error to raise for what pyicloud raised while signing in.
+
+    ``busy``: Apple asked to come back later during this attempt.
+    """
+    connect = f"run: outpour connect icloud:{account}"
+    chain = list(_chain(error))
+    if isinstance(error, OutpourError):
+        return error
+    if busy is not None:
+        return Throttled(
+            f"Apple refuses sign-ins for the moment ({busy})",
+            retry_after=busy.retry_after,
+            hint="wait a while, then run again",
+        )
+    for known in chain:
+        if isinstance(known, PyiCloudConnectionException):
+            return Transient(
+                f"iCloud cannot be reached ({_bottom(known)})",
+                hint="check the network connection, then run again",
+            )
+        if isinstance(known, PyiCloudAccountLockedException):
+            return SessionExpired(_CODES[-20209][0], hint=_CODES[-20209][1])
+        if isinstance(known, PyiCloudAcceptTermsException):
+            return SessionExpired("Apple's terms have changed and must be accepted", hint=connect)
+        if isinstance(known, PyiCloud2SARequiredException):
+            return SessionExpired(
+                "this account uses the old two-step verification",
+                hint="turn on two-factor authentication on the iPhone, then connect again",
+            )
+        if isinstance(known, PyiCloudNoTrustedNumberAvailable):
+            return SessionExpired(
+                "Apple has no phone number to send a code to",
+                hint="add a trusted phone number at https://account.apple.com, then connect again",
+            )
+        if isinstance(known, PyiCloudSecurityKeyException):
+            return SessionExpired(
+                "the security key was not confirmed",
+                hint="plug the key in, touch it when it blinks, and connect again",
+            )
+        if isinstance(known, PyiCloudServiceNotActivatedException):
+            return Misconfigured(
+                "this account has no iCloud Photos on the web",
+                hint="sign in at https://www.icloud.com once and open Photos there",
+            )
+    return _by_answer(chain, connect)
+
+
+def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
+    for number, text in service_errors(chain):
+        if number in _CODES:
+            return SessionExpired(_CODES[number][0], hint=_CODES[number][1])
+        if text:
+            return SessionExpired(f"Apple says: {text} ({number})", hint=connect)
+    for answer in _answers(chain):
+        body = _json(answer)
+        if body.get("domainToUse"):
+            return Misconfigured(
+                "this account belongs to iCloud in China mainland",
+                hint="set china: true for this place (or leave it out for other countries)",
+            )
+        if answer.status_code == 412:
+            return SessionExpired(
+                "Apple wants something to be confirmed for this account",
+                hint="sign in at https://account.apple.com, answer what it asks, connect again",
+            )
+        if answer.status_code == 401:
+            return SessionExpired(*_CODES[WRONG_PASSWORD][:1], hint=_CODES[WRONG_PASSWORD][1])
+        if answer.status_code == 403:
+            return SessionExpired(
+                "Apple refuses this sign-in",
+                hint="sign in at https://www.icloud.com once, then connect again",
+            )
+    return SessionExpired("the sign-in to iCloud has expired", hint=connect)
+
+
+def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
+    """Apple's own (code, message) pairs in whatever answers the exceptions carry."""
+    for answer in _answers(chain):
+        body = _json(answer)
+        for item in body.get("serviceErrors") or body.get("service_errors") or []:
+            try:
+                yield int(item["code"]), str(item.get("message") or "")
+            except (KeyError, TypeError, ValueError, AttributeError):
+                continue
+
+
+def wrong_password(error: BaseException) -> bool:
+    """Whether trying another password could help."""
+    chain = list(_chain(error))
+    codes = [number for number, _ in service_errors(chain)]
+    return WRONG_PASSWORD in codes or (
+        not codes and any(answer.status_code == 401 for answer in _answers(chain))
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _answers(chain: list[BaseException]) -> Iterator[Any]:
+    for error in chain:
+        answer = getattr(error, "response", None)
+        if answer is not None:
+            yield answer
+
+
+def _json(answer: Any) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _bottom(error: BaseException) -> str:
+    """The innermost error's kind: its text could hold an address with secrets."""
+    *_, last = _chain(error)
+    return type(last).__name__

@@ -1,0 +1,203 @@
+"""The signed-in session: pyicloud's, kept privately, shared by many threads.
+
+pyicloud rewrites its two session files on every request, in place and readable by others;
+a crash at the wrong moment would cost the sign-in. Here they are written whole (a new file
+renamed over the old one, 0600, in a 0700 folder) and only when they changed. Apple renews
+one cookie with every answer, the older ones stay good, so changes that come from anything
+but signing in are written at most every few seconds, and at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import requests
+from pyicloud import PyiCloudService
+from pyicloud.exceptions import PyiCloudException
+from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
+
+from connectors.errors import Throttled
+from connectors.icloud.network import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    Adapter,
+    ca_bundle,
+    keep_logs_clean,
+    retry_after,
+)
+from connectors.private import private_dir, state_dir, write_private
+
+_LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
+_BUSY = {429, 502, 503, 504}
+
+
+def folder(account: str) -> Path:
+    """The private folder of one account's session."""
+    name = re.sub(r"[^a-z0-9]+", "_", account.lower()).strip("_")[:40]
+    short = hashlib.sha256(account.lower().encode()).hexdigest()[:8]
+    return state_dir("icloud", f"{name}-{short}")
+
+
+def known_accounts() -> list[str]:
+    """Accounts connected on this computer, sorted."""
+    found = set()
+    for card in state_dir("icloud").glob("*/account.json"):
+        try:
+            found.add(str(json.loads(card.read_bytes())["account"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(found)
+
+
+def remember_account(account: str) -> None:
+    """Make the account one of ``known_accounts``."""
+    write_private(folder(account) / "account.json", json.dumps({"account": account}).encode())
+
+
+class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships no types
+    """pyicloud's session with atomic private files, timeouts, and threads allowed.
+
+    ``busy`` is the last answer that asked to come back later, so that an overloaded Apple is
+    not mistaken for a refused sign-in.
+    """
+
+    def __init__(self, service: PyiCloudService, **kwargs: Any) -> None:
+        self._files = threading.Lock()
+        self._written: dict[Path, bytes] = {}
+        self._due = 0.0
+        self._retired = False
+        self.busy: Throttled | None = None
+        super().__init__(service, **kwargs)
+        self.verify = ca_bundle()
+        self.mount("https://", Adapter())
+        for name in (self.session_path, self.cookiejar_path):
+            path = Path(name)
+            if path.exists():
+                path.chmod(0o600)
+                self._written[path] = path.read_bytes()
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        # Merging the jar iterates over it, which another thread's answer would break; this
+        # lock is the one the jar itself takes to store cookies.
+        with self.cookies._cookies_lock:
+            return cast(requests.PreparedRequest, super().prepare_request(request))
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_TIMEOUT, READ_TIMEOUT)
+        response = cast(requests.Response, super().send(request, **kwargs))
+        if response.status_code in _BUSY:
+            self.busy = Throttled(
+                f"iCloud answered {response.status_code}",
+                retry_after=retry_after(response.headers),
+            )
+        return response
+
+    def retire(self) -> None:
+        """Write no more."""
+        with self._files:
+            self._retired = True
+
+    def flush(self) -> None:
+        """Write what has changed, now."""
+        with self._files:
+            if self._retired:
+                return
+            self._due = time.monotonic() + _LULL
+            for path, data in ((Path(self.session_path), self._state()), self._jar()):
+                if data != self._written.get(path):
+                    private_dir(path.parent)
+                    write_private(path, data)
+                    self._written[path] = data
+
+    def _save_session_data(self) -> None:  # pyicloud calls this after every answer
+        signing_in = self._state() != self._written.get(Path(self.session_path))
+        if signing_in or time.monotonic() >= self._due:
+            self.flush()
+
+    def _state(self) -> bytes:
+        kept = {k: v for k, v in dict(self.data).items() if k not in NON_PERSISTED_SESSION_KEYS}
+        return json.dumps(kept, sort_keys=True).encode()
+
+    def _jar(self) -> tuple[Path, bytes]:
+        with self.cookies._cookies_lock:
+            text = self.cookies.as_lwp_str(ignore_discard=True, ignore_expires=False)
+        return Path(self.cookiejar_path), f"#LWP-Cookies-2.0\n{text}".encode()
+
+
+class Api(PyiCloudService):  # type: ignore[misc]
+    """pyicloud with our session, asking for second factors only when told to."""
+
+    def __init__(self, account: str, password: str | None, *, china: bool) -> None:
+        keep_logs_clean()
+        home = private_dir(folder(account))
+        super().__init__(
+            account,
+            password,
+            cookie_directory=str(home),
+            china_mainland=china,
+            refresh_interval=None,
+            authenticate=False,
+        )
+        old = self.session
+        self._session = PrivateSession(
+            self,
+            client_id=self._client_id,
+            cookie_directory=str(home),
+            headers=dict(old.headers),
+        )
+        old.close()
+
+    # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
+    # person's phones on every scheduled run; attended, before they could say which phone.
+    def request_2fa_code(self) -> bool:
+        return False
+
+    def ask_for_code(self, phone: dict[str, Any] | None) -> None:
+        """Have Apple send a code: to a phone by text message, or (None) to trusted devices."""
+        if phone is not None:
+            self._auth_data["trustedPhoneNumber"] = phone
+            self._request_sms_2fa_code()
+        elif self._supports_trusted_device_bridge():
+            super().request_2fa_code()
+        else:
+            self.use_existing_trusted_device_code()  # shown since the password was accepted
+
+    def phones(self) -> list[dict[str, Any]]:
+        """The numbers Apple can send a code to, as it describes them."""
+        found = _numbers(self._auth_data)
+        if not found:  # pyicloud reads only one of the places where the page may name them
+            with contextlib.suppress(PyiCloudException, ValueError):
+                headers = self._get_auth_headers({"Accept": "application/json"})
+                found = _numbers(self.session.get(self._auth_endpoint, headers=headers).json())
+        return found
+
+    @property
+    def has_trusted_devices(self) -> bool:
+        return bool(self._auth_data.get("hasTrustedDevices"))
+
+    def accept_terms(self) -> None:
+        """Accept Apple's changed terms at the next sign-in."""
+        self._accept_terms = True
+
+    def close(self) -> None:
+        """Save the session and release its connections."""
+        self.session.flush()
+        self.session.close()
+
+    def discard(self) -> None:
+        """Release the connections; a newer session owns the files."""
+        self.session.retire()
+        self.session.close()
+
+
+def _numbers(told: Any) -> list[dict[str, Any]]:
+    known = told.get("phoneNumberVerification", told) if isinstance(told, dict) else {}
+    numbers = known.get("trustedPhoneNumbers") or [known.get("trustedPhoneNumber")]
+    return [number for number in numbers if isinstance(number, dict) and "id" in number]

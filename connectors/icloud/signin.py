@@ -1,0 +1,179 @@
+"""Signing a person in: password, second factor, terms, consent; each refusal one clear line."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from pyicloud.exceptions import (
+    PyiCloudAcceptTermsException,
+    PyiCloudException,
+    PyiCloudFailedLoginException,
+)
+
+from connectors.base import Prompter
+from connectors.errors import Misconfigured, SessionExpired
+from connectors.icloud import access
+from connectors.icloud.account import password_key, saved_password
+from connectors.icloud.refusals import explain, wrong_password
+from connectors.icloud.session import Api, known_accounts, remember_account
+from connectors.icloud.settings import ICloudSettings
+from connectors.private import store_secret
+
+_TRIES = 3
+_KEY_SECONDS = 90.0  # to plug a security key in and touch it
+_TERMS = "https://www.apple.com/legal/internet-services/icloud/"
+
+
+def connect(settings: ICloudSettings, prompter: Prompter) -> None:
+    """Sign in, so that later runs need nobody. Raises what ``refusals`` makes of a refusal."""
+    account = settings.account or _which(prompter)
+    api = sign_in(settings, account, prompter)
+    try:
+        until = trusted_until(api)
+    finally:
+        api.close()
+    lasting = f" Apple trusts this computer until {until:%d %B %Y}." if until else ""
+    prompter.tell(f"Connected to iCloud as {account}.{lasting}")
+
+
+def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
+    """A session ready for use, saved for later ones."""
+    password, typed = saved_password(account), False
+    for attempt in range(_TRIES + 1):
+        api = Api(account, password, china=settings.china)
+        try:
+            _enter(api, prompter)
+            access.allow(api, prompter)
+            break
+        except PyiCloudFailedLoginException as error:
+            failure = explain(error, account, api.session.busy)
+            another = not isinstance(failure, SessionExpired) or attempt == _TRIES
+            if another or not (password is None or wrong_password(error)):
+                raise failure from error
+            if password is not None:
+                prompter.tell(f"{failure}.")
+            password, typed = prompter.ask(f"Password of {account}:", secret=True), True
+            if not password:
+                raise SessionExpired("no password was given", hint="connect again") from error
+        except PyiCloudException as error:
+            raise explain(error, account, api.session.busy) from error
+    api.session.flush()
+    remember_account(account)
+    if (
+        typed
+        and prompter.choose(
+            "Keep the password, so that runs can renew the session by themselves?",
+            ("Yes, in this system's keyring (a private file where there is none)", "No"),
+        )
+        == 0
+    ):
+        store_secret(password_key(account), password or "")
+    return api
+
+
+def trusted_until(api: Api) -> datetime | None:
+    """When Apple will ask for a second factor again; None where its cookies do not say."""
+    ends = {cookie.name: cookie.expires for cookie in api.session.cookies if cookie.expires}
+    trust = [end for name, end in ends.items() if name.startswith("X-APPLE-WEBAUTH-HSA-TRUST")]
+    session = [ends[name] for name in ("X-APPLE-WEBAUTH-TOKEN",) if name in ends]
+    found = max(trust) if trust else min(session, default=None)
+    return None if found is None else datetime.fromtimestamp(found, UTC)
+
+
+def _which(prompter: Prompter) -> str:
+    known = known_accounts()
+    if len(known) == 1:
+        return known[0]
+    account = prompter.ask("Apple Account (e-mail address):").strip()
+    if not account:
+        raise Misconfigured("no account was given", hint="say which with --account")
+    return account
+
+
+def _enter(api: Api, prompter: Prompter) -> None:
+    """Password and second factor; terms in between."""
+    try:
+        api.authenticate()
+        if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
+            raise PyiCloudAcceptTermsException
+    except PyiCloudAcceptTermsException:
+        question = f"Apple's terms have changed. Read them at {_TERMS}. Do you accept them?"
+        if prompter.choose(question, ("Yes", "No")) != 0:
+            raise
+        api.accept_terms()
+        api.authenticate(force_refresh=True)
+    if not api.requires_2fa:
+        if api.requires_2sa:
+            raise SessionExpired(
+                "this account uses the old two-step verification",
+                hint="turn on two-factor authentication on the iPhone, then connect again",
+            )
+        return
+    if api.two_factor_delivery_method == "security_key":
+        _touch_key(api, prompter)
+    else:
+        _type_code(api, prompter)
+    if api.requires_2fa:
+        raise SessionExpired(
+            "Apple accepted the second factor but does not trust this computer",
+            hint="connect again in a few minutes",
+        )
+
+
+def _type_code(api: Api, prompter: Prompter) -> None:
+    ways = _ways(api)
+    if not ways:
+        raise SessionExpired(
+            "Apple offers no way to send a code",
+            hint="add a trusted device or phone number at https://account.apple.com",
+        )
+    way = (
+        prompter.choose("Where should the code appear?", [text for text, _ in ways])
+        if (len(ways) > 1)
+        else 0
+    )
+    api.ask_for_code(ways[way][1])
+    if api.two_factor_delivery_notice:
+        prompter.tell(api.two_factor_delivery_notice)
+    for _ in range(_TRIES):
+        typed = re.sub(r"\D", "", prompter.ask(f"Code ({ways[way][0]}):"))
+        if typed and api.validate_2fa_code(typed):
+            return
+        prompter.tell("Apple does not accept this code.")
+    raise SessionExpired(
+        "no code was accepted", hint="connect again and type the newest code within a minute"
+    )
+
+
+def _ways(api: Api) -> list[tuple[str, dict[str, Any] | None]]:
+    """(description, phone or None for trusted devices)"""
+    ways: list[tuple[str, dict[str, Any] | None]] = []
+    if api.has_trusted_devices:
+        ways.append(("shown on your trusted devices", None))
+    for phone in api.phones():
+        number = phone.get("numberWithDialCode") or phone.get("obfuscatedNumber") or "your phone"
+        ways.append((f"text message to {number}", phone))
+    return ways
+
+
+def _touch_key(api: Api, prompter: Prompter) -> None:
+    names = ", ".join(api.security_key_names or ()) or "security key"
+    prompter.tell(f"Plug in your security key ({names}) and touch it when it blinks.")
+    deadline = time.monotonic() + _KEY_SECONDS
+    while not api.fido2_devices:
+        if time.monotonic() >= deadline:
+            raise SessionExpired(
+                "no security key was plugged in", hint="plug it in and connect again"
+            )
+        time.sleep(1)
+    late = threading.Event()
+    timer = threading.Timer(_KEY_SECONDS, late.set)
+    timer.start()
+    try:
+        api.confirm_security_key(event=late)
+    finally:
+        timer.cancel()

@@ -1,0 +1,89 @@
+"""iCloud Photos as a source: everything the engine may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from connectors.base import Album, Capacity, Page, Prompter, Resource, Stream
+from connectors.errors import Misconfigured, OutpourError
+from connectors.icloud import albums, reclaim, storage
+from connectors.icloud.account import Account
+from connectors.icloud.addresses import Addresses
+from connectors.icloud.cloudkit import CloudKit
+from connectors.icloud.content import Content
+from connectors.icloud.library import Libraries
+from connectors.icloud.records import Handle
+from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.signin import sign_in
+from connectors.reclaiming import Binned
+
+
+class ICloudSource:
+    """A Source that HasCapacity, HasAlbums, Prefetches, Reclaims, HasBin and Reconnects.
+
+    Nothing is asked of Apple before the first call. Every method may be called from any
+    thread.
+    """
+
+    emptying = "in Photos, on the phone or on icloud.com, open Recently Deleted and delete all"
+
+    def __init__(self, name: str, settings: ICloudSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._account = Account(settings)
+        self._cloudkit = CloudKit(self._account)
+        self._addresses = Addresses(self._cloudkit)
+        self._content = Content(self._addresses)
+        self._libraries = Libraries(self._cloudkit, self._addresses, settings)
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        return self._libraries.pages(since)
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:  # noqa: ARG002 - the handle says it all
+        return self._content.open(resource, offset)
+
+    def prefetch(self, items: Sequence[tuple[str, Resource]]) -> None:
+        handles = []
+        for _, resource in items:
+            try:
+                handles.append(Handle.of(resource.handle))
+            except ValueError:
+                continue  # open will say so
+        try:
+            self._addresses.prefetch(handles)
+        except OutpourError:
+            return  # open meets the same trouble and reports it
+
+    def capacity(self) -> Capacity:
+        return storage.capacity(self._account)
+
+    def albums(self) -> Iterator[Album]:
+        return albums.tree(self._cloudkit)
+
+    def members(self, album: Album) -> Iterator[str]:
+        return albums.members(self._cloudkit, album)
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        if self._settings.trashed:
+            raise Misconfigured(
+                "with 'trashed: true' what is deleted stays in the listing",
+                hint="Leave it out of the pipeline that frees space.",
+            )
+        return reclaim.trash(self._cloudkit, assets)
+
+    def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
+        return reclaim.restore(self._cloudkit, asset_ids)
+
+    def binned(self) -> Iterator[Binned]:
+        """What lies in Recently Deleted, and when Apple removes it for good."""
+        for zone in self._libraries.zones():
+            for item in reclaim.trashed(self._cloudkit, zone):
+                size = sum(resource.size or 0 for resource in item.asset.resources)
+                yield Binned(item.asset.id, size, item.leaves)
+
+    def reconnect(self, prompter: Prompter) -> None:
+        self._account.adopt(sign_in(self._settings, self._account.name, prompter))
+
+    def close(self) -> None:
+        self._content.close()
+        self._account.close()

@@ -1,0 +1,108 @@
+"""Apple's answers and pyicloud's exceptions, turned into errors that say what to do.
+
+CloudKit's own codes (CloudKit Web Services Reference, "Error Codes") come before the HTTP
+status, because the status misleads: throttling comes inside a 200, and a conflict or a full
+account under the same status as an expired session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.errors import (
+    CapacityExceeded,
+    CursorLost,
+    Fatal,
+    ItemError,
+    NotFound,
+    OutpourError,
+    SessionExpired,
+    Throttled,
+    Transient,
+    Unreadable,
+)
+from connectors.icloud.network import retry_after
+
+FULL = "free space in iCloud (empty Recently Deleted too) or buy more; what is waiting goes on then"
+WEB_ACCESS = (
+    "on the iPhone, open Settings > your name > iCloud, turn on Access iCloud Data on the Web, "
+    "then connect again with: outpour connect icloud"
+)
+
+_SIGN_IN = {"AUTHENTICATION_FAILED", "AUTHENTICATION_REQUIRED"}
+_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY", "INTERNAL_ERROR", "SERVER_ERROR"}
+_SLOWER = {"THROTTLED"}
+_OTHERS = {"CONFLICT", "EXISTS", "UNIQUE_FIELD_ERROR", "VALIDATING_REFERENCE_ERROR"}
+_TOKENS = ("sync continuation", "synctoken", "sync token", "change token")
+
+
+def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourError:
+    """The error for a CloudKit ``serverErrorCode``, of a whole answer or of one record."""
+    said = f"iCloud says {code}" + (f": {reason}" if reason else "")
+    if code in _SIGN_IN:
+        return SessionExpired(said)
+    if code == "ACCESS_DENIED":
+        return SessionExpired(said, hint=WEB_ACCESS)
+    if code in _SLOWER:
+        return Throttled(said, retry_after=wait)
+    if code in _WAIT:
+        return Transient(said, retry_after=wait)
+    if code == "QUOTA_EXCEEDED":
+        return CapacityExceeded(said, hint=FULL)
+    if code in {"NOT_FOUND", "UNKNOWN_ITEM"}:
+        return NotFound(said)
+    if code == "CHANGE_TOKEN_EXPIRED" or any(word in reason.lower() for word in _TOKENS):
+        return CursorLost(said)
+    if code in _OTHERS:
+        return ItemError(said)
+    if code == "ZONE_NOT_FOUND":
+        return Fatal(said, hint="turn on iCloud Photos for this account, or choose another library")
+    return Fatal(said, hint="run again later; if it stays, report it with this message")
+
+
+def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourError:
+    """The error for an answer that is none of the wanted ones."""
+    wait = retry_after(headers)
+    code, reason = _code(body)
+    if code:
+        named = of_code(code, reason, wait=wait)
+        # 503 and 429 mean "later" whatever else the body says of itself.
+        if status not in {429, 503} or isinstance(named, Transient | SessionExpired):
+            return named
+    said = f"iCloud answered {status}"
+    if status in {429, 503}:
+        return Throttled(said, retry_after=wait)
+    if status in {401, 403, 421, 450}:
+        return SessionExpired(f"{said}: the sign-in is no longer accepted")
+    if status == 404:
+        return NotFound(said)
+    if status == 413:
+        return CapacityExceeded(f"{said}: no room", hint=FULL)
+    if status == 409:
+        return ItemError(f"{said}: it was changed meanwhile")
+    return Transient(said, retry_after=wait)
+
+
+def of_record(item: Mapping[str, Any]) -> OutpourError:
+    """The error of one record inside an answer that is otherwise good."""
+    wait = item.get("retryAfter")
+    error = of_code(
+        str(item.get("serverErrorCode")),
+        str(item.get("reason") or ""),
+        wait=float(wait) if isinstance(wait, int | float) else None,
+    )
+    return Unreadable(str(error)) if isinstance(error, Fatal) else error
+
+
+def _code(body: bytes) -> tuple[str, str]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return "", ""
+    if not isinstance(data, dict):
+        return "", ""
+    code = data.get("serverErrorCode")
+    reason = data.get("reason") or data.get("error") or ""
+    return (code if isinstance(code, str) else ""), (reason if isinstance(reason, str) else "")

@@ -1,0 +1,118 @@
+"""A sandbox with one iCloud account, signed in to, and a person who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from connectors.base import Asset, Problem, Resource, Role
+from connectors.icloud import connector
+from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.source import ICloudSource
+from sandbox.faults import Faults
+from sandbox.icloud import Account, ICloud
+from sandbox.library import Library
+from sandbox.server import Sandbox
+
+ACCOUNT = "demo@example.com"
+PASSWORD = "sandbox-password"
+Answer = str | int | Callable[[], str]
+
+
+class Person:
+    """Gives the prepared answers in order; ``asked`` and ``told`` keep what was said."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        self.told: list[str] = []
+        self.secret: list[bool] = []
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        self.asked.append(question)
+        self.secret.append(secret)
+        answer = self.answers.pop(0)
+        return answer() if callable(answer) else str(answer)
+
+    def choose(self, question: str, options: Sequence[str]) -> int:
+        self.asked.append(" / ".join((question, *options)))
+        answer = self.answers.pop(0)
+        assert isinstance(answer, int) and answer < len(options), (question, options, answer)
+        return answer
+
+
+class Rig:
+    """``icloud`` is the double, ``sandbox`` its server, ``faults`` what both consult."""
+
+    def __init__(self, library: Library, account: Account) -> None:
+        self.faults = Faults(seed=7)
+        self.icloud = ICloud(library, account, self.faults)
+        self.sandbox = Sandbox([self.icloud], faults=self.faults)
+        self.library = library
+        self.account = account
+
+    def connect(self, *answers: Answer, **settings: Any) -> Person:
+        """Sign in with the password typed and not kept, unless told otherwise."""
+        person = Person(*(answers or (PASSWORD, 1)))
+        assert connector.connect is not None
+        connector.connect(ICloudSettings(account=ACCOUNT, **settings), person)
+        return person
+
+    def source(self, **settings: Any) -> ICloudSource:
+        return ICloudSource("icloud", ICloudSettings(**{"account": ACCOUNT, **settings}))
+
+    def ids(self, *views: str, shared: bool = False) -> set[str]:
+        """What the library really holds in some of its views."""
+        return {
+            self.library.get(number).id
+            for view in views
+            for number in self.library.view(view, shared=shared)
+        }
+
+
+@contextmanager
+def rig(use: Callable[[Any], None], library: Library, **account: Any) -> Iterator[Rig]:
+    made = Rig(library, Account(**account))
+    with made.sandbox:
+        use(made.sandbox)
+        yield made
+
+
+def listing(
+    source: ICloudSource, since: str | None = None
+) -> tuple[list[Asset], list[Problem], list[str]]:
+    """All assets, problems and gone ids of one listing."""
+    pages = list(source.pages(since))
+    return (
+        [asset for page in pages for asset in page.assets],
+        [problem for page in pages for problem in page.problems],
+        [name for page in pages for name in page.gone],
+    )
+
+
+def cursor(source: ICloudSource) -> str:
+    *_, last = source.pages()
+    assert last.cursor
+    return last.cursor
+
+
+def read(source: ICloudSource, asset: Asset, resource: Resource, offset: int = 0) -> bytes:
+    stream = source.open(asset.id, resource, offset)
+    try:
+        return b"".join(stream)
+    finally:
+        stream.close()
+
+
+def truth(library: Library, asset: Asset, resource: Resource) -> bytes:
+    """What the bytes of a resource really are."""
+    file = library.find(asset.id.rpartition("/")[2]).file(ROLES[resource.role])
+    assert file is not None
+    return b"".join(file.content.chunks(0, file.content.size))
+
+
+ROLES = {role: str(role) for role in Role}

@@ -1,0 +1,62 @@
+"""Albums with the folders above them, and how full iCloud is."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.base import HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects
+from connectors.errors import OutpourError, Transient
+from tests.icloud.rig import Rig
+
+
+def test_everything_it_can_do_is_asked_for_with_isinstance(ready: Rig) -> None:
+    for ability in (HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects):
+        assert isinstance(ready.source(), ability)
+
+
+def test_albums_lie_in_their_folders(ready: Rig) -> None:
+    found = {album.path for album in ready.source().albums()}
+    assert ("Journeys", "2019", "Norway") in found
+    assert not any(part.startswith("----") for path in found for part in path)
+    assert {len(path) for path in found} == {1, 2, 3}
+
+
+def test_members_are_those_of_the_album(ready: Rig) -> None:
+    source, library = ready.source(), ready.library
+    for album in source.albums():
+        truth = library.members(library.albums.get(album.id))
+        assert sorted(source.members(album)) == sorted(library.get(n).id for n in truth)
+
+
+@pytest.mark.parametrize("fault", ["empty_page:0.3", "short_page:0.6", "throttle:0.3"])
+def test_no_member_is_lost_on_the_way(ready: Rig, fault: str) -> None:
+    name, _, rate = fault.partition(":")
+    source, library = ready.source(), ready.library
+    ready.faults.retry_after = 0
+    albums = list(source.albums())
+    ready.faults.add(name, float(rate), "*")
+    for album in albums:
+        truth = library.members(library.albums.get(album.id))
+        assert len(set(source.members(album))) == len(truth)
+
+
+def test_capacity_is_read_afresh(ready: Rig) -> None:
+    source = ready.source()
+    first = source.capacity()
+    assert first.total == ready.account.total and first.free == first.total - first.used
+    assert first.by_kind["photos"] > 0 and not first.full
+    ready.account.other_used = ready.account.total - first.by_kind["photos"] - 1000
+    assert source.capacity().nearly_full
+    ready.account.other_used = ready.account.total
+    full = source.capacity()
+    assert full.full and full.free == 0
+
+
+def test_capacity_that_cannot_be_told_is_a_wait(ready: Rig) -> None:
+    source = ready.source()
+    source.capacity()
+    ready.faults.add("unavailable", key="!setup*storage*", times=1)
+    with pytest.raises(OutpourError) as caught:
+        source.capacity()
+    assert isinstance(caught.value, Transient)
+    assert source.capacity().used

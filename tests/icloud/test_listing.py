@@ -1,0 +1,202 @@
+"""Nothing a listing meets loses an asset, ends the listing, or goes unsaid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connectors.base import Kind, Page, Role
+from connectors.errors import Misconfigured, SessionExpired, Transient
+from connectors.icloud.settings import Library as Choice
+from connectors.icloud.source import ICloudSource
+from sandbox.icloud.zones import Zone
+from sandbox.library import Library
+from tests.icloud.rig import Rig, listing, rig
+
+SEVERAL = 420  # assets: five windows
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library(SEVERAL)
+
+
+@pytest.fixture
+def big(use_sandbox: Callable[[Any], None], library: Library) -> Iterator[Rig]:
+    with rig(use_sandbox, library) as made:
+        made.faults.retry_after = 0
+        made.connect()
+        yield made
+
+
+FAULTS = {
+    "short pages": "short_page:0.4",
+    "empty pages": "empty_page:0.3",
+    "a rank that is always empty": "empty_page@*/200",
+    "pairs on different pages": "split_pair:0.2",
+    "records twice": "duplicate_record:0.3",
+    "fields that cannot be decoded": "undecodable_field:0.3",
+    "error items": "error_item:0.2",
+    "throttling in a good answer": "throttled_inside_200:0.2",
+    "throttling": "throttle:0.2",
+    "no service": "unavailable:0.3",
+    "resets": "reset:0.2",
+    "answers cut short": "cut_stream:0.2",
+    "all of it": "short_page:0.1,empty_page:0.1,split_pair:0.1,duplicate_record:0.1,"
+    "error_item:0.1,throttle:0.05,reset:0.05,cut_stream:0.05",
+}
+
+
+@pytest.mark.parametrize("spec", FAULTS.values(), ids=FAULTS)
+def test_every_asset_is_listed_once_whatever_happens(big: Rig, spec: str) -> None:
+    for part in spec.split(","):
+        name, _, rate = part.partition(":")
+        name, _, key = name.partition("@")
+        big.faults.add(name, float(rate or 1), key or "*")
+    source = big.source()
+    pages = begun(source)
+    found = Counter(asset.id for page in pages for asset in page.assets)
+    assert set(found) == big.ids("shown", "hidden")
+    assert set(found.values()) == {1}
+    assert not any(page.problems for page in pages)
+    assert pages[-1].expected == len(found) and pages[-1].full and pages[-1].cursor
+    assert any(big.faults.counts.values()), "the fault was met"
+    source.close()
+
+
+def begun(source: ICloudSource) -> list[Page]:
+    """A listing; what meets its very first requests is the engine's to repeat, as here."""
+    for _ in range(50):
+        pages: list[Page] = []
+        try:
+            for page in source.pages():
+                pages.append(page)
+            return pages
+        except Transient:
+            assert not pages, "a listing under way does not break"
+    raise AssertionError("never begun")
+
+
+def test_a_record_that_never_comes_is_named(big: Rig) -> None:
+    lost = big.library.get(big.library.view("shown")[150]).id
+    big.faults.add("error_item", key=f"record/{lost}")
+    big.icloud.cloudkit.indexed = lambda name: name != lost
+    pages = list(big.source().pages())
+    assert [problem.id for page in pages for problem in page.problems] == [lost]
+    assert {a.id for p in pages for a in p.assets} == big.ids("shown", "hidden") - {lost}
+
+
+def test_a_listing_that_falls_short_does_not_pass_for_a_full_one(big: Rig) -> None:
+    """Else what it does not name would be taken for deleted."""
+    big.faults.add("empty_page", key="list/CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted/*")
+    pages = list(big.source().pages())
+    listed = sum(len(page.assets) for page in pages)
+    assert pages[-1].expected is not None and listed < pages[-1].expected
+    assert not pages[-1].full
+
+
+def test_one_undecodable_field_costs_only_that_field(ready: Rig) -> None:
+    before = {asset.id: asset for asset in listing(ready.source())[0]}
+    ready.faults.add("undecodable_field")
+    after = {asset.id: asset for asset in listing(ready.source())[0]}
+    assert set(before) == set(after)
+    for key, asset in after.items():
+        assert asset.created == before[key].created
+        assert asset.metadata == before[key].metadata
+        assert [r.checksum for r in asset.resources] == [r.checksum for r in before[key].resources]
+        assert asset.resources[0].filename.startswith("IMG_")
+
+
+def test_assets_are_what_their_owner_sees(ready: Rig) -> None:
+    """Originals, edits, Live Photo videos, RAW twins, sidecars; favourites, captions, places."""
+    for asset in listing(ready.source())[0]:
+        truth = ready.library.find(asset.id)
+        assert asset.kind == Kind(truth.kind)
+        assert Counter(r.role for r in asset.resources) == Counter(
+            Role(file.role) for file in truth.files
+        )
+        for resource in asset.resources:
+            file = truth.file(str(resource.role))
+            assert file is not None and resource.checksum is not None
+            assert resource.size == file.size
+            assert resource.checksum.value == file.fingerprint
+        assert asset.resources[0].filename == truth.original.filename
+        assert len({r.filename for r in asset.resources}) == len(asset.resources)
+        assert asset.created is not None
+        assert asset.created.timestamp() == pytest.approx(truth.created / 1000)
+        told = asset.metadata
+        assert (told.title, told.caption) == (truth.title or None, truth.caption or None)
+        assert told.keywords == truth.keywords
+        assert (told.favorite, told.hidden) == (truth.favorite, truth.hidden)
+        assert told.utc_offset == truth.utc_offset
+        assert told.burst == truth.burst
+        assert (told.location is None) == (truth.location is None)
+        if told.location and truth.location:
+            place = (told.location.latitude, told.location.longitude, told.location.altitude)
+            assert place == pytest.approx(truth.location)
+
+
+def test_hidden_and_trashed_as_asked_for(ready: Rig) -> None:
+    assert {a.id for a in listing(ready.source())[0]} == ready.ids("shown", "hidden")
+    assert {a.id for a in listing(ready.source(hidden=False))[0]} == ready.ids("shown")
+    assert {a.id for a in listing(ready.source(trashed=True))[0]} == ready.ids(
+        "shown", "hidden", "trashed"
+    )
+
+
+def test_shared_libraries(ready: Rig) -> None:
+    shared = ready.ids("shown", "hidden", shared=True)
+    assert shared
+    found = listing(ready.source(library=Choice.SHARED))[0]
+    assert {asset.id.rpartition("/")[2] for asset in found} == shared
+    assert all(asset.library.startswith("SharedSync-") for asset in found)
+    both = listing(ready.source(library=Choice.ALL))[0]
+    assert len(both) == len(shared) + len(ready.ids("shown", "hidden"))
+
+
+def test_no_shared_library_is_a_clear_line(ready: Rig) -> None:
+    double = ready.icloud
+    other = Zone("CMM-1234", ready.library, double.links)  # a link somebody shared, no library
+    double.cloudkit.zones["shared"] = {other.name: other}
+    with pytest.raises(Misconfigured, match="no shared library"):
+        list(ready.source(library=Choice.SHARED).pages())
+
+
+def test_apple_still_indexing_is_a_wait(ready: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sandbox.icloud import queries
+
+    def indexing(zone: Any) -> Any:
+        return zone.records.plain(
+            "_x", "CheckIndexingState", {"state": {"value": "RUNNING", "type": "STRING"}}
+        )
+
+    monkeypatch.setattr(queries, "_indexing", indexing)
+    with pytest.raises(Transient) as caught:
+        list(ready.source().pages())
+    assert caught.value.retry_after and "minutes" in caught.value.hint
+
+
+def test_the_session_may_end_in_the_middle_of_a_listing(
+    big: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the password at hand it goes on by itself, asking for no code."""
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "sandbox-password")
+    source, found = big.source(), 0
+    big.faults.add("expired_session", key="cloudkit/records/query", times=1)
+    for page in source.pages():
+        found += len(page.assets)
+    assert found == len(big.ids("shown", "hidden"))
+    assert big.account.codes_sent == 0
+
+
+def test_without_the_password_a_person_is_needed(big: Rig) -> None:
+    source = big.source()
+    pages = source.pages()
+    next(pages)
+    big.icloud.expire_sessions(forget_trust=True)
+    with pytest.raises(SessionExpired) as caught:
+        list(pages)
+    assert "outpour connect icloud:demo@example.com" in caught.value.hint
