@@ -1,0 +1,224 @@
+"""What the operating system offers for files that must not be lost, doubled or overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from connectors.base import Capacity
+from connectors.errors import (
+    CapacityExceeded,
+    ItemError,
+    Misconfigured,
+    NotFound,
+    OutpourError,
+    Transient,
+)
+
+CHUNK = 1024 * 1024
+_KERNEL_CHUNK = 64 * CHUNK  # what the kernel copies in one call, so that Ctrl-C is heard
+_kernel_copy: Callable[[int, int, int], int] = getattr(os, "copy_file_range", lambda *_: 0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNSUPPORTED = {
+    errno.EXDEV,
+    errno.EPERM,
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EMLINK,
+    errno.EACCES,
+}
+
+
+def meaning(error: OSError, what: str) -> OutpourError:
+    """The error of the contract that an error of the system stands for."""
+    reason = f"{what}: {error.strerror or error}"
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return CapacityExceeded(reason, hint="Make room on that disk, then run again.")
+        case errno.EFBIG:
+            return ItemError(f"{what}: too large for this disk's file system")
+        case errno.EROFS:
+            return Misconfigured(reason, hint="Mount the disk writable, or choose another folder.")
+        case errno.EACCES | errno.EPERM:
+            return ItemError(reason, hint="Give yourself write permission there.")
+        case errno.ENAMETOOLONG | errno.EILSEQ | errno.EINVAL | errno.ELOOP | errno.ENOTDIR:
+            return ItemError(reason)
+        case errno.EISDIR | errno.EEXIST:
+            return ItemError(reason)
+        case errno.ENOENT:
+            return NotFound(reason)
+    return Transient(reason, hint="Check that the disk is connected and healthy.")
+
+
+def may(path: Path | str, mode: int) -> bool:
+    """Whether this process may do that (``os.R_OK``, ...) there."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def sync(handle: int) -> None:
+    """Return when the file or folder is on the medium."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
+    if full is not None:
+        with contextlib.suppress(OSError):  # some network file systems do not know it
+            fcntl.fcntl(handle, full)
+            return
+    os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:  # some network file systems sync names themselves
+            raise
+    finally:
+        os.close(handle)
+
+
+def reserve(handle: int, size: int) -> None:
+    """Claim room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
+    if size <= CHUNK or not hasattr(os, "posix_fallocate"):
+        return  # writing a small one finds out as early
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def copy(source: int, target: int) -> int:
+    """Copy all bytes of ``source``; returns how many. File systems that can share them do."""
+    copied = 0
+    try:
+        while count := _kernel_copy(source, target, _KERNEL_CHUNK):
+            copied += count
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    # Where the kernel could not (or stopped early, as some file systems let it), we go on.
+    while chunk := os.read(source, CHUNK):
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(target, view) :]
+        copied += len(chunk)
+    return copied
+
+
+def set_time(handle: int, moment: datetime | None) -> None:
+    """Keep the capture time as the file's time, as well as the file system can."""
+    if moment is None:
+        return
+    nanoseconds = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    # FAT begins in 1980, other file systems end in 2038: the nearest is all they can keep.
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(handle, ns=(nanoseconds, nanoseconds))
+
+
+def time_of(status: os.stat_result) -> datetime:
+    """A file's time; never fails, whatever the disk says."""
+    try:
+        return _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+    except OverflowError:
+        return _EPOCH
+
+
+def chunks(path: Path, *, fresh: bool) -> Iterator[bytes]:
+    """The bytes of a file; ``fresh`` asks for those on the medium, not those remembered."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        if fresh:
+            forget(handle)
+        while chunk := os.read(handle, CHUNK):
+            yield chunk
+    finally:
+        os.close(handle)
+
+
+def forget(handle: int) -> None:
+    """Drop what the system remembers of a file, so that the next read asks the medium."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    elif no_cache := getattr(fcntl, "F_NOCACHE", None):
+        fcntl.fcntl(handle, no_cache, 1)
+
+
+def sha256(path: Path, *, fresh: bool) -> str:
+    hasher = hashlib.sha256()
+    for chunk in chunks(path, fresh=fresh):
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def room(place: Path) -> Capacity:
+    """Of the disk a folder is on, for what this user may still write."""
+    try:
+        now = os.statvfs(place)
+    except OSError as error:
+        raise meaning(error, str(place)) from error
+    used = (now.f_blocks - now.f_bfree) * now.f_frsize
+    return Capacity(used, now.f_blocks * now.f_frsize, now.f_bavail * now.f_frsize)
+
+
+# --- publishing ---------------------------------------------------------------------------
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Give a file its name, never taking the name from another: FileExistsError then.
+
+    What a file system offers for that differs: Linux and macOS can rename without replacing;
+    network and FUSE file systems often cannot, but can link; what is left is to look first,
+    which only another program writing the same name in the same instant could defeat.
+    """
+    for way in (_rename_free, _link, _look_and_rename):
+        try:
+            way(temporary, target)
+            return
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED or way is _look_and_rename:
+                raise
+
+
+def _system_rename() -> Callable[[bytes, bytes], int] | None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if linux := getattr(library, "renameat2", None):
+        here, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
+        return lambda old, new: int(linux(here, old, here, new, no_replace))
+    if macos := getattr(library, "renamex_np", None):
+        exclusive = 4  # RENAME_EXCL
+        return lambda old, new: int(macos(old, new, exclusive))
+    return None
+
+
+_rename = _system_rename()
+
+
+def _rename_free(temporary: Path, target: Path) -> None:
+    if _rename is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if _rename(os.fsencode(temporary), os.fsencode(target)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(target))
+
+
+def _link(temporary: Path, target: Path) -> None:
+    os.link(temporary, target, follow_symlinks=False)
+    temporary.unlink()
+
+
+def _look_and_rename(temporary: Path, target: Path) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    temporary.rename(target)

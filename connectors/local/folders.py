@@ -1,0 +1,215 @@
+"""The folders of a sink: inside its root, made when needed, durable, clear of old strays."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import errno
+import itertools
+import os
+import re
+import secrets
+import threading
+import time
+import unicodedata
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from connectors.errors import ItemError, Misconfigured
+from connectors.local import disk
+
+PREFIX = ".outpour-"
+_SESSION = secrets.token_hex(4)
+_TEMPORARY = re.compile(re.escape(PREFIX) + r"(?P<pid>\d+)-(?P<session>[0-9a-f]{8})-\d+")
+_LONGEST_RUN = 24 * 3600  # seconds; an older file of a process number that is in use is a stray
+_numbers = itertools.count(1)
+
+
+def temporary_name() -> str:
+    """A name no other process or thread takes, and that says whose it is."""
+    return f"{PREFIX}{os.getpid()}-{_SESSION}-{next(_numbers)}"
+
+
+def is_temporary(name: str) -> bool:
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def check_root(root: Path) -> None:
+    """Misconfigured unless files can be put below ``root``; changes nothing.
+
+    Only the last part may be missing: more than that is a disk that is not connected.
+    """
+    try:
+        place = root if root.exists() else root.parent
+        if place.exists() and not place.is_dir():
+            raise Misconfigured(f"{place} is a file, not a folder", hint="Choose another folder.")
+        if not place.exists():
+            raise Misconfigured(
+                f"there is no folder {place}", hint="Connect its disk, or make the folder."
+            )
+        read_only = bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+    except OSError as error:
+        reason = f"cannot reach {root}: {error.strerror}"
+        raise Misconfigured(reason, hint="Check the path.") from error
+    if read_only or not disk.may(place, os.W_OK | os.X_OK):
+        raise Misconfigured(
+            f"cannot write in {place}", hint="Give yourself write permission, or choose another."
+        )
+
+
+@dataclass
+class _Folder:
+    """What is known of a folder since it was entered first.
+
+    ``names`` are hashes of the folded names it held then, sorted: 8 bytes each, so that a
+    folder of a million files costs 8 MB. Names we add later are kept apart by the engine.
+    """
+
+    path: Path
+    names: array[int]
+    durable: bool = False
+
+
+class Folders:
+    """All folders below ``root``. Safe with many threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._entered: dict[PurePosixPath, _Folder] = {}
+        self._lock = threading.Lock()
+        self._root_made = root.is_dir()  # now or since
+
+    def target(self, path: str) -> Path:
+        """Where a path of the contract is on disk; ItemError if it would leave the root."""
+        parts = path.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts) or is_temporary(
+            parts[-1]
+        ):
+            raise ItemError(f"{path!r} is no path below the folder")
+        target = self.root.joinpath(*parts)
+        if PurePosixPath(path).parent not in self._entered:
+            self._inside(target.parent, path)
+        return target
+
+    def enter(self, path: str) -> None:
+        """Have the folder of ``path`` ready: made, and free of what dead processes left."""
+        folder = PurePosixPath(path).parent
+        if folder in self._entered:
+            return
+        with self._lock:
+            if folder not in self._entered:
+                self._make(folder)
+                place = self.root / folder
+                self._inside(place, path)
+                self._entered[folder] = _Folder(place, _look_through(place))
+
+    def forget(self, path: str) -> None:
+        """The folder of ``path`` was taken away: enter it anew next time."""
+        with self._lock:
+            self._entered.pop(PurePosixPath(path).parent, None)
+
+    def check(self) -> None:
+        """Misconfigured when the root was there and is no more, so nothing else is told of it.
+
+        Making it again could fill the disk below the mount point of the missing one.
+        """
+        if self._root_made and not self.root.is_dir():
+            raise Misconfigured(
+                f"{self.root} is gone", hint="Connect its disk again, then run again."
+            )
+
+    def clash(self, path: str) -> Path | None:
+        """A file whose name differs from ``path`` only in case or composition."""
+        pure = PurePosixPath(path)
+        folder = self._entered[pure.parent]
+        wanted = _folded(pure.name)
+        at = bisect.bisect_left(folder.names, _number(wanted))
+        if at == len(folder.names) or folder.names[at] != _number(wanted):
+            return None
+        with os.scandir(folder.path) as entries:
+            found = (e.name for e in entries if e.name != pure.name and _folded(e.name) == wanted)
+            name = next(found, None)
+        return folder.path / name if name else None
+
+    def make_durable(self, paths: Iterable[str]) -> None:
+        """Return when the names at ``paths`` are on the medium: one sync for each folder."""
+        for folder in {PurePosixPath(path).parent for path in paths}:
+            disk.sync_folder(self.root / folder)
+            known = self._entered.get(folder)
+            if known is None or not known.durable:
+                for parent in folder.parents:
+                    disk.sync_folder(self.root / parent)
+                with contextlib.suppress(PermissionError):  # then we did not make the root
+                    disk.sync_folder(self.root.parent)
+                if known:
+                    known.durable = True
+
+    def _make(self, folder: PurePosixPath) -> None:
+        try:
+            self.check()
+            self.root.mkdir(exist_ok=True)
+            self._root_made = True
+            for part in (*reversed(folder.parents), folder):
+                with contextlib.suppress(FileExistsError):
+                    (self.root / part).mkdir()
+        except OSError as error:
+            raise disk.meaning(error, f"folder {self.root / folder}") from error
+
+    def _inside(self, place: Path, path: str) -> None:
+        try:
+            if not place.resolve().is_relative_to(self.root.resolve()):
+                raise ItemError(f"{path!r} leads out of {self.root} by a link")
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, until 3.13
+            raise ItemError(f"{path!r} cannot be followed: {error}") from error
+
+
+def _look_through(folder: Path) -> array[int]:
+    names: list[int] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(PREFIX) and is_temporary(entry.name):
+                    _sweep(entry)
+                else:
+                    names.append(_number(_folded(entry.name)))
+    except OSError as error:
+        if error.errno == errno.ENOTDIR:
+            raise ItemError(f"{folder} is a file, not a folder") from error
+        raise disk.meaning(error, f"folder {folder}") from error
+    return array("q", sorted(names))
+
+
+def _sweep(entry: os.DirEntry[str]) -> None:
+    """Remove a temporary file unless the process that made it may still want it."""
+    match = _TEMPORARY.fullmatch(entry.name)
+    assert match is not None
+    pid = int(match["pid"])
+    with contextlib.suppress(OSError):
+        if pid == os.getpid():
+            # The number is ours: what an earlier bearer left (pid 1 of a container) is a stray.
+            wanted = match["session"] == _SESSION
+        else:
+            age = time.time() - entry.stat(follow_symlinks=False).st_ctime
+            wanted = _runs(pid) and age < _LONGEST_RUN
+        if not wanted:
+            Path(entry.path).unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _number(folded: str) -> int:
+    return hash(folded)

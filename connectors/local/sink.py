@@ -1,0 +1,269 @@
+"""A folder as a sink: a temporary file beside the target, then its name, never overwriting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from connectors.base import Body, Capacity, Checkpoint, Put, Receipt, Traits, Transferred
+from connectors.checksums import Algorithm, Checksum
+from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
+from connectors.local import disk
+from connectors.local.folders import Folders, check_root, is_temporary, temporary_name
+
+_COMMIT_BATCH = 64
+
+
+class LocalSink:
+    """Keeps copies below ``root``. A token is the relative path of a temporary file.
+
+    A crash leaves at most temporary files, which the next run removes when it enters their
+    folder. With ``readback`` receipts carry the SHA-256 of what the medium gave back.
+    Raises Misconfigured when nothing can be written there.
+    """
+
+    def __init__(self, name: str, root: Path, *, readback: bool = False) -> None:
+        check_root(root)
+        self.name = name
+        self.traits = Traits(
+            algorithm=Algorithm.SHA256 if readback else None, commit_batch=_COMMIT_BATCH
+        )
+        self._readback = readback
+        self._folders = Folders(root)
+        self._root = root
+        self._read_back: dict[str, str] = {}  # by token, between transfer and commit
+        self._mode = 0o666 & ~_umask()
+
+    def stat(self, path: str) -> Receipt | None:
+        target = self._folders.target(path)
+        try:
+            status = target.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._folders.check()
+            return None
+        except OSError as error:
+            raise disk.meaning(error, path) from error
+        return _receipt(path, status) if stat.S_ISREG(status.st_mode) else None
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        """Copies afresh whatever ``token`` says: a half copy that a crash left proves nothing."""
+        del keep  # the temporary file's name says whose it is, so nothing is to be remembered
+        target = self._folders.target(put.path)
+        self._folders.enter(put.path)
+        self._discard(token)
+        there = self._there(put, target)
+        if there:
+            return Transferred(put, "", there)
+        temporary = target.with_name(temporary_name())
+        try:
+            self._write(put, body, temporary)
+            checksum = self._checked(put, temporary) if self._readback else None
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if isinstance(error, FileNotFoundError):  # the folder was taken away meanwhile
+                self._folders.check()
+                self._folders.forget(put.path)
+                raise Transient(f"{put.path}: {error.strerror}") from error
+            if isinstance(error, OSError):
+                raise disk.meaning(error, put.path) from error
+            raise
+        token = str(PurePosixPath(put.path).with_name(temporary.name))
+        if checksum:
+            self._read_back[token] = checksum
+        return Transferred(put, token)
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        answers = [item.receipt or self._publish(item) for item in items]
+        done = [answer.path for answer in answers if isinstance(answer, Receipt)]
+        try:
+            self._folders.make_durable(done)
+        except OSError as error:
+            raise disk.meaning(error, f"folder {self._root}") from error
+        return answers
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def capacity(self) -> Capacity:
+        """Of the disk, for what this user may still write."""
+        self._folders.check()
+        return disk.room(self._root if self._root.exists() else self._root.parent)
+
+    def inventory(self) -> Iterator[Receipt]:
+        """All files, ours or not, without checksums. Links are not followed."""
+        self._folders.check()
+        yield from _walk(self._root, "")
+
+    def read(self, receipt: Receipt) -> Iterator[bytes]:
+        target = self._folders.target(receipt.path)
+        try:
+            yield from disk.chunks(target, fresh=True)
+        except OSError as error:
+            raise disk.meaning(error, receipt.path) from error
+
+    def medium(self) -> str:
+        """The disk. Parts of one disk that the system shows as several cannot be told apart."""
+        place = self._root
+        while not place.exists():
+            place = place.parent
+        return f"disk:{place.stat().st_dev}"
+
+    def identity(self, path: str) -> str:
+        """Device and inode: alike for hard links and for every way to the same folder."""
+        try:
+            status = self._folders.target(path).lstat()
+        except OSError as error:
+            raise disk.meaning(error, path) from error
+        return f"disk:{status.st_dev}:{status.st_ino}"
+
+    # --- steps of a transfer ---
+
+    def _there(self, put: Put, target: Path) -> Receipt | None:
+        """What is at the path already, if it is this content; PathConflict if it is other."""
+        try:
+            status = target.lstat()
+        except FileNotFoundError:
+            other = self._folders.clash(put.path)
+            if other is None:
+                return None
+            target, status = other, other.lstat()
+        except OSError as error:
+            raise disk.meaning(error, put.path) from error
+        path = target.relative_to(self._root).as_posix()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != put.size:
+            raise PathConflict(f"{path} is something else")
+        try:
+            value = disk.sha256(target, fresh=self._readback)
+        except OSError as error:
+            raise disk.meaning(error, path) from error
+        if value != put.digests[Algorithm.SHA256]:
+            raise PathConflict(f"{path} holds other content")
+        return _receipt(path, status, value)
+
+    def _discard(self, token: str | None) -> None:
+        """Remove what an earlier attempt left. A token that names none of ours is ignored."""
+        if token and is_temporary(PurePosixPath(token).name):
+            with contextlib.suppress(OSError, ItemError):
+                self._temporary(token).unlink()
+
+    def _temporary(self, token: str) -> Path:
+        pure = PurePosixPath(token)
+        if not is_temporary(pure.name):
+            raise NotFound(f"{token!r} is no transfer of this folder")
+        # The folder part is checked like any path: a token comes from outside.
+        return self._folders.target(str(pure.with_name("x"))).with_name(pure.name)
+
+    def _write(self, put: Put, body: Body, temporary: Path) -> None:
+        if not (body.sole and _take(body.path, temporary, self._mode)):
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+            target = os.open(temporary, flags, 0o666)
+            try:
+                disk.reserve(target, put.size)
+                source = os.open(body.path, os.O_RDONLY)
+                try:
+                    size = disk.copy(source, target)
+                finally:
+                    os.close(source)
+            finally:
+                os.close(target)
+            _check_size(put, size)
+        handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            _check_size(put, os.fstat(handle).st_size)
+            disk.sync(handle)
+            disk.set_time(handle, put.modified)
+        finally:
+            os.close(handle)
+
+    def _checked(self, put: Put, temporary: Path) -> str:
+        value = disk.sha256(temporary, fresh=True)
+        if value != put.digests[Algorithm.SHA256]:
+            raise Transient(
+                f"{put.path}: the disk gave back other bytes than it was given",
+                hint="The disk or its cable may be failing: check them.",
+            )
+        return value
+
+    # --- steps of a commit ---
+
+    def _publish(self, item: Transferred) -> Receipt | OutpourError:
+        put = item.put
+        try:
+            target = self._folders.target(put.path)
+            temporary = self._temporary(item.token) if item.token else None
+            try:
+                if temporary is None:
+                    raise FileNotFoundError
+                checksum = self._read_back.get(item.token)
+                if self._readback and checksum is None:  # transferred by an earlier process
+                    checksum = self._checked(put, temporary)
+                disk.publish(temporary, target)
+            except (FileExistsError, FileNotFoundError):
+                return self._repeated(item, target)
+            return _receipt(put.path, target.lstat(), checksum)
+        except OutpourError as error:
+            return error
+        except OSError as error:
+            return disk.meaning(error, put.path)
+        finally:
+            self._read_back.pop(item.token, None)
+
+    def _repeated(self, item: Transferred, target: Path) -> Receipt:
+        """The name is taken, by this commit's first try or by others; or the bytes are gone."""
+        self._discard(item.token)
+        if not target.parent.is_dir():
+            raise NotFound(f"the bytes for {item.put.path} are not here")
+        self._folders.enter(item.put.path)
+        there = self._there(item.put, target)
+        if there is None:
+            raise NotFound(f"the bytes for {item.put.path} are not here", hint="Send them again.")
+        return there
+
+
+def _receipt(path: str, status: os.stat_result, sha256: str | None = None) -> Receipt:
+    checksums = (Checksum(Algorithm.SHA256, sha256),) if sha256 else ()
+    return Receipt(path, status.st_size, checksums, modified=disk.time_of(status))
+
+
+def _check_size(put: Put, size: int) -> None:
+    if size != put.size:
+        raise ItemError(f"{put.path}: {size} bytes are staged, not {put.size}")
+
+
+def _take(staged: Path, temporary: Path, mode: int) -> bool:
+    """Take the staged file itself, by a second name for it; False where that cannot be."""
+    try:
+        os.link(staged, temporary, follow_symlinks=False)
+    except OSError:  # another disk, no links there, or not ours: copying will tell
+        return False
+    temporary.chmod(mode)  # staged files are private, kept ones follow the person's umask
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[Receipt]:
+    below: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+                elif entry.is_file(follow_symlinks=False) and not is_temporary(entry.name):
+                    with contextlib.suppress(FileNotFoundError):  # removed while we look
+                        status = entry.stat(follow_symlinks=False)
+                        yield _receipt(prefix + entry.name, status)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise disk.meaning(error, str(folder)) from error
+    for name in sorted(below):
+        yield from _walk(folder / name, f"{prefix}{name}/")

@@ -1,0 +1,200 @@
+"""A folder as a source: its pictures and videos, one folder at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import stat
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from connectors.base import Asset, Capacity, Page, Problem, Resource
+from connectors.errors import ItemError, Misconfigured, NotFound, Transient
+from connectors.local import disk
+from connectors.local.grouping import Group, groups, is_media
+
+_PAGE = 500
+_TYPES = {".heic": "image/heic", ".heif": "image/heif", ".dng": "image/x-adobe-dng"}
+_SKIPPED = {"@eadir", "$recycle.bin", "system volume information", "lost+found"}  # not people's
+
+
+class LocalSource:
+    """Lists pictures, videos and their sidecars below ``root``; other files are no assets.
+
+    An asset's id is the relative path of the file that names it, its time that file's.
+    Hidden files and folders are left out; links are not followed, and one that leads out of
+    the folder is named as a problem. There is no change token: each listing walks the folder,
+    with the names of one folder in memory. Raises Misconfigured if there is nothing to read.
+    """
+
+    def __init__(self, name: str, root: Path) -> None:
+        try:
+            if not root.exists():
+                raise Misconfigured(f"there is no folder {root}", hint="Check the path.")
+            if not root.is_dir():
+                raise Misconfigured(f"{root} is a file, not a folder", hint="Choose a folder.")
+        except OSError as error:
+            reason = f"cannot reach {root}: {error.strerror}"
+            raise Misconfigured(reason, hint="Check the path.") from error
+        if not disk.may(root, os.R_OK | os.X_OK):
+            raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
+        self.name = name
+        self._root = root
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        del since  # no page ever gave one
+        found = self._walk(PurePosixPath())
+        while part := list(islice(found, _PAGE)):
+            assets = tuple(item for item in part if isinstance(item, Asset))
+            problems = tuple(item for item in part if isinstance(item, Problem))
+            yield Page(assets, problems=problems, albums_changed=False)
+        yield Page(albums_changed=False)
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> FileStream:
+        place = PurePosixPath(asset_id)
+        if place.is_absolute() or ".." in place.parts or "/" in resource.id:
+            raise NotFound(f"no file {resource.id!r} of {asset_id!r} in this folder")
+        stream = FileStream(self._root / place.parent / resource.id, offset)
+        if resource.handle != stream.identity:
+            stream.close()
+            raise ItemError(
+                f"{resource.id} changed since it was listed", hint="Run again to take it."
+            )
+        return stream
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def capacity(self) -> Capacity:
+        """Of the disk, for what this user may still write."""
+        return disk.room(self._root)
+
+    # --- listing ---
+
+    def _walk(self, folder: PurePosixPath) -> Iterator[Asset | Problem]:
+        names: list[str] = []
+        below: list[str] = []
+        try:
+            with os.scandir(self._root / folder) as entries:
+                for entry in entries:
+                    problem = self._sort(entry, names, below)
+                    if problem:
+                        yield Problem(_text(folder / entry.name), problem)
+        except OSError as error:
+            yield Problem(_text(folder), f"cannot be read: {error.strerror or error}")
+        for group in groups(names):
+            yield self._asset(folder, group)
+        for name in sorted(below):
+            yield from self._walk(folder / name)
+
+    def _sort(self, entry: os.DirEntry[str], names: list[str], below: list[str]) -> str:
+        """Puts an entry where it belongs; says why if it belongs nowhere and should."""
+        if entry.name.startswith(".") or entry.name.casefold() in _SKIPPED:
+            return ""
+        if entry.is_symlink():
+            return self._link(Path(entry.path))
+        if entry.is_dir():
+            if _text(PurePosixPath(entry.name)) != entry.name:
+                return "its name is not valid text; rename it"
+            below.append(entry.name)
+        elif entry.is_file() and is_media(entry.name):
+            if _text(PurePosixPath(entry.name)) != entry.name:
+                return "its name is not valid text; rename it"
+            if not disk.may(entry.path, os.R_OK):
+                return "cannot be read: no permission"
+            names.append(entry.name)
+        return ""
+
+    def _link(self, link: Path) -> str:
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return "a link that leads nowhere" if is_media(link.name) else ""
+        inside = target.is_relative_to(self._root.resolve())
+        if inside or not (target.is_dir() or is_media(link.name)):
+            return ""  # what it leads to is listed under its own name
+        return "a link that leads out of the folder; add its target as a source"
+
+    def _asset(self, folder: PurePosixPath, group: Group) -> Asset | Problem:
+        lead = group.files[0][0]
+        resources: list[Resource] = []
+        identities: list[str] = []
+        created = None
+        for name, role in group.files:
+            try:
+                status = (self._root / folder / name).lstat()
+            except OSError as error:
+                return Problem(str(folder / name), f"cannot be read: {error.strerror or error}")
+            created = created or disk.time_of(status)
+            identity = _identity(status)
+            identities.append(f"{name}/{identity}")
+            media_type = _TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0]
+            resources.append(Resource(name, role, name, status.st_size, None, media_type, identity))
+        return Asset(
+            str(folder / lead), group.kind, created, tuple(resources), revision=_short(identities)
+        )
+
+
+class FileStream:
+    """A file from ``offset`` on. Transient if it changes or ends early while it is read."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self.offset = offset
+        self._path = path
+        self._lock = threading.Lock()  # a closed number may be another file's at once
+        try:
+            self._handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            raise (
+                disk.meaning(error, path.name)
+                if isinstance(error, OSError)
+                else NotFound("no file has such a name")
+            ) from error
+        self._status = os.fstat(self._handle)
+        if not stat.S_ISREG(self._status.st_mode):
+            self.close()
+            raise ItemError(f"{path.name} is no file")
+        self.total: int | None = self._status.st_size
+        self.identity = _identity(self._status)
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = self.offset
+        while chunk := self._read(at):
+            at += len(chunk)
+            yield chunk
+        with self._lock:
+            now = self._status if self._handle < 0 else os.fstat(self._handle)
+        if _identity(now) != self.identity or at < now.st_size:
+            raise Transient(f"{self._path.name} changed while it was read")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._handle >= 0:
+                os.close(self._handle)
+            self._handle = -1
+
+    def _read(self, at: int) -> bytes:
+        with self._lock:
+            if self._handle < 0:
+                raise Transient(f"{self._path.name} was closed while it was read")
+            try:
+                return os.pread(self._handle, disk.CHUNK, at)
+            except OSError as error:
+                raise disk.meaning(error, self._path.name) from error
+
+
+def _identity(status: os.stat_result) -> str:
+    """Changes whenever the content does, as far as a file system can tell."""
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _short(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _text(path: PurePosixPath) -> str:
+    """A path that can be shown and stored, whatever bytes its names are made of."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,306 @@
+"""A folder as a sink: what the disk does to it, and what it never does to the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Receipt, Transferred
+from connectors.checksums import Algorithm
+from connectors.errors import (
+    CapacityExceeded,
+    ItemError,
+    Misconfigured,
+    OutpourError,
+    PathConflict,
+    Transient,
+)
+from connectors.local import disk
+from connectors.local.folders import PREFIX
+from connectors.local.sink import LocalSink
+from tests.conformance.making import Bench, content, only
+from tests.local.conftest import files, unprivileged
+
+BIG = 3 * 1024 * 1024
+
+
+# --- the staged file itself ---
+
+
+def test_a_sole_file_is_taken_and_not_copied(sink: LocalSink, root: Path, bench: Bench) -> None:
+    put, body = bench.stage("2021/IMG_1.jpg", content(BIG), sole=True)
+    body.path.chmod(0o600)
+    only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
+    kept = (root / "2021/IMG_1.jpg").stat()
+    assert kept.st_ino == body.path.stat().st_ino
+    assert kept.st_mode & 0o777 == 0o666 & ~current_umask(), "not private like the staging"
+    body.path.unlink()
+    assert (root / "2021/IMG_1.jpg").read_bytes() == content(BIG)
+
+
+def test_a_shared_file_is_copied(sink: LocalSink, root: Path, bench: Bench) -> None:
+    put, body = bench.stage("IMG_1.jpg", content(BIG))
+    only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
+    assert (root / "IMG_1.jpg").stat().st_ino != body.path.stat().st_ino
+
+
+def test_a_sole_file_of_another_size_is_refused(sink: LocalSink, root: Path, bench: Bench) -> None:
+    put, body = bench.stage("IMG_1.jpg", content(5000), sole=True)
+    body.path.write_bytes(content(4000))
+    with pytest.raises(ItemError):
+        sink.transfer(put, body, None, bench.keep)
+    assert files(root) == []
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- never overwriting ---
+
+
+@pytest.mark.parametrize("way", [disk._rename_free, disk._link, disk._look_and_rename])
+def test_no_way_of_publishing_overwrites(way: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    new, taken, free = tmp_path / "new", tmp_path / "taken", tmp_path / "free"
+    new.write_bytes(b"new")
+    taken.write_bytes(b"taken")
+    with pytest.raises(FileExistsError):
+        way(new, taken)
+    assert (new.read_bytes(), taken.read_bytes()) == (b"new", b"taken")
+    way(new, free)
+    assert free.read_bytes() == b"new" and not new.exists()
+
+
+@pytest.mark.parametrize("missing", [["_rename_free"], ["_rename_free", "_link"]])
+def test_file_systems_without_links_or_exclusive_renames(
+    missing: list[str], sink: LocalSink, root: Path, bench: Bench, monkeypatch: Any
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    for name in missing:
+        monkeypatch.setattr(disk, name, refuse)
+    bench.place(sink, "IMG_1.jpg", content(5000))
+    with pytest.raises(PathConflict):
+        bench.place(sink, "IMG_1.jpg", content(5000, 1))
+    assert files(root) == ["IMG_1.jpg"]
+
+
+def test_a_conflict_at_commit_leaves_no_temporary_file(
+    sink: LocalSink, root: Path, bench: Bench
+) -> None:
+    sent = bench.send(sink, "IMG_1.jpg", content(5000))
+    (root / "IMG_1.jpg").write_bytes(b"someone else's")
+    (answer,) = sink.commit([sent])
+    assert isinstance(answer, PathConflict)
+    assert files(root) == ["IMG_1.jpg"]
+    assert (root / "IMG_1.jpg").read_bytes() == b"someone else's"
+
+
+def test_names_that_differ_only_in_case_or_composition_clash(root: Path, bench: Bench) -> None:
+    root.mkdir()
+    (root / "img_É.jpg").write_bytes(content(5000))
+    sink = LocalSink("folder", root)
+    with pytest.raises(PathConflict):
+        bench.place(sink, "IMG_e\u0301.JPG".replace("e\u0301", "é"), content(4000))
+    same = bench.place(sink, "IMG_é.jpg", content(5000))
+    assert same.path == "img_É.jpg", "the same content is there, under its own name"
+    assert files(root) == ["img_É.jpg"]
+
+
+def test_what_is_no_file_is_left_alone(sink: LocalSink, root: Path, bench: Bench) -> None:
+    (root / "folder.jpg").mkdir(parents=True)
+    (root / "link.jpg").symlink_to(root / "nowhere")
+    (root / "file").write_bytes(b"x")
+    for path in ("folder.jpg", "link.jpg"):
+        assert sink.stat(path) is None
+        with pytest.raises(PathConflict):
+            bench.place(sink, path, content(10))
+    with pytest.raises(ItemError):
+        bench.place(sink, "file/IMG_1.jpg", content(10))
+    assert files(root) == ["file", "link.jpg"]
+
+
+# --- staying inside ---
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x.jpg", "a/../../x.jpg", "/etc/x.jpg", "a//x.jpg", "./x.jpg", "", "a/\0.jpg", "out/x.jpg"],
+)
+def test_paths_that_leave_the_folder_are_refused(
+    path: str, sink: LocalSink, root: Path, bench: Bench
+) -> None:
+    root.mkdir()
+    outside = root.parent / "elsewhere"
+    outside.mkdir()
+    (root / "out").symlink_to(outside)
+    (outside / "x.jpg").write_bytes(b"x")
+    put, body = bench.stage(path, content(10))
+    for call in (
+        lambda: sink.stat(path),
+        lambda: sink.transfer(put, body, None, bench.keep),
+        lambda: only(sink.commit([Transferred(put, "")])),
+        lambda: list(sink.read(Receipt(path, 10))),
+    ):
+        with pytest.raises(ItemError):
+            call()
+    assert os.listdir(outside) == ["x.jpg"]
+
+
+def test_a_token_cannot_point_elsewhere(sink: LocalSink, root: Path, bench: Bench) -> None:
+    victim = root.parent / f"{PREFIX}1-00000000-1"
+    victim.write_bytes(b"mine")
+    bench.place(sink, "good.jpg", content(10))
+    for token in (f"../{victim.name}", str(victim), "good.jpg", f"{PREFIX}x"):
+        put, body = bench.stage("IMG_1.jpg", content(10))
+        (answer,) = sink.commit([Transferred(put, token)])
+        assert isinstance(answer, ItemError)
+        sink.transfer(put, body, token, bench.keep)
+    assert victim.read_bytes() == b"mine"
+    assert (root / "good.jpg").exists()
+
+
+# --- what the disk refuses ---
+
+FAILURES = [
+    ("posix_fallocate", errno.ENOSPC, CapacityExceeded),
+    ("posix_fallocate", errno.EFBIG, ItemError),
+    ("fsync", errno.ENOSPC, CapacityExceeded),
+    ("fsync", errno.EDQUOT, CapacityExceeded),
+    ("fsync", errno.EIO, Transient),
+    ("open", errno.EACCES, ItemError),
+    ("open", errno.EROFS, Misconfigured),
+    ("mkdir", errno.ENOSPC, CapacityExceeded),
+    ("write", errno.ENOSPC, CapacityExceeded),
+]
+
+
+@pytest.mark.parametrize(("call", "code", "expected"), FAILURES)
+def test_a_disk_that_refuses_leaves_nothing_behind(
+    call: str,
+    code: int,
+    expected: type[OutpourError],
+    sink: LocalSink,
+    root: Path,
+    bench: Bench,
+    monkeypatch: Any,
+) -> None:
+    put, body = bench.stage("2021/IMG_1.jpg", content(BIG))
+    if call == "write":
+        monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, refuse)
+        with pytest.raises(expected) as caught:
+            sink.transfer(put, body, None, bench.keep)
+    assert "\n" not in str(caught.value)
+    assert not root.exists() or files(root) == []
+    only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
+
+
+def test_short_writes_are_finished(
+    sink: LocalSink, root: Path, bench: Bench, monkeypatch: Any
+) -> None:
+    write = os.write
+    monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:100_000]))
+    bench.place(sink, "IMG_1.jpg", content(BIG))
+    assert (root / "IMG_1.jpg").read_bytes() == content(BIG)
+
+
+def test_a_disk_that_gives_back_other_bytes_is_noticed_before_they_show(
+    root: Path, bench: Bench, monkeypatch: Any
+) -> None:
+    sink = LocalSink("folder", root, readback=True)
+    assert sink.traits.algorithm is Algorithm.SHA256
+    monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(len(data))))
+    with pytest.raises(Transient):
+        bench.send(sink, "IMG_1.jpg", content(5000))
+    assert files(root) == []
+
+
+def test_a_commit_in_another_process_reads_back_too(root: Path, bench: Bench) -> None:
+    sent = bench.send(LocalSink("folder", root, readback=True), "IMG_1.jpg", content(5000))
+    (temporary,) = root.iterdir()
+    temporary.write_bytes(content(5000, 1))
+    other = LocalSink("folder", root, readback=True)
+    (answer,) = other.commit([Transferred(sent.put, sent.token)])
+    assert isinstance(answer, Transient)
+    assert not (root / "IMG_1.jpg").exists()
+
+
+def test_a_disk_that_is_pulled_is_not_filled_at_its_mount_point(
+    sink: LocalSink, root: Path, bench: Bench
+) -> None:
+    bench.place(sink, "2021/IMG_1.jpg", content(10))
+    root.rename(root.with_name("pulled"))
+    for call in (
+        lambda: bench.send(sink, "2021/IMG_2.jpg", content(10)),
+        lambda: bench.send(sink, "2022/IMG_2.jpg", content(10)),
+        lambda: sink.stat("2021/IMG_1.jpg"),
+        lambda: list(sink.inventory()),
+        sink.capacity,
+    ):
+        with pytest.raises(Misconfigured, match="gone"):
+            call()
+    assert not root.exists()
+
+
+def test_a_folder_that_is_removed_in_the_middle_comes_back(
+    sink: LocalSink, root: Path, bench: Bench
+) -> None:
+    bench.place(sink, "2021/IMG_1.jpg", content(10))
+    (root / "2021/IMG_1.jpg").unlink()
+    (root / "2021").rmdir()
+    with pytest.raises(Transient):
+        bench.send(sink, "2021/IMG_2.jpg", content(10))
+    bench.place(sink, "2021/IMG_2.jpg", content(10))
+
+
+def test_wrong_folders_are_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path, says in (
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file" / "x", "is a file"),
+        (tmp_path / "no" / "such", "there is no folder"),
+    ):
+        with pytest.raises(Misconfigured, match=says) as caught:
+            LocalSink("folder", path)
+        assert caught.value.hint and "\n" not in str(caught.value)
+    assert os.listdir(tmp_path) == ["file"], "constructing makes nothing"
+
+
+def test_a_folder_without_permission_is_one_clear_line(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o555)
+    hidden = open_folder / "hidden"
+    hidden.mkdir(mode=0o000)
+    with unprivileged():
+        for path in (closed, closed / "photos"):
+            with pytest.raises(Misconfigured, match="cannot write"):
+                LocalSink("folder", path)
+        with pytest.raises(Misconfigured, match="cannot reach"):
+            LocalSink("folder", hidden / "photos" / "2021")
+
+
+def test_the_inventory_leaves_out_temporary_files_and_links(
+    sink: LocalSink, root: Path, bench: Bench
+) -> None:
+    bench.place(sink, "a/b/IMG_1.jpg", content(10))
+    bench.send(sink, "a/IMG_2.jpg", content(10))
+    (root / "loop").symlink_to(root)
+    (root / "note.txt").write_text("mine")
+    assert [receipt.path for receipt in sink.inventory()] == ["note.txt", "a/b/IMG_1.jpg"]
