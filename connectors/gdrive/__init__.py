@@ -1,0 +1,23 @@
+"""Google Drive: keeps copies in a folder of My Drive or of a shared drive."""
+
+from __future__ import annotations
+
+from connectors.base import Prompter, Sink
+from connectors.gdrive.settings import DriveSettings, drive_settings
+from connectors.gdrive.sink import GoogleDrive
+from connectors.registry import Connector, Settings
+
+__all__ = ["DriveSettings", "GoogleDrive", "connector"]
+
+
+def _sink(name: str, settings: Settings) -> Sink:
+    return GoogleDrive(name, drive_settings(settings))
+
+
+def _connect(settings: Settings, prompter: Prompter) -> None:
+    from connectors.gdrive.signin import sign_in  # its OAuth packages would slow every start
+
+    sign_in(drive_settings(settings), prompter)
+
+
+connector = Connector(settings=DriveSettings, sink=_sink, connect=_connect, location="folder")

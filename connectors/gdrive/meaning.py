@@ -1,0 +1,159 @@
+"""What an answer of Google's means for the caller.
+
+Drive says why in ``error.errors[].reason``; the HTTP status alone is ambiguous (403 is a
+full Drive, a rate limit, a missing right or a daily limit). A 403 whose reason is not known
+here is never retried: it is recorded against the item.
+Source: developers.google.com, Drive API guide "Resolve errors", and the reasons that rclone
+and Google's own client handle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from connectors.errors import (
+    CapacityExceeded,
+    DailyLimit,
+    Fatal,
+    ItemError,
+    NotFound,
+    OutpourError,
+    SessionExpired,
+    Throttled,
+    Transient,
+)
+
+RECONNECT = "Run 'outpour connect gdrive' to sign in again."
+_UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters: 750 GB in a day
+
+_RATE = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded"}
+_FULL = {
+    "storageQuotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
+    "quotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
+    "teamDriveFileLimitExceeded": "The shared drive has reached its most items: use another.",
+    "activeItemCreationLimitExceeded": "The account has reached its most items: remove some.",
+}
+_FOLDER = {
+    "numChildrenInNonRootLimitExceeded": "A folder takes 500,000 items: use a layout with dates.",
+    "myDriveHierarchyDepthLimitExceeded": "Folders are nested too deep: use a flatter layout.",
+    "teamDriveHierarchyTooDeep": "Folders are nested too deep: use a flatter layout.",
+}
+_RIGHTS = {
+    "insufficientFilePermissions": "Ask the owner for the right to add files there.",
+    "insufficientParentPermissions": "Ask the owner for the right to add files there.",
+    "teamDriveMembershipRequired": "Ask to become a member of the shared drive.",
+    "insufficientPermissions": "Set 'scope: drive' or sign in again and allow access.",
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "Set 'scope: drive' or sign in again and allow access.",
+    "appNotAuthorizedToFile": "That file was made by others: set 'scope: drive'.",
+    "domainPolicy": "The organisation forbids this: ask its administrator.",
+    "accessNotConfigured": "Enable the Google Drive API for your client's project.",
+    "SERVICE_DISABLED": "Enable the Google Drive API for your client's project.",
+    "dailyLimitExceededUnreg": "Use your own client, see docs/google-drive.md.",
+}
+
+
+class IdTaken(OutpourError):
+    """409: a file with the id we asked for exists, or once did."""
+
+
+class IdUnusable(OutpourError):
+    """400: the id did not come from Drive's own generator, or is spent."""
+
+
+def meaning(
+    status: int, headers: Mapping[str, str], data: bytes, doing: str, *, upload: bool = False
+) -> OutpourError:
+    """The error for an answer that is no success. ``doing`` reads: 'Drive refused <doing>'.
+
+    ``headers`` have lower-case names. ``upload`` says that the request carried a file.
+    """
+    reason, message = _reason(data)
+    said = f"Google Drive refused {doing}: {message or f'HTTP {status}'}"
+    wait = _seconds(headers.get("retry-after"))
+    if status == 401:
+        return SessionExpired(said, hint=RECONNECT)
+    if status == 404:
+        return NotFound(said)
+    if status == 409:
+        return IdTaken(said)
+    if status >= 500 or status == 408:
+        return Transient(said, retry_after=wait)
+    if status in (403, 429):
+        return _forbidden(status, reason, message, said, wait, upload)
+    if status == 400 and "file id" in message.lower():
+        return IdUnusable(said)
+    if status == 413:
+        return ItemError(said, hint="A gateway limits requests: set a smaller chunk_mib.")
+    return ItemError(said)
+
+
+def _forbidden(
+    status: int, reason: str, message: str, said: str, wait: float | None, upload: bool
+) -> OutpourError:
+    if reason in _RATE:
+        if upload and message == _UPLOAD_LIMIT:
+            return DailyLimit(
+                "Google Drive takes no more uploads for now: 750 GB a day is its limit",
+                resume_at=datetime.now(UTC) + timedelta(days=1),
+            )
+        return Throttled(said, retry_after=wait)
+    if reason == "dailyLimitExceeded":
+        return DailyLimit(said, resume_at=_pacific_midnight())
+    if reason in _FULL:
+        if "service account" in message.lower():
+            return Fatal(said, hint="A service account owns no storage: use a shared drive.")
+        return CapacityExceeded(f"Google Drive is full: {message}", hint=_FULL[reason])
+    if reason in _FOLDER:
+        return ItemError(said, hint=_FOLDER[reason])
+    if reason in _RIGHTS:
+        return Fatal(said, hint=_RIGHTS[reason])
+    if status == 429:
+        return Throttled(said, retry_after=wait)
+    return ItemError(said, hint=f"The reason Drive gives is {reason or 'unknown'}.")
+
+
+def _reason(data: bytes) -> tuple[str, str]:
+    """(reason, message) of an error body in any of Google's forms; blank where it is none."""
+    try:
+        error: Any = json.loads(data)["error"]
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+    if not isinstance(error, dict):
+        return str(error), str(error)
+    message = str(error.get("message", ""))
+    first: Any = next(iter(error.get("errors") or ()), {})
+    details = [entry.get("reason") for entry in error.get("details") or () if "reason" in entry]
+    reason = first.get("reason") or next(iter(details), "")
+    if reason in ("forbidden", "") and details:
+        reason = details[0]
+    return str(reason), str(first.get("message") or message)
+
+
+def _seconds(value: str | None) -> float | None:
+    """A Retry-After header in seconds from now: a number or a date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (then - datetime.now(then.tzinfo)).total_seconds())
+
+
+def _pacific_midnight() -> datetime:
+    """When Google's daily quotas start afresh: midnight in California."""
+    try:
+        zone: ZoneInfo | timezone = ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # no tz database on this system
+        zone = timezone(timedelta(hours=-8))
+    tomorrow = datetime.now(zone) + timedelta(days=1)
+    return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,78 @@
+"""What may stand under a Google Drive sink in YAML. No secret is among it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from connectors.errors import Misconfigured
+from connectors.registry import Settings
+
+SCOPE = "https://www.googleapis.com/auth/"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class DriveSettings(Settings):
+    """``folder`` is the path below which copies are kept; ``drive`` is the id of a shared
+    drive, My Drive without it.
+
+    ``scope`` drive.file reaches only what this program made; drive reaches everything and is
+    needed where the folder or the shared drive was made by others. ``client`` is a client
+    file from Google's console (otherwise the environment says, see ``auth``). ``account``
+    tells sign-ins apart where a pipeline uses two. ``service_account`` is a key file, and
+    ``impersonate`` the person it acts for. ``root_url`` replaces https://www.googleapis.com/
+    by a gateway. ``chunk_mib`` is the most that one upload request carries, in MiB.
+    """
+
+    folder: str = "Outpour"
+    drive: str | None = None
+    scope: Literal["drive.file", "drive"] = "drive.file"
+    account: str = "default"
+    client: Path | None = None
+    service_account: Path | None = None
+    impersonate: str | None = None
+    root_url: str = "https://www.googleapis.com/"
+    chunk_mib: int = Field(default=1024, ge=1, le=1024 * 1024)
+
+    @field_validator("folder")
+    @classmethod
+    def _a_path(cls, folder: str) -> str:
+        parts = folder.strip("/").split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            raise ValueError("folder names a folder in Drive, such as Outpour or Backups/Photos")
+        return "/".join(parts)
+
+    @field_validator("root_url")
+    @classmethod
+    def _a_root(cls, url: str) -> str:
+        split = urlsplit(url)
+        if not split.hostname or split.scheme not in ("http", "https"):
+            raise ValueError("root_url is an address such as https://gateway.example.com/google/")
+        if split.scheme == "http" and split.hostname not in _LOOPBACK:
+            raise ValueError("root_url must be https: a sign-in would travel readable over http")
+        return url.rstrip("/") + "/"
+
+    @model_validator(mode="after")
+    def _a_service_account_that_can_work(self) -> DriveSettings:
+        if self.impersonate and not self.service_account:
+            raise ValueError("impersonate needs service_account, the key file that acts for them")
+        if self.service_account and not (self.drive or self.impersonate):
+            raise ValueError(
+                "a service account owns no storage, so its uploads would be refused: "
+                "give drive (a shared drive it is a member of) or impersonate (a person)"
+            )
+        return self
+
+    @property
+    def scopes(self) -> list[str]:
+        return [SCOPE + self.scope]
+
+
+def drive_settings(settings: Settings) -> DriveSettings:
+    """The settings as what they are; Misconfigured if they are another place's."""
+    if not isinstance(settings, DriveSettings):
+        raise Misconfigured(f"these are no Google Drive settings: {type(settings).__name__}")
+    return settings

@@ -1,0 +1,274 @@
+"""Google Drive as a place where copies are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from posixpath import split as split_path
+from unicodedata import normalize
+
+from connectors.base import (
+    Body,
+    Capacity,
+    Checkpoint,
+    Prompter,
+    Put,
+    Receipt,
+    Traits,
+    Transferred,
+)
+from connectors.checksums import Algorithm, Checksum
+from connectors.errors import NotFound, OutpourError, PathConflict, Transient, Unreadable
+from connectors.gdrive import properties
+from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
+from connectors.gdrive.auth import Auth
+from connectors.gdrive.channel import Channel
+from connectors.gdrive.folders import Folder, Reserved, Tree
+from connectors.gdrive.meaning import IdTaken, IdUnusable
+from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.transport import Transport
+from connectors.gdrive.upload import SMALL, Ticket, Uploader
+from connectors.private import state_dir
+
+_TRANSFERS = 16
+_ATTEMPTS = 3  # ids tried for one file; each failure means somebody used up an id of ours
+_UNKNOWN_TYPE = "application/octet-stream"
+
+
+class GoogleDrive:
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack and Reconnects.
+
+    A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
+    Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
+    is answered with 409, and then the file of that id is compared instead of sent again.
+    """
+
+    def __init__(self, name: str, settings: DriveSettings) -> None:
+        self.name = name
+        self.traits = Traits(
+            algorithm=Algorithm.MD5,
+            commit_batch=1,
+            transfers=_TRANSFERS,
+            max_file_size=5_497_558_138_880,  # maxSize in the discovery document
+        )
+        self._settings = settings
+        self._transport = Transport(_TRANSFERS * 2)
+        self._auth = Auth(settings, self._transport)
+        channel = Channel(self._transport, self._auth, settings.root_url)
+        self._api = Api(channel, settings.root_url, settings.drive)
+        self._ids = Ids(self._api)
+        self._uploader = Uploader(self._api, settings.chunk_mib * 1024 * 1024)
+        self._tree = Tree(self._api, self._ids, settings.folder, self._reserved)
+
+    def __repr__(self) -> str:
+        return f"GoogleDrive({self.name!r}, folder={self._settings.folder!r})"
+
+    # --- Sink ----------------------------------------------------------------------------
+
+    def stat(self, path: str) -> Receipt | None:
+        directory, name = _parts(path)
+        folder = self._tree.find(directory)
+        if folder is None:
+            return None
+        files = [file for file in self._named(folder, name) if file["mimeType"] != FOLDER]
+        return _receipt(path, min(files, key=lambda file: str(file["id"]))) if files else None
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        if body.path.stat().st_size != put.size or body.size != put.size:
+            raise Unreadable(f"{put.path}: the staged file is not {put.size} bytes long")
+        ticket = Ticket.read(token) or self._fresh(keep)
+        directory, name = _parts(put.path)
+        folder = self._tree.ensure(directory)
+        try:
+            with self._tree.claim(folder, name) as perhaps:
+                file = self._already(folder, name, put, ticket) if perhaps else None
+                if file is None:
+                    file, ticket = self._create(folder, name, put, body, ticket, keep)
+        except NotFound as error:
+            self._tree.forget()
+            raise Transient(f"the folder of {put.path} vanished from Google Drive") from error
+        if not _same(file, put):
+            # Nothing wrong may stay visible; the id is spent with it.
+            self._api.trash(file["id"])
+            self._fresh(keep)
+            raise Transient(f"{put.path}: Google Drive received other bytes than were sent")
+        return Transferred(put, ticket.written(), _receipt(put.path, file))
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        return [item.receipt or self._by_token(item) for item in items]
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # --- optional abilities --------------------------------------------------------------
+
+    def reserve(self, count: int) -> list[str]:
+        return self._ids.take(count)
+
+    def capacity(self) -> Capacity:
+        """Of the whole account, mail and photos too. A shared drive tells no limit."""
+        quota: Mapping[str, str] = self._api.about()["storageQuota"]
+        used, bin_, drive = (
+            int(quota.get(key, 0)) for key in ("usage", "usageInDriveTrash", "usageInDrive")
+        )
+        kinds = {"drive": drive - bin_, "bin": bin_, "other": used - drive}
+        if self._settings.drive or "limit" not in quota:
+            return Capacity(used, by_kind=kinds)
+        total = int(quota["limit"])
+        return Capacity(used, total, max(0, total - used), kinds)
+
+    def inventory(self) -> Iterator[Receipt]:
+        """Everything in the folder and below, not the bin. A doubled file comes twice."""
+        top = self._tree.find("")
+        waiting = [("", top.ids)] if top else []
+        while waiting:
+            path, ids = waiting.pop()
+            folders: dict[str, tuple[str, ...]] = {}
+            for file in self._api.children(ids, FIELDS):
+                # A slash is an ordinary letter in names at Drive.
+                name = normalize("NFC", file["name"]).replace("/", "∕")
+                below = f"{path}/{name}" if path else name
+                if file["mimeType"] == FOLDER:
+                    folders[below] = (*folders.get(below, ()), file["id"])
+                else:
+                    yield _receipt(below, file)
+            waiting += folders.items()
+
+    def read(self, receipt: Receipt) -> Iterator[bytes]:
+        found = receipt if receipt.id else self.stat(receipt.path)
+        if found is None or found.id is None:
+            raise NotFound(f"{receipt.path} is not in Google Drive")
+        return self._api.content(found.id)
+
+    def reconnect(self, prompter: Prompter) -> None:
+        from connectors.gdrive.signin import sign_in  # its OAuth packages would slow every start
+
+        sign_in(self._settings, prompter)
+        self._auth.reload()
+
+    # --- inner ---------------------------------------------------------------------------
+
+    def _reserved(self) -> Reserved:
+        """Where ids of folders are kept: apart for each account and drive."""
+        where = f"{self._auth.who}\0{self._settings.drive or ''}"
+        return Reserved(state_dir("gdrive", hashlib.sha256(where.encode()).hexdigest()[:24]))
+
+    def _fresh(self, keep: Checkpoint) -> Ticket:
+        ticket = Ticket(self._ids.take()[0])
+        keep(ticket.written())
+        return ticket
+
+    def _named(self, folder: Folder, name: str) -> list[File]:
+        found = self._api.children(folder.ids, FIELDS, name)
+        return [file for file in found if normalize("NFC", file["name"]) == name]
+
+    def _already(self, folder: Folder, name: str, put: Put, ticket: Ticket) -> File | None:
+        """What is at the path: the right content, or our own damaged try at it.
+
+        PathConflict if it is anything else.
+        """
+        found = self._named(folder, name)
+        for file in found:
+            if _same(file, put) or _our_try(file, put, ticket):
+                return file
+        if found:
+            raise PathConflict(f"{put.path} holds other content in Google Drive")
+        return None
+
+    def _create(
+        self, folder: Folder, name: str, put: Put, body: Body, ticket: Ticket, keep: Checkpoint
+    ) -> tuple[File, Ticket]:
+        media_type = put.media_type or _UNKNOWN_TYPE
+        for _ in range(_ATTEMPTS):
+            metadata = _metadata(put, name, folder.ids[0], ticket.id, media_type)
+            try:
+                if put.size <= SMALL:
+                    return self._uploader.whole(metadata, media_type, body), ticket
+                return self._uploader.session(ticket, metadata, media_type, body, keep), ticket
+            except (IdTaken, IdUnusable):
+                file = self._api.get(ticket.id)
+                if file is not None and _at(file, folder, name) and _same(file, put):
+                    return file, ticket
+                ticket = self._fresh(keep)
+        raise Unreadable(f"{put.path}: Google Drive accepts none of its own ids for it")
+
+    def _by_token(self, item: Transferred) -> Receipt | OutpourError:
+        """A receipt for an item whose transfer ended in another process."""
+        ticket = Ticket.read(item.token)
+        directory, name = _parts(item.put.path)
+        try:
+            file = self._api.get(ticket.id) if ticket else None
+            folder = self._tree.find(directory)
+        except OutpourError as error:
+            return error
+        if file and folder and _at(file, folder, name) and _same(file, item.put):
+            return _receipt(item.put.path, file)
+        return NotFound(f"{item.put.path} is not in Google Drive")
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Folder and name. Drive keeps names letter by letter, we keep one way to write them."""
+    return split_path(normalize("NFC", path))
+
+
+def _metadata(put: Put, name: str, parent: str, identity: str, media_type: str) -> File:
+    metadata: File = {"id": identity, "name": name, "parents": [parent], "mimeType": media_type}
+    if put.modified is not None:
+        metadata["createdTime"] = metadata["modifiedTime"] = _written(put.modified)
+    if put.description:
+        metadata["description"] = put.description
+    if put.properties:
+        metadata["appProperties"] = properties.packed(put.properties)
+    return metadata
+
+
+def _same(file: File, put: Put) -> bool:
+    return (
+        file.get("md5Checksum") == put.digests[Algorithm.MD5]
+        and int(file.get("size", -1)) == put.size
+        and file.get("sha256Checksum", put.digests[Algorithm.SHA256])
+        == put.digests[Algorithm.SHA256]
+    )
+
+
+def _our_try(file: File, put: Put, ticket: Ticket) -> bool:
+    """The file of our id that nobody has edited since: an edit would show in its date."""
+    return (
+        file["id"] == ticket.id
+        and put.modified is not None
+        and file.get("modifiedTime") == _written(put.modified)
+    )
+
+
+def _written(moment: datetime) -> str:
+    """RFC 3339 as Drive writes it: UTC, milliseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _at(file: File, folder: Folder, name: str) -> bool:
+    here = set(file.get("parents", ())) & set(folder.ids)
+    return bool(here) and not file.get("trashed") and normalize("NFC", file["name"]) == name
+
+
+def _receipt(path: str, file: File) -> Receipt:
+    checksums = [
+        Checksum(algorithm, file[field])
+        for algorithm, field in (
+            (Algorithm.MD5, "md5Checksum"),
+            (Algorithm.SHA256, "sha256Checksum"),
+        )
+        if file.get(field)
+    ]
+    modified = None
+    with contextlib.suppress(KeyError, ValueError):
+        modified = datetime.fromisoformat(file["modifiedTime"])
+    return Receipt(
+        path,
+        int(file.get("size", 0)),
+        tuple(checksums),
+        str(file["id"]),
+        modified,
+        properties.unpacked(file.get("appProperties", {})),
+    )

@@ -1,0 +1,157 @@
+"""One pool of kept-alive connections for all threads, through whatever proxy is set.
+
+httplib2, which Google's client brings, ignores HTTPS_PROXY and is not thread-safe; the client
+takes any object with its ``request`` method instead, and this is one. Proxies come from the
+environment (HTTPS_PROXY, NO_PROXY; on macOS and Windows the system's settings), the CA from
+REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE, else from certifi.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import certifi
+import urllib3
+import urllib3.exceptions as broken
+
+from connectors.errors import Fatal, Misconfigured, Transient
+
+Body = bytes | Callable[[], Iterable[bytes]] | None
+"""Bytes, or what makes a fresh stream of them for each attempt (with Content-Length set)."""
+
+_TIMEOUT = urllib3.Timeout(connect=30, read=120)  # Drive takes its time to seal a large file
+_CA = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Transport:
+    """Thread-safe. Every failure to get an answer is Transient, save a refused certificate."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._tls = trust()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._routes: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+        response = self.open(method, url, headers, body, preload=True)
+        lowered = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, lowered, response.data)
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body = None,
+        *,
+        preload: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request, following no redirect; the body is left to read unless preloaded."""
+        try:
+            return self._route(url).request(
+                method,
+                url,
+                headers=dict(headers),
+                body=body() if callable(body) else body,
+                preload_content=preload,
+                redirect=False,
+                retries=False,
+                timeout=_TIMEOUT,
+            )
+        except (broken.HTTPError, OSError) as error:
+            raise explain(error, urlsplit(url).hostname or "") from error
+
+    def close(self) -> None:
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+
+    def _route(self, url: str) -> urllib3.PoolManager:
+        split = urlsplit(url)
+        key = (split.scheme, split.netloc)
+        route = self._routes.get(key)
+        if route is None:
+            with self._lock:
+                proxy = proxy_for(split.scheme, split.netloc)
+                route = self._pools.get(proxy)
+                if route is None:
+                    route = self._pools[proxy] = self._pool(proxy)
+                self._routes[key] = route
+        return route
+
+    def _pool(self, proxy: str) -> urllib3.PoolManager:
+        most = self._connections
+        if not proxy:
+            return urllib3.PoolManager(8, maxsize=most, block=False, ssl_context=self._tls)
+        split = urlsplit(proxy)
+        if split.scheme not in ("http", "https"):
+            raise Misconfigured(f"a {split.scheme} proxy is not supported; use an http one")
+        headers = {}
+        if split.username:
+            login = f"{unquote(split.username)}:{unquote(split.password or '')}"
+            headers = urllib3.make_headers(proxy_basic_auth=login)
+        return urllib3.ProxyManager(
+            proxy, 8, proxy_headers=headers, maxsize=most, ssl_context=self._tls
+        )
+
+
+def proxy_for(scheme: str, host: str) -> str:
+    """The proxy for an address, blank for none."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+
+
+def ca_bundle() -> str:
+    """The file of certificates to trust."""
+    for name in _CA:
+        if os.environ.get(name):
+            return os.environ[name]
+    return certifi.where()
+
+
+def trust() -> ssl.SSLContext:
+    bundle = ca_bundle()
+    try:
+        if os.path.isdir(bundle):  # noqa: PTH112  (a folder of hashed certificates)
+            return ssl.create_default_context(capath=bundle)
+        return ssl.create_default_context(cafile=bundle)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(
+            f"the certificates in {bundle} cannot be read: {error}",
+            hint=f"Correct or unset {', '.join(_CA)}.",
+        ) from error
+
+
+def explain(error: Exception, host: str) -> Transient | Fatal:
+    """The meaning of a request that brought no answer."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Fatal(
+            f"the certificate of {host} is not trusted",
+            hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
+        )
+    if isinstance(error, broken.ProxyError):
+        return Transient(
+            f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
+        )
+    return Transient(
+        f"the connection to {host} failed ({type(error).__name__})", hint="Check the network."
+    )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.gdrive import GoogleDrive as Double
+from sandbox.server import Sandbox
+from tests.gdrive.bench import DrivePlace, broken
+
+
+@pytest.fixture
+def double(use_sandbox: Callable[[Any], None]) -> Iterator[Double]:
+    """A Drive that this process reaches through HTTPS_PROXY and the sandbox's CA."""
+    double = Double()
+    with Sandbox([double, double.signin], faults=double.faults) as sandbox:
+        use_sandbox(sandbox)
+        yield double
+    double.close()
+    assert not broken(double)
+
+
+@pytest.fixture
+def place(double: Double) -> DrivePlace:
+    return DrivePlace(double)

@@ -1,0 +1,178 @@
+"""Folders are made once, whoever dies in between and whoever else is at it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Receipt
+from connectors.errors import Misconfigured, PathConflict, Transient
+from connectors.gdrive import folders
+from sandbox.gdrive import GoogleDrive as Double
+from sandbox.gdrive.oauth import DRIVE
+from sandbox.gdrive.store import FOLDER, Node
+from tests.conformance.making import Bench, content
+from tests.gdrive.bench import DrivePlace, held
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def folder(double: Double, name: str, parent: str = "") -> Node:
+    """A folder that somebody else made."""
+    (identity,) = double.store.issue(1)
+    parent = parent or double.store.root
+    node = Node(identity, name, FOLDER, parent, double.signin.client.id, 0.0, 0.0)
+    double.store.add(node, None)
+    return node
+
+
+def test_sixteen_threads_make_each_folder_once(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    sink = place.open()
+    staged = [bench.stage(f"20{n % 4}0/0{n % 3}/{n}.jpg", content(100 + n)) for n in range(32)]
+    start = threading.Barrier(16)
+
+    def work(part: int) -> None:
+        start.wait()
+        for put, body in staged[part::16]:
+            sink.transfer(put, body, None, bench.keep)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
+    made = double.store.folders()
+    assert len(made) == len(set(made)) == 1 + 4 + 12
+    assert double.calls["files.create"] == len(made)
+
+
+def test_two_processes_at_once_make_each_folder_once(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """Also while listings lag behind: both use the id that was written down first."""
+    double.faults.add("listing_lag")
+    start = threading.Barrier(4)
+
+    def work(n: int) -> None:
+        put, body = bench.stage(f"2024/06/{n}.jpg", content(100 + n))
+        sink = place.open()
+        start.wait()
+        sink.transfer(put, body, None, bench.keep)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert double.store.folders() == ["Outpour", "Outpour/2024", "Outpour/2024/06"]
+    assert len(held(double)) == 4
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
+@pytest.mark.parametrize("lag", [False, True])
+@pytest.mark.parametrize("name", ["Outpour", "2024"])
+def test_a_folder_whose_answer_was_lost_is_found(
+    double: Double, place: DrivePlace, bench: Bench, fault: str, lag: bool, name: str
+) -> None:
+    double.faults.once(fault, f"create/{name}")
+    if lag:
+        double.faults.add("listing_lag", 1.0, f"create/{name}")
+    with pytest.raises(Transient):
+        bench.place(place.open(), "2024/a.jpg", content(10))
+    bench.place(place.open(), "2024/a.jpg", content(10))
+    assert place.open().stat("2024/a.jpg")
+    assert double.store.folders() == ["Outpour", "Outpour/2024"]
+
+
+def test_a_folder_that_others_doubled_is_one_to_us(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    bench.place(place.open(), "2024/a.jpg", content(10))
+    second = folder(double, "2024", folder(double, "Outpour").id)
+    other = folder(double, "Elsewhere")
+    node = double.store.paths()["Outpour/2024/a.jpg"][0]
+    double.store.move(node, second.id, "a.jpg")
+    sink = place.open()
+    received = double.received
+    bench.place(sink, "2024/a.jpg", content(10))
+    with pytest.raises(PathConflict):
+        bench.place(sink, "2024/a.jpg", content(11))
+    assert double.received == received and other.id
+    assert [receipt.path for receipt in sink.inventory()] == ["2024/a.jpg"]
+
+
+def test_our_folder_is_a_file(double: Double, place: DrivePlace, bench: Bench) -> None:
+    """One clear line, nothing is made."""
+    bench.place(place.open(), "a.jpg", content(10))
+    node = double.store.paths()["Outpour/a.jpg"][0]
+    double.store.move(node, double.store.root, "Photos")
+    wrong = DrivePlace(double, folder="Photos").open()
+    with pytest.raises(Misconfigured, match="'Photos' is a file") as caught:
+        bench.place(wrong, "b.jpg", content(10))
+    assert caught.value.hint and len(held(double)) == 1
+
+
+def test_a_file_where_a_folder_belongs_is_a_conflict(place: DrivePlace, bench: Bench) -> None:
+    sink = place.open()
+    bench.place(sink, "2024", content(10))
+    with pytest.raises(PathConflict):
+        bench.place(sink, "2024/a.jpg", content(10))
+    bench.place(sink, "2023/a.jpg", content(10))
+    with pytest.raises(PathConflict):
+        bench.place(sink, "2023", content(10))
+
+
+def test_a_folder_deleted_in_mid_run_is_made_again(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    sink = place.open()
+    bench.place(sink, "2024/a.jpg", content(10))
+    top = next(n for n in double.store.nodes.values() if n.folder and n.name == "2024")
+    double.store.delete(top)
+    with pytest.raises(Transient):
+        bench.place(sink, "2024/b.jpg", content(10))
+    bench.place(sink, "2024/b.jpg", content(10))
+    assert held(double) == {"Outpour/2024/b.jpg": 1}
+
+
+def test_a_folder_in_the_bin_is_not_used(double: Double, place: DrivePlace, bench: Bench) -> None:
+    bench.place(place.open(), "2024/a.jpg", content(10))
+    next(n for n in double.store.nodes.values() if n.name == "Outpour").trashed = True
+    bench.place(place.open(), "2024/b.jpg", content(10))
+    assert held(double) == {"Outpour/2024/b.jpg": 1}
+
+
+def test_with_full_access_a_moved_folder_stays_where_it_was_put(
+    double: Double, bench: Bench
+) -> None:
+    place = DrivePlace(double, DRIVE, scope="drive", folder="Backups/Photos")
+    bench.place(place.open(), "a.jpg", content(10))
+    photos = next(n for n in double.store.nodes.values() if n.name == "Photos")
+    double.store.move(photos, folder(double, "Attic").id, "Photos")
+    bench.place(place.open(), "b.jpg", content(10))
+    assert set(held(double)) == {"Attic/Photos/a.jpg", "Backups/Photos/b.jpg"}
+
+
+def test_names_are_kept_within_bounds(
+    double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was forgotten is listed again, and still nothing is doubled."""
+    monkeypatch.setattr(folders, "_MOST_NAMES", 4)
+    sink = place.open()
+    for turn in range(2):
+        for n in range(12):
+            bench.place(sink, f"{n % 3}/{n}.jpg", content(10 + n))
+        assert set(held(double).values()) == {1} and len(held(double)) == 12, turn
+
+
+def test_a_slash_in_a_foreign_name_makes_no_folder(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    sink = place.open()
+    bench.place(sink, "a.jpg", content(10))
+    node = double.store.paths()["Outpour/a.jpg"][0]
+    double.store.move(node, node.parent, "and/or.jpg")
+    (listed,) = sink.inventory()
+    assert isinstance(listed, Receipt) and listed.path == "and∕or.jpg"

@@ -1,0 +1,135 @@
+"""Killed between any two requests, in mid-request or before an answer: never a second copy."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import Transient
+from sandbox.gdrive import GoogleDrive as Double
+from sandbox.server import Sandbox
+from tests.conformance.making import Bench, content
+from tests.gdrive.bench import DrivePlace, broken, held
+from tests.gdrive.mortal import Mortal
+
+MIB = 1024 * 1024
+FILES = {"2024/06/a.jpg": 3000, "2024/06/b.jpg": 4000, "2024/07/c.mov": 5 * MIB + 77}
+EXPECTED = {f"Outpour/{path}": 1 for path in FILES}
+
+
+@pytest.fixture
+def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal]:
+    mortal = Mortal(Double())
+    with Sandbox([mortal, mortal.double.signin], faults=mortal.double.faults) as sandbox:
+        use_sandbox(sandbox)
+        yield mortal
+    assert not broken(mortal.double)
+    mortal.double.close()
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("after", "lag"),
+    [
+        pytest.param(False, False, id="request lost"),
+        pytest.param(True, True, id="answer lost, listings lag"),
+        pytest.param(True, False, id="answer lost", marks=SLOW),
+        pytest.param(False, True, id="request lost, listings lag", marks=SLOW),
+    ],
+)
+def test_a_run_that_dies_at_any_request_doubles_nothing(
+    mortal: Mortal, tmp_path: Path, after: bool, lag: bool
+) -> None:
+    """Every request in turn is the last one; then a new process goes on with the tokens."""
+    double = mortal.double
+    if lag:
+        double.faults.add("listing_lag")
+    bench = Bench(tmp_path)
+    staged = {path: bench.stage(path, content(size)) for path, size in FILES.items()}
+    for at in range(1, 60):
+        place = DrivePlace(double, folder=f"Run {at}", account=f"{at}", chunk_mib=1)
+        tokens: dict[str, str] = {}
+        mortal.arm(at, after=after)
+        run(place, staged, tokens)
+        finished = not mortal.died.is_set()
+        mortal.revive()
+        assert run(place, staged, tokens)
+        ours = {path for path in held(double).items() if path[0].startswith(f"Run {at}/")}
+        assert ours == {(f"Run {at}/{path}", 1) for path in FILES}
+        made = [path for path in double.store.folders() if path.split("/")[0] == f"Run {at}"]
+        assert len(made) == len(set(made)) == 4
+        if finished:
+            return
+    pytest.fail("sixty requests for three files are too many")
+
+
+def run(place: DrivePlace, staged: dict[str, Any], tokens: dict[str, str]) -> bool:
+    """One process's life; whether it came to the end."""
+    sink = place.open()
+    try:
+        for path, (put, body) in staged.items():
+            sink.transfer(
+                put, body, tokens.get(path), lambda token, path=path: tokens.update({path: token})
+            )
+    except Transient:
+        return False
+    finally:
+        sink.close()
+    return True
+
+
+def test_kill_9(mortal: Mortal, tmp_path: Path) -> None:
+    rehearse(mortal, tmp_path, [4, 9])
+
+
+@SLOW
+def test_kill_9_at_a_hundred_moments(mortal: Mortal, tmp_path: Path) -> None:
+    rng = random.Random(11)
+    for turn in range(20):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        rehearse(mortal, folder, [rng.randint(1, 24) for _ in range(5)])
+        for node in list(mortal.double.store.nodes.values()):
+            if node.id in mortal.double.store.nodes and node.name == "Outpour":
+                mortal.double.store.delete(node)
+
+
+def rehearse(mortal: Mortal, folder: Path, moments: list[int]) -> None:
+    """Processes that are killed one after the other, the last of which may finish."""
+    DrivePlace(mortal.double)  # signs in
+    tree = folder / "tree"
+    for path, size in FILES.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_bytes(content(size))
+    for n, moment in enumerate(moments):
+        mortal.arm(moment, after=bool(n % 2))
+        child = start(tree, folder)
+        while child.poll() is None and not mortal.died.wait(0.01):
+            pass
+        child.kill()
+        child.wait()
+    mortal.revive()
+    last = start(tree, folder)
+    assert last.wait(60) == 0
+    assert held(mortal.double) == EXPECTED
+    made = mortal.double.store.folders()
+    assert len(made) == len(set(made)) == 4
+    for path, nodes in mortal.double.store.paths().items():
+        stored = mortal.double.store.file(nodes[0]).read_bytes()
+        assert stored == content(FILES[path.removeprefix("Outpour/")])
+
+
+def start(tree: Path, folder: Path) -> subprocess.Popen[bytes]:
+    root = Path(__file__).parent.parent.parent
+    command = [sys.executable, "-m", "tests.gdrive.child", str(tree), str(folder / "tokens")]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.DEVNULL)

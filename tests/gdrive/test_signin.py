@@ -1,0 +1,355 @@
+"""Connecting, and staying connected."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
+from connectors.gdrive import DriveSettings, connector
+from connectors.gdrive.auth import load_grant
+from connectors.private import state_dir
+from sandbox.damage import Abort
+from sandbox.gdrive import GoogleDrive as Double
+from sandbox.gdrive import OAuthClient, SharedDrive
+from sandbox.messages import Answer, Request
+from tests.conformance.making import Bench, content
+from tests.gdrive.bench import DrivePlace
+
+BROWSER, PASTE, DEVICE = range(3)
+ROBOT = "robot@project.iam.example.com"
+
+
+class Person:
+    """Answers questions; visits what it is told to, clicking ``answer``."""
+
+    def __init__(self, way: int, answer: str = "allow") -> None:
+        self.way = way
+        self.answer = answer
+        self.heard: list[str] = []
+        self.redirect = ""
+
+    def tell(self, message: str) -> None:
+        self.heard.append(message)
+        if found := re.search(r"open (\S+/device) and type (\S+)", message):
+            query = {"user_code": found[2], "answer": self.answer}
+            requests.get(found[1], params=query, timeout=10).raise_for_status()
+
+    def choose(self, question: str, options: Sequence[str]) -> int:
+        assert len(options) == 3
+        return self.way
+
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        if not self.redirect:
+            self.redirect = self.visit(self.heard[-1].split("\n")[1])
+        return self.redirect
+
+    def visit(self, address: str) -> str:
+        """Consent in a browser; the address it is sent to at the end."""
+        page = requests.get(address, timeout=10)
+        link = re.search(rf'href="([^"]+answer={self.answer})"', page.text)
+        assert link, page.text
+        link_address = urljoin(address, link[1].replace("&amp;", "&"))
+        done = requests.get(link_address, timeout=10, allow_redirects=False)
+        return done.headers["Location"]
+
+    def browse(self, address: str) -> bool:
+        """Instead of webbrowser.open: follows the redirect to the loopback port too."""
+
+        def follow() -> None:
+            target = self.visit(address)
+            with requests.Session() as session:
+                session.trust_env = False
+                session.get(urljoin(target, "/favicon.ico"), timeout=10)
+                session.get(target, timeout=10)
+
+        threading.Thread(target=follow).start()
+        return True
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def client(double: Double, tmp_path: Path) -> Path:
+    path = tmp_path / "client.json"
+    path.write_text(json.dumps(double.signin.client.file()))
+    return path
+
+
+def connect(person: Person, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> DriveSettings:
+    made = DriveSettings(**settings)
+    assert connector.connect
+    monkeypatch.setattr("webbrowser.open", person.browse)
+    connector.connect(made, person)
+    return made
+
+
+@pytest.mark.parametrize("way", [BROWSER, PASTE, DEVICE])
+def test_three_ways_to_connect(
+    double: Double, client: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, way: int
+) -> None:
+    if way == DEVICE:
+        double.signin.client = OAuthClient(kind="tv")
+        double.signin.interval = 0
+    person = Person(way)
+    settings = connect(person, monkeypatch, client=client)
+    assert "sam@example.com" in person.heard[-1] and "GB free" in person.heard[-1]
+    stored = (state_dir() / "credentials.json").stat()
+    assert stored.st_mode & 0o777 == 0o600
+    assert connector.sink
+    sink = connector.sink("drive", settings)
+    bench.place(sink, "a.jpg", content(10))
+    sink.close()
+
+
+@pytest.mark.parametrize("way", [BROWSER, PASTE, DEVICE])
+def test_refusing_leaves_the_old_sign_in(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch, way: int
+) -> None:
+    DrivePlace(double)
+    before = load_grant(DriveSettings())
+    if way == DEVICE:
+        double.signin.client = OAuthClient(kind="tv")
+        double.signin.interval = 0
+    with pytest.raises(SessionExpired) as caught:
+        connect(Person(way, "deny"), monkeypatch, client=client)
+    assert caught.value.hint
+    assert load_grant(DriveSettings()) == before
+
+
+def test_a_foreign_address_is_not_taken(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(PASTE)
+    person.redirect = "http://127.0.0.1:1/?code=4/stolen&state=guessed"
+    with pytest.raises(SessionExpired):
+        connect(person, monkeypatch, client=client)
+
+
+def test_a_device_code_wants_another_type_of_client(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Misconfigured):
+        connect(Person(DEVICE), monkeypatch, client=client)
+
+
+def test_the_client_may_come_from_the_environment(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Misconfigured, match="client id") as caught:
+        connect(Person(PASTE), monkeypatch)
+    assert "docs/google-drive.md" in caught.value.hint
+    monkeypatch.setenv("OUTPOUR_GDRIVE_CLIENT", str(client))
+    connect(Person(PASTE), monkeypatch)
+    monkeypatch.delenv("OUTPOUR_GDRIVE_CLIENT")
+    monkeypatch.setenv("OUTPOUR_GDRIVE_CLIENT_ID", double.signin.client.id)
+    monkeypatch.setenv("OUTPOUR_GDRIVE_CLIENT_SECRET", double.signin.client.secret)
+    connect(Person(PASTE), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"installed": {}}', '{"web": {"client_id": "x"}}', None]
+)
+def test_a_wrong_client_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    path = tmp_path / "client.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(Misconfigured, match=r"client\.json") as caught:
+        connect(Person(PASTE), monkeypatch, client=path)
+    assert caught.value.hint and "\n" not in str(caught.value)
+
+
+def test_a_wrong_client_is_no_expired_session(double: Double, bench: Bench) -> None:
+    place = DrivePlace(double)
+    double.signin.client = OAuthClient(id="another")
+    with pytest.raises(Fatal) as caught:
+        bench.place(place.open(), "a.jpg", content(10))
+    assert caught.value.hint
+
+
+def test_nobody_has_connected(double: Double, bench: Bench) -> None:
+    assert connector.sink
+    with pytest.raises(SessionExpired) as caught:
+        bench.place(connector.sink("drive", DriveSettings()), "a.jpg", content(10))
+    assert "outpour connect gdrive" in caught.value.hint
+
+
+# --- staying connected -------------------------------------------------------------------
+
+
+def test_a_token_that_ends_in_mid_run_is_renewed_once(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """Sixteen threads meet the 401, one renews, every upload goes on."""
+    sink = place.open()
+    bench.place(sink, "first.jpg", content(10))
+    staged = [bench.stage(f"{n}.jpg", content(100 + n)) for n in range(16)]
+    double.signin.end_access()
+    renewed = double.signin.refreshes
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda item: sink.transfer(*item, None, bench.keep), staged))
+    assert double.signin.refreshes == renewed + 1
+    assert len(double.store.paths()) == 17
+
+
+def test_a_token_that_ends_inside_a_large_file(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """The refusal may get lost under the bytes on their way; the next try is then a question."""
+    double.faults.once("token_expired", "upload.session")
+    put, body = bench.stage("a.mov", content(6 * 1024 * 1024))
+    token = None
+    for _ in range(3):
+        with suppress(Transient):
+            place.open().transfer(put, body, token, bench.keep)
+            break
+        token = bench.tokens[-1]
+    assert len(double.store.paths()) == 1 and double.calls["upload.resumable"] == 1
+
+
+def test_short_lived_tokens_are_no_trouble(double: Double, place: DrivePlace, bench: Bench) -> None:
+    """The client takes a token of this lifetime for spent at once: it asks each time."""
+    double.signin.lifetime = 30
+    sink = place.open()
+    for n in range(3):
+        bench.place(sink, f"{n}.jpg", content(10 + n))
+
+
+def test_a_sign_in_service_that_stumbles(
+    double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drop(request: Request) -> Answer:
+        raise Abort
+
+    monkeypatch.setattr(double.signin, "handle", drop)
+    with pytest.raises(Transient):
+        bench.place(place.open(), "a.jpg", content(10))
+
+
+def test_connecting_again_goes_on(
+    double: Double, client: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = DrivePlace(double, client=client)
+    sink = place.open()
+    bench.place(sink, "a.jpg", content(10))
+    place.expire()
+    with pytest.raises(SessionExpired):
+        bench.place(sink, "b.jpg", content(11))
+    sink.reconnect(Person(PASTE))
+    bench.place(sink, "b.jpg", content(11))
+
+
+# --- service accounts --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+def robot(double: Double, key: rsa.RSAPrivateKey, tmp_path: Path) -> Path:
+    double.signin.service_keys[ROBOT] = key.public_key()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    path = tmp_path / "robot.json"
+    path.write_text(
+        json.dumps(
+            {
+                "type": "service_account",
+                "client_email": ROBOT,
+                "private_key": pem,
+                "private_key_id": "1",
+                "token_uri": "https://oauth2.googleapis.com/token",
+            }
+        )
+    )
+    return path
+
+
+def test_a_service_account_works_on_a_shared_drive(
+    double: Double, robot: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family")
+    person = Person(PASTE)
+    settings = connect(person, monkeypatch, service_account=robot, drive="0AShared")
+    assert connector.sink and person.heard
+    bench.place(connector.sink("drive", settings), "a.jpg", content(10))
+
+
+def test_a_service_account_works_for_a_person(double: Double, robot: Path, bench: Bench) -> None:
+    settings = DriveSettings(service_account=robot, impersonate="sam@example.com")
+    assert connector.sink
+    sink = connector.sink("drive", settings)
+    with pytest.raises(Fatal, match="client") as caught:
+        bench.place(sink, "a.jpg", content(10))
+    assert "delegation" in caught.value.hint
+    double.signin.delegated.add(ROBOT)
+    bench.place(sink, "a.jpg", content(10))
+
+
+def test_a_service_account_alone_is_refused_with_the_reason(robot: Path) -> None:
+    with pytest.raises(ValueError, match="owns no storage"):
+        DriveSettings(service_account=robot)
+
+
+def test_a_clock_that_is_a_day_off(
+    double: Double, robot: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People's sign-ins do not depend on the clock; signed assertions do, and say so."""
+    place = DrivePlace(double)
+    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family")
+    wrong = _shifted(-86_400)
+    monkeypatch.setattr("google.auth._helpers.utcnow", wrong)
+    bench.place(place.open(), "a.jpg", content(10))
+    settings = DriveSettings(service_account=robot, drive="0AShared")
+    assert connector.sink
+    with pytest.raises(Fatal) as caught:
+        bench.place(connector.sink("drive", settings), "b.jpg", content(10))
+    assert "clock" in caught.value.hint
+
+
+def _shifted(seconds: int) -> Callable[[], Any]:
+    from datetime import timedelta
+
+    import google.auth._helpers
+
+    real = google.auth._helpers.utcnow
+    return lambda: real() + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"type": "authorized_user"}', None])
+def test_a_wrong_key_file_is_named(tmp_path: Path, text: str | None, bench: Bench) -> None:
+    path = tmp_path / "robot.json"
+    if text is not None:
+        path.write_text(text)
+    assert connector.sink
+    sink = connector.sink("drive", DriveSettings(service_account=path, drive="0AShared"))
+    with pytest.raises(Misconfigured, match=r"robot\.json"):
+        bench.place(sink, "a.jpg", content(10))
+
+
+def test_nothing_secret_in_errors(double: Double, place: DrivePlace, bench: Bench) -> None:
+    sink = place.open()
+    bench.place(sink, "a.jpg", content(10))
+    place.expire()
+    with pytest.raises(OutpourError) as caught:
+        sink.stat("a.jpg")
+    chain = repr(caught.value) + str(caught.value) + caught.value.hint + repr(sink)
+    assert not [secret for secret in place.secrets if secret in chain]
