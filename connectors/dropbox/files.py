@@ -1,0 +1,91 @@
+"""What Dropbox holds: one file, a folder's listing, a file's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from dropbox.exceptions import ApiError
+from dropbox.files import FileMetadata
+
+from connectors.base import Receipt
+from connectors.dropbox.client import Client, speaking
+from connectors.dropbox.meaning import path_refused, tag_of
+from connectors.dropbox.network import explain
+from connectors.dropbox.receipts import Root, receipt
+from connectors.errors import Misconfigured, NotFound, OutpourError, Transient
+
+_PAGE = 2000  # entries of one listing request, the most Dropbox gives
+_CHUNK = 1024 * 1024
+
+
+class Files:
+    """Thread-safe. Paths are seen from ``root``."""
+
+    def __init__(self, client: Client, root: Root) -> None:
+        self._client = client
+        self._root = root
+
+    def stat(self, path: str) -> Receipt | None:
+        """The file at ``path``; None where nothing or a folder is."""
+        try:
+            with speaking("a look at a file"):
+                found = self._client.files_get_metadata(self._root.full(path))
+        except ApiError as error:
+            refused = _refused(error, path)
+            if isinstance(refused, NotFound):
+                return None
+            raise refused from error
+        return receipt(path, found) if isinstance(found, FileMetadata) else None
+
+    def folder(self, path: str) -> Iterator[Any]:
+        """Metadata of what is directly in a folder; nothing if it is not there."""
+        return self._entries(self._root.full(path).rstrip("/"), recursive=False)
+
+    def everything(self) -> Iterator[Receipt]:
+        """All files, at any depth."""
+        for entry in self._entries(self._root.folder, recursive=True):
+            if isinstance(entry, FileMetadata):
+                yield receipt(self._root.below(entry.path_display or entry.path_lower), entry)
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """A file's bytes. Transient where they end early."""
+        try:
+            with speaking("a download"):
+                _, response = self._client.files_download(self._root.full(path))
+        except ApiError as error:
+            raise _refused(error, path) from error
+        try:
+            yield from response.iter_content(_CHUNK)  # complains itself about a missing part
+        except requests.RequestException as error:
+            raise explain(error, "Dropbox") from error
+        finally:
+            response.close()
+
+    def _entries(self, path: str, *, recursive: bool) -> Iterator[Any]:
+        try:
+            with speaking("a listing"):
+                page = self._client.files_list_folder(path, recursive=recursive, limit=_PAGE)
+            yield from page.entries
+            while page.has_more:
+                with speaking("a listing"):
+                    page = self._client.files_list_folder_continue(page.cursor)
+                yield from page.entries
+        except ApiError as error:
+            refused = _refused(error, path)
+            if not isinstance(refused, NotFound):
+                raise refused from error
+
+
+def _refused(error: ApiError, path: str) -> OutpourError:
+    """Unions whose tag ``path`` holds a LookupError, and what else a listing may say."""
+    tag = tag_of(error.error)
+    if tag != "path":  # reset: the listing changed too much under way
+        return Transient(f"Dropbox broke off with {path or '/'} ({tag})")
+    if tag_of(error.error.get_path()) == "not_folder":
+        return Misconfigured(
+            f"{path} is a file in Dropbox, not a folder",
+            hint="Choose another folder, or rename that file.",
+        )
+    return path_refused(error.error.get_path(), path)

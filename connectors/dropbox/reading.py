@@ -1,0 +1,67 @@
+"""Staged bytes on their way into requests: read once, bounded in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from connectors.base import Body, Put
+from connectors.checksums import DROPBOX_BLOCK
+from connectors.errors import Unreadable
+
+
+class Budget:
+    """At most ``size`` bytes of request bodies at a time, over all threads; a single larger
+    body passes alone. The SDK takes bodies only as bytes, so each is whole in memory."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        with self._changed:
+            while self._used and self._used + size > self._size:
+                self._changed.wait()
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+def check(put: Put, body: Body) -> None:
+    """Refuse a staged file that is not what it should be, before any of it is sent."""
+    try:
+        size = body.path.stat().st_size
+    except OSError as error:
+        raise Unreadable(f"the staged file cannot be read: {error.strerror}") from error
+    if not size == body.size == put.size:
+        raise Unreadable(f"{put.path}: the staged file is not {put.size} bytes long")
+
+
+def read(body: Body, start: int, end: int) -> bytes:
+    """A part of a staged file; Unreadable if the file is shorter than it was."""
+    try:
+        with body.path.open("rb", buffering=0) as file:
+            file.seek(start)
+            data = file.read(end - start) or b""
+            while len(data) < end - start and (more := file.read(end - start - len(data))):
+                data += more  # a read may bring less than asked for, of 2 GiB at most
+    except OSError as error:
+        raise Unreadable(f"the staged file cannot be read: {error.strerror}") from error
+    if len(data) != end - start:
+        raise Unreadable(f"the staged file {body.path.name} is shorter than it was")
+    return data
+
+
+def content_hash(data: bytes) -> str:
+    """Dropbox's hash of a request body that is no block-aligned part of one file."""
+    view = memoryview(data)
+    blocks = (view[at : at + DROPBOX_BLOCK] for at in range(0, len(data), DROPBOX_BLOCK))
+    return hashlib.sha256(b"".join(hashlib.sha256(block).digest() for block in blocks)).hexdigest()

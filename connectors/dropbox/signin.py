@@ -1,0 +1,119 @@
+"""``outpour connect dropbox``: a page to allow access on, and a code to paste back.
+
+OAuth with PKCE: no app secret exists on this side, and what is kept is a refresh token
+(``token_access_type=offline``). Works wherever a browser is, on this machine or another.
+Source: Dropbox's OAuth guide; RFC 7636.
+"""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from typing import Any
+
+import requests
+from dropbox.exceptions import ApiError
+from dropbox.oauth import DropboxOAuth2FlowNoRedirect
+from dropbox.session import WEB_HOST
+
+from connectors.base import Prompter
+from connectors.dropbox.auth import SCOPES, Grant, store_grant
+from connectors.dropbox.client import Client, short, speaking
+from connectors.dropbox.meaning import retry_after
+from connectors.dropbox.network import TIMEOUT, explain, session
+from connectors.dropbox.settings import GUIDE, DropboxSettings, app_key
+from connectors.dropbox.space import capacity
+from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
+
+
+class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is not typed
+    def __init__(self, settings: DropboxSettings, key: str) -> None:
+        super().__init__(
+            key,
+            use_pkce=True,
+            token_access_type="offline",  # noqa: S106  (a kind of token)
+            scope=list(SCOPES),
+            timeout=TIMEOUT,
+        )
+        self._settings = settings
+        self.requests_session = session(1)
+
+    def build_url(self, target: str, params: Any = None, host: str = "") -> str:
+        ours = self._settings.web_host if host == WEB_HOST else self._settings.api_host
+        return str(super().build_url(target, params, ours))
+
+
+def sign_in(settings: DropboxSettings, prompter: Prompter) -> None:
+    """Connect with the person's help and say as whom.
+
+    Raises Misconfigured without a usable app key, SessionExpired where the code is refused,
+    Transient. What was stored before stays unless all went well.
+    """
+    key = app_key(settings)
+    flow = _Flow(settings, key)
+    address = flow.start()
+    webbrowser.open(address)
+    prompter.tell(
+        "Opening your browser. If none opens, visit this address on any device and allow "
+        f"access:\n{address}"
+    )
+    code = prompter.ask("Paste the code that Dropbox shows at the end:", secret=True).strip()
+    grant = Grant(_refresh_token(flow, code), key)
+    _introduce(settings, grant, prompter)
+    store_grant(settings, grant)
+
+
+def _refresh_token(flow: _Flow, code: str) -> str:
+    try:
+        found = flow.finish(code)
+    except requests.HTTPError as error:
+        raise _denied(error.response) from error
+    except requests.RequestException as error:
+        raise explain(error, "Dropbox") from error
+    except (KeyError, ValueError) as error:
+        raise Transient("Dropbox's answer to the sign-in makes no sense") from error
+    missing = set(SCOPES) - set((found.scope or " ".join(SCOPES)).split())
+    if missing:
+        raise SessionExpired(
+            f"the app lacks the permission {', '.join(sorted(missing))}",
+            hint="Tick it under Permissions in the app console, submit, then connect again.",
+        )
+    if not found.refresh_token:
+        raise SessionExpired("Dropbox gave no lasting sign-in", hint="Connect again.")
+    return str(found.refresh_token)
+
+
+def _denied(response: requests.Response) -> OutpourError:
+    """Why Dropbox gave no token, from OAuth's own words."""
+    if response.status_code == 429 or response.status_code >= 500:
+        return Transient(
+            f"Dropbox failed (HTTP {response.status_code})",
+            retry_after=retry_after(response.headers),
+        )
+    try:
+        said = json.loads(response.text)
+        error, why = str(said["error"]), str(said.get("error_description", ""))
+    except (ValueError, KeyError, TypeError):
+        error, why = f"HTTP {response.status_code}", short(response.text)
+    if error == "invalid_grant":
+        return SessionExpired(
+            "Dropbox does not accept that code",
+            hint="Connect again and paste the new code at once: it works for minutes, and once.",
+        )
+    return Misconfigured(f"Dropbox does not accept this app: {why or error}", hint=GUIDE)
+
+
+def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> None:
+    """Say who is connected, which proves that all works."""
+    client = Client(settings, grant, 1)
+    try:
+        try:
+            with speaking("a look at the account"):
+                account = client.users_get_current_account()
+        except ApiError as error:
+            raise Transient("Dropbox does not tell whose account it is") from error
+        found = capacity(client)
+    finally:
+        client.close()
+    room = "" if found.free is None else f", {found.free / 1e9:.1f} GB free"
+    prompter.tell(f"Connected as {account.email}{room}.")

@@ -1,0 +1,165 @@
+"""Dropbox as a place where copies are kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from connectors.base import (
+    Body,
+    Capacity,
+    Checkpoint,
+    Prompter,
+    Put,
+    Receipt,
+    Traits,
+    Transferred,
+)
+from connectors.checksums import Algorithm
+from connectors.dropbox.auth import load_grant
+from connectors.dropbox.client import Client
+from connectors.dropbox.commit import ENTRIES, Committer
+from connectors.dropbox.files import Files
+from connectors.dropbox.folders import Folders
+from connectors.dropbox.large import PART, LargeFiles
+from connectors.dropbox.reading import Budget, check
+from connectors.dropbox.receipts import Root, same
+from connectors.dropbox.sessions import BATCH_ENTRIES, Sessions
+from connectors.dropbox.settings import DropboxSettings
+from connectors.dropbox.small import BATCH_BYTES, SmallFiles
+from connectors.dropbox.space import capacity
+from connectors.dropbox.ticket import Ticket
+from connectors.errors import OutpourError
+
+_TRANSFERS = 16
+_IN_FLIGHT = 64 * 1024 * 1024  # bytes of request bodies in memory
+
+Answer = Transferred | OutpourError
+
+
+class DropboxSink:
+    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack and Reconnects.
+
+    Bytes go into upload sessions, which nobody sees; ``commit`` makes files of them. A token
+    names a session and what it holds. Sessions nobody commits vanish after seven days.
+    """
+
+    traits = Traits(
+        algorithm=Algorithm.DROPBOX,
+        commit_batch=ENTRIES,
+        transfers=_TRANSFERS,
+        max_file_size=2**41 - 2**22,
+        batch_files=BATCH_ENTRIES,
+        batch_bytes=BATCH_BYTES,
+        batch_below=1024 * 1024,
+    )
+
+    def __init__(self, name: str, settings: DropboxSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._workers = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix=f"{name}-part")
+        self._made: _SignedIn | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"DropboxSink({self.name!r}, folder={self._settings.folder!r})"
+
+    # --- Sink ----------------------------------------------------------------------------
+
+    def stat(self, path: str) -> Receipt | None:
+        return self._dropbox.files.stat(path)
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        dropbox, ticket = self._dropbox, Ticket.read(token, put)
+        check(put, body)
+        there = dropbox.already(put, ticket)
+        if there is not None:
+            return there
+        if put.size <= PART:
+            return dropbox.small.one(put, body)
+        return dropbox.large.send(put, body, ticket, keep)
+
+    def transfer_many(self, items: Sequence[tuple[Put, Body, str | None]]) -> list[Answer]:
+        dropbox = self._dropbox
+        dropbox.folders.look(put.path for put, _, _ in items)
+        answers = list(self._workers.map(dropbox.known, items))
+        waiting = [place for place, answer in enumerate(answers) if answer is None]
+        sent = dropbox.small.many([items[place][:2] for place in waiting])
+        for place, answer in zip(waiting, sent, strict=True):
+            answers[place] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        dropbox = self._dropbox
+        answers = dropbox.committer.commit(items)
+        for answer in answers:
+            if isinstance(answer, Receipt):
+                dropbox.folders.added(answer.path)
+        return answers
+
+    def close(self) -> None:
+        self._workers.shutdown()
+        if self._made is not None:
+            self._made.client.close()
+
+    # --- optional abilities --------------------------------------------------------------
+
+    def capacity(self) -> Capacity:
+        """Of the account: everything in it counts, not only what is below the folder."""
+        return capacity(self._dropbox.client)
+
+    def inventory(self) -> Iterator[Receipt]:
+        return self._dropbox.files.everything()
+
+    def read(self, receipt: Receipt) -> Iterator[bytes]:
+        return self._dropbox.files.content(receipt.path)
+
+    def reconnect(self, prompter: Prompter) -> None:
+        from connectors.dropbox.signin import sign_in
+
+        sign_in(self._settings, prompter)
+        with self._lock:
+            self._made = None
+
+    @property
+    def _dropbox(self) -> _SignedIn:
+        """Made when first needed: whoever only names a sink need not be signed in."""
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = _SignedIn(self._settings, self._workers)
+        return self._made
+
+
+class _SignedIn:
+    """Everything that belongs to one sign-in. Raises SessionExpired where there is none."""
+
+    def __init__(self, settings: DropboxSettings, workers: ThreadPoolExecutor) -> None:
+        root, budget = Root(settings.folder), Budget(_IN_FLIGHT)
+        self.client = Client(settings, load_grant(settings), _TRANSFERS * 2)
+        sessions = Sessions(self.client)
+        self.files = Files(self.client, root)
+        self.folders = Folders(self.files.folder, workers)
+        self.small = SmallFiles(sessions, budget, workers)
+        self.large = LargeFiles(sessions, budget, workers)
+        self.committer = Committer(self.client, root, self.files.stat, workers)
+
+    def already(self, put: Put, ticket: Ticket | None) -> Transferred | None:
+        """What need not be sent: a complete session of ours, or the same content at the path.
+
+        Raises PathConflict where other content is there.
+        """
+        if ticket is not None and ticket.closed:
+            return Transferred(put, ticket.written())
+        held = self.files.stat(put.path) if self.folders.perhaps(put.path) else None
+        return None if held is None else Transferred(put, "", same(held, put))
+
+    def known(self, item: tuple[Put, Body, str | None]) -> Answer | None:
+        """``already`` for one of many: the answer it has, None if it is to be sent."""
+        put, body, token = item
+        try:
+            check(put, body)
+            return self.already(put, Ticket.read(token, put))
+        except OutpourError as error:
+            return error

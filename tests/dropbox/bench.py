@@ -1,0 +1,63 @@
+"""A Dropbox on loopback and our connector pointed at it by its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.dropbox import DropboxSettings
+from connectors.dropbox.auth import Grant, store_grant
+from connectors.dropbox.sink import DropboxSink
+from sandbox.dropbox import Dropbox as Double
+from sandbox.dropbox.tree import File
+from tests.conformance.places import SinkPlace
+
+
+class DropboxPlace(SinkPlace):
+    """Signed in; ``settings`` as given."""
+
+    def __init__(self, double: Double, **settings: Any) -> None:
+        self.double = double
+        self.settings = DropboxSettings(**settings)
+        self.refresh = double.signin.refresh_token()
+        store_grant(self.settings, Grant(self.refresh, double.signin.app_key))
+        self.secrets = (self.refresh, "sl.", "pid_upload_session")
+
+    def open(self) -> DropboxSink:
+        return DropboxSink("dropbox", self.settings)
+
+    def fill_up(self, room: int) -> None:
+        tree = self.double.tree
+        tree.limit = tree.used + tree.other + room
+
+    def throttle(self) -> float | None:
+        self.double.faults.retry_after = 7
+        self.double.faults.once("throttle", "files/upload_session/*")
+        return 7
+
+    def cut(self) -> None:
+        self.double.faults.once("cut_upload")
+
+    def expire(self) -> None:
+        self.double.signin.revoke()
+
+    def received(self) -> int | None:
+        return self.double.received
+
+
+def held(double: Double) -> Mapping[str, bytes]:
+    """Every file by its path as shown."""
+    return {
+        node.display: b"".join(node.content.read())
+        for node in double.tree.nodes.values()
+        if isinstance(node, File)
+    }
+
+
+def broken(double: Double) -> Mapping[tuple[int, str], int]:
+    """Requests that no client of this API may send."""
+    return {
+        (status, reason): count
+        for (status, reason), count in double.refusals.items()
+        if status in (400, 404) and reason not in ("invalid_client",)
+    }

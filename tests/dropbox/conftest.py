@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.dropbox import Dropbox as Double
+from sandbox.server import Sandbox
+from tests.dropbox.bench import DropboxPlace, broken
+
+
+@pytest.fixture
+def double(use_sandbox: Callable[[Any], None]) -> Iterator[Double]:
+    """A Dropbox that this process reaches through HTTPS_PROXY and the sandbox's CA."""
+    double = Double()
+    with Sandbox([double], faults=double.faults) as sandbox:
+        use_sandbox(sandbox)
+        yield double
+    assert not broken(double)
+
+
+@pytest.fixture
+def place(double: Double) -> DropboxPlace:
+    return DropboxPlace(double)
