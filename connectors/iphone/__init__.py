@@ -1,0 +1,28 @@
+"""An iPhone on a cable, through pymobiledevice3 (the extra ``outpour[iphone]``, GPL-3.0)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from connectors.base import Prompter, Source
+from connectors.iphone.link import Link
+from connectors.iphone.source import IPhoneSettings, IPhoneSource
+from connectors.registry import Connector, Settings
+
+
+def _source(name: str, settings: Settings) -> Source:
+    return IPhoneSource(name, cast(IPhoneSettings, settings))
+
+
+def _connect(settings: Settings, prompter: Prompter) -> None:
+    """Find the phone, explain what is in the way, pair. Ends after five minutes."""
+    chosen = cast(IPhoneSettings, settings)
+    link = Link(chosen.device, chosen.wait, 1)
+    try:
+        link.reconnect(prompter)
+        prompter.tell(f"Connected to {link.present}.")
+    finally:
+        link.close()
+
+
+connector = Connector(IPhoneSettings, source=_source, connect=_connect)

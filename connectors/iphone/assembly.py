@@ -1,0 +1,257 @@
+"""One asset of the phone, out of its rows and of the files that are really there.
+
+Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (RAW),
+5 adjustments; ZVERSION 0 original, 2 edited; ZDATASTORESUBTYPE tells the same more finely
+(1 original, 2 edited still, 16 edited video, 17 RAW, 18 Live video, 19 edited Live video,
+22 adjustments; 0 where iCloud has no part in it; all others are thumbnails and other
+renderings). ZLOCALAVAILABILITY is 1 only where the bytes are on the phone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
+from connectors.checksums import Algorithm, Checksum
+from connectors.iphone import names
+from connectors.iphone.library import Row
+
+_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
+_BY_SUBTYPE = {
+    1: Role.ORIGINAL,
+    2: Role.EDITED,
+    16: Role.EDITED_VIDEO,
+    17: Role.RAW,
+    18: Role.LIVE_VIDEO,
+    19: Role.EDITED_LIVE_VIDEO,
+    22: Role.SIDECAR,
+}
+# (type, version) -> role, for rows iCloud has no part in
+_BY_TYPE = {
+    (0, 0): Role.ORIGINAL,
+    (1, 0): Role.ORIGINAL,
+    (3, 0): Role.LIVE_VIDEO,
+    (4, 0): Role.RAW,
+    (0, 2): Role.EDITED,
+    (1, 2): Role.EDITED_VIDEO,
+    (3, 2): Role.EDITED_LIVE_VIDEO,
+    (5, 2): Role.SIDECAR,
+}
+_WHOLE = {0, 65938, 131072, 131272, None}  # ZRECIPEID of originals and full-size renderings
+_RENDERINGS = {Role.EDITED, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}
+_RENDERED = "FullSizeRender"
+_RECIPE = "Adjustments.plist"
+_VIDEO = 1
+
+
+@dataclass(slots=True)
+class Found:
+    """What lies on the phone for one asset. ``beside`` are names in its own folder, ``edits``
+    those in ``edit_folder``."""
+
+    folder: str
+    beside: list[str] = field(default_factory=list)
+    edit_folder: str = ""
+    edits: list[str] = field(default_factory=list)
+
+
+def was_edited(row: Row, resources: Sequence[Row]) -> bool:
+    return bool(row["adjusted"]) or any(resource["version"] == 2 for resource in resources)
+
+
+def edit_folder(folder: str, filename: str) -> str:
+    return f"{names.MUTATIONS}/{folder}/{names.split(filename)[0]}/Adjustments"
+
+
+def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Found) -> Asset:
+    """The asset of one row. Sizes nobody told are None (see ``unsized``)."""
+    known = _by_role(rows)
+    filename = row["filename"] or ""
+    shown = row["original_name"] or filename
+    if "\0" in shown:
+        shown = filename
+    files = _files(row, filename, found)
+    resources = [_original(row, known.pop(Role.ORIGINAL, None), found, filename, shown)]
+    for role, path in files.items():
+        resources.append(_resource(role, known.pop(role, None), path, shown))
+    for role, rest in known.items():  # the library knows of it, the phone does not have it
+        if role is not Role.SIDECAR:
+            resources.append(_resource(role, rest, None, shown))
+    kind = Kind.VIDEO if row["kind"] == _VIDEO else Kind.PHOTO
+    if any(resource.role is Role.LIVE_VIDEO for resource in resources):
+        kind = Kind.LIVE
+    offset = row["utc_offset"]
+    asset = Asset(
+        row["id"],
+        kind,
+        _time(row["created"], offset),
+        tuple(resources),
+        Metadata(
+            title=row["title"] or None,
+            caption=row["caption"] or None,
+            keywords=keywords,
+            favorite=bool(row["favorite"]),
+            hidden=bool(row["hidden"]),
+            location=_location(row),
+            utc_offset=offset,
+            added=_time(row["added"], 0),
+            burst=row["burst"] or None,
+        ),
+    )
+    return replace(asset, revision=revision(asset))
+
+
+def revision(asset: Asset) -> str:
+    """Another one whenever anything listed of the asset is another."""
+    return hashlib.blake2b(repr(asset).encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def plain(folder: str, beside: Sequence[str], created: datetime | None) -> Asset:
+    """An asset nobody but the file system knows, out of files of one stem; what is no part of
+    it is left to the caller."""
+    ordered = sorted(beside, key=lambda name: (_rank(name), name))
+    main = ordered[0]
+    still = names.split(main)[1] not in names.VIDEOS
+    original = Resource(
+        "original", Role.ORIGINAL, main, None, None, names.media_type(main), f"{folder}/{main}"
+    )
+    files = _companions(folder, main, ordered[1:], still=still)
+    others = [_resource(role, None, path, main) for role, path in files.items()]
+    kind = Kind.LIVE if Role.LIVE_VIDEO in files else Kind.PHOTO if still else Kind.VIDEO
+    return Asset(f"{folder}/{main}", kind, created, (original, *others))
+
+
+def unsized(asset: Asset) -> list[str]:
+    """Paths of files whose size nobody told."""
+    return [part.handle for part in asset.resources if part.local and part.size is None]
+
+
+def sized(asset: Asset, sizes: Mapping[str, int]) -> Asset:
+    """With the sizes the file system told."""
+    resources = tuple(
+        part if part.size is not None else replace(part, size=sizes.get(part.handle))
+        for part in asset.resources
+    )
+    asset = replace(asset, resources=resources, revision=None)
+    return replace(asset, revision=revision(asset))
+
+
+def _by_role(rows: Iterable[Row]) -> dict[Role, Row]:
+    known: dict[Role, Row] = {}
+    for row in rows:
+        role = _BY_SUBTYPE.get(row["subtype"] or 0)
+        if not row["subtype"] and row["recipe"] in _WHOLE:
+            role = _BY_TYPE.get((row["type"], row["version"]))
+        if role is Role.ORIGINAL and row["version"]:
+            continue  # a rendering at full size, not the original
+        if role is not None:
+            known.setdefault(role, row)
+    return known
+
+
+def _original(row: Row, known: Row | None, found: Found, filename: str, shown: str) -> Resource:
+    known = known or {"size": None, "local": None, "fingerprint": None}
+    there = filename in found.beside
+    path = f"{found.folder}/{filename}"
+    return Resource(
+        "original",
+        Role.ORIGINAL,
+        shown,
+        known["size"] or row["original_size"] or None,
+        _checksum(known["fingerprint"] or row["fingerprint"]),
+        names.media_type(filename),
+        path,
+        # Not to be taken on trust: an optimised original may have a small picture in its place.
+        local=there and known["local"] in {1, None},
+    )
+
+
+def _resource(role: Role, known: Row | None, path: str | None, shown: str) -> Resource:
+    suffix = "AAE" if path and path.endswith(_RECIPE) else path or _usual_suffix(role, shown)
+    here = path is not None and (known is None or known["local"] in {1, None})
+    name = names.with_suffix(shown, suffix, "-edited" if role in _RENDERINGS else "")
+    return Resource(
+        str(role),
+        role,
+        name,
+        (known["size"] or None) if known else None,
+        _checksum(known["fingerprint"]) if known else None,
+        names.media_type(name),
+        path or "",
+        local=here,
+    )
+
+
+def _usual_suffix(role: Role, shown: str) -> str:
+    moving = role in {Role.LIVE_VIDEO, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}
+    return "MOV" if moving else "DNG" if role is Role.RAW else shown
+
+
+def _files(row: Row, filename: str, found: Found) -> dict[Role, str]:
+    """The files beside the original, and those of its edit, by role."""
+    still = row["kind"] != _VIDEO
+    others = [name for name in found.beside if name != filename]
+    files = _companions(found.folder, filename, others, still=still)
+    for name in sorted(found.edits):
+        stem, suffix = names.split(name)
+        path = f"{found.edit_folder}/{name}"
+        if stem == _RENDERED and suffix in names.VIDEOS:
+            files[Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO] = path
+        elif stem == _RENDERED and still:
+            files[Role.EDITED] = path
+        elif name == _RECIPE:
+            files.setdefault(Role.SIDECAR, path)
+    return files
+
+
+def _companions(folder: str, main: str, others: Sequence[str], *, still: bool) -> dict[Role, str]:
+    files: dict[Role, str] = {}
+    for name in others:
+        suffix = names.split(name)[1]
+        edited = names.owner(name)[1] == "E"
+        role = None
+        if suffix in names.SIDECARS:
+            role = Role.SIDECAR
+        elif suffix in names.VIDEOS:
+            role = Role.LIVE_VIDEO if still else None
+            if edited:
+                role = Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO
+        elif edited:
+            role = Role.EDITED
+        elif suffix in names.RAWS and names.split(main)[1] not in names.RAWS:
+            role = Role.RAW
+        if role is not None:
+            files.setdefault(role, f"{folder}/{name}")
+    return files
+
+
+def _rank(name: str) -> int:
+    """What of several files of one stem is the original: a still before RAW before a video."""
+    suffix = names.split(name)[1]
+    if names.owner(name)[1] or suffix in names.SIDECARS:
+        return 3
+    return 2 if suffix in names.VIDEOS else 1 if suffix in names.RAWS else 0
+
+
+def _checksum(fingerprint: str | None) -> Checksum | None:
+    return Checksum(Algorithm.APPLE, fingerprint) if fingerprint else None
+
+
+def _location(row: Row) -> Location | None:
+    latitude, longitude = row["latitude"], row["longitude"]
+    if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
+        return None  # -180 stands for none in both
+    return Location(latitude, longitude)
+
+
+def _time(seconds: float | None, offset: int | None) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        zone = timezone(timedelta(seconds=offset or 0))
+        return (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,113 @@
+"""A private copy of the phone's Photos.sqlite.
+
+Newest rows live only in the write-ahead log, so main file and log are copied together. That
+is no snapshot: both are looked at before and after, and copied again when either changed.
+The shared-memory file is left behind; SQLite makes its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+from connectors.errors import NotFound, Transient
+from connectors.iphone.device import Files, Stat
+from connectors.iphone.library import Library
+from connectors.iphone.link import Link
+from connectors.iphone.reading import open_file
+from connectors.iphone.schema import UnknownLibrary
+from connectors.iphone.trouble import Denied, Missing
+
+MAIN = "PhotoData/Photos.sqlite"
+LOG = f"{MAIN}-wal"
+_ATTEMPTS = 5
+_PAUSE = 0.5  # seconds
+
+State = tuple[tuple[int, str] | None, ...]
+
+
+def state(link: Link) -> State:
+    """Size and time of change of main file and log, None for one that is not there."""
+
+    async def look(files: Files) -> State:
+        return tuple([_mark(await _stat(files, path)) for path in (MAIN, LOG)])
+
+    return link.call(look)
+
+
+async def _stat(files: Files, path: str) -> Stat | None:
+    try:
+        return await files.stat(path)
+    except (Missing, Denied):
+        return None
+
+
+def _mark(found: Stat | None) -> tuple[int, str] | None:
+    return None if found is None else (found.size, found.modified.isoformat())
+
+
+class Copy:
+    """A copied and opened ``library``, as the phone's was in ``state``. ``close`` removes it."""
+
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], taken: State) -> None:
+        self._folder = folder
+        self.state = taken
+        self.library = Library(Path(folder.name, "Photos.sqlite"))
+
+    @classmethod
+    def take(cls, link: Link) -> Copy:
+        """Copy and open the database. Raises UnknownLibrary when it is not there, damaged or
+        not understood; Transient when it changes faster than it can be copied; as the link."""
+        damage = ""
+        for _ in range(_ATTEMPTS):
+            before = state(link)
+            if before[0] is None:
+                raise UnknownLibrary("the phone does not show it")
+            folder = tempfile.TemporaryDirectory(prefix="outpour-iphone-")
+            try:
+                if _copied(link, Path(folder.name), before) and state(link) == before:
+                    return cls(folder, before)
+            except sqlite3.DatabaseError as error:
+                damage = str(error)
+                folder.cleanup()
+            except BaseException:
+                folder.cleanup()
+                raise
+            else:
+                folder.cleanup()
+            time.sleep(_PAUSE)
+        if damage:
+            raise UnknownLibrary(f"it is damaged ({damage})")
+        raise Transient(
+            "the phone writes to its photo library all the time",
+            retry_after=10,
+            hint="Close Photos and Camera on the phone, then run again.",
+        )
+
+    def close(self) -> None:
+        self.library.close()
+        self._folder.cleanup()
+
+
+def _copied(link: Link, folder: Path, before: State) -> bool:
+    """Copy what is there; False if a file changed or went away meanwhile."""
+    for path, mark in zip((MAIN, LOG), before, strict=True):
+        if mark is None:
+            continue
+        try:
+            stream = open_file(link, path)
+        except NotFound:
+            return False
+        try:
+            with Path(folder, Path(path).name).open("wb") as out:
+                for chunk in stream:
+                    out.write(chunk)
+        except Transient:
+            if link.connected:
+                return False  # changed while it was read
+            raise
+        finally:
+            stream.close()
+    return True

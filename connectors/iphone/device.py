@@ -1,0 +1,227 @@
+"""The one file that knows pymobiledevice3 (GPL-3.0; the extra ``outpour[iphone]``).
+
+It finds phones, pairs, and turns what AFC offers into a handful of coroutines. Two things its
+own ``pull`` does are left out on purpose: a short READ passes there for the end of a file, and
+files are read one after another. Reading is ours (``reading``), over several AFC connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pymobiledevice3 import exceptions as vendor
+from pymobiledevice3.lockdown import LockdownClient, create_using_usbmux
+from pymobiledevice3.services.afc import AfcError, AfcService
+from pymobiledevice3.usbmux import list_devices
+
+from connectors.iphone.trouble import Away, Denied, Missing, Trouble
+from connectors.private import state_dir
+
+# It warns about what we handle; without a handler that would go to the terminal.
+logging.getLogger("pymobiledevice3").addHandler(logging.NullHandler())
+LONGEST_READ = 4 * 1024 * 1024  # the most one AFC READ gives
+_CONNECT = 20.0  # seconds
+_ANSWER = 30.0
+
+_PASSING = {
+    "NO_RESOURCES", "SERVICE_NOT_CONNECTED", "OP_TIMEOUT", "OBJECT_BUSY", "OP_WOULD_BLOCK",
+    "OP_INTERRUPTED", "OP_IN_PROGRESS", "MUX_ERROR", "NO_MEM",
+}  # fmt: skip
+_TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
+    ((vendor.ConnectionFailedToUsbmuxdError,), Trouble.NO_SERVICE),
+    (
+        (
+            vendor.NoDeviceConnectedError,
+            vendor.DeviceNotFoundError,
+            vendor.BadDevError,
+            vendor.ConnectionFailedError,
+        ),
+        Trouble.ABSENT,
+    ),
+    ((vendor.PasswordRequiredError, vendor.PasscodeRequiredError), Trouble.LOCKED),
+    ((vendor.PairingDialogResponsePendingError,), Trouble.UNTRUSTED),
+    ((vendor.UserDeniedPairingError,), Trouble.REFUSED),
+    (
+        (
+            vendor.PairingError,
+            vendor.FatalPairingError,
+            vendor.NotPairedError,
+            vendor.NotTrustedError,
+        ),
+        Trouble.UNPAIRED,
+    ),
+    ((TimeoutError,), Trouble.SILENT),
+    ((vendor.ConnectionTerminatedError, OSError, EOFError), Trouble.CUT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A phone on the cable."""
+
+    udid: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.udid})" if self.name else self.udid
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """``size`` in bytes. Times are aware."""
+
+    size: int
+    modified: datetime
+    born: datetime
+    folder: bool
+
+
+@contextlib.asynccontextmanager
+async def _understood(seconds: float, path: str = "") -> AsyncIterator[None]:
+    """Errors of pymobiledevice3 as ours, and an end to waiting."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except vendor.AfcFileNotFoundError as missing:
+        raise Missing(path) from missing
+    except vendor.AfcException as refused:  # an OSError too, so before those
+        if refused.status == AfcError.OBJECT_NOT_FOUND:
+            raise Missing(path) from refused
+        name = getattr(refused.status, "name", "UNKNOWN")
+        raise Denied(f"{path}: the phone answers {name}", passing=name in _PASSING) from refused
+    except (vendor.PyMobileDevice3Exception, OSError, EOFError, TimeoutError) as error:
+        raise Away(*_trouble(error)) from error
+
+
+def _trouble(error: BaseException) -> tuple[Trouble, str]:
+    for kinds, trouble in _TROUBLES:
+        if isinstance(error, kinds):
+            return trouble, ""
+    return Trouble.ODD, type(error).__name__
+
+
+async def present() -> list[Present]:
+    """The phones on the cable, in a stable order; their names where they tell. Raises Away."""
+    async with _understood(_CONNECT):
+        found = {device.serial for device in await list_devices() if device.is_usb}
+    return [Present(udid, await _name(udid)) for udid in sorted(found)]
+
+
+async def _name(udid: str) -> str:
+    with contextlib.suppress(Away, Missing, Denied):
+        async with _understood(_CONNECT):
+            lockdown = await create_using_usbmux(serial=udid, autopair=False)
+            async with lockdown:
+                return str(lockdown.all_values.get("DeviceName", ""))
+    return ""
+
+
+class Files:
+    """One AFC connection. Any number of operations may be under way; the phone does them in
+    order. ``load`` counts what was given to this connection and is not done yet."""
+
+    def __init__(self, service: AfcService) -> None:
+        self._service: Any = service  # some of its methods are not typed
+        self.load = 0
+
+    def done(self) -> None:
+        """What ``Phone.pick`` gave this connection for is over."""
+        self.load -= 1
+
+    async def names(self, folder: str) -> list[str]:
+        """Names in a folder; Missing if there is none."""
+        async with _understood(_ANSWER, folder):
+            names: list[str] = await self._service.listdir(folder)
+        return names
+
+    async def stat(self, path: str) -> Stat:
+        async with _understood(_ANSWER, path):
+            found = await self._service.stat(path)
+        return Stat(
+            found["st_size"],
+            found["st_mtime"].astimezone(),  # given as naive local time
+            found["st_birthtime"].astimezone(),
+            found["st_ifmt"] == "S_IFDIR",
+        )
+
+    async def open(self, path: str) -> int:
+        async with _understood(_ANSWER, path):
+            handle: int = await self._service.fopen(path)
+        return handle
+
+    async def seek(self, handle: int, offset: int) -> None:
+        async with _understood(_ANSWER):
+            await self._service.fseek(handle, offset)
+
+    async def read(self, handle: int, size: int) -> bytes:
+        """One READ of at most ``LONGEST_READ`` bytes; fewer come at the end, or when it fails."""
+        async with _understood(_ANSWER):
+            data: bytes = await self._service.fread(handle, min(size, LONGEST_READ))
+        return data
+
+    async def close(self, handle: int) -> None:
+        with contextlib.suppress(Away, Missing, Denied):
+            async with _understood(_ANSWER):
+                await self._service.fclose(handle)
+
+    async def capacity(self) -> tuple[int, int]:
+        """Bytes in all, and free, of the phone's storage."""
+        async with _understood(_ANSWER):
+            info = await self._service.get_device_info()
+        return int(info["FSTotalBytes"]), int(info["FSFreeBytes"])
+
+    async def end(self) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._service.aclose(), 2)
+
+
+class Phone:
+    """A paired phone with a few AFC connections."""
+
+    def __init__(self, udid: str, lockdown: LockdownClient, files: list[Files]) -> None:
+        self.present = Present(udid, str(lockdown.all_values.get("DeviceName", "")))
+        self._lockdown = lockdown
+        self._files = files
+
+    @classmethod
+    async def connect(cls, udid: str, connections: int) -> Phone:
+        """Pair if need be (without waiting for the answer to Trust) and open AFC. Raises Away."""
+        async with _understood(_CONNECT):
+            lockdown = await create_using_usbmux(
+                serial=udid, pair_timeout=0, pairing_records_cache_folder=_records()
+            )
+        phone = cls(udid, lockdown, [])
+        try:
+            async with _understood(_CONNECT):
+                for _ in range(connections):
+                    service = AfcService(lockdown)
+                    phone._files.append(Files(service))
+                    await service.connect()
+        except BaseException:
+            await phone.end()
+            raise
+        return phone
+
+    def pick(self) -> Files:
+        """The connection with the least to do; ``done`` gives it back. In the loop's thread."""
+        files = min(self._files, key=lambda files: files.load)
+        files.load += 1
+        return files
+
+    async def end(self) -> None:
+        """Close everything; never raises."""
+        await asyncio.gather(*(files.end() for files in self._files))
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._lockdown.close(), 2)
+
+
+def _records() -> Path:
+    """Where pair records are kept that usbmuxd does not keep; they hold a private key."""
+    return state_dir("iphone")

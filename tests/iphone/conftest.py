@@ -1,0 +1,82 @@
+"""A sandbox phone on the cable, and what tests ask of it again and again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connectors.base import Asset, Source
+from sandbox.iphone import OnPhone, Phone, SandboxPhones
+from sandbox.library import Library
+
+Plug = Callable[..., SandboxPhones]
+
+
+@pytest.fixture
+def plug(monkeypatch: Any) -> Iterator[Plug]:
+    """``plug(phone, ...)`` puts phones on the cable and points this process at them."""
+    running: list[SandboxPhones] = []
+
+    def plug(*phones: Phone) -> SandboxPhones:
+        served = SandboxPhones(phones)
+        running.append(served)
+        for name, value in served.environ().items():
+            monkeypatch.setenv(name, value)
+        return served
+
+    yield plug
+    for served in running:
+        served.close()
+
+
+@pytest.fixture
+def on_phone(plug: Plug) -> OnPhone:
+    """A phone with a small library of every kind of asset, plugged in."""
+    phone = Phone(away=0.1)
+    plug(phone)
+    return OnPhone(phone, Library(60))
+
+
+@pytest.fixture
+def open_source(monkeypatch: Any) -> Iterator[Callable[..., Any]]:
+    """``open_source(**settings)`` makes an iPhone source, closed at the end of the test."""
+    pytest.importorskip("pymobiledevice3")
+    from connectors.iphone import connector
+
+    made: list[Source] = []
+
+    def make(**settings: Any) -> Source:
+        assert connector.source is not None
+        source = connector.source("phone", connector.settings(**{"wait": 5, **settings}))
+        made.append(source)
+        return source
+
+    yield make
+    for source in made:
+        source.close()
+
+
+def listed(source: Source) -> dict[str, Asset]:
+    found = [asset for page in source.pages() for asset in page.assets]
+    assert len({asset.id for asset in found}) == len(found)
+    return {asset.id: asset for asset in found}
+
+
+def problems(source: Source) -> list[str]:
+    return [problem.reason for page in source.pages() for problem in page.problems]
+
+
+def read(source: Source, asset: Asset, role: str = "original") -> bytes:
+    resource = next(part for part in asset.resources if part.role == role)
+    stream = source.open(asset.id, resource)
+    try:
+        return b"".join(stream)
+    finally:
+        stream.close()
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,193 @@
+"""Connecting: each trouble in one clear sentence, and never a wait without an end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from connectors.base import Reconnects
+from connectors.errors import Misconfigured, SessionExpired, Throttled
+from sandbox.iphone import OnPhone, Phone, Trust
+from sandbox.library import Library
+from tests.iphone.conftest import Plug, listed
+
+pytest.importorskip("pymobiledevice3")
+
+from connectors.iphone import connector, link
+
+Open = Callable[..., Any]
+
+
+class Person:
+    """Remembers what it was told; does ``then`` when told the first time."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.told: list[str] = []
+        self._then = then
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+        if len(self.told) == 1:
+            self._then()
+
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        raise AssertionError("nothing is asked")
+
+    def choose(self, question: str, options: Sequence[str]) -> int:
+        raise AssertionError("nothing is asked")
+
+
+def connect(person: Person, **settings: Any) -> None:
+    assert connector.connect is not None
+    connector.connect(connector.settings(**settings), person)
+
+
+@pytest.fixture
+def impatient(monkeypatch: Any) -> None:
+    monkeypatch.setattr(link, "_PERSON", 0.2)
+
+
+def test_connect_names_the_phone(plug: Plug) -> None:
+    plug(Phone())
+    person = Person()
+    connect(person)
+    assert person.told == ["Connected to Sandbox iPhone (00008110-000A11DE0C90801E)."]
+
+
+def test_a_phone_without_a_passcode_connects(plug: Plug) -> None:
+    phone = Phone(passcode=False)
+    phone.locked = True
+    plug(phone)
+    person = Person()
+    connect(person)
+    assert len(person.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cure", "words"),
+    [
+        ("unplug", "plug", "No iPhone is plugged in. Plug the iPhone in"),
+        ("lock", "unlock", "The iPhone is locked. Unlock"),
+        ("ask", "trust", "has not been told to trust this computer yet. Unlock the iPhone, tap"),
+        ("deny", "trust", "was told not to trust this computer. Unplug the iPhone"),
+    ],
+)
+def test_connect_explains_and_waits_for_the_person(
+    plug: Plug, trouble: str, cure: str, words: str
+) -> None:
+    phone = Phone()
+    plug(phone)
+    change(phone, trouble)
+    person = Person(then=lambda: change(phone, cure))
+    connect(person)
+    assert words in person.told[0]
+    assert person.told[-1].startswith("Connected")
+
+
+def change(phone: Phone, what: str) -> None:
+    match what:
+        case "unplug":
+            phone.unplug()
+        case "plug":
+            phone.plug()
+        case "lock" | "unlock":
+            phone.locked = what == "lock"
+        case "ask" | "deny" | "trust":
+            phone.trust = {"ask": Trust.PENDING, "deny": Trust.NO, "trust": Trust.YES}[what]
+
+
+@pytest.mark.parametrize("trouble", ["unplug", "lock", "ask", "deny"])
+def test_connect_never_waits_forever(plug: Plug, impatient: None, trouble: str) -> None:
+    phone = Phone()
+    plug(phone)
+    change(phone, trouble)
+    began = time.monotonic()
+    with pytest.raises(SessionExpired) as caught:
+        connect(Person(), wait=0.2)
+    assert caught.value.hint and time.monotonic() - began < 10
+
+
+def test_nothing_that_talks_to_iphones(monkeypatch: Any, impatient: None) -> None:
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(SessionExpired, match="usbmuxd") as caught:
+        connect(Person(), wait=0)
+    assert "Install usbmuxd" in caught.value.hint
+
+
+def test_two_phones_and_no_choice(plug: Plug, open_source: Open) -> None:
+    phones = [Phone(), Phone(udid="00008030-00112233AABBCCDD", name="Old iPhone")]
+    for phone in phones:
+        OnPhone(phone, Library(3, plain=True))
+    plug(*phones)
+    with pytest.raises(Misconfigured) as caught:
+        list(open_source().pages())
+    assert "Sandbox iPhone (00008110-000A11DE0C90801E)" in str(caught.value)
+    assert "Old iPhone (00008030-00112233AABBCCDD)" in str(caught.value)
+    assert "device: UDID" in caught.value.hint
+    assert len(listed(open_source(device=phones[1].udid))) == 3
+
+
+def test_no_phone_is_said_at_once(plug: Plug, open_source: Open) -> None:
+    phone = Phone()
+    plug(phone)
+    phone.unplug()
+    began = time.monotonic()
+    with pytest.raises(SessionExpired, match="no iPhone is plugged in"):
+        list(open_source(wait=60).pages())
+    assert time.monotonic() - began < 5
+
+
+def test_a_locked_phone_is_waited_for_and_that_is_said(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    on_phone.phone.locked = True
+    source = open_source(wait=20)
+    for _ in range(3):
+        with pytest.raises(Throttled, match=r"locked; waiting up to 20 s") as caught:
+            list(source.pages())
+        assert caught.value.retry_after and "Unlock" in caught.value.hint
+    on_phone.phone.locked = False
+    assert listed(source)
+
+
+def test_replugging_between_two_questions_is_not_noticed(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    source = open_source()
+    before = listed(source)
+    on_phone.phone.unplug()
+    on_phone.phone.plug()
+    assert listed(source) == before
+
+
+def test_reconnecting_tells_what_to_do_and_goes_on(on_phone: OnPhone, open_source: Open) -> None:
+    source = open_source(wait=0)
+    listed(source)
+    on_phone.phone.unplug()
+    with pytest.raises(SessionExpired):
+        list(source.pages())
+    assert isinstance(source, Reconnects)
+    person = Person(then=on_phone.phone.plug)
+    source.reconnect(person)
+    assert person.told[0].startswith("No iPhone is plugged in.")
+    assert listed(source)
+
+
+def test_a_phone_that_forgot_this_computer_asks_to_be_trusted_again(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    assert listed(open_source())
+    on_phone.phone.hosts.clear()
+    on_phone.phone.trust = Trust.PENDING
+    with pytest.raises(Throttled, match="trust this computer"):
+        list(open_source().pages())
+
+
+def test_without_tls_too(plug: Plug, open_source: Open) -> None:
+    phone = Phone(tls=False)
+    OnPhone(phone, Library(5, plain=True))
+    plug(phone)
+    assert len(listed(open_source())) == 5

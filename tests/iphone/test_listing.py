@@ -1,0 +1,371 @@
+"""The listing: everything that is on the phone, as what it is, and nothing as what it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Asset, HasAlbums, Kind, Role
+from connectors.checksums import digest
+from connectors.errors import CursorLost, Misconfigured, NotFound, Transient, Unreadable
+from sandbox.iphone import OnPhone, Phone, Placement, usual
+from sandbox.library import Library
+from tests.iphone.conftest import Plug, listed, problems, read
+
+pytest.importorskip("pymobiledevice3")
+
+Open = Callable[..., Any]
+KINDS = {"photo": Kind.PHOTO, "live": Kind.LIVE, "video": Kind.VIDEO}
+
+
+@pytest.mark.parametrize("ios", [14, 16, 18, 26])
+def test_every_version_of_ios_lists_the_same_library(
+    plug: Plug, open_source: Open, ios: int
+) -> None:
+    """Every asset, file, date and property is as the library has it, whatever tables are
+    called; rows that live only in the write-ahead log are among them."""
+    phone, library = Phone(), Library(150)
+    OnPhone(phone, library, ios=ios)
+    plug(phone)
+    source = open_source()
+    found = listed(source)
+    truth = {asset.id: asset for asset in library if not asset.shared and asset.trashed is None}
+    assert found.keys() == truth.keys()
+    for key, asset in found.items():
+        same_asset(asset, truth[key], usual(truth[key]))
+
+
+def same_asset(asset: Asset, truth: Any, placement: Placement) -> None:
+    assert asset.kind is KINDS[truth.kind]
+    assert asset.created is not None
+    assert asset.created.timestamp() * 1000 == truth.created
+    assert asset.created.utcoffset() is not None
+    assert asset.metadata.utc_offset == truth.utc_offset
+    assert asset.created.utcoffset().total_seconds() == truth.utc_offset  # type: ignore[union-attr]
+    said = asset.metadata
+    assert (said.favorite, said.hidden, said.burst) == (truth.favorite, truth.hidden, truth.burst)
+    assert (said.title, said.caption) == (truth.title, truth.caption)
+    assert said.keywords == tuple(sorted(truth.keywords))
+    place = said.location and (said.location.latitude, said.location.longitude)
+    assert place == (truth.location[:2] if truth.location else None)
+    files = {file.role: file for file in truth.files}
+    edited = any(role.startswith("edited") for role in files)
+    roles = {str(part.role) for part in asset.resources}
+    assert roles - {"sidecar"} == files.keys() - {"sidecar"}
+    assert "sidecar" in roles or not edited, "an edit comes with its recipe"
+    assert asset.resources[0].filename == truth.original.filename
+    for part in asset.resources:
+        if part.role is Role.SIDECAR:
+            continue
+        assert part.size == files[part.role].size
+        assert part.checksum and part.checksum.value == files[part.role].fingerprint
+        assert part.local == (placement.local or str(part.role).startswith("edited"))
+
+
+def test_albums_have_their_folders_and_members(on_phone: OnPhone, open_source: Open) -> None:
+    source = open_source()
+    assert isinstance(source, HasAlbums)
+    found = {album.id: (album.path, set(source.members(album))) for album in source.albums()}
+    library = on_phone.library
+    wanted = {}
+    for album in library.albums.all():
+        if not album.folder:
+            above = library.albums.get(album.parent) if album.parent else None
+            path: tuple[str, ...] = (album.title,)
+            while above is not None:
+                path = (above.title, *path)
+                above = library.albums.get(above.parent) if above.parent else None
+            members = {library.get(number).id for number in library.members(album)}
+            wanted[album.id] = (path, members)
+    assert found == wanted
+    assert ("Journeys", "2019", "Norway") in {path for path, _ in found.values()}
+
+
+def test_an_optimised_original_is_listed_and_never_replaced_by_a_thumbnail(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    source = open_source()
+    away = [
+        asset for asset in listed(source).values()
+        if not usual(on_phone.library.find(asset.id)).local
+    ]  # fmt: skip
+    stand_ins = [
+        asset for asset in away
+        if on_phone.phone.media.find(on_phone.path(on_phone.library.find(asset.id)))
+    ]  # fmt: skip
+    assert stand_ins and len(stand_ins) < len(away)
+    for asset in away:
+        with pytest.raises(NotFound, match="iCloud"):
+            read(source, asset)
+
+
+def test_a_stand_in_the_library_calls_an_original_is_not_taken(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """Where database and file system disagree on the size, the bytes are not the original's."""
+    source = open_source()
+    asset = next(asset for asset in listed(source).values() if asset.resources[0].local)
+    for size in (0, 100, asset.resources[0].size + 100):  # type: ignore[operator]
+        on_phone.phone.media.add(asset.resources[0].handle, bytes(size))
+        with pytest.raises(Unreadable, match="library says"):
+            read(source, asset)
+
+
+def test_trashed_assets_come_only_when_asked_for(on_phone: OnPhone, open_source: Open) -> None:
+    trashed = {asset.id for asset in on_phone.library if asset.trashed is not None}
+    assert trashed and not trashed & listed(open_source()).keys()
+    source = open_source(trashed=True)
+    found = listed(source)
+    assert trashed <= found.keys()
+    key = next(key for key in trashed if found[key].resources[0].local)
+    assert read(source, found[key]) == on_phone.library.find(key).original.content.read()
+
+
+def test_hidden_assets_and_bursts_are_listed(on_phone: OnPhone, open_source: Open) -> None:
+    found = listed(open_source()).values()
+    assert any(asset.metadata.hidden for asset in found)
+    bursts = [asset.metadata.burst for asset in found if asset.metadata.burst]
+    assert len(bursts) >= 3
+
+
+def test_fingerprints_of_other_schemes_are_kept_as_not_verifiable(
+    plug: Plug, open_source: Open
+) -> None:
+    phone, library = Phone(), Library(30, plain=True)
+    OnPhone(phone, library, place=lambda asset: Placement(scheme=asset.number % 3))
+    plug(phone)
+    found = listed(open_source())
+    kinds = {}
+    for asset in library:
+        checksum = found[asset.id].resources[0].checksum
+        kinds[asset.number % 3] = None if checksum is None else checksum.verifiable
+    assert kinds == {0: None, 1: True, 2: False}
+
+
+# --- what the library does not say --------------------------------------------------------
+
+
+def test_files_the_library_does_not_know_are_assets_too(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    media = on_phone.phone.media
+    before = listed(open_source())
+    for name in ("IMG_9901.HEIC", "IMG_9901.MOV", "IMG_9901.AAE", "IMG_9901.PNG", "IMG_9902.MP4"):
+        media.add(f"DCIM/100APPLE/{name}", name.encode(), 1_700_000_000)
+    media.add("DCIM/107APPLE/IMG_0001.DNG", b"raw alone")
+    media.add("PhotoData/CPLAssets/group900/X.JPG", b"came from iCloud")
+    media.add("DCIM/100APPLE/.DS_Store", b"junk")
+    media.folder("DCIM/100APPLE/SUB")
+    source = open_source()
+    after = listed(source)
+    new = {key: asset for key, asset in after.items() if key not in before}
+    assert {key: {str(part.role) for part in asset.resources} for key, asset in new.items()} == {
+        "DCIM/100APPLE/IMG_9901.HEIC": {"original", "live_video", "sidecar"},
+        "DCIM/100APPLE/IMG_9901.PNG": {"original"},
+        "DCIM/100APPLE/IMG_9902.MP4": {"original"},
+        "DCIM/107APPLE/IMG_0001.DNG": {"original"},
+        "PhotoData/CPLAssets/group900/X.JPG": {"original"},
+    }
+    live = new["DCIM/100APPLE/IMG_9901.HEIC"]
+    assert live.kind is Kind.LIVE
+    assert live.created is not None and live.created.timestamp() == 1_700_000_000
+    assert read(source, live, "live_video") == b"IMG_9901.MOV"
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_live_video_the_library_forgot_belongs_to_its_still(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    photo = next(
+        asset for asset in listed(open_source()).values()
+        if asset.kind is Kind.PHOTO and asset.resources[0].handle.startswith("DCIM")
+        and len(asset.resources) == 1 and asset.resources[0].local
+    )  # fmt: skip
+    stem = photo.resources[0].handle.rpartition(".")[0]
+    on_phone.phone.media.add(f"{stem}.MOV", b"a video beside it")
+    source = open_source()
+    asset = listed(source)[photo.id]
+    assert asset.kind is Kind.LIVE
+    assert read(source, asset, "live_video") == b"a video beside it"
+
+
+def test_an_edit_shown_under_its_own_name_is_no_second_asset(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    before = listed(open_source())
+    edited = next(
+        asset for asset in before.values()
+        if any(part.role is Role.EDITED for part in asset.resources)
+        and asset.resources[0].handle.startswith("DCIM")
+    )  # fmt: skip
+    path = edited.resources[0].handle.replace("IMG_", "IMG_E")
+    on_phone.phone.media.add(path, b"the same edit under another name")
+    assert listed(open_source()).keys() == before.keys()
+
+
+@pytest.mark.parametrize("state", ["missing", "unknown", "damaged"])
+def test_without_a_library_files_are_walked_and_it_says_what_is_not_known(
+    on_phone: OnPhone, open_source: Open, tmp_path: Path, state: str
+) -> None:
+    media = on_phone.phone.media
+    database = "PhotoData/Photos.sqlite"
+    media.remove(f"{database}-wal")
+    if state == "missing":
+        media.remove(database)
+    elif state == "unknown":
+        media.add(database, strange_database(tmp_path / "strange.sqlite"))
+    else:
+        media.add(database, b"SQLite format 3\0" + b"\x7f" * 8000)
+    source = open_source()
+    (reason,) = problems(source)
+    assert "cannot be read" in reason and "favourites" in reason
+    assert state != "unknown" or "99999" in reason
+    there = {
+        path for path, _ in media.files()
+        if path.startswith(("DCIM/", "PhotoData/CPLAssets/")) and not path.endswith(".AAE")
+    }  # fmt: skip
+    named = {part.handle for asset in listed(source).values() for part in asset.resources}
+    assert there <= named
+    assert list(source.albums()) == []
+    assert list(source.pages())[-1].cursor is None, "the next listing looks again"
+
+
+def strange_database(path: Path) -> bytes:
+    import plistlib
+
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE ZPHOTON (Z_PK INTEGER PRIMARY KEY)")
+        db.execute("CREATE TABLE Z_METADATA (Z_VERSION INTEGER, Z_UUID TEXT, Z_PLIST BLOB)")
+        model = plistlib.dumps({"PLModelVersion": 99999}, fmt=plistlib.FMT_BINARY)
+        db.execute("INSERT INTO Z_METADATA VALUES (1, '', ?)", (model,))
+    db.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("directory", "filename"),
+    [
+        ("DCIM/100APPLE", "a/b.JPG"),
+        ("DCIM/100APPLE", "a\0b.JPG"),
+        ("DCIM/100APPLE", ".."),
+        ("../../Library", "IMG_0001.JPG"),
+        ("/etc", "passwd"),
+        ("DCIM//100APPLE", "IMG_0001.JPG"),
+        ("DCIM\0/100APPLE", "IMG_0001.JPG"),
+    ],
+)
+def test_impossible_names_are_problems_and_lose_nothing(
+    on_phone: OnPhone, open_source: Open, directory: str, filename: str
+) -> None:
+    before = listed(open_source())
+    victim = on_phone.library.find(
+        next(key for key, asset in before.items() if asset.resources[0].local)
+    )
+    path = on_phone.path(victim)
+    on_phone.lie(victim, directory, filename)
+    source = open_source()
+    pages = list(source.pages())
+    (problem,) = [problem for page in pages for problem in page.problems]
+    assert problem.id == victim.id and "named" in problem.reason
+    after = {asset.id: asset for page in pages for asset in page.assets}
+    assert before.keys() - after.keys() == {victim.id}
+    (stray,) = after.keys() - before.keys()
+    assert stray == path, "the file itself is listed for what it is"
+    assert read(source, after[stray]) == victim.original.content.read()
+
+
+# --- the library while it changes ---------------------------------------------------------
+
+
+def test_an_unchanged_library_is_not_read_again(on_phone: OnPhone, open_source: Open) -> None:
+    source = open_source()
+    cursor = list(source.pages())[-1].cursor
+    before = on_phone.phone.operations.copy()
+    (page,) = source.pages(cursor)
+    assert (page.assets, page.full, page.cursor) == ((), False, cursor)
+    spent = on_phone.phone.operations - before
+    assert spent.total() <= 2, spent
+
+
+def test_a_change_of_settings_lists_again(on_phone: OnPhone, open_source: Open) -> None:
+    cursor = list(open_source().pages())[-1].cursor
+    pages = list(open_source(trashed=True).pages(cursor))
+    assert all(page.full for page in pages) and pages[0].assets
+
+
+def test_a_library_that_changes_while_it_is_copied_is_copied_again(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    on_phone.phone.faults.add("change_database", times=2)
+    found = listed(open_source())
+    assert on_phone.phone.faults.counts["change_database"] == 2
+    assert len(found) == sum(
+        asset.trashed is None and not asset.shared for asset in on_phone.library
+    )
+
+
+def test_a_library_that_never_rests_is_not_taken_half(
+    on_phone: OnPhone, open_source: Open, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("connectors.iphone.copying._PAUSE", 0.01)
+    on_phone.phone.faults.add("change_database")
+    with pytest.raises(Transient, match="all the time") as caught:
+        list(open_source().pages())
+    assert caught.value.retry_after and caught.value.hint
+
+
+def test_the_copy_is_private_and_goes_with_the_source(
+    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    source = open_source()
+    list(source.pages())
+    list(source.pages())
+    (folder,) = tmp_path.glob("outpour-iphone-*")
+    assert folder.stat().st_mode & 0o077 == 0
+    source.close()
+    assert not list(tmp_path.glob("outpour-iphone-*"))
+
+
+def test_cursors_of_other_phones(plug: Plug, open_source: Open) -> None:
+    first, second = Phone(), Phone(udid="00008030-00112233AABBCCDD")
+    for phone in (first, second):
+        OnPhone(phone, Library(5, plain=True))
+    plug(first)
+    cursor = list(open_source().pages())[-1].cursor
+    plug(second)
+    with pytest.raises(Misconfigured, match="another iPhone") as caught:
+        list(open_source().pages(cursor))
+    assert "device: UDID" in caught.value.hint
+    assert next(iter(open_source(device=second.udid).pages(cursor))).full
+    with pytest.raises(CursorLost):
+        list(open_source().pages("[7]"))
+
+
+def test_what_is_read_is_what_the_library_holds(on_phone: OnPhone, open_source: Open) -> None:
+    source = open_source()
+    checked = 0
+    for asset in listed(source).values():
+        for part in asset.resources:
+            if part.local:
+                data = read(source, asset, str(part.role))
+                assert part.checksum is None or digest([data]).agrees(part.checksum)
+                checked += part.checksum is not None
+    assert checked > 60
+
+
+def test_a_revision_tells_of_every_change(on_phone: OnPhone, open_source: Open) -> None:
+    before = listed(open_source())
+    library = on_phone.library
+    keys = [key for key, asset in before.items() if asset.resources[0].local][:3]
+    library.change(keys[0], favorite=not before[keys[0]].metadata.favorite)
+    library.edit(keys[1])
+    on_phone.update()
+    after = listed(open_source())
+    assert {key for key in before if after[key].revision != before[key].revision} == set(keys[:2])
+    assert dataclasses.replace(after[keys[2]]) == before[keys[2]]
