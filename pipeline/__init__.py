@@ -1,0 +1,1 @@
+"""The engine: plan, stages, ledger, report. Knows no vendor."""

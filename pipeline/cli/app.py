@@ -1,0 +1,145 @@
+"""The commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
+
+import typer
+
+from connectors.errors import (
+    CapacityExceeded,
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+    redact,
+)
+from pipeline.cli import connect, reclaim, report, run, schema, status, verify
+from pipeline.cli.opening import ARGUMENTS
+from pipeline.cli.output import complain, hush
+from pipeline.states import Exit
+
+GROUP = "outpour.commands"
+
+EPILOG = """\b
+Exit codes:
+  {OK}    everything asked for is confirmed
+  {ITEMS_FAILED}    some items are not
+  {USAGE}    wrong arguments or configuration, nothing was started
+  {NEEDS_PERSON}    a person is needed: sign in, then run again
+  {NO_ROOM}    a place is full
+  {FATAL}    a place failed as a whole: run again
+  {INTERRUPTED}  stopped by you: run again to go on
+""".format_map({code.name: int(code) for code in Exit})
+
+# Usage errors have no public name in typer; this is the class in every version.
+_USAGE_ERROR: Any = typer.BadParameter.__base__
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name no encoding can hold must not end a run.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    code = invoke(sys.argv[1:])
+    hush()
+    sys.exit(code)
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code and raises nothing."""
+    ARGUMENTS.set(arguments)
+    try:
+        app = _app(arguments)
+        answer = app(args=list(arguments), prog_name="outpour", standalone_mode=False)
+        return int(answer or 0)
+    except _USAGE_ERROR as error:
+        path = error.ctx.command_path if error.ctx else "outpour"
+        return complain(error.format_message(), f"{path} --help shows what there is", Exit.USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return complain("stopped", "", Exit.INTERRUPTED)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except OutpourError as error:
+        if os.environ.get("OUTPOUR_DEBUG"):
+            traceback.print_exc()
+        return complain(str(error), error.hint, exit_of(error))
+    except Exception as error:  # noqa: BLE001  (the last resort: a person sees one line)
+        if os.environ.get("OUTPOUR_DEBUG"):
+            traceback.print_exc()
+        what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
+        hint = "OUTPOUR_DEBUG=1 shows where; nothing that was confirmed is lost"
+        return complain(f"unexpected error: {what}", hint, Exit.FATAL)
+
+
+def exit_of(error: OutpourError) -> Exit:
+    """The exit code that an error leads to when it ends a command."""
+    if isinstance(error, Misconfigured):
+        return Exit.USAGE
+    if isinstance(error, SessionExpired):
+        return Exit.NEEDS_PERSON
+    if isinstance(error, CapacityExceeded):
+        return Exit.NO_ROOM
+    return Exit.FATAL
+
+
+def _app(arguments: Sequence[str]) -> typer.Typer:
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=EPILOG,
+    )
+    app.callback()(_root)
+    own: dict[str, Callable[..., Any]] = {
+        "connect": connect.connect,
+        "plan": run.plan,
+        "run": run.run,
+        "status": status.status,
+        "verify": verify.verify,
+        "reclaim": reclaim.reclaim,
+        "report": report.report,
+        "schema": schema.schema,
+    }
+    special = {"reclaim": reclaim.Command}
+    for name, function in own.items():
+        app.command(name, cls=special.get(name), epilog=EPILOG)(function)
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        # Loaded only when wanted, or when help lists them.
+        if named in (None, entry.name) and entry.name not in own:
+            app.command(entry.name)(_load(entry))
+    return app
+
+
+def _load(entry: EntryPoint) -> Callable[..., Any]:
+    try:
+        function: Callable[..., Any] = entry.load()
+    except ImportError as missing:
+        reason = f"{entry.name} needs a package that is not installed ({missing.name})"
+
+        def unavailable() -> None:
+            raise Misconfigured(reason, hint="pip install 'outpour[sandbox]'")
+
+        unavailable.__doc__ = f"(not installed: {missing.name})"
+        return unavailable
+    return function
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"outpour {version('outpour')}")
+        raise typer.Exit
+
+
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Gets a photo library out of a full iCloud, verified byte for byte, to places you control."""

@@ -1,0 +1,68 @@
+"""``outpour connect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connectors.errors import Misconfigured
+from pipeline.cli.output import paper
+from pipeline.cli.prompter import TerminalPrompter
+from pipeline.config.load import load, one_place
+from pipeline.config.models import Place
+
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TYPE[:WHERE] | PIPELINE.yaml",
+        help="For example icloud:ann@example.com, gdrive, iphone; or a pipeline file, whose "
+        "places are connected one after the other.",
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of the place, as it would stand in a file.",
+        show_default=False,
+    ),
+]
+
+
+def connect(targets: Targets, set_: Sets = None) -> int:
+    """Sign in to a place, once. Passwords and codes are asked for, never given as arguments."""
+    settings = dict(_setting(text) for text in set_ or [])
+    prompter = TerminalPrompter()
+    for target in targets:
+        for place in _places(target, settings):
+            if place.connector.connect is None:
+                _say(f"{place.name}: nothing to connect")
+                continue
+            place.connector.connect(place.settings, prompter)
+            _say(f"{place.name}: connected")
+    return 0
+
+
+def _places(target: str, settings: dict[str, Any]) -> list[Place]:
+    path = Path(target)
+    if path.suffix not in (".yaml", ".yml"):
+        return [one_place(target, settings, Path.cwd())]
+    if settings:
+        raise Misconfigured("--set goes with a place, not with a pipeline file")
+    pipeline = load(path)
+    return [*pipeline.sources, *pipeline.sinks]
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise Misconfigured(f"--set {text}: write key=value")
+    return key.strip(), value
+
+
+def _say(text: str) -> None:
+    with paper() as console:
+        console.print(text)

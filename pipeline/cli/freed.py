@@ -1,0 +1,104 @@
+"""What ``outpour reclaim`` tells a person: what would go, what went, and what that frees."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.cli.opening import resume_command
+from pipeline.cli.tell import headline
+from pipeline.config.sizes import show_size
+from pipeline.display.words import count, files, here, printable, share
+from pipeline.reclaim import Aftermath, Done, Policy, Survey
+
+
+def show_survey(console: Console, chosen: Survey, policy: Policy) -> None:
+    """The list of what would go, and why the rest stays."""
+    for remark in chosen.remarks:
+        console.print(printable(remark), style="yellow", soft_wrap=True)
+    if not chosen.claims:
+        reached = chosen.wanted == 0
+        text = "Nothing to free: the goal is reached" if reached else "Nothing may go"
+        headline(console, "✔", "green", text)
+    for claim in chosen.claims:
+        day = (claim.created or "")[:10]
+        sinks = sorted({copy.sink for file in claim.files for copy in file.copies})
+        line = Text.assemble((f"  {day:<10} {show_size(claim.size):>8}  ", "dim"))
+        line.append(printable(claim.filename))
+        line.append(f"  {', '.join(map(printable, sinks))}", style="dim")
+        console.print(line, soft_wrap=True)
+    if chosen.claims:
+        number = files(len(chosen.claims))
+        headline(console, "→", "cyan", f"{number} would go, {show_size(chosen.bytes)}")
+    if chosen.claims and chosen.left:
+        cap = f"--limit {policy.limit}"
+        console.print(f"  {show_size(chosen.left)} more is left to the next run ({cap})")
+    for why, total in chosen.kept.items():
+        text = f"  {count(total.assets)} {why} ({show_size(total.bytes)})"
+        console.print(text, style="dim", soft_wrap=True)
+    if chosen.claims:
+        note = "Every copy is checked again just before. Nothing was changed yet."
+        console.print(note, style="dim", soft_wrap=True)
+        if policy.has_goal:
+            console.print(f"To do it: {resume_command()} --yes", style="dim", soft_wrap=True)
+
+
+def show_done(console: Console, done: Done) -> None:
+    """What went, and what did not."""
+    mark, style = ("✔", "green") if done.whole else ("…", "yellow")
+    moved = f"{files(done.assets)}, {show_size(done.bytes)}, moved to the bin"
+    headline(console, mark, style, moved, (f"  run {done.run}", "dim"))
+    _failures(console, done, "stayed without proof")
+    if done.unclear:
+        text = f"  {files(done.unclear)} without an answer: the next run asks what became of them"
+        console.print(text, style="yellow", soft_wrap=True)
+
+
+def show_undone(console: Console, done: Done) -> None:
+    """What came back, and what did not."""
+    mark, style = ("✔", "green") if done.whole else ("…", "yellow")
+    text = f"{files(done.assets)} of run {done.run} came back, {show_size(done.bytes)}"
+    headline(console, mark, style, text)
+    _failures(console, done, "stayed")
+    if done.unclear:
+        console.print(f"  {files(done.unclear)} without an answer: undo again", style="yellow")
+
+
+def _failures(console: Console, done: Done, word: str) -> None:
+    for label, failed in ((word, done.withdrawn), ("refused", done.refused)):
+        for name, why in failed:
+            line = Text.assemble((f"  {label}", "yellow"), f"  {printable(name)}")
+            line.append(f"  {printable(why)}", style="dim")
+            console.print(line, soft_wrap=True)
+
+
+def show_aftermath(console: Console, after: Aftermath) -> None:
+    """How full the source is still, why, and what would free it at once."""
+    source, room = printable(after.source), after.capacity
+    if room is not None and room.total:
+        used = f"{show_size(room.used)} of {show_size(room.total)}"
+        console.print(f"{source}: {used} used ({share(room.used, room.total)})", soft_wrap=True)
+    if after.binned is None:
+        text = f"{source} does not tell what lies in its bin; {files(after.ours.assets)} from here"
+        console.print(f"{text}, {show_size(after.ours.bytes)}", soft_wrap=True)
+        return
+    if not after.binned.assets:
+        console.print(f"The bin of {source} is empty.")
+        return
+    inside = f"{files(after.binned.assets)}, {show_size(after.binned.bytes)}"
+    console.print(
+        f"In the bin of {source}: {inside} ({count(after.ours.assets)} from here). "
+        f"They count as used until they leave{_when(after.first, after.last)}.",
+        soft_wrap=True,
+    )
+    text = f"To free {show_size(after.binned.bytes)} now, for good: {after.emptying}"
+    console.print(text, soft_wrap=True)
+
+
+def _when(first: datetime | None, last: datetime | None) -> str:
+    if first is None or last is None:
+        return ""
+    days = [here(moment.isoformat())[:10] for moment in (first, last)]
+    return f", on {days[0]}" if days[0] == days[1] else f", from {days[0]} to {days[1]}"

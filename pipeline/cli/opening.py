@@ -1,0 +1,123 @@
+"""From arguments to a pipeline, its places and its ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from connectors.errors import Misconfigured
+from connectors.private import state_dir
+from pipeline.config.load import load, one_shot
+from pipeline.config.models import Pipeline, Place
+from pipeline.ledger import Ledger, schema
+from pipeline.runner import Job
+
+ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
+"""The command line of this command."""
+
+_OWNER = "source"
+
+
+def pipeline_of(
+    config: Path | None,
+    sources: Sequence[str] | None,
+    sinks: Sequence[str] | None,
+    **options: Any,
+) -> Pipeline:
+    """The pipeline that the arguments name: a file, or --from and --to with ``options``."""
+    given = {key: value for key, value in options.items() if value not in (None, [])}
+    if config is not None:
+        if sources or sinks or given:
+            raise Misconfigured(
+                "a pipeline file says everything itself: leave out --from, --to and the like",
+                hint="Variables override it for once, for example OUTPOUR_SELECT__SINCE=2024-01-01",
+            )
+        return load(config)
+    if not sources or not sinks:
+        raise Misconfigured(
+            "what should move where? Name a pipeline file, or both --from and --to",
+            hint="for example: outpour run --from icloud:ann@example.com --to ./Photos",
+        )
+    return one_shot(sources, sinks, _nested(given), Path.cwd())
+
+
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {key: value for key, value in options.items() if key != "path"}
+    nested: dict[str, Any] = {"select": chosen} if chosen else {}
+    return nested | ({"path": options["path"]} if "path" in options else {})
+
+
+@contextlib.contextmanager
+def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
+    """The pipeline's places and ledger, closed at the end.
+
+    Misconfigured if the ledger is in use, or belongs to another source.
+    """
+    # The places first: what is wrong with their settings must not leave an empty ledger behind.
+    with (
+        job_of(pipeline) as job,
+        Ledger.open(ledger_path(pipeline.name)) as ledger,
+    ):
+        ledger.transact(lambda connection: _own(connection, pipeline))
+        yield job, ledger
+
+
+@contextlib.contextmanager
+def job_of(pipeline: Pipeline) -> Iterator[Job]:
+    """The pipeline with its places made; they are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        source, *others = [place.source() for place in pipeline.sources]
+        stack.callback(source.close)
+        if others:
+            raise Misconfigured("a pipeline has one source")
+        sinks = []
+        for place in pipeline.sinks:
+            sinks.append(place.sink())
+            stack.callback(sinks[-1].close)
+        yield Job(pipeline, source, tuple(sinks))
+
+
+def ledger_path(name: str) -> Path:
+    return state_dir("pipelines") / f"{name}.sqlite"
+
+
+def require_ledger(name: str) -> None:
+    """Misconfigured if this pipeline never ran here."""
+    if not ledger_path(name).exists():
+        raise Misconfigured(
+            f"pipeline {name!r} has no ledger here: it never ran",
+            hint="outpour status lists the pipelines that did.",
+        )
+
+
+def resume_command() -> str:
+    """What to type to go on."""
+    return shlex.join(["outpour", *ARGUMENTS.get()])
+
+
+def _own(connection: Connection, pipeline: Pipeline) -> None:
+    """Two files of one name must not share a ledger: it would take one library for the other."""
+    meta = schema.meta
+    ours = json.dumps([_identity(place) for place in pipeline.sources])
+    theirs = connection.execute(select(meta.c.value).where(meta.c.key == _OWNER)).scalar()
+    if theirs is None:
+        connection.execute(insert(meta).values(key=_OWNER, value=ours))
+    elif theirs != ours:
+        before = ", ".join(" ".join(identity) for identity in json.loads(theirs))
+        raise Misconfigured(
+            f"the ledger called {pipeline.name!r} belongs to another source ({before})",
+            hint="Give this pipeline another name: in its file.",
+        )
+
+
+def _identity(place: Place) -> list[str]:
+    location = place.connector.location
+    where = getattr(place.settings, location) if location else ""
+    return [place.type, str(where or "")]

@@ -1,0 +1,277 @@
+"""``outpour reclaim``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from typer.core import TyperCommand
+
+from connectors.errors import Misconfigured
+from pipeline import display
+from pipeline.cli import options as o
+from pipeline.cli.freed import show_aftermath, show_done, show_survey, show_undone
+from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
+from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.prompter import TerminalPrompter, at_terminal
+from pipeline.cli.signals import Interrupts
+from pipeline.config.sizes import parse_share, parse_size
+from pipeline.display import Display
+from pipeline.reclaim import Done, Policy, Session, Survey
+from pipeline.reclaim.policy import KEEP, LIMIT, moment
+from pipeline.states import Exit
+from pipeline.stopping import Stop, Stopped
+
+T = TypeVar("T")
+GOAL = "How much"
+RULES = "What may go"
+
+Free = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Free this much, for example 12GB.", rich_help_panel=GOAL),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="Free until no more than this share of the source is used, for example 80%.",
+        rich_help_panel=GOAL,
+    ),
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE|DATE",
+        help="Only what was captured before: 2y, 6 months, 90d or 2020-01-31. "
+        "Without --free or --until: all of it.",
+        rich_help_panel=GOAL,
+    ),
+]
+By = Annotated[
+    Literal["largest", "oldest"] | None,
+    typer.Option(
+        "--order", help="Which go first; with --older-than alone the oldest, else the largest."
+    ),
+]
+Copies = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Independent sinks that must hold every file of an asset.",
+        rich_help_panel=RULES,
+    ),
+]
+Keep = Annotated[
+    str,
+    typer.Option(
+        metavar="AGE|DATE",
+        help="What was captured or added since stays: 30d, 6 months, 2025-01-01.",
+        rich_help_panel=RULES,
+    ),
+]
+Favorites = Annotated[
+    bool, typer.Option("--favorites", help="Favourites may go too.", rich_help_panel=RULES)
+]
+BySize = Annotated[
+    bool,
+    typer.Option(
+        "--trust-size",
+        help="Also what the source gave no checksum for and only the size proves.",
+        rich_help_panel=RULES,
+    ),
+]
+SameDisk = Annotated[
+    bool,
+    typer.Option(
+        "--same-disk",
+        help="Count two folders on one disk as two copies, though it fails as a whole.",
+        rich_help_panel=RULES,
+    ),
+]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most assets that one run deletes.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without: show what would go.")]
+Back = Annotated[
+    str | None,
+    typer.Option(
+        "--undo", metavar="[RUN]", help="Bring back what a run freed; the last one by default."
+    ),
+]
+
+
+class Command(TyperCommand):
+    """``--undo`` may stand alone: then it means the last run."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for at, word in enumerate(args):
+            if word == "--undo" and not (at + 1 < len(args) and args[at + 1].isdecimal()):
+                args = [*args[: at + 1], "last", *args[at + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+def reclaim(
+    config: o.Config = None,
+    from_: o.From = None,
+    to: o.To = None,
+    free: Free = None,
+    until: Until = None,
+    older_than: OlderThan = None,
+    order: By = None,
+    copies: Copies = 2,
+    keep: Keep = KEEP,
+    favorites: Favorites = False,
+    trust_size: BySize = False,
+    same_disk: SameDisk = False,
+    limit: Limit = LIMIT,
+    yes: Yes = False,
+    undo: Back = None,
+    json: o.Json = False,
+) -> int:
+    """Free space at the source: only what is proven to be elsewhere, and so that it comes back.
+
+    Shows what would go and changes nothing, unless --yes is given or you confirm it.
+
+    \b
+    outpour reclaim family.yaml --free 12GB
+    outpour reclaim family.yaml --until 80% --yes
+    outpour reclaim family.yaml --undo
+    """
+    pipeline = pipeline_of(config, from_, to)
+    require_ledger(pipeline.name)
+    now = datetime.now(UTC)
+    policy = Policy(
+        fresh=_parsed("--keep", keep, lambda text: moment(text, now)) or now,
+        free=_parsed("--free", free, parse_size),
+        until=_parsed("--until", until, parse_share),
+        before=_parsed("--older-than", older_than, lambda text: moment(text, now)),
+        copies=copies,
+        favorites=favorites,
+        by_size=trust_size,
+        same_disk=same_disk,
+        order=order,
+        limit=limit,
+    )
+    if yes and undo is None and not policy.has_goal:
+        raise Misconfigured(
+            "what is to be freed? Give --free, --until or --older-than",
+            hint="Without --yes all that could go is shown.",
+        )
+    stop, screen = Stop(), display.choose(machine=False, quiet=json)
+    interrupts = Interrupts(stop, lambda: None)
+    prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
+    try:
+        with (
+            opened(pipeline) as (job, ledger),
+            interrupts(),
+            screen,
+            Session(job, ledger, screen, stop=stop, prompter=prompter) as session,
+        ):
+            if undo is not None:
+                return _undo(session, _run(undo), screen, json=json)
+            act = _Act(session, policy, session.survey(policy), screen, json=json)
+            return act(yes=yes, prompter=prompter)
+    except Stopped:
+        return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
+
+
+class _Act:
+    """From what would go to what went."""
+
+    def __init__(
+        self, session: Session, policy: Policy, chosen: Survey, screen: Display, *, json: bool
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._chosen = chosen
+        self._screen = screen
+        self._json = json
+
+    def __call__(self, *, yes: bool, prompter: TerminalPrompter | None) -> int:
+        if not self._json:
+            with self._screen.pause(), paper() as console:
+                show_survey(console, self._chosen, self._policy)
+        if not (yes or self._agreed(prompter)):
+            if self._json:
+                emit({"would_free": _survey(self._chosen)})
+            return int(Exit.OK)
+        done = self._session.free(self._policy, self._chosen)
+        return _end(self._session, done, self._screen, json=self._json, verb="freed")
+
+    def _agreed(self, prompter: TerminalPrompter | None) -> bool:
+        number = len(self._chosen.claims)
+        if prompter is None or not number or not self._policy.has_goal:
+            return False
+        answer = prompter.ask(
+            f"Type 'free {number}' to move them to the source's bin; anything else changes nothing"
+        )
+        return answer == f"free {number}"
+
+
+def _undo(session: Session, run: int | None, screen: Display, *, json: bool) -> int:
+    return _end(session, session.undo(run), screen, json=json, verb="restored")
+
+
+def _end(session: Session, done: Done, screen: Display, *, json: bool, verb: str) -> int:
+    code = _code(done)
+    # An interrupted session asks nothing more; a place that failed would only fail again.
+    after = session.aftermath() if not (done.error or done.interrupted) else None
+    if json:
+        data = asdict(done) | {"error": str(done.error) if done.error else "", "exit": int(code)}
+        emit({verb: data, "bin": asdict(after) if after else None})
+    else:
+        with screen.pause(), paper() as console:
+            (show_done if verb == "freed" else show_undone)(console, done)
+            if after:
+                show_aftermath(console, after)
+    if done.error:
+        return complain(str(done.error), done.error.hint, code)
+    if done.interrupted:
+        return complain("stopped before the end", f"again: {resume_command()}", code)
+    return int(code)
+
+
+def _code(done: Done) -> Exit:
+    if done.error:
+        return Exit.USAGE if isinstance(done.error, Misconfigured) else Exit.FATAL
+    if done.interrupted:
+        return Exit.INTERRUPTED
+    return Exit.OK if done.whole else Exit.ITEMS_FAILED
+
+
+def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise Misconfigured(f"{option}: {error}") from None
+
+
+def _run(text: str) -> int | None:
+    if text == "last":
+        return None
+    if not text.isdecimal():
+        raise Misconfigured(f"--undo: {text!r} is no run; write its number, or nothing")
+    return int(text)
+
+
+def _survey(chosen: Survey) -> dict[str, Any]:
+    return {
+        "assets": [
+            {
+                "asset": claim.asset,
+                "filename": claim.filename,
+                "created": claim.created,
+                "bytes": claim.size,
+                "copies": sorted({copy.sink for file in claim.files for copy in file.copies}),
+            }
+            for claim in chosen.claims
+        ],
+        "bytes": chosen.bytes,
+        "goal": chosen.wanted,
+        "possible": asdict(chosen.possible),
+        "kept": {why.name.lower(): asdict(total) for why, total in chosen.kept.items()},
+        "remarks": chosen.remarks,
+    }

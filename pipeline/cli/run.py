@@ -1,0 +1,129 @@
+"""``outpour run`` and ``outpour plan``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline import display
+from pipeline.cli import options as o
+from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
+from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.prompter import TerminalPrompter, at_terminal
+from pipeline.cli.signals import Interrupts
+from pipeline.cli.tell import show_plan, show_summary
+from pipeline.display.machine import Machine
+from pipeline.events import Notice
+from pipeline.runner import Outcome
+from pipeline.runner import plan as plan_job
+from pipeline.runner import run as run_job
+from pipeline.states import Exit
+from pipeline.stopping import Stop, Stopped
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only what is wrong.")]
+
+
+def run(
+    config: o.Config = None,
+    from_: o.From = None,
+    to: o.To = None,
+    since: o.Since = None,
+    until: o.Until = None,
+    album: o.Album = None,
+    kind: o.Kind = None,
+    favorites: o.Favorites = None,
+    path: o.Template = None,
+    json: o.Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Move what is not confirmed yet.
+
+    The same command goes on after an interruption, and moves what is new.
+
+    \b
+    outpour run family.yaml
+    outpour run --from icloud:ann@example.com --to ./Photos
+    """
+    pipeline = pipeline_of(
+        config, from_, to,
+        since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
+    )  # fmt: skip
+    stop, screen = Stop(), display.choose(machine=json, quiet=quiet)
+    interrupts = Interrupts(stop, lambda: screen.notice(_stopping()))
+    prompter = None
+    if at_terminal() and not json:
+        prompter = TerminalPrompter(screen.pause, interrupts)
+    with opened(pipeline) as (job, ledger), interrupts(), screen:
+        outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
+    if isinstance(screen, Machine):
+        screen.write(
+            "summary", {**asdict(outcome.summary), "idle": outcome.idle, "exit": int(outcome.exit)}
+        )
+    elif outcome.idle:
+        with paper() as console:
+            console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
+    else:
+        with paper() as console:
+            show_summary(console, outcome.summary)
+    _explain(outcome, pipeline.name)
+    return int(outcome.exit)
+
+
+def plan(
+    config: o.Config = None,
+    from_: o.From = None,
+    to: o.To = None,
+    since: o.Since = None,
+    until: o.Until = None,
+    album: o.Album = None,
+    kind: o.Kind = None,
+    favorites: o.Favorites = None,
+    path: o.Template = None,
+    json: o.Json = False,
+) -> int:
+    """Show what would move, how many bytes, and whether it fits. Changes nothing."""
+    pipeline = pipeline_of(
+        config, from_, to,
+        since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
+    )  # fmt: skip
+    stop = Stop()
+    screen = display.choose(machine=False, quiet=json)
+    interrupts = Interrupts(stop, lambda: None)
+    try:
+        with job_of(pipeline) as job, interrupts(), screen:
+            found = plan_job(job, ledger_path(pipeline.name), screen, stop=stop)
+    except Stopped:
+        raise KeyboardInterrupt from None
+    if json:
+        emit({**asdict(found), "fits": found.fits})
+    else:
+        with paper() as console:
+            show_plan(console, found)
+    return int(Exit.OK if found.fits else Exit.NO_ROOM)
+
+
+def _stopping() -> Notice:
+    return Notice(
+        "warning",
+        "stopping: what is in flight is finished or dropped",
+        hint="press Ctrl-C again to stop now",
+    )
+
+
+def _explain(outcome: Outcome, name: str) -> None:
+    """What is wrong and what to do next, on standard error."""
+    if outcome.exit is Exit.OK:
+        return
+    code = outcome.exit
+    again = f"go on with: {resume_command()}"
+    if code is Exit.INTERRUPTED:
+        complain("stopped before the end", again, code)
+    elif code is Exit.ITEMS_FAILED:
+        report = f"all of them: outpour report {name}; try again: {resume_command()}"
+        complain("not everything is confirmed", report, code)
+    elif code is Exit.NO_ROOM:
+        complain(outcome.error or "there is no room for the rest", again, code)
+    else:
+        complain(outcome.error or f"the run ended as {outcome.state}", again, code)

@@ -1,0 +1,62 @@
+"""Ctrl-C and its relatives: the first asks for a clean end, the second ends now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from pipeline.runner.run import INTERRUPTED
+from pipeline.states import Exit
+from pipeline.stopping import Stop
+
+_SHOW_CURSOR = "\x1b[?25h"
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+class Interrupts:
+    """While entered, signals set ``stop``. ``asking`` is true while a person is being asked:
+    then the signal also ends the question, with KeyboardInterrupt."""
+
+    def __init__(self, stop: Stop, tell: Callable[[], None]) -> None:
+        self.asking = False
+        self._stop = stop
+        self._tell = tell
+        self._count = 0
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        # A signal that was ignored when we came (nohup) stays ignored.
+        mine = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._caught) for number in mine}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _caught(self, _: int, __: FrameType | None) -> None:
+        self._count += 1
+        if self._count > 1:
+            if sys.stderr.isatty():
+                sys.stderr.write(f"{_SHOW_CURSOR}\n")
+                sys.stderr.flush()
+            os._exit(Exit.INTERRUPTED)  # the ledger survives this at any instruction
+        if self.asking:
+            sys.stderr.write("\n")  # what comes now does not belong to the question
+        # Not here: the main thread may hold the very locks that these two need.
+        telling = threading.Thread(target=self._end, name="interrupt", daemon=True)
+        telling.start()
+        if self.asking:
+            telling.join(1)
+            raise KeyboardInterrupt
+
+    def _end(self) -> None:
+        self._stop.set(INTERRUPTED)
+        self._tell()

@@ -1,0 +1,93 @@
+"""``outpour status``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from connectors.base import Capacity, HasCapacity, Sink, Source
+from connectors.errors import OutpourError
+from connectors.private import state_dir
+from pipeline.cli import options as o
+from pipeline.cli.opening import job_of, ledger_path, pipeline_of
+from pipeline.cli.output import emit, paper
+from pipeline.cli.tell import show_capacity
+from pipeline.config.sizes import show_size
+from pipeline.display.words import files, here, printable
+from pipeline.ledger import Ledger
+from pipeline.report.standing import Standing, standing
+
+
+def status(
+    config: o.Config = None, from_: o.From = None, to: o.To = None, json: o.Json = False
+) -> int:
+    """Show how full each place is and where the pipeline stands.
+
+    Without arguments: all pipelines that ever ran here, without asking any place.
+    """
+    if config is None and not from_ and not to:
+        found = [at for at in map(_standing, sorted(state_dir("pipelines").glob("*.sqlite"))) if at]
+        if json:
+            emit({"pipelines": [asdict(one) for one in found]})
+            return 0
+        with paper() as console:
+            for one in found:
+                _show_standing(console, one)
+            if not found:
+                console.print("No pipeline ran here yet. Try: outpour demo")
+        return 0
+    pipeline = pipeline_of(config, from_, to)
+    with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
+        rooms = list(asking.map(_room, (job.source, *job.sinks)))
+    now = _standing(ledger_path(pipeline.name))
+    if json:
+        emit({"pipeline": asdict(now) if now else None, "places": [_data(*room) for room in rooms]})
+        return 0
+    with paper() as console:
+        if now:
+            _show_standing(console, now)
+        else:
+            console.print(f"{pipeline.name}: has not run yet")
+        for name, capacity, trouble in rooms:
+            show_capacity(console, name, capacity, trouble)
+    return 0
+
+
+def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
+    if not isinstance(place, HasCapacity):
+        return place.name, None, ""
+    try:
+        return place.name, place.capacity(), ""
+    except OutpourError as error:
+        return place.name, None, f"{error}. {error.hint}".strip(" .")
+
+
+def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:
+    return {"name": name, "capacity": asdict(capacity) if capacity else None, "error": trouble}
+
+
+def _standing(path: Path) -> Standing | None:
+    if not path.exists():
+        return None
+    try:
+        with Ledger.open(path, exclusive=False) as ledger:
+            return standing(ledger)
+    except OutpourError as error:
+        return Standing(path.stem, error=str(error))
+
+
+def _show_standing(console: Console, at: Standing) -> None:
+    line = Text(printable(at.name), style="bold")
+    if at.error:
+        line.append(f"  {at.error}", style="not bold red")
+    else:
+        line.append(f"  {at.run_state.replace('_', ' ') or 'never ran'}", style="not bold")
+        line.append(f"  {here(at.since)}", style="not bold dim")
+    console.print(line, soft_wrap=True)
+    for state, totals in at.assets.items():
+        console.print(f"  {state:<12} {files(totals.assets)}, {show_size(totals.bytes)}")

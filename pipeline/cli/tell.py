@@ -1,0 +1,204 @@
+"""The answers of the commands as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from connectors.base import Capacity
+from pipeline.config.sizes import show_size
+from pipeline.display.words import count, duration, files, printable, share, why
+from pipeline.report.summary import UNFINISHED, Failure, Summary
+from pipeline.runner import Plan
+from pipeline.runner.check import SinkCheck, Verified
+from pipeline.states import AssetState, RunState
+
+_BAD = {AssetState.FAILED, AssetState.QUARANTINED, AssetState.UNAVAILABLE}
+_OUTSIDE = {
+    AssetState.EXCLUDED: "not selected",
+    AssetState.GONE: "no longer at the source",
+}
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """The end of a run: first whether all is well, then the numbers, then what is not."""
+    complete = summary.state is RunState.COMPLETE
+    of = files(summary.total)
+    if complete and summary.whole:
+        proven = "" if summary.unverifiable_files else ", byte for byte"
+        all_of = of if summary.total == 1 else f"All {of}"
+        text = f"{all_of} confirmed, {show_size(summary.confirmed_bytes)}{proven}"
+        headline(console, "✔", "green", text if summary.total else "No assets to move")
+    elif summary.total:
+        text = f"{count(summary.confirmed)} of {of} confirmed"
+        headline(console, "✘" if complete else "…", "red" if complete else "yellow", text)
+    for label, value in _numbers(summary):
+        _number(console, label, value)
+    _failures(console, summary)
+
+
+def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
+    for state in UNFINISHED:
+        if state is AssetState.WAITING:
+            for reason, number in summary.waiting.items():
+                yield state, f"{files(number)}: {printable(reason)}"
+        elif count_of := summary.assets.get(state):
+            yield state, files(count_of)
+    if summary.verified_files:
+        yield "verified", f"{files(summary.verified_files, 'file')} by the source's own checksum"
+    if summary.unverifiable_files:
+        sized = files(summary.unverifiable_files, "file")
+        yield "by size only", f"{sized}: the source gives no checksum anyone can recompute"
+    if summary.adopted_files:
+        yield "adopted", f"{files(summary.adopted_files, 'file')} that were there already"
+    for sink in summary.sinks:
+        yield sink.name, f"{files(sink.copies, 'copy')}, {show_size(sink.bytes)}"
+    for state, meaning in _OUTSIDE.items():
+        if outside := summary.assets.get(state):
+            yield state, f"{files(outside)} {meaning}"
+    if summary.expected is not None and summary.expected != summary.listed:
+        counts = f"{count(summary.listed)} listed, the source counts {count(summary.expected)}"
+        yield "differs", counts
+    yield "this run", _this_run(summary)
+
+
+def _this_run(summary: Summary) -> str:
+    parts = [f"{files(summary.moved_assets)} in {duration(summary.seconds)}"]
+    if summary.moved_assets and summary.seconds >= 0.1:
+        pace = summary.downloaded_bytes / summary.seconds
+        parts.append(f"{show_size(summary.downloaded_bytes)} downloaded at {show_size(pace)}/s")
+        parts.append(f"{summary.moved_assets / summary.seconds:.0f} assets/s")
+    if summary.retries:
+        parts.append(f"{count(summary.retries)} tried again")
+    if summary.mismatches:
+        parts.append(f"{files(summary.mismatches, 'download')} did not match")
+    return ", ".join(parts)
+
+
+def _failures(console: Console, summary: Summary) -> None:
+    if summary.failures:
+        console.print()
+        for failure in summary.failures:
+            _failure(console, failure)
+        _more(console, summary.failed - len(summary.failures))
+    if summary.problem_count:
+        console.print(f"\n{files(summary.problem_count, 'item')} the source could not show:")
+        for problem in summary.problems:
+            _failure(console, problem)
+        _more(console, summary.problem_count - len(summary.problems))
+    if summary.quarantine and summary.assets.get(AssetState.QUARANTINED):
+        text = f"\nWhat arrived differently is kept in {summary.quarantine}"
+        console.print(text, soft_wrap=True)
+
+
+def _failure(console: Console, failure: Failure) -> None:
+    style = "red" if failure.state in _BAD else "yellow"
+    line = Text("  ")
+    line.append(failure.state, style=style)
+    name = failure.filename or failure.asset
+    line.append(f"  {printable(name)}")
+    if failure.reason:
+        line.append(f"  {printable(why(name, failure.reason))}", style="dim")
+    console.print(line, soft_wrap=True)
+
+
+def _more(console: Console, number: int) -> None:
+    if number > 0:
+        console.print(f"  and {count(number)} more", style="dim")
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """What would move, where to, and whether it fits."""
+    if not plan.assets:
+        headline(console, "✔", "green", "Nothing to move: everything asked for is confirmed")
+    else:
+        text = f"{files(plan.assets)} to move, {show_size(plan.bytes)}"
+        fits = "✔ it fits" if plan.fits else "✘ it does not fit"
+        headline(console, "→", "cyan", text, (f"  {fits}", "green" if plan.fits else "red"))
+    for state, number in plan.by_state.items():
+        if state != AssetState.PENDING:  # the headline says it
+            _number(console, state, files(number))
+    if plan.expected is not None and plan.expected != plan.listed:
+        counts = f"{count(plan.listed)} listed, the source counts {count(plan.expected)}"
+        _number(console, "differs", counts)
+    for sink in plan.sinks:
+        lacking = f", {show_size(sink.lacking)} too much" if sink.lacking else ""
+        show_capacity(console, sink.name, sink.capacity, f"needs {show_size(sink.needed)}{lacking}")
+    console.print("Nothing was changed.", style="dim")
+
+
+def show_capacity(console: Console, name: str, capacity: Capacity | None, remark: str = "") -> None:
+    """One place's room as a bar."""
+    line = Text(f"\n{printable(name)}", style="bold")
+    line.append(f"  {_room(capacity)}", style="not bold")
+    if remark:
+        line.append(f"  {remark}", style="not bold cyan")
+    console.print(line)
+    if capacity is None or not capacity.total:
+        return
+    tight = capacity.full or capacity.nearly_full or capacity.used >= 0.95 * capacity.total
+    bar = ProgressBar(
+        total=capacity.total,
+        completed=min(capacity.used, capacity.total),
+        complete_style="red" if tight else "green",
+        finished_style="red",
+    )
+    console.print(Padding(bar, 0), width=min(60, console.width))
+    if capacity.by_kind:
+        kinds = sorted(capacity.by_kind.items(), key=lambda kind: -kind[1])
+        console.print(
+            ", ".join(f"{kind} {show_size(size)}" for kind, size in kinds if size), style="dim"
+        )
+
+
+def _room(capacity: Capacity | None) -> str:
+    if capacity is None:
+        return "does not tell how much room it has"
+    if capacity.total is None:
+        return f"{show_size(capacity.used)} used, no limit"
+    used = f"{show_size(capacity.used)} of {show_size(capacity.total)} used"
+    words = "full" if capacity.full else "nearly full" if capacity.nearly_full else ""
+    free = capacity.total - capacity.used if capacity.free is None else capacity.free
+    rest = words or f"{show_size(max(0, free))} free"
+    return f"{used} ({share(capacity.used, capacity.total)}), {rest}"
+
+
+def show_verified(console: Console, verified: Verified) -> None:
+    """What every sink was found to hold."""
+    for sink in verified.sinks:
+        right = f"{files(sink.checked, 'copy')} checked"
+        read = f", {show_size(sink.bytes_read)} read back" if sink.bytes_read else ""
+        if not sink.wrong:
+            headline(console, "✔", "green", f"{sink.name}: {right}{read}, all as they were")
+        else:
+            wrong = f"{count(len(sink.wrong))} missing or changed"
+            headline(console, "✘", "red", f"{sink.name}: {right}{read}, {wrong}")
+        _wrong(console, sink)
+
+
+def _wrong(console: Console, sink: SinkCheck) -> None:
+    for path, reason in sink.wrong:
+        line = Text(f"  {printable(path)}  {printable(reason)}", style="red")
+        console.print(line, soft_wrap=True)
+    for path in sink.doubled:
+        console.print(Text(f"  {printable(path)}  is there twice", style="yellow"), soft_wrap=True)
+    if sink.foreign:
+        number = files(sink.foreign, "file")
+        console.print(f"  {number} there that this pipeline did not write", style="dim")
+
+
+def headline(console: Console, mark: str, style: str, text: str, *more: tuple[str, str]) -> None:
+    """One line in bold behind a coloured mark."""
+    if console.options.ascii_only:
+        mark = {"✔": "OK", "✘": "FAILED", "→": ">", "…": "..."}[mark]
+    line = Text.assemble((f"{mark} ", style), (text, "bold"), *more)
+    console.print(line, soft_wrap=True)
+
+
+def _number(console: Console, label: str, value: str) -> None:
+    line = Text.assemble((f"  {printable(label):<13}", "cyan"), f" {value}")
+    console.print(line, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""``outpour verify``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pipeline import display
+from pipeline.cli import options as o
+from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
+from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.signals import Interrupts
+from pipeline.cli.tell import show_verified
+from pipeline.runner import verify as verify_job
+from pipeline.states import Exit
+from pipeline.stopping import Stop, Stopped
+
+Download = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        help="Also read back this share of the files where the sink lists checksums of its own; "
+        "100 for all. Other sinks are always read back whole.",
+    ),
+]
+
+
+def verify(
+    config: o.Config = None,
+    from_: o.From = None,
+    to: o.To = None,
+    download: Download = None,
+    json: o.Json = False,
+) -> int:
+    """Check every confirmed copy again, byte for byte.
+
+    Names what is missing or changed; the next run brings it again.
+    """
+    pipeline = pipeline_of(config, from_, to)
+    require_ledger(pipeline.name)
+    stop = Stop()
+    screen = display.choose(machine=False, quiet=json)
+    interrupts = Interrupts(stop, lambda: None)
+    part = None if download is None else download / 100
+    try:
+        with opened(pipeline) as (job, ledger), interrupts(), screen:
+            found = verify_job(job, ledger, screen, stop=stop, download=part)
+    except Stopped:
+        return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
+    if json:
+        emit({**asdict(found), "exit": int(found.exit)})
+    else:
+        with paper() as console:
+            show_verified(console, found)
+    if found.exit is not Exit.OK:
+        complain("some copies are not as they were", "outpour run brings them again", found.exit)
+    return int(found.exit)

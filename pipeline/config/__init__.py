@@ -1,0 +1,1 @@
+"""Pipelines as people write them: YAML files, variables, and one-shot arguments."""

@@ -1,0 +1,158 @@
+"""Reads a pipeline: a file, then the variables that override it, then every check.
+
+Relative folders count from the file's own folder, so that a pipeline means the same wherever
+it is started from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from connectors.errors import Misconfigured
+from pipeline.config import places, problems, targets
+from pipeline.config.document import Document, read
+from pipeline.config.models import Choices, Pipeline, Place
+
+
+class _Variables(EnvSettingsSource):
+    """``OUTPOUR_`` variables; a value that is not plain text is read as YAML."""
+
+    def decode_complex_value(
+        self,
+        field_name: str,
+        field: Any,  # noqa: ARG002 - the signature is the library's
+        value: Any,
+    ) -> Any:
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            names = [name for name, text in os.environ.items() if text == value]
+            name = next(filter(lambda name: name.startswith(problems.PREFIX), names), field_name)
+            raise Misconfigured(f"{name}: {value!r} is not valid YAML") from None
+
+
+class _File(BaseSettings, Choices):
+    """What may stand at the top of a pipeline file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=problems.PREFIX, env_nested_delimiter="__", extra="forbid"
+    )
+
+    source: list[dict[str, Any]] = Field(min_length=1)
+    sinks: list[dict[str, Any]] = Field(min_length=1)
+
+    _entries = field_validator("source", "sinks", mode="before")(targets.entries)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return _Variables(settings_cls), init_settings
+
+
+def load(path: Path) -> Pipeline:
+    """The pipeline in the file ``path``; Misconfigured names every mistake by line and key."""
+    document = read(path)
+    return _build(document, path.resolve().parent, default_name=path.stem)
+
+
+def one_shot(
+    source: Sequence[str], sinks: Sequence[str], options: Mapping[str, Any], base: Path
+) -> Pipeline:
+    """A pipeline without a file. Its name depends on its places only, so that the same command
+    goes on where it stopped."""
+    data = {"source": list(source), "sinks": list(sinks), **options}
+    return _build(Document("command line", data, {}), base, default_name=None)
+
+
+def one_place(target: str, settings: Mapping[str, Any], base: Path) -> Place:
+    """The place that ``target`` names in short, with ``settings`` beside."""
+    try:
+        return places.alone({**targets.expand(target), **settings}, base)
+    except problems.Mistakes as wrong:
+        raise problems.report(wrong.found, Document(target, {}, {})) from None
+
+
+def _build(document: Document, base: Path, default_name: str | None) -> Pipeline:
+    data = dict(document.data)
+    for key in ("source", "sinks"):
+        if key in data:
+            data[key] = targets.indexed(data[key])
+    try:
+        _check_variables()
+        file = _validated(data)
+        sources, sinks = places.resolve(file.source, file.sinks, base, rename=default_name is None)
+        _check_policy(file, sources, sinks)
+    except problems.Mistakes as wrong:
+        raise problems.report(wrong.found, document) from None
+    chosen = {name: getattr(file, name) for name in Choices.model_fields}
+    if file.staging.path:
+        folder = base / file.staging.path.expanduser()
+        chosen["staging"] = file.staging.model_copy(update={"path": folder})
+    pipeline = Pipeline(**chosen, sources=sources, sinks=sinks)
+    if pipeline.name:
+        return pipeline
+    return pipeline.model_copy(update={"name": default_name or _derived(pipeline)})
+
+
+def _validated(data: dict[str, Any]) -> _File:
+    try:
+        return _File(**data)
+    except ValidationError as error:
+        raise problems.Mistakes(problems.of_model(error, _File)) from None
+
+
+def _check_policy(file: _File, sources: Sequence[Place], sinks: Sequence[Place]) -> None:
+    """What the policy says must fit the places that are there."""
+    found: list[problems.Mistake] = []
+    copies, key = file.route.copies, ("route", "copies")
+    if copies > len(sinks):
+        there = "there is 1 sink" if len(sinks) == 1 else f"there are {len(sinks)} sinks"
+        found.append(problems.Mistake(key, f"asks for {copies} copies, but {there}"))
+    elif file.route.to == "all" and "copies" in file.route.model_fields_set:
+        found.append(problems.Mistake(key, "goes with to: first or to: spread"))
+    names = [place.name for place in (*sources, *sinks)]
+    for name in file.when.used_above:
+        if name not in names:
+            message = f"no place is called {name!r}; {problems.suggest(name, names)}"
+            found.append(problems.Mistake(("when", name), message))
+    if found:
+        raise problems.Mistakes(found)
+
+
+def _check_variables() -> None:
+    """A nested variable whose first part is no key would silently do nothing."""
+    for name in os.environ:
+        head, nested, _ = name.removeprefix(problems.PREFIX).lower().partition("__")
+        if name.startswith(problems.PREFIX) and nested and head not in _File.model_fields:
+            known = problems.suggest(head, _File.model_fields)
+            raise Misconfigured(f"{name}: unknown variable; {known}")
+
+
+def _derived(pipeline: Pipeline) -> str:
+    ends = (pipeline.sources, pipeline.sinks)
+    readable = "-to-".join("-".join(place.name for place in places) for places in ends)
+    described = pipeline.describe()
+    identity = json.dumps([described["sources"], described["sinks"]], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return re.sub(r"[^\w.@-]+", "_", f"{readable}-{digest}")

@@ -1,0 +1,50 @@
+"""Sizes as people write them: ``500``, ``1MB``, ``4 GiB``, ``1.5TB``; shares: ``95%``.
+
+kB, MB, GB and TB are powers of 1000, as disks and clouds are sold; KiB and so on are powers
+of 1024.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_UNITS = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGTP", start=1):
+    _UNITS |= {f"{_letter}B": 1000**_power, _letter: 1000**_power, f"{_letter}IB": 1024**_power}
+
+_WRITTEN = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)\s*")
+
+
+def parse_size(value: object) -> int:
+    """Bytes of ``value``; ValueError says what a size looks like."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    found = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    factor = _UNITS.get(found["unit"].upper()) if found else None
+    if found is None or factor is None:
+        raise ValueError(f"{value!r} is no size; write for example 500MB or 4GB")
+    return int(Decimal(found["number"]) * factor)
+
+
+def parse_share(value: object) -> float:
+    """A share from 0 to 1 of ``value``; a number without a percent sign is in percent too."""
+    text = str(value).strip().removesuffix("%").strip()
+    try:
+        percent = float("nan") if isinstance(value, bool) else float(text)
+    except ValueError:
+        percent = float("nan")
+    if percent != percent or not 0 <= percent <= 100:
+        raise ValueError(f"{value!r} is no share; write a percentage up to 100%, for example 95%")
+    return percent / 100
+
+
+def show_size(size: float) -> str:
+    """``size`` bytes for people, three digits at most: ``0 B``, ``12.3 MB``, ``4.0 GB``."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(amount) < 999.5:
+            digits = 0 if unit == "B" or abs(amount) >= 99.95 else 1
+            return f"{amount:.{digits}f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} PB"

@@ -1,0 +1,68 @@
+"""The short way to name a place: ``icloud:ann@example.com``, ``./Photos``, ``gdrive:Outpour``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+LOCATION = "@"
+"""Stands in an expanded entry for the settings field that the connector calls its location."""
+
+_PATH = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
+
+
+def expand(target: str) -> dict[str, Any]:
+    """The entry that ``target`` is short for: ``type[:location]``, or the path of a folder.
+
+    A path starts with ``.``, ``/``, ``~`` or a drive letter, so that a misspelt connector
+    never becomes a folder. Nothing is looked up.
+    """
+    target = target.strip()
+    if _PATH.match(target):
+        return {"type": "local", LOCATION: target}
+    kind, colon, location = target.partition(":")
+    return {"type": kind, LOCATION: location} if colon else {"type": kind}
+
+
+def entries(value: object) -> list[Any]:
+    """The entries of ``source`` or ``sinks``, whichever way they were written.
+
+    A list, one mapping or one short target; or, where variables added to a list, a mapping of
+    positions and names to what they change there. ValueError names a place no entry has.
+    """
+    if isinstance(value, str):
+        return [expand(value)]
+    if isinstance(value, list):
+        return [expand(item) if isinstance(item, str) else item for item in value]
+    if not isinstance(value, dict):
+        raise ValueError("must be a place or a list of places")
+    if "type" in value or not any(isinstance(part, dict) for part in value.values()):
+        return [value]
+    return _merged(value)
+
+
+def indexed(value: object) -> object:
+    """Entries by position, so that variables can change one (``OUTPOUR_SINKS__0__PATH``)."""
+    if isinstance(value, str):
+        return expand(value)
+    if not isinstance(value, list) or not value:
+        return value
+    return {str(at): item for at, item in enumerate(entries(value))}
+
+
+def _merged(changes: dict[str, Any]) -> list[Any]:
+    positions = sorted((key for key in changes if key.isdecimal()), key=int)
+    found = [changes[key] for key in positions]
+    for key, change in changes.items():
+        if key.isdecimal():
+            continue
+        named = [
+            entry
+            for entry in found
+            if isinstance(entry, dict)
+            and key.casefold() == str(entry.get("name", entry.get("type"))).casefold()
+        ]
+        if not named or not isinstance(change, dict):
+            raise ValueError(f"no place is called {key!r}")
+        named[0].update(change)
+    return found

@@ -1,0 +1,103 @@
+"""Occasional lines, for logs, pipes and terminals that cannot redraw."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from math import ceil
+from typing import TextIO
+
+from pipeline.config.sizes import show_size
+from pipeline.display.rates import Rates
+from pipeline.display.words import count, duration, files, printable, share, why
+from pipeline.events import ItemEvent, Notice, Progress
+from pipeline.states import AssetState
+
+_EVERY = 15.0  # seconds between lines
+_NAMED = 20  # failures that get a line each
+
+WRONG = (AssetState.FAILED, AssetState.QUARANTINED, AssetState.UNAVAILABLE)
+
+
+class Plain:
+    """Writes a line of progress now and then, and every notice."""
+
+    def __init__(self, out: TextIO, *, quiet: bool = False, every: float = _EVERY) -> None:
+        self._out = out
+        self._quiet = quiet
+        self._every = every
+        self._lock = threading.Lock()
+        self._rates = Rates()
+        self._last = time.monotonic()
+        self._phase = ""
+        self._failures = 0
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def pause(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def progress(self, progress: Progress) -> None:
+        with self._lock:
+            self._rates.feed(progress)
+            now = time.monotonic()
+            begun = progress.phase != self._phase
+            if self._quiet or (now - self._last < self._every and not begun):
+                return
+            self._last, self._phase = now, progress.phase
+            self._line(describe(progress, self._rates))
+
+    def notice(self, notice: Notice) -> None:
+        if self._quiet and notice.level == "info":
+            return
+        with self._lock:
+            self._line(sentence(notice))
+
+    def item(self, event: ItemEvent) -> None:
+        if event.state not in WRONG:
+            return
+        with self._lock:
+            self._failures += 1
+            if self._failures <= _NAMED:
+                reason = why(event.filename, event.reason)
+                self._line(f"{event.state}: {event.filename}: {reason}")
+            elif self._failures == _NAMED + 1:
+                self._line("more items failed; the report will name them all")
+
+    def _line(self, text: str) -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self._out.write(f"{printable(text)}\n")
+            self._out.flush()
+
+
+def sentence(notice: Notice) -> str:
+    """A notice on one line."""
+    start = f"{notice.place}: " if notice.place else ""
+    end = f" ({notice.hint})" if notice.hint else ""
+    return f"{start}{notice.text}{end}"
+
+
+def describe(progress: Progress, rates: Rates) -> str:
+    """A snapshot on one line."""
+    if progress.phase == "listing":
+        of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
+        return f"listing: {count(progress.listed)}{of}"
+    parts = [f"{count(progress.assets_done)} assets"]
+    if progress.assets_total is not None:
+        done, total = progress.assets_done, progress.assets_total
+        parts = [f"{share(done, total)}, {count(done)} of {files(total)}"]
+    parts.append(show_size(progress.bytes_done))
+    if progress.bytes_total is not None:
+        parts[-1] += f" of {show_size(progress.bytes_total)}"
+    if rates.bytes_per_second:
+        parts.append(f"{show_size(rates.bytes_per_second)}/s")
+    if (left := rates.seconds_left) is not None:
+        parts.append(f"{duration(ceil(left))} left")
+    if progress.failed:
+        parts.append(f"{count(progress.failed)} failed")
+    parts += [f"{name} {state}" for name, state in progress.places.items() if state]
+    return f"{progress.phase}: {', '.join(parts)}"

@@ -1,0 +1,61 @@
+"""What a run tells while it runs. The engine speaks, a display or a JSON writer listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot. Bytes and counts are of this run; ``*_total`` are None until known."""
+
+    phase: str  # "listing", "moving", "finishing"
+    listed: int = 0
+    listed_expected: int | None = None
+    assets_done: int = 0
+    assets_total: int | None = None
+    bytes_downloaded: int = 0
+    bytes_done: int = 0  # confirmed at every planned sink
+    bytes_total: int | None = None
+    failed: int = 0
+    retries: int = 0
+    staged_bytes: int = 0
+    places: dict[str, str] = field(default_factory=dict)  # name -> "", "waiting 12 s", "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A change of state worth one line: a place is full, throttles, expired, is back."""
+
+    level: str  # "info", "warning", "error"
+    text: str
+    place: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEvent:
+    """One asset reached an end in this run."""
+
+    asset: str
+    filename: str
+    state: str
+    reason: str = ""
+    bytes: int = 0
+
+
+class Observer(Protocol):
+    """Called from the engine's threads; must return quickly and never raise."""
+
+    def progress(self, progress: Progress) -> None: ...
+    def notice(self, notice: Notice) -> None: ...
+    def item(self, event: ItemEvent) -> None: ...
+
+
+class Silent:
+    """An observer that listens to nothing."""
+
+    def progress(self, progress: Progress) -> None: ...
+    def notice(self, notice: Notice) -> None: ...
+    def item(self, event: ItemEvent) -> None: ...

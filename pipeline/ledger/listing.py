@@ -1,0 +1,307 @@
+"""What a listing tells, brought into the ledger page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connectors.base import Asset, Page, Resource
+from pipeline.ledger import schema
+from pipeline.ledger.codec import dump_metadata, timestamp
+from pipeline.ledger.store import Ledger
+from pipeline.naming import folded
+from pipeline.states import AssetState, CopyState
+
+_A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the plan makes of one asset: which resources go where, or why none does."""
+
+    paths: Mapping[str, str]  # resource id -> path; what is not named is not chosen
+    state: AssetState = AssetState.PENDING
+    reason: str = ""
+
+
+Chooser = Callable[[Asset, bool], Choice]
+"""Decides for one asset; True asks for paths that no other asset can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where the record of a source's listing stands."""
+
+    number: int
+    cursor: str | None
+    complete: bool
+    expected: int | None
+    listed: int
+
+
+def last(connection: Connection, source: str) -> Listing | None:
+    """The source's last listing, complete or not; None before the first."""
+    row = connection.execute(
+        select(schema.cursors).where(schema.cursors.c.source == source)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Listing(row.listing, row.cursor, row.complete, row.expected, row.listed)
+
+
+def begin(ledger: Ledger, source: str) -> int:
+    """Number of a new listing. The old cursor stays valid until ``finish``."""
+
+    def work(connection: Connection) -> int:
+        found = last(connection, source)
+        number = found.number + 1 if found else 1
+        values = {"listing": number, "complete": False}
+        statement = upsert(schema.cursors).values(source=source, listed=0, **values)
+        connection.execute(statement.on_conflict_do_update(["source"], set_=values))
+        return number
+
+    return ledger.transact(work)
+
+
+def finish(
+    ledger: Ledger,
+    source: str,
+    number: int,
+    *,
+    cursor: str | None,
+    expected: int | None,
+    full: bool,
+) -> int:
+    """Mark the listing complete; in a full one, what it did not name is gone.
+
+    Returns how many assets of the source are known by name, readable or not.
+    """
+
+    def work(connection: Connection) -> int:
+        if full:
+            stale = _A.seen < number
+            connection.execute(
+                update(schema.assets)
+                .where(stale, _A.state != AssetState.GONE)
+                .values(state=AssetState.GONE, reason="no longer at the source")
+            )
+            connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
+        present = connection.execute(
+            select(func.count()).select_from(schema.assets).where(_A.state != AssetState.GONE)
+        ).scalar_one()
+        unreadable = connection.execute(select(func.count()).select_from(schema.problems))
+        named: int = present + unreadable.scalar_one()
+        connection.execute(
+            update(schema.cursors)
+            .where(schema.cursors.c.source == source)
+            .values(cursor=cursor, complete=True, expected=expected, listed=named)
+        )
+        return named
+
+    return ledger.transact(work)
+
+
+def record(
+    ledger: Ledger, page: Page, number: int, choose: Chooser, *, again: bool = False
+) -> Callable[[], None]:
+    """Bring one page in: new and changed assets, those that left, those that can't be read.
+
+    ``again`` decides anew for assets that did not change (the selection is another). Returns
+    at once, so that the next page can be fetched; what comes back waits until it is durable.
+    """
+    return ledger.later(lambda connection: _record(connection, page, number, choose, again))
+
+
+def _record(connection: Connection, page: Page, number: int, choose: Chooser, again: bool) -> None:
+    assets = {asset.id: asset for asset in page.assets}
+    known = _known(connection, assets)
+    same = [
+        row.id
+        for key, row in known.items()
+        if not again
+        and row.revision is not None
+        and row.revision == assets[key].revision
+        and row.state != AssetState.GONE
+    ]
+    if same:
+        statement = update(schema.assets).where(_A.id == bindparam("key")).values(seen=number)
+        connection.execute(statement, [{"key": key} for key in same])
+    unchanged = set(same)
+    fresh = [a for a in assets.values() if a.id not in known or known[a.id].id not in unchanged]
+    writer = _Writer(connection, number, choose)
+    writer.look_up(fresh)
+    for asset in fresh:
+        writer.put(asset, known.get(asset.id))
+    writer.write()
+    if page.gone:
+        connection.execute(
+            update(schema.assets)
+            .where(_A.asset_id == bindparam("gone"))
+            .values(state=AssetState.GONE, reason="no longer at the source"),
+            [{"gone": asset_id} for asset_id in page.gone],
+        )
+    for problem in page.problems:
+        values = {"reason": problem.reason, "seen": number}
+        connection.execute(
+            upsert(schema.problems)
+            .values(id=problem.id, **values)
+            .on_conflict_do_update(["id"], set_=values)
+        )
+
+
+def _known(connection: Connection, ids: Iterable[str]) -> dict[str, Any]:
+    rows = connection.execute(select(schema.assets).where(_A.asset_id.in_(list(ids))))
+    return {row.asset_id: row for row in rows}
+
+
+class _Writer:
+    """Gathers the rows of one page, so that each table is written once."""
+
+    def __init__(self, connection: Connection, number: int, choose: Chooser) -> None:
+        self._connection = connection
+        self._number = number
+        self._choose = choose
+        self._next_asset = _next(connection, _A.id)
+        self._next_resource = _next(connection, _R.id)
+        self._new_assets: list[dict[str, Any]] = []
+        self._new_resources: list[dict[str, Any]] = []
+        self._new_paths: dict[str, int] = {}
+        self._choices: dict[str, Choice] = {}
+        self._taken: dict[str, int] = {}  # folded path -> resource that has it
+
+    def look_up(self, assets: Sequence[Asset]) -> None:
+        """Decide for all of a page and ask once which of the paths are taken."""
+        self._choices = {asset.id: self._choose(asset, False) for asset in assets}
+        wanted = [folded(path) for c in self._choices.values() for path in c.paths.values()]
+        rows = self._connection.execute(select(schema.paths).where(_P.folded.in_(wanted)))
+        self._taken = {row.folded: row.resource for row in rows}
+
+    def put(self, asset: Asset, row: Any | None) -> None:
+        known = self._known_resources(row.id) if row else {}
+        choice = self._choices[asset.id]
+        own = {resource.id for resource in known.values()}
+        if any(self._taken.get(folded(p)) not in (None, *own) for p in choice.paths.values()):
+            choice = self._choose(asset, True)
+        values = _asset_values(asset, choice, self._number)
+        if row is None:
+            key = self._next_asset
+            self._next_asset += 1
+            self._new_assets.append({"id": key, "asset_id": asset.id, **values})
+            self._merge_resources(key, asset, known, choice)
+            return
+        changed = row.revision != asset.revision
+        more = self._merge_resources(row.id, asset, known, choice, changed=changed)
+        if row.state == AssetState.CONFIRMED and not more and choice.paths:
+            values["state"], values["reason"] = row.state, row.reason
+        self._connection.execute(update(schema.assets).where(_A.id == row.id).values(**values))
+
+    def write(self) -> None:
+        paths = [{"folded": path, "resource": key} for path, key in self._new_paths.items()]
+        for statement, rows in (
+            (insert(schema.assets), self._new_assets),
+            (insert(schema.resources), self._new_resources),
+            # A path may pass from one resource of an asset to another.
+            (insert(schema.paths).prefix_with("OR REPLACE"), paths),
+        ):
+            if rows:
+                self._connection.execute(statement, rows)
+
+    def _known_resources(self, asset: int) -> dict[str, Any]:
+        rows = self._connection.execute(select(schema.resources).where(_R.asset == asset))
+        return {row.resource_id: row for row in rows}
+
+    def _merge_resources(
+        self,
+        key: int,
+        asset: Asset,
+        known: dict[str, Any],
+        choice: Choice,
+        *,
+        changed: bool = False,
+    ) -> bool:
+        """Whether there are bytes now that no sink was given before.
+
+        Of an asset that ``changed``, a file without a checksum may hold other bytes of the
+        same size: nobody but the source could tell.
+        """
+        more = False
+        for resource in asset.resources:
+            row = known.pop(resource.id, None)
+            values = _resource_values(resource, choice)
+            if row is None:
+                row_id = self._next_resource
+                self._next_resource += 1
+                ids = {"id": row_id, "asset": key, "resource_id": resource.id}
+                self._new_resources.append(ids | values)
+                self._take(values["path"], row_id)
+                more = more or values["chosen"]
+                continue
+            more = more or (values["chosen"] and not row.chosen)
+            if row.path:
+                values["path"] = row.path  # a path once chosen stays, or copies would double
+            else:
+                self._take(values["path"], row.id)
+            same = (row.checksum, row.size) == (values["checksum"], values["size"])
+            if not same or (changed and values["checksum"] is None):
+                self._forget_copies(row.id)
+                more = True
+                values |= {"proof": "", "received": None}
+            self._connection.execute(
+                update(schema.resources).where(_R.id == row.id).values(**values)
+            )
+        for row in known.values():  # an edit undone: its copies stay, nobody asks for more
+            self._connection.execute(
+                update(schema.resources).where(_R.id == row.id).values(chosen=False)
+            )
+        return more
+
+    def _forget_copies(self, resource: int) -> None:
+        """The content is another now: every sink needs it anew."""
+        self._connection.execute(
+            update(schema.copies)
+            .where(_C.resource == resource)
+            .values(state=CopyState.PENDING, path=None, token=None, reason="changed at the source")
+        )
+
+    def _take(self, path: str | None, resource: int) -> None:
+        if path:
+            self._new_paths[folded(path)] = self._taken[folded(path)] = resource
+
+
+def _next(connection: Connection, column: Any) -> int:
+    return (connection.execute(select(func.max(column))).scalar() or 0) + 1
+
+
+def _asset_values(asset: Asset, choice: Choice, number: int) -> dict[str, Any]:
+    chosen = [r for r in asset.resources if r.id in choice.paths]
+    return {
+        "kind": asset.kind,
+        "created": timestamp(asset.created),
+        "filename": asset.resources[0].filename if asset.resources else asset.id,
+        "size": sum(resource.size or 0 for resource in chosen),
+        "favorite": asset.metadata.favorite,
+        "library": asset.library,
+        "revision": asset.revision,
+        "metadata": dump_metadata(asset.metadata),
+        "state": choice.state,
+        "reason": choice.reason,
+        "seen": number,
+    }
+
+
+def _resource_values(resource: Resource, choice: Choice) -> dict[str, Any]:
+    return {
+        "role": resource.role,
+        "filename": resource.filename,
+        "size": resource.size,
+        "checksum": str(resource.checksum) if resource.checksum else None,
+        "media_type": resource.media_type,
+        "handle": resource.handle,
+        "local": resource.local,
+        "chosen": resource.id in choice.paths,
+        "path": choice.paths.get(resource.id),
+    }

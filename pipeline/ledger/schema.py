@@ -1,0 +1,172 @@
+"""Tables of the ledger. Times are ISO 8601 in UTC; sizes are bytes; ids of rows are integers.
+
+``VERSION`` grows with every change of the tables; ``migrations`` holds the steps.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+VERSION = 1
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("command", String, nullable=False),  # run, verify, reclaim, undo
+    Column("started", String, nullable=False),
+    Column("ended", String),
+    Column("state", String, nullable=False),
+    Column("summary", String),  # JSON: the counts the summary shows
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("created", String),
+    Column("filename", String, nullable=False),  # of its first resource, for people
+    Column("size", BigInteger, nullable=False),  # of all chosen resources, 0 for unknown
+    Column("favorite", Boolean, nullable=False),
+    Column("library", String, nullable=False),
+    Column("revision", String),
+    Column("metadata", String, nullable=False),  # JSON of base.Metadata
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("seen", Integer, nullable=False),  # number of the listing that last named it
+    UniqueConstraint("asset_id"),
+    Index("assets_state", "state", "id"),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False),
+    Column("resource_id", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("filename", String, nullable=False),
+    Column("size", BigInteger),
+    Column("checksum", String),  # the source's own, as algo:value
+    Column("media_type", String),
+    Column("handle", String, nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("chosen", Boolean, nullable=False),  # by the plan's selection of roles
+    Column("path", String),  # planned, relative, POSIX; fixed once chosen
+    Column("proof", String, nullable=False, default=""),
+    Column("apple", String),  # digests of the bytes that were received
+    Column("sha256", String),
+    Column("md5", String),
+    Column("dropbox", String),
+    Column("received", BigInteger),  # bytes that were received and verified
+    UniqueConstraint("asset", "resource_id"),
+    Index("resources_checksum", "checksum"),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("resource", ForeignKey("resources.id"), nullable=False),
+    Column("sink", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("path", String),  # where it is; differs from the plan after a conflict
+    Column("token", String),  # goes on with an upload in another process
+    Column("remote_id", String),
+    Column("checksum", String),  # the sink's own, as algo:value
+    Column("size", BigInteger),
+    Column("confirmed", String),
+    Column("checked", String),  # the last time the sink was asked again
+    Column("reason", String, nullable=False, default=""),
+    PrimaryKeyConstraint("resource", "sink"),
+    Index("copies_sink_path", "sink", "path"),
+    sqlite_with_rowid=False,
+)
+
+paths = Table(
+    "paths",
+    metadata,
+    # NFC + casefold of a taken path: no two resources differ only in what some system ignores.
+    Column("folded", String, primary_key=True),
+    Column("resource", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("runs.id"), nullable=False),
+    Column("time", String, nullable=False),
+    Column("kind", String, nullable=False),  # mismatch, quarantined, failed, notice, trashed, ...
+    Column("asset", Integer),
+    Column("resource", Integer),
+    Column("detail", String, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("cursor", String),
+    Column("listing", Integer, nullable=False),  # number of the last listing begun
+    Column("complete", Boolean, nullable=False),
+    Column("expected", Integer),
+    Column("listed", Integer, nullable=False),
+)
+
+albums = Table(
+    "albums",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("album_id", String, nullable=False, unique=True),
+    Column("path", String, nullable=False),  # JSON list, folders outermost first
+)
+
+album_members = Table(
+    "album_members",
+    metadata,
+    Column("album", ForeignKey("albums.id"), nullable=False),
+    Column("asset_id", String, nullable=False),
+    PrimaryKeyConstraint("album", "asset_id"),
+    Index("album_members_asset", "asset_id"),
+    sqlite_with_rowid=False,
+)
+
+problems = Table(
+    "problems",
+    metadata,
+    # Items of a listing that could not be read: named, counted, never silent.
+    Column("id", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("seen", Integer, nullable=False),
+)
+
+trash = Table(
+    "trash",
+    metadata,
+    # Written before and after each deletion at the source.
+    Column("run", ForeignKey("runs.id"), nullable=False),
+    Column("asset", ForeignKey("assets.id"), nullable=False),
+    Column("state", String, nullable=False),  # intended, trashed, refused, restored
+    Column("evidence", String, nullable=False),  # JSON: the copies and their checks
+    Column("time", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    PrimaryKeyConstraint("run", "asset"),
+)

@@ -1,0 +1,254 @@
+"""The ledger's file: one writer thread, group commits, one process at a time.
+
+Everything written goes through a queue to a single thread that commits what has gathered in
+one transaction, so that no item pays for a commit of its own and a crash at any instruction
+leaves a consistent file (SQLite WAL, synchronous=FULL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.sql import Executable
+
+from connectors.errors import Fatal, Misconfigured
+from pipeline.ledger import migrations
+
+T = TypeVar("T")
+_LINGER = 0.02  # seconds a commit waits for company
+_MOST = 5000  # rows in one transaction
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A statement the writer groups. Within a commit, lower ranks are executed first:
+    an item passes through the ranks in order, so grouping never reorders its story."""
+
+    rank: int
+    statement: Executable
+
+
+@dataclass
+class _Job:
+    op: Op | None = None
+    row: dict[str, Any] | None = None
+    work: Callable[[Connection], Any] | None = None
+    done: threading.Event | None = None
+    ticket: int = 0
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Ledger:
+    """The durable record of one pipeline. Safe to use from any thread."""
+
+    def __init__(self, path: Path, engine: Engine, lock: filelock.BaseFileLock | None) -> None:
+        self.path = path
+        self._engine = engine
+        self._lock = lock
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=20_000)
+        self._broken: BaseException | None = None
+        self._order = threading.Lock()
+        self._issued = 0
+        self._durable = 0
+        self._writer = threading.Thread(target=self._write_loop, name="ledger", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def open(cls, path: Path, *, exclusive: bool = True) -> Ledger:
+        """Open or create the ledger at ``path``.
+
+        ``exclusive`` is for commands that act: Misconfigured if another process has it.
+        Misconfigured also when the file is no ledger or a newer version wrote it.
+        """
+        lock: filelock.BaseFileLock | None = None
+        if exclusive:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = filelock.FileLock(f"{path}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise Misconfigured(
+                    f"another run of pipeline {path.stem!r} is under way: wait for it or stop it"
+                ) from None
+        elif not path.exists():
+            raise Misconfigured(f"pipeline {path.stem!r} has no ledger yet: run it first")
+        engine = _engine(path)
+        try:
+            migrations.upgrade(engine)
+        except DatabaseError as broken:
+            _release(engine, lock)
+            raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
+        except BaseException:
+            _release(engine, lock)
+            raise
+        return cls(path, engine, lock)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is queued, then release the file. May be called twice."""
+        if self._writer.is_alive():
+            self._jobs.put(None)
+            self._writer.join()
+        _release(self._engine, self._lock)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees what is committed; ``flush`` first to see what was added."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    def add(self, op: Op, **row: Any) -> int:
+        """Queue one row; it is durable after the next group commit. Returns a ticket for
+        ``settled``. Raises Fatal if writing has failed."""
+        return self._submit(_Job(op=op, row=row))
+
+    def settled(self, ticket: int) -> None:
+        """Return when the row of this ticket is durable; at once if it is already."""
+        if self._durable < ticket:
+            self.flush()
+
+    def flush(self) -> None:
+        """Return when everything queued so far is durable."""
+        self.transact(lambda _: None)
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in the writer after all that was queued before, and return its answer."""
+        return self.later(work)()
+
+    def later(self, work: Callable[[Connection], T]) -> Callable[[], T]:
+        """Queue ``work`` like ``transact``; what comes back waits for its answer."""
+        job = _Job(work=work, done=threading.Event())
+        self._submit(job)
+
+        def answer() -> T:
+            self._wait(job)
+            result: T = job.result
+            return result
+
+        return answer
+
+    def _wait(self, job: _Job) -> None:
+        assert job.done is not None
+        while not job.done.wait(1):
+            if not self._writer.is_alive():
+                raise Fatal("the ledger is closed")
+        if job.error is not None:
+            raise job.error
+
+    def _submit(self, job: _Job) -> int:
+        if self._broken is not None:
+            raise Fatal(
+                f"cannot write the ledger {self.path}: {self._broken}",
+                hint="Make room on its disk, then run again.",
+            )
+        with self._order:
+            self._issued += 1
+            job.ticket = self._issued
+            self._jobs.put(job)
+        return job.ticket
+
+    def _write_loop(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._gather()
+            if not batch:
+                continue
+            try:
+                with self._engine.begin() as connection:
+                    _execute(connection, batch)
+            except Exception as error:  # noqa: BLE001  (handed to whoever waits, and to all later)
+                self._broken = error
+                for job in batch:
+                    job.error = job.error or error
+            else:
+                self._durable = batch[-1].ticket
+            for job in batch:
+                if job.done is not None:
+                    job.done.set()
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        first = self._jobs.get()
+        if first is None:
+            return [], True
+        batch, deadline = [first], time.monotonic() + _LINGER
+        while len(batch) < _MOST:
+            # Someone who waits for durability should not also wait for company.
+            patience = 0 if batch[-1].done is not None else max(0, deadline - time.monotonic())
+            try:
+                job = self._jobs.get(timeout=patience) if patience else self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+
+def _execute(connection: Connection, batch: list[_Job]) -> None:
+    """Rows grouped by statement; a piece of work is a barrier between groups."""
+    rows: dict[Op, list[dict[str, Any]]] = {}
+
+    def write_rows() -> None:
+        for op in sorted(rows, key=lambda op: op.rank):
+            connection.execute(op.statement, rows[op])
+        rows.clear()
+
+    for job in batch:
+        if job.op is not None:
+            assert job.row is not None
+            rows.setdefault(job.op, []).append(job.row)
+        elif job.work is not None:
+            write_rows()
+            try:
+                with connection.begin_nested():  # its failure undoes nothing but itself
+                    job.result = job.work(connection)
+            except Exception as error:  # noqa: BLE001  (raised again where it is waited for)
+                job.error = error
+    write_rows()
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "journal_size_limit=67108864",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _release(engine: Engine, lock: filelock.BaseFileLock | None) -> None:
+    engine.dispose()
+    if lock is not None:
+        lock.release()

@@ -1,0 +1,376 @@
+"""What is left to do, and what the stages write as they do it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connectors.base import Asset, Receipt, Resource
+from connectors.checksums import Algorithm, Digests
+from pipeline.ledger import schema
+from pipeline.ledger.codec import load_asset, load_resource, now
+from pipeline.ledger.store import Ledger, Op
+from pipeline.states import AssetState, CopyState, Proof, RunState
+
+_GOAL = "goal"
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One resource at one sink, as the ledger knows it."""
+
+    sink: str
+    state: CopyState
+    path: str | None
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One chosen resource of an asset, and its copies by sink."""
+
+    key: int
+    resource: Resource
+    path: str
+    proof: Proof
+    digests: Digests | None  # of the bytes received before, without blocks
+    copies: dict[str, Copy]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One asset with work left."""
+
+    key: int
+    asset: Asset
+    filename: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(piece.resource.size or 0 for piece in self.pieces)
+
+
+def begin_run(ledger: Ledger, command: str) -> int:
+    """Record that a run began; one that never ended is marked as interrupted."""
+
+    def work(connection: Connection) -> int:
+        connection.execute(
+            update(schema.runs)
+            .where(schema.runs.c.state == RunState.RUNNING)
+            .values(state=RunState.INTERRUPTED, ended=now())
+        )
+        done = connection.execute(
+            insert(schema.runs).values(command=command, started=now(), state=RunState.RUNNING)
+        )
+        assert done.inserted_primary_key is not None
+        return int(done.inserted_primary_key[0])
+
+    return ledger.transact(work)
+
+
+def end_run(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
+    statement = update(schema.runs).where(schema.runs.c.id == run)
+    values = {"state": state, "ended": now(), "summary": summary}
+    ledger.transact(lambda connection: connection.execute(statement.values(**values)))
+
+
+def open_assets(ledger: Ledger, sinks: Sequence[str], enough: int) -> None:
+    """Set to pending what has work left: fewer than ``enough`` whole copies at ``sinks``.
+
+    What was confirmed is looked at again only when the sinks or the number are others than
+    last time, so that an unchanged library of any size costs next to nothing.
+    """
+    goal = f"{enough} of {sorted(sinks)}"
+
+    def work(connection: Connection) -> None:
+        meta = schema.meta.c
+        before = connection.execute(select(meta.value).where(meta.key == _GOAL)).scalar()
+        unsettled = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
+        states = unsettled if before == goal else [*unsettled, AssetState.CONFIRMED]
+        connection.execute(
+            update(schema.assets)
+            .where(_A.state.in_(states), _whole_copies(sinks) < enough)
+            .values(state=AssetState.PENDING, reason="")
+        )
+        _confirm(connection, [*unsettled, AssetState.PENDING], sinks, enough)
+        remembered = upsert(schema.meta).values(key=_GOAL, value=goal)
+        connection.execute(remembered.on_conflict_do_update(["key"], set_={"value": goal}))
+
+    ledger.transact(work)
+
+
+def recognize(ledger: Ledger, sinks: Sequence[str], enough: int) -> None:
+    """Confirm what is pending although its copies are there (an asset that came back)."""
+    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], sinks, enough))
+
+
+def _confirm(
+    connection: Connection, states: Sequence[AssetState], sinks: Sequence[str], enough: int
+) -> None:
+    connection.execute(
+        update(schema.assets)
+        .where(_A.state.in_(states), _whole_copies(sinks) >= enough)
+        .values(state=AssetState.CONFIRMED, reason="")
+    )
+
+
+def _whole_copies(sinks: Sequence[str]) -> Any:
+    """Number of sinks at which every chosen resource of an asset is confirmed."""
+
+    def whole(sink: str) -> Any:
+        here = exists().where(
+            _C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED
+        )
+        return case((exists().where(_R.asset == _A.id, _R.chosen, ~here), 0), else_=1)
+
+    return sum((whole(sink) for sink in sinks), literal(0))
+
+
+def totals(ledger: Ledger) -> tuple[int, int]:
+    """Assets and bytes that are pending."""
+    query = select(func.count(), func.coalesce(func.sum(_A.size), 0))
+    with ledger.read() as connection:
+        row = connection.execute(query.where(_A.state == AssetState.PENDING)).one()
+    return row[0], row[1]
+
+
+def by_state(ledger: Ledger) -> dict[str, int]:
+    """Number of assets in each state."""
+    query = select(_A.state, func.count()).group_by(_A.state)
+    with ledger.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def missing_bytes(ledger: Ledger, sink: str) -> int:
+    """Bytes of pending assets that are not confirmed at the sink."""
+    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
+    query = (
+        select(func.coalesce(func.sum(_R.size), 0))
+        .join(schema.assets)
+        .where(_A.state == AssetState.PENDING, _R.chosen, ~here)
+    )
+    with ledger.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def pending_sizes(ledger: Ledger) -> Iterator[int]:
+    """Sizes of the pending assets, in the order they will be taken up."""
+    query = select(_A.size).where(_A.state == AssetState.PENDING).order_by(_A.id)
+    with ledger.read() as connection:
+        yield from connection.execute(query.execution_options(yield_per=1000)).scalars()
+
+
+def smallest(ledger: Ledger) -> int | None:
+    """Bytes of the smallest pending asset; None if none is pending."""
+    query = select(func.min(_A.size)).where(_A.state == AssetState.PENDING)
+    with ledger.read() as connection:
+        return connection.execute(query).scalar()
+
+
+def wanted(ledger: Ledger, resources: Sequence[int]) -> set[int]:
+    """Those of ``resources`` that belong to assets with work left."""
+    query = select(_R.id).join(schema.assets).where(_A.state == AssetState.PENDING, _R.chosen)
+    found: set[int] = set()
+    with ledger.read() as connection:
+        for start in range(0, len(resources), 500):
+            part = query.where(_R.id.in_(resources[start : start + 500]))
+            found.update(connection.execute(part).scalars())
+    return found
+
+
+def pending(ledger: Ledger, *, batch: int = 200) -> Iterator[list[Item]]:
+    """Assets with work left, in listing order, ``batch`` at a time, read as they are asked for."""
+    after = 0
+    while True:
+        with ledger.read() as connection:
+            query = select(schema.assets).where(_A.state == AssetState.PENDING, _A.id > after)
+            rows = connection.execute(query.order_by(_A.id).limit(batch)).all()
+            if not rows:
+                return
+            items = _items(connection, rows)
+        after = rows[-1].id
+        yield items
+
+
+def items(ledger: Ledger, keys: Sequence[int]) -> list[Item]:
+    """The assets of these rows, whatever their state."""
+    with ledger.read() as connection:
+        query = select(schema.assets).where(_A.id.in_(keys)).order_by(_A.id)
+        return _items(connection, connection.execute(query).all())
+
+
+def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
+    keys = [row.id for row in rows]
+    chosen = and_(_R.asset.in_(keys), _R.chosen)
+    copies: dict[int, dict[str, Copy]] = defaultdict(dict)
+    for row in connection.execute(select(schema.copies).join(schema.resources).where(chosen)):
+        state = CopyState(row.state)
+        copies[row.resource][row.sink] = Copy(row.sink, state, row.path, row.token)
+    pieces: dict[int, list[Piece]] = defaultdict(list)
+    for row in connection.execute(select(schema.resources).where(chosen).order_by(_R.id)):
+        pieces[row.asset].append(
+            Piece(row.id, load_resource(row), row.path, Proof(row.proof), _digests(row),
+                  copies[row.id])
+        )  # fmt: skip
+    return [
+        Item(
+            row.id,
+            load_asset(row, tuple(piece.resource for piece in pieces[row.id])),
+            row.filename,
+            tuple(pieces[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def _digests(row: Any) -> Digests | None:
+    if row.received is None:
+        return None
+    values = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
+    return Digests(row.received, values)
+
+
+# --- what the stages write, in the order an item passes through them -----------------------
+
+_by_copy = and_(_C.resource == bindparam("key"), _C.sink == bindparam("at"))
+
+_PLANNED = Op(
+    0,
+    upsert(schema.copies)
+    .values(resource=bindparam("key"), sink=bindparam("at"), state=CopyState.PENDING, reason="")
+    .on_conflict_do_update(["resource", "sink"], set_={"state": CopyState.PENDING, "reason": ""}),
+)
+_RECEIVED = Op(
+    1,
+    update(schema.resources)
+    .where(_R.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}")
+             for name in ("proof", "apple", "sha256", "md5", "dropbox", "received")}),
+)  # fmt: skip
+_TOKEN = Op(
+    2, update(schema.copies).where(_by_copy).values(token=bindparam("new"), path=bindparam("where"))
+)
+_TRANSFERRED = Op(
+    3,
+    update(schema.copies)
+    .where(_by_copy)
+    .values(token=bindparam("new"), path=bindparam("where"), state=CopyState.TRANSFERRED),
+)
+_CONFIRMED = Op(
+    4,
+    update(schema.copies)
+    .where(_by_copy)
+    .values(
+        state=CopyState.CONFIRMED,
+        token=None,
+        reason=bindparam("why"),
+        path=bindparam("where"),
+        remote_id=bindparam("remote"),
+        checksum=bindparam("sum"),
+        size=bindparam("bytes"),
+        confirmed=bindparam("when"),
+        checked=bindparam("when"),
+    ),
+)
+_COPY_FAILED = Op(
+    4,
+    update(schema.copies)
+    .where(_by_copy)
+    .values(state=bindparam("new_state"), reason=bindparam("why")),
+)
+_ASSET = Op(
+    5,
+    update(schema.assets)
+    .where(_A.id == bindparam("key"))
+    .values(state=bindparam("new_state"), reason=bindparam("why")),
+)
+_EVENT = Op(6, insert(schema.events))
+
+
+def plan_copy(ledger: Ledger, resource: int, sink: str) -> None:
+    """The resource is on its way to this sink; what is known of the copy stays."""
+    ledger.add(_PLANNED, key=resource, at=sink)
+
+
+def received(ledger: Ledger, resource: int, digests: Digests, proof: Proof) -> None:
+    """The bytes of a resource arrived whole and were verified."""
+    values = {f"new_{algorithm}": digests[algorithm] for algorithm in Algorithm}
+    ledger.add(_RECEIVED, key=resource, new_proof=proof, new_received=digests.size, **values)
+
+
+def keep_token(ledger: Ledger, resource: int, sink: str, path: str, token: str) -> int:
+    """Queue a token; it survives a crash once its ticket is ``settled``."""
+    return ledger.add(_TOKEN, key=resource, at=sink, new=token, where=path)
+
+
+def transferred(ledger: Ledger, resource: int, sink: str, path: str, token: str) -> None:
+    """The sink has the bytes under ``token``, not yet visible."""
+    ledger.add(_TRANSFERRED, key=resource, at=sink, new=token, where=path)
+
+
+def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt, why: str = "") -> None:
+    """The sink's own answer agrees with the bytes."""
+    checksum = str(receipt.checksums[0]) if receipt.checksums else None
+    ledger.add(
+        _CONFIRMED,
+        key=resource,
+        at=sink,
+        where=receipt.path,
+        remote=receipt.id,
+        sum=checksum,
+        bytes=receipt.size,
+        when=now(),
+        why=why,
+    )
+
+
+def copy_failed(ledger: Ledger, resource: int, sink: str, state: CopyState, why: str) -> None:
+    ledger.add(_COPY_FAILED, key=resource, at=sink, new_state=state, why=why)
+
+
+def settle(ledger: Ledger, asset: int, state: AssetState, why: str = "") -> None:
+    """The asset reached its end in this run."""
+    ledger.add(_ASSET, key=asset, new_state=state, why=why)
+
+
+def note(
+    ledger: Ledger,
+    run: int,
+    kind: str,
+    detail: str,
+    *,
+    asset: int | None = None,
+    resource: int | None = None,
+) -> None:
+    """Append to the run's history."""
+    ledger.add(
+        _EVENT, run=run, time=now(), kind=kind, asset=asset, resource=resource, detail=detail
+    )
+
+
+def leave_waiting(ledger: Ledger, why: str) -> int:
+    """Whatever is still pending at the end of a run waits for the next; returns how many."""
+    statement = (
+        update(schema.assets)
+        .where(_A.state == AssetState.PENDING)
+        .values(state=AssetState.WAITING, reason=why)
+    )
+    return ledger.transact(lambda connection: connection.execute(statement).rowcount)

@@ -1,0 +1,142 @@
+"""How much one place is asked for at once, and when it is left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from connectors.errors import SessionExpired
+from pipeline.stopping import Stop
+
+_UNIT = 128 * 1024  # a request costs about as much as this many bytes
+_GAIN = 1.03  # more parallel work must bring at least this much more
+_WINDOW = 0.2  # seconds over which throughput is judged, at least
+_PATIENCE = 3
+_REPROBE = 20.0  # seconds until a limit that did not help is tried again
+
+
+class AdaptiveLimit:
+    """Parallel slots that grow while growth brings throughput and halve when throttled.
+
+    Growth is given up after a few steps that brought nothing (one says little: sizes differ
+    and others share the line), and tried again later. Not thread-safe by itself; ``Place``
+    holds the lock.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = max(1, most)
+        self.value = min(self.most, 8)
+        self._ceiling = self.most
+        self._best = 0.0
+        self._flat = 0  # steps in a row that brought nothing
+        self._work = 0.0
+        self._done = 0
+        self._since = time.monotonic()
+        self._halved = 0.0
+        self._settled_at = 0.0
+
+    def finished(self, size: int) -> None:
+        """One piece of work of ``size`` bytes ended well."""
+        self._work += 1 + size / _UNIT
+        self._done += 1
+        now = time.monotonic()
+        if self._done < 2 * self.value or now - self._since < _WINDOW:
+            return
+        self._judge(self._work / (now - self._since), now)
+        self._work, self._done, self._since = 0.0, 0, now
+
+    def _judge(self, rate: float, now: float) -> None:
+        self._flat = 0 if rate > self._best * _GAIN else self._flat + 1
+        self._best = max(rate, self._best)
+        if self._flat < _PATIENCE:
+            self.value = min(self._ceiling, self.value + max(1, self.value // 2))
+            self._settled_at = now
+        elif now - self._settled_at > _REPROBE:
+            self._flat, self._best = 0, 0.0
+            self._ceiling = min(self.most, self._ceiling + max(1, self._ceiling // 4))
+
+    def throttled(self) -> None:
+        """The place asked for less. Several answers to one burst count once."""
+        now = time.monotonic()
+        if now - self._halved > 1.0:
+            self._halved = self._settled_at = now
+            self.value = self._ceiling = max(1, self.value // 2)
+            self._flat = _PATIENCE  # no growth until the next probe
+
+
+class Place:
+    """The gate in front of one source or sink. Safe to use from any thread."""
+
+    def __init__(self, name: str, most: int, stop: Stop) -> None:
+        self.name = name
+        self.limit = AdaptiveLimit(most)
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._active = 0
+        self._closed_until = 0.0
+        self._expired: SessionExpired | None = None
+        self._dead_ends = 0
+
+    @contextlib.contextmanager
+    def slot(self) -> Iterator[None]:
+        """Wait until the place may be asked, and hold one of its slots. Raises Stopped."""
+        with self._changed:
+            while not self._open():
+                self._stop.check()
+                self._changed.wait(self._patience())
+            self._active += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._active -= 1
+                self._changed.notify()
+
+    def _open(self) -> bool:
+        ready = self._expired is None and time.monotonic() >= self._closed_until
+        return ready and self._active < self.limit.value
+
+    def _patience(self) -> float:
+        return min(0.25, max(0.01, self._closed_until - time.monotonic()))
+
+    def succeeded(self, size: int) -> None:
+        with self._changed:
+            self._dead_ends = 0
+            self.limit.finished(size)
+            self._changed.notify()
+
+    def throttled(self, seconds: float) -> None:
+        """Leave the place alone for ``seconds``, then ask it for less."""
+        with self._changed:
+            self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+            self.limit.throttled()
+
+    def dead_end(self) -> int:
+        """An item's retries ran out; returns how many did since the last success."""
+        with self._changed:
+            self._dead_ends += 1
+            return self._dead_ends
+
+    def expired(self, error: SessionExpired) -> None:
+        """No work until ``renewed``."""
+        with self._changed:
+            self._expired = self._expired or error
+
+    def renewed(self) -> None:
+        with self._changed:
+            self._expired = None
+            self._changed.notify_all()
+
+    @property
+    def needs_person(self) -> SessionExpired | None:
+        return self._expired
+
+    @property
+    def status(self) -> str:
+        """A few words for the display; empty when all is well."""
+        if self._expired is not None:
+            return "sign-in needed"
+        left = self._closed_until - time.monotonic()
+        return f"asked to wait {left:.0f} s" if left >= 1 else ""

@@ -1,0 +1,67 @@
+"""Counts of a run, safe to change from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from pipeline.events import Progress
+
+
+class Meter:
+    """Every number the progress display and the summary show."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.phase = "listing"
+        self.listed = 0
+        self.listed_expected: int | None = None
+        self.assets_total: int | None = None
+        self.bytes_total: int | None = None
+        self.assets_done = 0
+        self.failed = 0
+        self.bytes_downloaded = 0
+        self.bytes_done = 0
+        self.retries = 0
+        self.mismatches = 0
+        self.adopted = 0
+
+    def add(
+        self,
+        *,
+        listed: int = 0,
+        downloaded: int = 0,
+        done: int = 0,
+        retries: int = 0,
+        mismatches: int = 0,
+        adopted: int = 0,
+    ) -> None:
+        with self._lock:
+            self.listed += listed
+            self.bytes_downloaded += downloaded
+            self.bytes_done += done
+            self.retries += retries
+            self.mismatches += mismatches
+            self.adopted += adopted
+
+    def settled(self, *, ok: bool) -> None:
+        with self._lock:
+            self.assets_done += ok
+            self.failed += not ok
+
+    def snapshot(self, staged: int, places: Mapping[str, str]) -> Progress:
+        with self._lock:
+            return Progress(
+                phase=self.phase,
+                listed=self.listed,
+                listed_expected=self.listed_expected,
+                assets_done=self.assets_done,
+                assets_total=self.assets_total,
+                bytes_downloaded=self.bytes_downloaded,
+                bytes_done=self.bytes_done,
+                bytes_total=self.bytes_total,
+                failed=self.failed,
+                retries=self.retries,
+                staged_bytes=staged,
+                places=dict(places),
+            )

@@ -1,0 +1,242 @@
+"""Check, write down, delete, write down: batch by batch, slowly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.base import Reclaims
+from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
+from pipeline.events import ItemEvent
+from pipeline.ledger import checks, trash
+from pipeline.ledger.checks import Held
+from pipeline.ledger.evidence import Claim, File
+from pipeline.reclaim.policy import Policy
+from pipeline.reclaim.witness import Hearing, Panel, Seen, examine, unheard
+from pipeline.runner.move import Mover
+from pipeline.stopping import Stopped
+
+_READERS = 4  # for each sink
+_ABSENT = 5  # files that are missing, all that were asked for, before we doubt the place itself
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Assets in one request to the source, and seconds between two. A source that is asked to
+    delete hundreds in a row refuses for hours."""
+
+    batch: int = 20
+    pause: float = 2.0
+
+
+@dataclass
+class Done:
+    """What was reached. ``withdrawn`` assets lacked proof, ``refused`` ones the source kept;
+    both with the reason. Of ``unclear`` ones the answer was lost: the next run will know."""
+
+    run: int
+    assets: int = 0
+    bytes: int = 0
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    unclear: int = 0
+    error: OutpourError | None = None
+    interrupted: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that was chosen is done."""
+        return not (
+            self.withdrawn or self.refused or self.unclear or self.error or self.interrupted
+        )
+
+
+class Answers:
+    """Per-item answers of a source, gathered over as many attempts as they take."""
+
+    def __init__(self, mover: Mover) -> None:
+        self._mover = mover
+        self.told: dict[int, str] = {}  # by asset: empty, or why not
+
+    def gather(
+        self, keys: Sequence[int], ask: Callable[[Sequence[int]], list[OutpourError | None]]
+    ) -> None:
+        """Ask for all ``keys``, and again for those whose answer says so.
+
+        Raises what ends the attempts, or Stopped; ``told`` keeps what was answered till then.
+        """
+
+        def attempt() -> None:
+            left = [key for key in keys if key not in self.told]
+            again: OutpourError | None = None
+            for key, answer in zip(left, ask(left), strict=True):
+                if isinstance(answer, Transient | SessionExpired):
+                    again = answer
+                else:
+                    self.told[key] = str(answer) if answer else ""
+            if again is not None:
+                raise again
+
+        self._mover.ask(self._mover.job.source, attempt)
+
+
+class Freeing:
+    def __init__(
+        self, mover: Mover, source: Reclaims, policy: Policy, panel: Panel, pace: Pace
+    ) -> None:
+        self._mover = mover
+        self._source = source
+        self._copies = policy.copies
+        self._panel = panel
+        self._rules = policy.rules(panel.groups)
+        self._pace = pace
+        self._done = Done(mover.run_id)
+
+    def free(self, claims: Sequence[Claim]) -> Done:
+        """Free these, in order. What ends it early stands in the answer."""
+        mover, done = self._mover, self._done
+        mover.meter.phase = "freeing"
+        mover.meter.assets_total = len(claims)
+        mover.meter.bytes_total = sum(claim.size for claim in claims)
+        try:
+            for at, batch in enumerate(batches(claims, self._pace.batch)):
+                if at:
+                    mover.stop.sleep(self._pace.pause)
+                self._delete(self._proven(batch))
+        except OutpourError as error:
+            done.error = error
+        except Stopped:
+            if mover.stop.error is not None:
+                raise
+            done.interrupted = True
+        return done
+
+    # --- proof ---
+
+    def _proven(self, batch: Sequence[Claim]) -> list[tuple[Claim, str]]:
+        """Those whose copies all are right now, with the evidence; the others are withdrawn."""
+        hearings = self._hear(batch)
+        proven = []
+        for hearing in hearings:
+            why = hearing.objection(self._panel.groups, self._copies)
+            if why:
+                self._withdraw(hearing.claim, why)
+            else:
+                proven.append((hearing.claim, _evidence(hearing)))
+        return proven
+
+    def _hear(self, batch: Sequence[Claim]) -> list[Hearing]:
+        hearings = {claim.key: Hearing(claim) for claim in batch}
+        asked = [(claim, file, copy) for claim in batch for file in claim.files
+                 for copy in file.copies]  # fmt: skip
+        with ThreadPoolExecutor(_READERS * len(self._panel.sinks), "reclaim") as readers:
+            answers = list(readers.map(lambda one: self._examine(one[1], one[2]), asked))
+        _refuse_absent(answers)
+        for (claim, file, copy), seen in zip(asked, answers, strict=True):
+            hearings[claim.key].hear(file, seen)
+            if not seen.unproven:
+                checks.mark(self._mover.ledger, copy, seen.wrong)
+        for sink in {seen.copy.sink for hearing in hearings.values() for seen in hearing.wrong}:
+            checks.settle(self._mover.ledger, sink)
+        self._mover.ledger.flush()
+        return list(hearings.values())
+
+    def _examine(self, file: File, copy: Held) -> Seen:
+        sink, stop = self._panel.sinks[copy.sink], self._mover.stop
+        try:
+            return self._mover.ask(sink, lambda: examine(sink, file, copy, stop))
+        except OutpourError as error:
+            return unheard(copy, error)
+
+    # --- deletion ---
+
+    def _delete(self, proven: Sequence[tuple[Claim, str]]) -> None:
+        mover = self._mover
+        going = trash.intend(
+            mover.ledger,
+            mover.run_id,
+            mover.job.source.name,
+            self._rules,
+            {claim.key: (claim.revision, evidence) for claim, evidence in proven},
+        )
+        for claim, _ in proven:
+            if claim.key not in going:
+                self._withdraw(claim, "is another in the ledger since it was chosen")
+        chosen = {claim.key: claim for claim, _ in proven if claim.key in going}
+        answers = Answers(mover)
+
+        def ask(keys: Sequence[int]) -> list[OutpourError | None]:
+            return self._source.trash([(chosen[key].asset, chosen[key].revision) for key in keys])
+
+        try:
+            if chosen:
+                answers.gather(list(chosen), ask)
+        finally:
+            trash.settle(mover.ledger, mover.run_id, answers.told)
+            for key, claim in chosen.items():
+                self._tell(claim, answers.told.get(key))
+
+    def _tell(self, claim: Claim, answer: str | None) -> None:
+        if answer is None:
+            self._done.unclear += 1
+        elif answer:
+            self._done.refused.append((claim.filename, answer))
+            self._item(claim, "refused", answer)
+        else:
+            self._done.assets += 1
+            self._done.bytes += claim.size
+            self._mover.meter.add(done=claim.size)
+            self._item(claim, "freed")
+
+    def _withdraw(self, claim: Claim, why: str) -> None:
+        self._done.withdrawn.append((claim.filename, why))
+        self._item(claim, "withdrawn", why)
+
+    def _item(self, claim: Claim, state: str, why: str = "") -> None:
+        self._mover.meter.settled(ok=not why)
+        event = ItemEvent(claim.asset, claim.filename, state, why, claim.size)
+        self._mover.observer.item(event)
+
+
+def _refuse_absent(seen: Sequence[Seen]) -> None:
+    """A sink that holds nothing at all is more likely not there than empty."""
+    for sink in {one.copy.sink for one in seen}:
+        answers = [one for one in seen if one.copy.sink == sink]
+        if len(answers) >= _ABSENT and all(one.wrong == "missing" for one in answers):
+            raise Fatal(
+                f"{sink} holds none of the files it should: is it connected?",
+                hint="If they are gone for good: outpour verify, then outpour run.",
+            )
+
+
+def batches(items: Sequence[Claim], size: int) -> Iterator[Sequence[Claim]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _evidence(hearing: Hearing) -> str:
+    """What the deletion rests on, as the ledger keeps it."""
+    files = [
+        {
+            "resource": file.resource,
+            "role": file.role,
+            "proof": file.proof,
+            "source": file.source,
+            "sha256": file.copies[0].sha256,
+            "copies": [
+                {
+                    "sink": seen.copy.sink,
+                    "path": seen.copy.path,
+                    "id": seen.copy.remote_id,
+                    "how": seen.how,
+                    "checksum": seen.checksum,
+                    "checked": seen.time,
+                }
+                for seen in hearing.seen[file.key]
+            ],
+        }
+        for file in hearing.claim.files
+    ]
+    return json.dumps({"revision": hearing.claim.revision, "files": files}, ensure_ascii=False)

@@ -1,0 +1,165 @@
+"""One reclaim, from the first look at the source to the truth afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+from connectors.base import Capacity, HasCapacity, Prompter, Reclaims, Source
+from connectors.errors import Misconfigured, SessionExpired
+from connectors.reclaiming import Binned, HasBin
+from pipeline.events import Observer
+from pipeline.ledger import Ledger, trash, work
+from pipeline.reclaim.aftermath import Aftermath, aftermath
+from pipeline.reclaim.freeing import Done, Freeing, Pace
+from pipeline.reclaim.policy import Policy
+from pipeline.reclaim.survey import Survey, in_bin, survey
+from pipeline.reclaim.undo import Undo
+from pipeline.reclaim.witness import panel
+from pipeline.runner.job import Job
+from pipeline.runner.move import Mover
+from pipeline.states import RunState
+from pipeline.stopping import Stop, Stopped
+
+T = TypeVar("T")
+
+
+class Session:
+    """Holds the ledger's run while entered. ``prompter`` is None where nobody can be asked.
+
+    Misconfigured where the source cannot free space.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        ledger: Ledger,
+        observer: Observer,
+        *,
+        stop: Stop,
+        prompter: Prompter | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._source = _reclaiming(job)
+        self._job = job
+        self._ledger = ledger
+        self._pace = pace or Pace()
+        self.run = work.begin_run(ledger, "reclaim")
+        self._mover = Mover(job, ledger, observer, stop, self.run)
+        self._attention = self._mover.attention(prompter)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        state = RunState.COMPLETE
+        if isinstance(error, SessionExpired):
+            state = RunState.NEEDS_PERSON
+        elif isinstance(error, Stopped | KeyboardInterrupt) or self._mover.stop:
+            state = RunState.INTERRUPTED
+        elif error is not None:
+            state = RunState.FAILED
+        work.end_run(self._ledger, self.run, state, "")
+
+    def survey(self, policy: Policy) -> Survey:
+        """Bring the ledger up to date with the source and choose what would go.
+
+        Misconfigured where the goal cannot be met.
+        """
+        return self._during(lambda: self._survey(policy))
+
+    def free(self, policy: Policy, chosen: Survey) -> Done:
+        """Check every copy of what was chosen and move what is proven to the source's bin."""
+        return self._during(lambda: self._free(policy, chosen))
+
+    def undo(self, run: int | None) -> Done:
+        """Bring back what ``run`` (None: the last one) put into the bin.
+
+        Misconfigured where there is nothing to bring back.
+        """
+        return self._during(lambda: self._undo(run))
+
+    def aftermath(self) -> Aftermath:
+        """What lies in the bin, when it leaves, and how full the source is still."""
+        return self._during(self._aftermath)
+
+    # --- steps ---
+
+    def _survey(self, policy: Policy) -> Survey:
+        self._discover()
+        counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        capacity, binned = None, 0
+        if policy.until is not None:
+            capacity, binned = self._capacity(), self._binned()
+        return survey(self._ledger, policy, counted, capacity, binned)
+
+    def _free(self, policy: Policy, chosen: Survey) -> Done:
+        counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        return Freeing(self._mover, self._source, policy, counted, self._pace).free(chosen.claims)
+
+    def _undo(self, run: int | None) -> Done:
+        self._discover()
+        wanted = run if run is not None else trash.last_run(self._ledger)
+        if wanted is None or not trash.of_run(self._ledger, wanted):
+            known = ", ".join(f"{key} ({count})" for key, count in trash.runs(self._ledger))
+            what = "nothing" if run is None else f"nothing of run {run}"
+            raise Misconfigured(
+                f"{what} is left to bring back",
+                hint=f"Runs with assets in the bin: {known}" if known else "",
+            )
+        done = Undo(self._mover, self._source, self._pace).restore(wanted)
+        self._discover()
+        return done
+
+    def _aftermath(self) -> Aftermath:
+        source = self._job.source
+        return aftermath(self._ledger, source, self._capacity(), self._bin(source))
+
+    def _discover(self) -> None:
+        """What the source holds now, and how deletions ended whose answers were lost."""
+        mover = self._mover
+        mover.discover()
+        work.recognize(self._ledger, list(mover.rooms), mover.router.enough)
+        gone, there = trash.reconcile(self._ledger)
+        if gone or there:
+            text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"
+            mover.run.notice("warning", text, self._job.source.name)
+
+    def _capacity(self) -> Capacity | None:
+        source = self._job.source
+        if not isinstance(source, HasCapacity):
+            return None
+        return self._mover.ask(source, source.capacity)
+
+    def _binned(self) -> int:
+        found = self._bin(self._job.source)
+        return in_bin(self._ledger) if found is None else sum(item.size for item in found)
+
+    def _bin(self, source: Source) -> list[Binned] | None:
+        if not isinstance(source, HasBin):
+            return None
+        return self._mover.ask(source, lambda: list(source.binned()))
+
+    def _during(self, work: Callable[[], T]) -> T:
+        mover = self._mover
+        return self._attention.during(
+            work, lambda: mover.observer.progress(mover.meter.snapshot(0, {}))
+        )
+
+
+def _reclaiming(job: Job) -> Reclaims:
+    if len(job.pipeline.sources) > 1:
+        raise Misconfigured(
+            "space can be freed only where the pipeline has one source, not "
+            + " and ".join(place.name for place in job.pipeline.sources),
+            hint="Use a pipeline file that names only the place to be freed.",
+        )
+    source = job.source
+    if not isinstance(source, Reclaims):
+        raise Misconfigured(
+            f"{source.name} cannot free space: its assets can be deleted only by hand there"
+        )
+    return source

@@ -1,0 +1,96 @@
+"""What could go, what of it the goal asks for, and why the rest stays. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from connectors.base import Capacity
+from connectors.errors import Misconfigured
+from pipeline.config.sizes import show_size
+from pipeline.display.words import files
+from pipeline.ledger import Ledger, evidence, trash
+from pipeline.ledger.codec import timestamp
+from pipeline.ledger.evidence import Claim, Kept, Totals
+from pipeline.reclaim.policy import Policy
+from pipeline.reclaim.witness import Panel
+
+_BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``claims`` are what would go, in order. ``wanted`` are the bytes the goal asks for (None:
+    all that may go); ``possible`` is all that may go, ``kept`` the rest by reason."""
+
+    claims: tuple[Claim, ...]
+    wanted: int | None
+    possible: Totals
+    kept: dict[Kept, Totals]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        return sum(claim.size for claim in self.claims)
+
+    @property
+    def left(self) -> int:
+        """Bytes that the goal asks for and the cap of one run leaves to the next."""
+        goal = self.possible.bytes if self.wanted is None else self.wanted
+        return max(0, goal - self.bytes)
+
+
+def survey(
+    ledger: Ledger, policy: Policy, panel: Panel, capacity: Capacity | None, binned: int
+) -> Survey:
+    """Choose what would go. ``capacity`` is the source's, ``binned`` the bytes in its bin.
+
+    Misconfigured, with what is possible instead, where the goal cannot be met.
+    """
+    if len(panel.groups) < policy.copies:
+        places = ", ".join("+".join(group) for group in panel.groups) or "none"
+        raise Misconfigured(
+            f"{policy.copies} independent copies are asked for, but the sinks that count are: "
+            + "; ".join((places, *panel.remarks)),
+            hint="Add a sink, or lower --copies.",
+        )
+    rules = policy.rules(panel.groups)
+    totals = evidence.tally(ledger, rules)
+    possible = totals.get(None, Totals())
+    kept = {why: totals[why] for why in Kept if why in totals}
+    wanted = _wanted(policy, capacity, binned)
+    if wanted is not None and wanted > possible.bytes:
+        raise Misconfigured(unmet(wanted, possible, kept))
+    if wanted == 0:
+        return Survey((), 0, possible, kept, panel.remarks)
+    claims = evidence.claims(ledger, rules, policy.ordered, policy.limit, wanted)
+    return Survey(tuple(claims), wanted, possible, kept, panel.remarks)
+
+
+def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:
+    """One line: what cannot be freed, what can, and what the rest waits for."""
+    line = f"{show_size(wanted)} cannot be freed: "
+    if possible.assets:
+        line += f"{show_size(possible.bytes)} can ({files(possible.assets)})"
+    else:
+        line += "nothing can"
+    rest = [f"{total.assets:,} {why} ({show_size(total.bytes)})" for why, total in kept.items()]
+    return "; ".join([line, *rest])
+
+
+def in_bin(ledger: Ledger) -> int:
+    """Bytes we put into a bin that cannot be looked into, and that are likely there still."""
+    since = datetime.now(UTC) - timedelta(days=_BIN_DAYS)
+    return trash.bytes_since(ledger, timestamp(since) or "")
+
+
+def _wanted(policy: Policy, capacity: Capacity | None, binned: int) -> int | None:
+    """Bytes to free; None for all that may go."""
+    wanted = [] if policy.free is None else [policy.free]
+    if policy.until is not None:
+        if capacity is None or not capacity.total:
+            raise Misconfigured("--until: the source does not tell how much room it has in all")
+        target = int(policy.until * capacity.total)
+        # What lies in the bin is used still, and free when it leaves: not twice.
+        wanted.append(max(0, capacity.used - binned - target))
+    return max(wanted, default=None)

@@ -1,0 +1,48 @@
+"""Where a pipeline stands, read from its ledger alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+
+from pipeline.ledger import schema
+from pipeline.ledger.store import Ledger
+from pipeline.states import AssetState
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    assets: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``since`` is when the last run ended, or began if it is under way (ISO 8601, UTC).
+
+    ``error`` says why the ledger could not be read; all else is empty then.
+    """
+
+    name: str
+    run_state: str = ""
+    since: str = ""
+    assets: dict[str, Totals] = field(default_factory=dict)
+    error: str = ""
+
+
+def standing(ledger: Ledger) -> Standing:
+    """The state of the last run, and assets and bytes by state."""
+    assets, runs = schema.assets.c, schema.runs.c
+    sums = select(assets.state, func.count(), func.sum(assets.size)).group_by(assets.state)
+    with ledger.read() as connection:
+        rows = {row[0]: Totals(row[1], int(row[2])) for row in connection.execute(sums)}
+        last = connection.execute(
+            select(schema.runs).where(runs.command == "run").order_by(runs.id.desc()).limit(1)
+        ).one_or_none()
+    return Standing(
+        name=ledger.path.stem,
+        run_state=last.state if last else "",
+        since=(last.ended or last.started) if last else "",
+        assets={state: rows[state] for state in AssetState if state in rows},
+    )

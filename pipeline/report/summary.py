@@ -1,0 +1,228 @@
+"""The end of a run in numbers, taken from the ledger and not from what the run believes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from pipeline.ledger import schema
+from pipeline.ledger.codec import now
+from pipeline.ledger.store import Ledger
+from pipeline.meter import Meter
+from pipeline.states import AssetState, CopyState, Proof, RunState
+
+SHOWN = 20
+"""How many failures and problems a summary names; the report names all."""
+
+UNFINISHED = (
+    AssetState.QUARANTINED,
+    AssetState.FAILED,
+    AssetState.UNAVAILABLE,
+    AssetState.WAITING,
+    AssetState.PENDING,
+)
+"""States that keep a run from being complete, the worst first."""
+
+_NAMED = (AssetState.QUARANTINED, AssetState.FAILED, AssetState.UNAVAILABLE)
+
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One asset that is not confirmed, and why."""
+
+    asset: str
+    filename: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkTotals:
+    """What one sink holds, confirmed by its own answers."""
+
+    name: str
+    copies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Where a pipeline stands after a run, and what that run did. Sizes in bytes.
+
+    ``assets`` counts every asset ever listed by state. ``failures`` names the first that went
+    wrong; those that merely wait are in ``waiting``, counted by reason. ``verified_files`` were
+    checked against the source's own checksum; ``unverifiable_files`` only by size, since the
+    source gives no checksum anyone can recompute. ``listed`` and ``expected`` (the source's own
+    count, None if it gives none) differ when the source did not list everything.
+    """
+
+    run: int
+    state: RunState
+    started: str
+    ended: str
+    seconds: float
+    assets: dict[str, int]
+    confirmed_bytes: int
+    verified_files: int
+    unverifiable_files: int
+    moved_assets: int
+    moved_bytes: int
+    downloaded_bytes: int
+    adopted_files: int
+    retries: int
+    mismatches: int
+    listed: int
+    expected: int | None
+    sinks: tuple[SinkTotals, ...]
+    failures: tuple[Failure, ...]
+    waiting: dict[str, int]
+    problem_count: int
+    problems: tuple[Failure, ...]
+    quarantine: str | None
+
+    @property
+    def total(self) -> int:
+        """Assets that were asked for: all but those left out, or gone from the source."""
+        outside = (AssetState.EXCLUDED, AssetState.GONE)
+        return sum(count for state, count in self.assets.items() if state not in outside)
+
+    @property
+    def confirmed(self) -> int:
+        return self.assets.get(AssetState.CONFIRMED, 0)
+
+    @property
+    def whole(self) -> bool:
+        """Everything asked for is confirmed, and the source named all that it counts."""
+        listed = self.expected is None or self.expected <= self.listed
+        return listed and self.confirmed == self.total and not self.problem_count
+
+    @property
+    def failed(self) -> int:
+        """Assets that went wrong, beside those that only wait."""
+        return sum(self.assets.get(state, 0) for state in _NAMED)
+
+    def dump(self) -> str:
+        """The summary as JSON, as the ledger keeps it."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def load(cls, text: str) -> Summary:
+        """What ``dump`` wrote."""
+        data: dict[str, Any] = json.loads(text)
+        data["state"] = RunState(data["state"])
+        data["sinks"] = tuple(SinkTotals(**sink) for sink in data["sinks"])
+        for key in ("failures", "problems"):
+            data[key] = tuple(Failure(**failure) for failure in data[key])
+        return cls(**data)
+
+
+def summarize(
+    ledger: Ledger,
+    run: int,
+    state: RunState,
+    meter: Meter,
+    seconds: float,
+    quarantine: Path | None = None,
+) -> Summary:
+    """The summary of ``run``, which ended in ``state`` after ``seconds``.
+
+    ``quarantine`` is the folder of files whose bytes contradict the source.
+    """
+    ledger.flush()
+    with ledger.read() as connection:
+        counts, sizes = _by_state(connection)
+        listed, expected = _listing(connection)
+        proofs = _proofs(connection)
+        started = connection.execute(
+            select(schema.runs.c.started).where(schema.runs.c.id == run)
+        ).scalar_one()
+        return Summary(
+            run=run,
+            state=state,
+            started=started,
+            ended=now(),
+            seconds=round(seconds, 3),
+            assets=counts,
+            confirmed_bytes=sizes.get(AssetState.CONFIRMED, 0),
+            verified_files=proofs.get(Proof.CHECKSUM, 0),
+            unverifiable_files=proofs.get(Proof.SIZE, 0),
+            moved_assets=meter.assets_done,
+            moved_bytes=meter.bytes_done,
+            downloaded_bytes=meter.bytes_downloaded,
+            adopted_files=meter.adopted,
+            retries=meter.retries,
+            mismatches=meter.mismatches,
+            listed=listed,
+            expected=expected,
+            sinks=_sinks(connection),
+            failures=_failures(connection),
+            waiting=_waiting(connection),
+            problem_count=_count(connection, schema.problems),
+            problems=_problems(connection),
+            quarantine=str(quarantine) if quarantine else None,
+        )
+
+
+def _by_state(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    query = select(_A.state, func.count(), func.sum(_A.size)).group_by(_A.state)
+    rows = connection.execute(query).all()
+    order = {state: at for at, state in enumerate(AssetState)}
+    rows = sorted(rows, key=lambda row: order[AssetState(row[0])])
+    return {row[0]: row[1] for row in rows}, {row[0]: int(row[2]) for row in rows}
+
+
+def _listing(connection: Connection) -> tuple[int, int | None]:
+    rows = connection.execute(select(schema.cursors.c.listed, schema.cursors.c.expected)).all()
+    known = [row.expected for row in rows if row.expected is not None]
+    return sum(row.listed for row in rows), sum(known) if known else None
+
+
+def _proofs(connection: Connection) -> dict[str, int]:
+    query = (
+        select(_R.proof, func.count())
+        .select_from(schema.resources.join(schema.assets, _R.asset == _A.id))
+        .where(_R.chosen, _A.state == AssetState.CONFIRMED)
+        .group_by(_R.proof)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _sinks(connection: Connection) -> tuple[SinkTotals, ...]:
+    query = (
+        select(_C.sink, func.count(), func.coalesce(func.sum(_C.size), 0))
+        .where(_C.state == CopyState.CONFIRMED)
+        .group_by(_C.sink)
+    )
+    rows = connection.execute(query.order_by(_C.sink))
+    return tuple(SinkTotals(row[0], row[1], int(row[2])) for row in rows)
+
+
+def _failures(connection: Connection) -> tuple[Failure, ...]:
+    found: list[Failure] = []
+    for state in _NAMED:
+        query = select(schema.assets).where(_A.state == state).order_by(_A.id)
+        rows = connection.execute(query.limit(SHOWN - len(found)))
+        found += [Failure(row.asset_id, row.filename, row.state, row.reason) for row in rows]
+    return tuple(found)
+
+
+def _waiting(connection: Connection) -> dict[str, int]:
+    query = select(_A.reason, func.count()).where(_A.state == AssetState.WAITING)
+    rows = connection.execute(query.group_by(_A.reason).order_by(func.count().desc()).limit(SHOWN))
+    return {row[0]: row[1] for row in rows}
+
+
+def _problems(connection: Connection) -> tuple[Failure, ...]:
+    query = select(schema.problems).order_by(schema.problems.c.id).limit(SHOWN)
+    rows = connection.execute(query)
+    return tuple(Failure(row.id, "", "unreadable", row.reason) for row in rows)
+
+
+def _count(connection: Connection, table: Any) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())

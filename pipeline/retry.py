@@ -1,0 +1,112 @@
+"""Trying again, by what the error says to do.
+
+Transient: wait as told, or longer each time, up to a number of attempts that made no
+progress. Throttled: the whole place waits; asking too often is not the item's fault, so it
+has a budget of time and not of attempts. SessionExpired: wait for the person, however long.
+Everything else is raised at once.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from connectors.errors import SessionExpired, Throttled, Transient
+from pipeline.limits import Place
+from pipeline.stopping import Stop
+
+T = TypeVar("T")
+_FIRST = 0.25  # seconds
+_LONGEST = 60.0
+_THROTTLE_BUDGET = 3600.0
+
+
+class _Patience:
+    """How long one item is tried."""
+
+    def __init__(
+        self, place: Place, attempts: int, progress: Callable[[], int], stop: Stop
+    ) -> None:
+        self._place = place
+        self._attempts = attempts
+        self._progress = progress
+        self._stop = stop
+        self._reached = progress()
+        self._failures = 0
+        self._throttled_since: float | None = None
+
+    def stop(self, state: RetryCallState) -> bool:
+        error = _error(state)
+        if isinstance(error, SessionExpired):
+            return False
+        if isinstance(error, Throttled):
+            self._throttled_since = self._throttled_since or time.monotonic()
+            return time.monotonic() - self._throttled_since > _THROTTLE_BUDGET
+        self._throttled_since = None
+        if self._progress() > self._reached:
+            self._failures = 0
+        self._reached = self._progress()
+        self._failures += 1
+        return self._failures >= self._attempts
+
+    def wait(self, state: RetryCallState) -> float:
+        error = _error(state)
+        if isinstance(error, SessionExpired):
+            return 0.0
+        told = error.retry_after if isinstance(error, Transient) else None
+        number = max(self._failures, 1 if self._throttled_since is None else state.attempt_number)
+        grown = min(_LONGEST, _FIRST * 2.0 ** (number - 1))
+        # Jitter spreads workers that failed together; what the place said is a lower bound.
+        return (told or 0.0) + random.uniform(0.5, 1.0) * (grown if told is None else _FIRST)
+
+    def before_sleep(self, state: RetryCallState) -> None:
+        error = _error(state)
+        if isinstance(error, SessionExpired):
+            self._place.expired(error)
+        elif isinstance(error, Throttled):
+            self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
+
+    def sleep(self, seconds: float) -> None:
+        self._stop.sleep(seconds)
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def call(
+    place: Place,
+    work: Callable[[], T],
+    *,
+    stop: Stop,
+    attempts: int,
+    progress: Callable[[], int] = lambda: 0,
+    on_retry: Callable[[BaseException], None] = lambda _: None,
+) -> T:
+    """Do ``work`` in a slot of ``place``, again as its errors say.
+
+    ``progress`` is a number that grows when an attempt got further although it failed: such
+    failures do not use up ``attempts``. Raises the last error, or Stopped.
+    """
+    patience = _Patience(place, attempts, progress, stop)
+
+    def once() -> T:
+        with place.slot():
+            return work()
+
+    def before_sleep(state: RetryCallState) -> None:
+        patience.before_sleep(state)
+        on_retry(_error(state) or RuntimeError())
+
+    return Retrying(
+        retry=retry_if_exception_type((Transient, SessionExpired)),
+        stop=patience.stop,
+        wait=patience.wait,
+        sleep=patience.sleep,
+        before_sleep=before_sleep,
+        reraise=True,
+    )(once)

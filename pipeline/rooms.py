@@ -1,0 +1,109 @@
+"""How much each sink can still take, counting what is on its way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from connectors.base import Capacity, HasCapacity, Sink
+from connectors.errors import CapacityExceeded, DailyLimit, OutpourError
+
+_FIRST_LOOK = 5.0  # seconds until a full sink is asked again; doubles up to the longest
+_LONGEST = 600.0
+
+
+class Room:
+    """One sink's room. ``free`` is None where the sink has no limit or says nothing.
+
+    Bytes are reserved before their download and spent when confirmed, so that parallel
+    uploads never overshoot. A sink that reported itself full sleeps until a look at its
+    capacity, at growing intervals, finds room again.
+    """
+
+    def __init__(self, sink: Sink, first_look: float = _FIRST_LOOK) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._free: int | None = None
+        self._reserved = 0
+        self._asleep: CapacityExceeded | None = None
+        self._first_look = self._interval = first_look
+        self._look_at = 0.0
+
+    def look(self) -> Capacity | None:
+        """Read the sink's capacity afresh; None where it has none to tell."""
+        if not isinstance(self._sink, HasCapacity):
+            return None
+        capacity = self._sink.capacity()
+        with self._lock:
+            self._free = capacity.free
+        return capacity
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that are neither used nor reserved."""
+        with self._lock:
+            return None if self._free is None else self._free - self._reserved
+
+    @property
+    def asleep(self) -> CapacityExceeded | None:
+        """Why the sink takes nothing now; None if it does."""
+        return self._asleep
+
+    def reserve(self, size: int) -> bool:
+        """Set ``size`` bytes aside; False, and nothing reserved, if they do not fit."""
+        with self._lock:
+            fits = self._free is None or self._reserved + size <= self._free
+            if self._asleep is not None or not fits:
+                return False
+            self._reserved += size
+            return True
+
+    def spend(self, reserved: int, stored: int) -> None:
+        """Reserved bytes have become stored ones (a listing's size may be wrong)."""
+        with self._lock:
+            self._reserved -= reserved
+            self._interval = self._first_look  # it takes bytes again: no false alarm
+            if self._free is not None:
+                self._free -= stored
+
+    def give_back(self, size: int) -> None:
+        """Reserved bytes did not come."""
+        with self._lock:
+            self._reserved -= size
+
+    def sleep(self, why: CapacityExceeded) -> bool:
+        """The sink said it is full; True if that is news."""
+        with self._lock:
+            news = self._asleep is None
+            self._asleep = why
+            self._look_at = time.monotonic() + self._interval
+            if isinstance(why, DailyLimit) and why.resume_at is not None:
+                self._look_at = time.monotonic() + max(0.0, why.resume_at.timestamp() - time.time())
+        return news
+
+    def doze(self, needed: int) -> bool:
+        """What is left does not fit: sleep until there is more room than now."""
+        return self.sleep(CapacityExceeded(f"{self.name} has no room for {needed} bytes more"))
+
+    def wake(self, needed: int, lost: Callable[[OutpourError], None]) -> bool:
+        """Look again if it is time to; True if there is room for ``needed`` bytes now."""
+        if self._asleep is None:
+            return False
+        if time.monotonic() < self._look_at:
+            return False
+        try:
+            capacity = self.look()
+        except OutpourError as error:
+            lost(error)
+            capacity = None
+        told = capacity is not None or not isinstance(self._sink, HasCapacity)
+        room = self.free
+        with self._lock:
+            if told and (room is None or room >= max(1, needed)):
+                self._asleep = None
+                return True
+            self._interval = min(_LONGEST, self._interval * 2)
+            self._look_at = time.monotonic() + self._interval
+        return False

@@ -1,0 +1,73 @@
+"""Asking the person while something works: an expired sign-in pauses a place, not the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from connectors.base import Prompter, Reconnects, Sink, Source
+from connectors.errors import OutpourError
+from pipeline.limits import Place
+from pipeline.stopping import Stop, Stopped
+
+T = TypeVar("T")
+_TICK = 0.1
+
+
+class Tell(Protocol):
+    def __call__(self, level: str, text: str, place: str = "", hint: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
+    can be asked."""
+
+    ends: Sequence[tuple[Place, Source | Sink]]
+    stop: Stop
+    prompter: Prompter | None
+    tell: Tell
+
+    def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
+        """Do ``work`` in a thread of its own; raises what it raises.
+
+        ``tick`` is called some ten times a second. Where an expired sign-in could not be
+        renewed, ``work`` is stopped and SessionExpired is raised.
+        """
+        answers: list[T] = []
+        errors: list[BaseException] = []
+
+        def conduct() -> None:
+            try:
+                answers.append(work())
+            except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+                errors.append(error)
+
+        worker = threading.Thread(target=conduct, name="conductor", daemon=True)
+        worker.start()
+        while worker.is_alive():
+            worker.join(_TICK)
+            self._renew()
+            tick()
+        for error in errors:
+            if isinstance(error, Stopped) and self.stop.error is not None:
+                raise self.stop.error
+            raise error
+        return answers[0]
+
+    def _renew(self) -> None:
+        for place, connector in self.ends:
+            error = place.needs_person
+            if error is None or self.stop:
+                continue
+            if self.prompter is None or not isinstance(connector, Reconnects):
+                self.stop.set("a sign-in is needed", error)
+                continue
+            self.tell("warning", "the sign-in has expired", place.name, error.hint)
+            try:
+                connector.reconnect(self.prompter)
+                place.renewed()
+            except OutpourError as failed:
+                self.stop.set("a sign-in is needed", failed)

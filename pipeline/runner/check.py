@@ -1,0 +1,147 @@
+"""Verify: are the copies the ledger calls confirmed still there, byte for byte?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.base import Inventory, ReadBack, Sink
+from connectors.errors import Misconfigured
+from pipeline import retry
+from pipeline.events import Notice, Observer
+from pipeline.ledger import Ledger, checks, work
+from pipeline.limits import Place
+from pipeline.meter import Meter
+from pipeline.runner.attention import Attention
+from pipeline.runner.job import Job
+from pipeline.stages.recheck import reread
+from pipeline.states import Exit, RunState
+from pipeline.stopping import Stop
+
+_READERS = 4
+
+
+@dataclass
+class SinkCheck:
+    """What one sink was found to hold. ``wrong`` names copies that are missing or changed,
+    ``foreign`` counts files the ledger does not know, ``doubled`` names content held twice."""
+
+    name: str
+    checked: int = 0
+    bytes_read: int = 0
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    foreign: int = 0
+    doubled: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verified:
+    sinks: tuple[SinkCheck, ...]
+
+    @property
+    def exit(self) -> Exit:
+        return Exit.ITEMS_FAILED if any(sink.wrong for sink in self.sinks) else Exit.OK
+
+
+def verify(
+    job: Job, ledger: Ledger, observer: Observer, *, stop: Stop, download: float | None = None
+) -> Verified:
+    """Check every confirmed copy at every sink and mark what is not as it was.
+
+    A sink whose listing carries its own checksums is checked by listing, without a download;
+    ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
+    sink is read back whole. What fails is moved again by the next run.
+    """
+    run = work.begin_run(ledger, "verify")
+    meter = Meter()
+    meter.phase = "verifying"
+    attempts = job.pipeline.limits.attempts
+    checkers = [_Checker(ledger, sink, observer, stop, meter, attempts) for sink in job.sinks]
+
+    def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
+        observer.notice(Notice(level, text, place, hint))
+
+    attention = Attention([(one.place, one.sink) for one in checkers], stop, None, tell)
+    results = attention.during(lambda: tuple(one.check(download) for one in checkers))
+    work.end_run(ledger, run, RunState.COMPLETE, "")
+    return Verified(results)
+
+
+class _Checker:
+    def __init__(
+        self,
+        ledger: Ledger,
+        sink: Sink,
+        observer: Observer,
+        stop: Stop,
+        meter: Meter,
+        attempts: int,
+    ) -> None:
+        self._ledger = ledger
+        self.sink = sink
+        self._observer = observer
+        self._stop = stop
+        self._meter = meter
+        self._attempts = attempts
+        self.place = Place(sink.name, _READERS, stop)
+        self._result = SinkCheck(sink.name)
+
+    def check(self, download: float | None) -> SinkCheck:
+        listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
+        if listed:
+            listed = self._by_listing()
+        share = download if download is not None else (0.0 if listed else 1.0)
+        if share:
+            if not isinstance(self.sink, ReadBack):
+                raise Misconfigured(f"{self.sink.name} cannot be read back")
+            self._by_reading(self.sink, share)
+        for asset, why in checks.settle(self._ledger, self.sink.name):
+            self._observer.notice(Notice("error", f"{asset}: {why}", self.sink.name))
+        return self._result
+
+    def _by_listing(self) -> bool:
+        """Whether the listing told a checksum of every file we know."""
+        assert isinstance(self.sink, Inventory)
+        listing = checks.Listing(self._ledger, self.sink.name)
+        for receipt in self.sink.inventory():
+            self._stop.check()
+            known = listing.saw(receipt)
+            self._result.foreign += not known
+            self._tell()
+        self._result.checked += listing.checked
+        self._result.doubled += listing.doubled
+        self._result.wrong += listing.finish()
+        if listing.bare:
+            self._result.checked = 0  # what is left is read, and counted then
+        return not listing.bare
+
+    def _by_reading(self, sink: ReadBack, share: float) -> None:
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as readers:
+            for batch in self._sampled(share):
+                answers = readers.map(lambda copy: self._read(sink, copy), batch)
+                for copy, why in zip(batch, answers, strict=True):
+                    self._result.checked += 1
+                    self._result.bytes_read += copy.size
+                    checks.mark(self._ledger, copy, why)
+                    if why:
+                        self._result.wrong.append((copy.path, why))
+                    self._tell()
+
+    def _sampled(self, share: float) -> Iterator[list[checks.Held]]:
+        for batch in checks.held(self._ledger, self.sink.name):
+            yield [copy for copy in batch if share >= 1 or random.random() < share]
+
+    def _read(self, sink: ReadBack, copy: checks.Held) -> str:
+        """Why the copy is not what it was; empty if it is."""
+
+        def read() -> str:
+            return reread(sink, copy, self._stop)
+
+        return retry.call(self.place, read, stop=self._stop, attempts=self._attempts)
+
+    def _tell(self) -> None:
+        self._meter.assets_done += 1
+        if self._meter.assets_done % 50 == 0:
+            self._observer.progress(self._meter.snapshot(0, {}))

@@ -1,0 +1,46 @@
+"""What a command is asked to do, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.base import Sink, Source
+from connectors.private import state_dir
+from pipeline.config.models import Pipeline
+from pipeline.report import Summary
+from pipeline.states import Exit, RunState
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline with its places made. The runner closes them."""
+
+    pipeline: Pipeline
+    source: Source
+    sinks: tuple[Sink, ...]
+
+    @property
+    def staging(self) -> Path:
+        return self.pipeline.staging.path or state_dir("pipelines", self.pipeline.name, "staging")
+
+    @property
+    def quarantine(self) -> Path:
+        return state_dir("pipelines", self.pipeline.name) / "quarantine"
+
+    def close(self) -> None:
+        self.source.close()
+        for sink in self.sinks:
+            sink.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``error`` is one line for the person, empty when all is well; ``idle``
+    says why there was nothing to do yet."""
+
+    state: RunState
+    exit: Exit
+    summary: Summary
+    error: str = ""
+    idle: str = ""

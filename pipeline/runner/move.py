@@ -1,0 +1,251 @@
+"""The run itself: discover, route, move, and end with everything in a named state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from connectors.base import Prefetches, Prompter, Sink, Source
+from connectors.errors import CapacityExceeded, SessionExpired
+from pipeline import retry
+from pipeline.events import Observer
+from pipeline.ledger import Ledger, albums, work
+from pipeline.limits import Place
+from pipeline.meter import Meter
+from pipeline.naming import Template
+from pipeline.rooms import Room
+from pipeline.routing import Assignment, Router, sinks_of
+from pipeline.runner.adopt import adopt
+from pipeline.runner.attention import Attention
+from pipeline.runner.due import why_idle
+from pipeline.runner.job import Job
+from pipeline.selection import Selection
+from pipeline.stages.context import AssetWork, PieceWork, Run
+from pipeline.stages.discover import Discovered, Discovery, load_albums
+from pipeline.stages.download import Downloads
+from pipeline.stages.upload import Lane
+from pipeline.staging import Staged, Staging
+from pipeline.states import AssetState
+from pipeline.stopping import Stop, Stopped
+
+T = TypeVar("T")
+
+
+@dataclass
+class Mover:
+    """Everything of one run that lives only while it runs."""
+
+    job: Job
+    ledger: Ledger
+    observer: Observer
+    stop: Stop
+    run_id: int
+    meter: Meter = field(default_factory=Meter)
+    discovered: Discovered | None = None
+    idle: str = ""  # why there is nothing to do yet
+
+    def __post_init__(self) -> None:
+        limits = self.job.pipeline.limits
+        self.rooms = {sink.name: Room(sink) for sink in self.job.sinks}
+        self.router = Router(self.job.pipeline.route, list(self.rooms.values()))
+        self.places = {
+            sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
+            for sink in self.job.sinks
+        }
+        source = Place(self.job.source.name, limits.downloads, self.stop)
+        self.run = Run(
+            id=self.run_id,
+            ledger=self.ledger,
+            observer=self.observer,
+            meter=self.meter,
+            stop=self.stop,
+            staging=Staging(self.job.staging, self.job.pipeline.staging.size, self.stop),
+            source=self.job.source,
+            source_place=source,
+            rooms=self.rooms,
+            names=Template(self.job.pipeline.path).paths,
+            quarantine=self.job.quarantine,
+            attempts=limits.attempts,
+            verify_attempts=self.job.pipeline.verify.attempts,
+        )
+        self._under_way = 0
+        self._changed = threading.Condition()
+
+    @property
+    def ends(self) -> list[tuple[Place, Source | Sink]]:
+        """Every place of this run with its connector."""
+        sinks = [(self.places[sink.name], sink) for sink in self.job.sinks]
+        return [(self.run.source_place, self.job.source), *sinks]
+
+    def attention(self, prompter: Prompter | None) -> Attention:
+        return Attention(self.ends, self.stop, prompter, self.run.notice)
+
+    def conduct(self) -> None:
+        """Do it all; whatever ends it early is kept in ``stop``."""
+        try:
+            when = self.job.pipeline.when
+            self.idle = why_idle(when, self.job.source, self.job.sinks, self.ask)
+            if self.idle:
+                return
+            self.discover()
+            for sink in self.job.sinks:
+                self.ask(sink, self.rooms[sink.name].look)
+            work.open_assets(self.ledger, list(self.rooms), self.router.enough)
+            self._adopt()
+            assets, size = work.totals(self.ledger)
+            self.meter.assets_total, self.meter.bytes_total = assets, size
+            self.meter.phase = "moving"
+            self._sweep()
+            if assets:
+                self._move()
+        except Stopped:
+            pass
+        except SessionExpired as error:
+            self.stop.set("a sign-in is needed", error)
+        except Exception as error:  # noqa: BLE001  (ends the run; the main thread tells the person)
+            self.stop.set("the run failed", error)
+
+    def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
+        """One question to a place, asked again as its errors say."""
+        place = next(place for place, other in self.ends if other is end)
+        return retry.call(
+            place,
+            question,
+            stop=self.stop,
+            attempts=self.run.attempts,
+            on_retry=self.run.retried(end.name),
+        )
+
+    def discover(self) -> Discovered:
+        """Bring the ledger up to date with the source."""
+        source, pipeline = self.job.source, self.job.pipeline
+        members = None
+        if pipeline.select.albums:
+            load_albums(self.ledger, source)
+            members, unknown = albums.members(self.ledger, pipeline.select.albums)
+            for name in unknown:
+                self.run.notice("warning", f"there is no album called {name!r}", source.name)
+        found = Discovery(
+            self.ledger, source, self.run.source_place, self.meter, self.stop, self.run.attempts
+        ).run(Selection(pipeline, members))
+        if found.missing:
+            self.run.notice(
+                "error",
+                f"counts {found.expected} assets but lists {found.present}",
+                source.name,
+                "Run again later; what is missing is not copied.",
+            )
+        self.discovered = found
+        return found
+
+    def _adopt(self) -> None:
+        self.meter.phase = "adopting"
+        adopted = sum(adopt(self.run, sink) for sink in self.job.sinks)
+        if adopted:
+            work.open_assets(self.ledger, list(self.rooms), self.router.enough)
+            self.run.notice("info", f"{adopted} files were there already and are proven")
+
+    def _sweep(self) -> None:
+        """Staged files nobody will ask for any more."""
+        wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
+        for key, path in self.run.staging.leftovers():
+            if key not in wanted:
+                path.unlink(missing_ok=True)
+
+    # --- passes ---
+
+    def _move(self) -> None:
+        lanes = {sink.name: self._lane(sink) for sink in self.job.sinks}
+
+        def deliver(piece: PieceWork, staged: Staged) -> None:
+            for sink in piece.sinks:
+                lanes[sink].put(piece, staged)
+
+        downloads = Downloads(self.run, self.job.pipeline.limits.downloads, deliver)
+        try:
+            while True:
+                started = self._pass(downloads)
+                self._drain()
+                left = work.smallest(self.ledger)
+                if left is None or not (started or self._room_returns(lanes, left)):
+                    break
+        finally:
+            downloads.finish()
+            self.meter.phase = "finishing"
+            for lane in lanes.values():
+                lane.finish()
+            self.ledger.flush()
+
+    def _lane(self, sink: Sink) -> Lane:
+        threads = self.job.pipeline.limits.uploads or sink.traits.transfers
+        return Lane(self.run, sink, self.places[sink.name], threads, self._full)
+
+    def _pass(self, downloads: Downloads) -> int:
+        """Offer every pending asset to the sinks once; returns how many were taken up."""
+        started = 0
+        for batch in work.pending(self.ledger):
+            chosen = [(item, self.router.assign(item)) for item in batch]
+            self._prefetch([item for item, assigned in chosen if assigned.sinks])
+            for item, assigned in chosen:
+                if assigned.sinks:
+                    self._start(item, assigned, downloads)
+                    started += 1
+        return started
+
+    def _prefetch(self, items: Sequence[work.Item]) -> None:
+        if isinstance(self.job.source, Prefetches):
+            self.job.source.prefetch(
+                [(item.asset.id, piece.resource) for item in items for piece in item.pieces]
+            )
+
+    def _start(self, item: work.Item, assigned: Assignment, downloads: Downloads) -> None:
+        pieces = [(piece, sinks_of(piece, assigned.sinks)) for piece in item.pieces]
+        reserved = {
+            sink: sum(piece.resource.size or 0 for piece, sinks in pieces if sink in sinks)
+            for sink in assigned.sinks
+        }
+        success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
+        copies = sum(len(sinks) for _, sinks in pieces)
+        asset = AssetWork(self.run, item, copies, success, reserved, self._ended)
+        with self._changed:
+            self._under_way += 1
+        for piece, sinks in pieces:
+            for sink in sinks:
+                work.plan_copy(self.ledger, piece.key, sink)
+            if sinks:
+                downloads.put(PieceWork(asset, piece, sinks))
+
+    def _ended(self) -> None:
+        with self._changed:
+            self._under_way -= 1
+            self._changed.notify_all()
+
+    def _drain(self) -> None:
+        with self._changed:
+            while self._under_way:
+                self.stop.check()
+                self._changed.wait(0.25)
+        self.ledger.flush()
+
+    # --- full places ---
+
+    def _full(self, lane: Lane, error: CapacityExceeded) -> None:
+        if self.rooms[lane.sink.name].sleep(error):
+            self.run.notice("warning", f"full: {error}", lane.sink.name, error.hint)
+
+    def _room_returns(self, lanes: dict[str, Lane], needed: int) -> bool:
+        """What is left fits nowhere: with ``full: wait``, wait until ``needed`` bytes do."""
+        if self.job.pipeline.route.full == "stop":
+            return False
+        for room in self.rooms.values():
+            if room.asleep is None and room.doze(needed):
+                self.run.notice("warning", f"no room for {needed} bytes more", room.name)
+        while True:
+            for room in self.rooms.values():
+                if room.wake(needed, lambda error: self.run.notice("warning", str(error))):
+                    lanes[room.name].no_room = None
+                    self.run.notice("info", "has room again", room.name)
+                    return True
+            self.stop.sleep(0.25)

@@ -1,0 +1,71 @@
+"""What a run would do: how much, where to, and whether it fits. Changes nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.events import Observer
+from pipeline.ledger import Ledger, work
+from pipeline.runner.job import Job
+from pipeline.runner.move import Mover
+from pipeline.runner.preflight import SinkPlan, preflight
+from pipeline.stopping import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``assets`` and ``bytes`` are what is left to move; ``by_state`` counts all that is known.
+
+    ``listed`` and ``expected`` (None: the source does not count) differ when the source did
+    not name everything.
+    """
+
+    assets: int
+    bytes: int
+    by_state: dict[str, int]
+    listed: int
+    expected: int | None
+    sinks: tuple[SinkPlan, ...]
+
+    @property
+    def fits(self) -> bool:
+        return all(sink.fits for sink in self.sinks)
+
+
+def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
+    """List the source into a copy of the ledger and compare what is left with the room.
+
+    Works beside a run that is under way. Raises what ends the listing, or Stopped.
+    """
+    with tempfile.TemporaryDirectory(prefix="outpour-plan-") as folder:
+        copy = Path(folder, "plan.sqlite")
+        if ledger.exists():
+            with closing(sqlite3.connect(ledger)) as old, closing(sqlite3.connect(copy)) as new:
+                old.backup(new)
+        with Ledger.open(copy) as scratch:
+            return _plan(job, scratch, observer, stop)
+
+
+def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
+    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "plan"))
+    return mover.attention(None).during(lambda: _compared(mover))
+
+
+def _compared(mover: Mover) -> Plan:
+    job, ledger = mover.job, mover.ledger
+    found = mover.discover()
+    work.open_assets(ledger, list(mover.rooms), mover.router.enough)
+    capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
+    assets, size = work.totals(ledger)
+    return Plan(
+        assets=assets,
+        bytes=size,
+        by_state=work.by_state(ledger),
+        listed=found.present,
+        expected=found.expected,
+        sinks=tuple(preflight(ledger, job.pipeline.route, capacities)),
+    )

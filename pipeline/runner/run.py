@@ -1,0 +1,92 @@
+"""One execution of a pipeline, from the first listing to the summary."""
+
+from __future__ import annotations
+
+import time
+
+from connectors.base import Prompter
+from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from pipeline.events import Observer, Progress
+from pipeline.ledger import Ledger, work
+from pipeline.report import summarize
+from pipeline.runner.job import Job, Outcome
+from pipeline.runner.move import Mover
+from pipeline.states import Exit, RunState
+from pipeline.stopping import Stop
+
+INTERRUPTED = "interrupted"
+"""The reason a person's Ctrl-C gives to ``Stop.set``."""
+
+
+def run(
+    job: Job, ledger: Ledger, observer: Observer, *, stop: Stop, prompter: Prompter | None
+) -> Outcome:
+    """Move what is pending and end with every asset in a named state.
+
+    ``stop`` may be set from a signal handler: what is in flight is finished or dropped, and
+    the next run goes on. ``prompter`` is None where no person can be asked. A defect of the
+    program is raised after the ledger is left in order.
+    """
+    started = time.monotonic()
+    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"))
+    mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
+    waiting = 0 if mover.idle else work.leave_waiting(ledger, _why_waiting(mover))
+    state = _state(mover, waiting)
+    quarantine = job.quarantine if job.quarantine.exists() else None
+    seconds = time.monotonic() - started
+    summary = summarize(ledger, mover.run_id, state, mover.meter, seconds, quarantine)
+    work.end_run(ledger, mover.run_id, state, summary.dump())
+    observer.progress(_snapshot(mover))
+    if stop.error is not None and not isinstance(stop.error, OutpourError):
+        raise stop.error
+    if mover.idle:
+        return Outcome(state, Exit.OK, summary, idle=mover.idle)
+    if isinstance(stop.error, Misconfigured):
+        return Outcome(state, Exit.USAGE, summary, _error(stop))
+    whole = summary.confirmed == summary.total and not summary.problem_count
+    missing = mover.discovered.missing if mover.discovered else 0
+    return Outcome(state, _exit(state, whole and not missing), summary, _error(stop))
+
+
+def _snapshot(mover: Mover) -> Progress:
+    places = {mover.run.source_place.name: mover.run.source_place.status}
+    for name, place in mover.places.items():
+        places[name] = "full" if mover.rooms[name].asleep else place.status
+    return mover.meter.snapshot(mover.run.staging.used, places)
+
+
+def _why_waiting(mover: Mover) -> str:
+    if mover.stop:
+        return mover.stop.reason
+    full = ", ".join(room.name for room in mover.rooms.values())
+    return f"no room at {full}"
+
+
+def _state(mover: Mover, waiting: int) -> RunState:
+    error = mover.stop.error
+    if isinstance(error, SessionExpired):
+        return RunState.NEEDS_PERSON
+    if error is not None:
+        return RunState.FAILED
+    if mover.stop:
+        return RunState.INTERRUPTED
+    return RunState.NO_ROOM if waiting else RunState.COMPLETE
+
+
+_EXITS = {
+    RunState.NEEDS_PERSON: Exit.NEEDS_PERSON,
+    RunState.FAILED: Exit.FATAL,
+    RunState.INTERRUPTED: Exit.INTERRUPTED,
+    RunState.NO_ROOM: Exit.NO_ROOM,
+}
+
+
+def _exit(state: RunState, whole: bool) -> Exit:
+    return _EXITS.get(state, Exit.OK if whole else Exit.ITEMS_FAILED)
+
+
+def _error(stop: Stop) -> str:
+    error = stop.error
+    if not isinstance(error, OutpourError):
+        return ""
+    return f"{error}. {error.hint}" if error.hint else str(error)

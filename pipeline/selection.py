@@ -1,0 +1,61 @@
+"""Which assets and files are wanted, where they go, and why the others are not wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from connectors.base import Asset, Resource
+from pipeline.config.models import Choices, Select
+from pipeline.ledger.listing import Choice
+from pipeline.naming import Template, suffix_for
+from pipeline.states import AssetState
+
+
+class Selection:
+    """Decides for each asset of a listing. ``members`` are the ids that the wanted albums
+    hold, None where the selection names no album."""
+
+    def __init__(self, config: Choices, members: Collection[str] | None = None) -> None:
+        self._select = config.select
+        self._template = Template(config.path)
+        self._members = members
+        text = f"{config.select.model_dump_json()}\n{config.path}\n{sorted(members or ())}"
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+
+    def __call__(self, asset: Asset, distinct: bool = False) -> Choice:
+        """The choice for one asset; ``distinct`` asks for names no other asset can have."""
+        wanted = [r for r in asset.resources if r.role in self._select.roles]
+        reason = refusal(self._select, asset, wanted, self._members)
+        if reason:
+            return Choice({}, AssetState.EXCLUDED, reason)
+        suffix = suffix_for(asset.id) if distinct else ""
+        paths = self._template.paths(asset, wanted, suffix)
+        absent = [r.filename for r in wanted if not r.local]
+        if absent:
+            reason = f"not stored at the source: {', '.join(absent)}"
+            return Choice(paths, AssetState.UNAVAILABLE, reason)
+        return Choice(paths)
+
+
+def refusal(
+    select: Select, asset: Asset, wanted: Collection[Resource], members: Collection[str] | None
+) -> str:
+    """Why the selection leaves this asset out; empty if it does not."""
+    size = sum(resource.size or 0 for resource in wanted)
+    created, metadata = asset.created, asset.metadata
+    rules = (
+        (not wanted, "has none of the selected files"),
+        (asset.kind not in select.kinds, f"is a {asset.kind}"),
+        (select.since and not (created and created >= select.since), "captured before 'since'"),
+        (select.until and not (created and created < select.until), "captured after 'until'"),
+        (select.favorites not in (None, metadata.favorite), "favourite or not, as selected"),
+        (select.hidden not in (None, metadata.hidden), "hidden or not, as selected"),
+        (size < select.min_size, f"smaller than min_size: {size} bytes"),
+        (
+            select.max_size is not None and size > select.max_size,
+            f"larger than max_size: {size} bytes",
+        ),
+        (members is not None and asset.id not in members, "in none of the selected albums"),
+    )
+    return next((reason for applies, reason in rules if applies), "")

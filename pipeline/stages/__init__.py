@@ -1,0 +1,1 @@
+"""The stages an asset passes: discover, download, verify, upload, confirm."""

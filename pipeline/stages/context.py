@@ -1,0 +1,129 @@
+"""What all stages of one run share, and the story of one asset through them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.base import Asset, Resource, Source
+from connectors.errors import OutpourError
+from pipeline.events import ItemEvent, Notice, Observer
+from pipeline.ledger import Ledger, work
+from pipeline.limits import Place
+from pipeline.meter import Meter
+from pipeline.rooms import Room
+from pipeline.staging import Staging
+from pipeline.states import AssetState, CopyState
+from pipeline.stopping import Stop
+
+Names = Callable[[Asset, Sequence[Resource], str], Mapping[str, str]]
+"""Paths by resource id, given a suffix that keeps them apart from any other asset's."""
+
+
+@dataclass
+class Run:
+    """One execution. ``quarantine`` is where bytes go that contradict their checksum."""
+
+    id: int
+    ledger: Ledger
+    observer: Observer
+    meter: Meter
+    stop: Stop
+    staging: Staging
+    source: Source
+    source_place: Place
+    rooms: Mapping[str, Room]
+    names: Names
+    quarantine: Path
+    attempts: int
+    verify_attempts: int
+
+    def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
+        work.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)
+        self.observer.notice(Notice(level, text, place, hint))
+
+    def retried(self, place: str) -> Callable[[BaseException], None]:
+        """Counts retries and keeps their reasons in the ledger's history."""
+
+        def record(error: BaseException) -> None:
+            self.meter.add(retries=1)
+            work.note(self.ledger, self.id, "retry", f"{place}: {error}")
+
+        return record
+
+
+@dataclass
+class AssetWork:
+    """Follows one asset; settles it when the last of its copies has ended.
+
+    ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
+    """
+
+    run: Run
+    item: work.Item
+    open: int  # copies under way
+    success: AssetState  # its state when they all are confirmed: pending if more are owed
+    reserved: dict[str, int]
+    ended: Callable[[], None]
+    failure: tuple[AssetState, str] | None = None
+    moved: int = 0
+    suffixes: dict[str, str] = field(default_factory=dict)  # by sink, after a name conflict
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def copied(self, sink: str, reserved: int, stored: int) -> None:
+        """One copy is confirmed; ``reserved`` is what its listing had promised."""
+        self.run.rooms[sink].spend(reserved, stored)
+        with self._lock:
+            self.moved += stored
+            self.reserved[sink] -= reserved
+        self._end(1)
+
+    def failed(self, state: AssetState, reason: str, copies: int = 1) -> None:
+        """``copies`` copies ended without success, for the same reason."""
+        with self._lock:
+            # The worst state wins: what is quarantined must not look merely unlucky.
+            if self.failure is None or _GRAVITY[state] > _GRAVITY[self.failure[0]]:
+                self.failure = (state, reason)
+        self._end(copies)
+
+    def _end(self, copies: int) -> None:
+        with self._lock:
+            self.open -= copies
+            if self.open:
+                return
+        for sink, size in self.reserved.items():
+            self.run.rooms[sink].give_back(size)
+        state, reason = self.failure or (self.success, "")
+        if state not in (AssetState.WAITING, AssetState.PENDING):
+            self.run.meter.settled(ok=self.failure is None)
+            work.settle(self.run.ledger, self.item.key, state, reason)
+            self.run.observer.item(
+                ItemEvent(self.item.asset.id, self.item.filename, state, reason, self.moved)
+            )
+        # Else it is still pending in the ledger: a later pass, or the next run, goes on.
+        self.ended()
+
+
+_GRAVITY = {AssetState.WAITING: 0, AssetState.FAILED: 1, AssetState.QUARANTINED: 2}
+
+
+@dataclass
+class PieceWork:
+    """One resource on its way to ``sinks``."""
+
+    asset: AssetWork
+    piece: work.Piece
+    sinks: tuple[str, ...]
+
+    def failed(self, state: AssetState, error: OutpourError | str) -> None:
+        """The bytes could not be had: no sink gets them in this run."""
+        run = self.asset.run
+        reason = f"{self.piece.resource.filename}: {error}"
+        for sink in self.sinks:
+            work.copy_failed(run.ledger, self.piece.key, sink, CopyState.FAILED, reason)
+        work.note(
+            run.ledger, run.id, state, reason, asset=self.asset.item.key, resource=self.piece.key
+        )
+        self.asset.failed(state, reason, len(self.sinks))

@@ -1,0 +1,107 @@
+"""Discover: what the source holds, or what changed there, brought into the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors.base import HasAlbums, Page, Source
+from connectors.errors import CursorLost
+from pipeline import retry
+from pipeline.ledger import Ledger, albums, listing
+from pipeline.limits import Place
+from pipeline.meter import Meter
+from pipeline.selection import Selection
+from pipeline.stopping import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """``present`` assets are in the ledger, the source speaks of ``expected`` (None: of none)."""
+
+    present: int
+    expected: int | None
+    full: bool
+    albums_changed: bool
+
+    @property
+    def missing(self) -> int:
+        """How many assets the source counts that its listing did not name."""
+        return max(0, (self.expected or 0) - self.present)
+
+
+class Discovery:
+    """Lists one source. Starts again where a listing breaks; raises what ends the retries."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: Source,
+        place: Place,
+        meter: Meter,
+        stop: Stop,
+        attempts: int,
+    ) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._place = place
+        self._meter = meter
+        self._stop = stop
+        self._attempts = attempts
+        self._pages = 0
+
+    def run(self, selection: Selection) -> Discovered:
+        """Changes since last time where that is possible, else everything.
+
+        When the source counts more assets than it named, everything is listed once more.
+        """
+        with self._ledger.read() as connection:
+            known = listing.last(connection, self._source.name)
+            same = albums.selection(connection) == selection.digest
+        since = known.cursor if known and same else None
+        found = self._listed(selection, since, again=not same)
+        if found.missing:
+            found = self._listed(selection, None, again=False)
+        albums.remember_selection(self._ledger, selection.digest)
+        return found
+
+    def _listed(self, selection: Selection, since: str | None, *, again: bool) -> Discovered:
+        def attempt() -> Discovered:
+            try:
+                return self._list(selection, since, again)
+            except CursorLost:
+                return self._list(selection, None, again)
+
+        return retry.call(
+            self._place,
+            attempt,
+            stop=self._stop,
+            attempts=self._attempts,
+            progress=lambda: self._pages,
+        )
+
+    def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
+        number = listing.begin(self._ledger, self._source.name)
+        self._meter.listed = 0
+        cursor, expected, full, changed = None, None, since is None, False
+        written = listing.record(self._ledger, Page(), number, selection)
+        for page in self._source.pages(since):
+            self._stop.check()
+            written()  # one page is written while the next is fetched
+            written = listing.record(self._ledger, page, number, selection, again=again)
+            self._pages += 1
+            self._meter.add(listed=len(page.assets))
+            cursor, full = page.cursor or cursor, page.full
+            expected = page.expected if page.expected is not None else expected
+            self._meter.listed_expected = expected if full else None
+            changed = changed or page.albums_changed
+        written()
+        present = listing.finish(
+            self._ledger, self._source.name, number, cursor=cursor, expected=expected, full=full
+        )
+        return Discovered(present, expected, full, changed)
+
+
+def load_albums(ledger: Ledger, source: Source) -> None:
+    """Bring the source's albums and their members into the ledger."""
+    if isinstance(source, HasAlbums):
+        albums.replace(ledger, ((album, source.members(album)) for album in source.albums()))

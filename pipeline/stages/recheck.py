@@ -1,0 +1,42 @@
+"""Recheck: does a sink still hold what the ledger calls confirmed?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from connectors.base import ReadBack, Receipt, Traits
+from connectors.checksums import Algorithm, Digests, digest
+from connectors.errors import ItemError, NotFound
+from pipeline.ledger.checks import Held
+from pipeline.stages.confirm import confirm
+from pipeline.stopping import Stop
+
+
+def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
+    """Read the copy back from its medium. Why it is not what it was; empty if it is."""
+    receipt = Receipt(copy.path, copy.size, (), copy.remote_id)
+    try:
+        found = digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
+    except NotFound:
+        return "missing"
+    except ItemError as error:
+        return str(error)
+    return "" if found == copy.sha256 else f"holds sha256:{found}, not sha256:{copy.sha256}"
+
+
+def differs(traits: Traits, receipt: Receipt, digests: Digests) -> str:
+    """Why a sink's own answer says that the copy is not what it was; empty if it is."""
+    # What is known of the bytes may lack an algorithm (a copy that was adopted).
+    known = tuple(c for c in receipt.checksums if digests.values.get(c.algorithm) is not None)
+    try:
+        confirm(traits, replace(receipt, checksums=known), digests)
+    except ItemError as error:
+        return str(error)
+    return ""
+
+
+def _unless_stopped(chunks: Iterator[bytes], stop: Stop) -> Iterator[bytes]:
+    for chunk in chunks:
+        stop.check()
+        yield chunk

@@ -1,0 +1,363 @@
+"""Upload: one lane for each sink, many transfers side by side, commits one after another."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from connectors.base import BatchTransfers, Body, Put, Receipt, Reserves, Sink, Transferred
+from connectors.checksums import Algorithm
+from connectors.errors import (
+    CapacityExceeded,
+    Fatal,
+    ItemError,
+    NotFound,
+    OutpourError,
+    PathConflict,
+    Transient,
+)
+from pipeline import naming, retry
+from pipeline.ledger import work
+from pipeline.limits import Place
+from pipeline.stages.confirm import confirm
+from pipeline.stages.context import PieceWork, Run
+from pipeline.staging import Staged
+from pipeline.states import AssetState, CopyState
+from pipeline.stopping import Stopped
+
+T = TypeVar("T")
+_LINGER = 0.02  # seconds a commit waits for company
+_DEAD_ENDS = 20
+_FRESH_STARTS = 4  # how often one file is sent from the beginning before giving up
+
+NoRoom = Callable[["Lane", CapacityExceeded], None]
+"""Told once when a sink has no room."""
+
+
+@dataclass
+class Parcel:
+    """One staged piece on its way to one sink."""
+
+    piece: PieceWork
+    staged: Staged
+    put: Put
+    token: str | None
+    ticket: int = 0  # of the token's row in the ledger
+    tries: int = 0
+    sent: Transferred | None = None
+
+    @property
+    def key(self) -> int:
+        return self.piece.piece.key
+
+
+class Lane:
+    """Everything on its way to one sink. ``full`` is called once when it has no room."""
+
+    def __init__(self, run: Run, sink: Sink, place: Place, threads: int, full: NoRoom) -> None:
+        self.sink = sink
+        self.place = place
+        self.no_room: CapacityExceeded | None = None
+        self._broken: OutpourError | None = None
+        self._run = run
+        self._on_full = full
+        self._queue: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+        self._sent: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+        self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
+        self._open = 0
+        self._idle = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._transfers, name=f"{sink.name}-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        self._committer = threading.Thread(
+            target=self._commits, name=f"{sink.name}-commit", daemon=True
+        )
+        for thread in (*self._threads, self._committer):
+            thread.start()
+
+    def put(self, piece: PieceWork, staged: Staged) -> None:
+        """Take over a verified file. Never waits: the staging budget bounds what is here."""
+        copy = piece.piece.copies.get(self.sink.name)
+        path = copy.path if copy and copy.path else self._path(piece)
+        with self._idle:
+            self._open += 1
+        parcel = Parcel(piece, staged, _put(piece, staged, path), copy.token if copy else None)
+        self._queue.put(parcel)
+
+    def finish(self) -> None:
+        """Return when everything taken over has ended, then end the threads."""
+        with self._idle:
+            while self._open:
+                self._idle.wait(0.25)
+        for _ in self._threads:
+            self._queue.put(None)
+        self._sent.put(None)
+        for thread in (*self._threads, self._committer):
+            thread.join()
+
+    # --- transfers ---
+
+    def _transfers(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group, alone = self._company(first)
+            if len(group) == 1:
+                group, alone = [], [*group, *alone]
+            if group:
+                self._transfer_group(group)
+            for parcel in alone:
+                with self._outcome(parcel):
+                    self._check()
+                    self._transfer(parcel)
+
+    def _company(self, first: Parcel) -> tuple[list[Parcel], list[Parcel]]:
+        """Small files that may share a request with the first, and what else was met on the
+        way. Takes what is there, and hardly waits for more."""
+        traits = self.sink.traits
+        if not self._groups(first):
+            return [], [first]
+        group, size = [first], first.put.size
+        alone: list[Parcel] = []
+        with contextlib.suppress(queue.Empty):
+            while len(group) < traits.batch_files and size < traits.batch_bytes:
+                parcel = self._queue.get(timeout=_LINGER)
+                if parcel is None:
+                    self._queue.put(None)  # meant for another thread, or for us next time
+                    break
+                fits = self._groups(parcel) and size + parcel.put.size <= traits.batch_bytes
+                (group if fits else alone).append(parcel)
+                size += parcel.put.size if fits else 0
+                if len(alone) > 1:
+                    break
+        return group, alone
+
+    def _groups(self, parcel: Parcel) -> bool:
+        small = parcel.put.size <= self.sink.traits.batch_below
+        return small and isinstance(self.sink, BatchTransfers)
+
+    def _transfer_group(self, group: list[Parcel]) -> None:
+        sink = self.sink
+        assert isinstance(sink, BatchTransfers)
+        try:
+            self._check()
+            answers = self._call(lambda: sink.transfer_many([self._triple(p) for p in group]))
+        except (OutpourError, Stopped) as error:
+            for parcel in group:
+                with self._outcome(parcel):
+                    raise error
+            return
+        for parcel, answer in zip(group, answers, strict=True):
+            with self._outcome(parcel):
+                if isinstance(answer, Transient):
+                    self._again(parcel, answer)
+                elif isinstance(answer, OutpourError):
+                    raise answer
+                else:
+                    self._arrived(parcel, answer)
+
+    def _check(self) -> None:
+        """Raise what keeps anything from being sent at all."""
+        if self.no_room is not None:
+            raise self.no_room
+        if self._broken is not None:
+            raise self._broken
+        self._run.stop.check()
+
+    def _transfer(self, parcel: Parcel) -> None:
+        if parcel.token is None and self._tokens is not None:
+            token = self._call(self._tokens.take)
+            self._keep(parcel, token)
+        self._arrived(parcel, self._call(lambda: self._attempt(parcel)))
+
+    def _arrived(self, parcel: Parcel, sent: Transferred) -> None:
+        parcel.sent = sent
+        self.place.succeeded(parcel.put.size)
+        work.transferred(self._run.ledger, parcel.key, self.sink.name, parcel.put.path, sent.token)
+        self._sent.put(parcel)
+
+    def _triple(self, parcel: Parcel) -> tuple[Put, Body, str | None]:
+        staged = parcel.staged
+        return parcel.put, Body(staged.path, staged.digests.size, sole=staged.sole), parcel.token
+
+    def _attempt(self, parcel: Parcel) -> Transferred:
+        self._run.ledger.settled(parcel.ticket)
+
+        def keep(token: str) -> None:
+            self._keep(parcel, token)
+            self._run.ledger.settled(parcel.ticket)
+
+        put, body, known = self._triple(parcel)
+        return self.sink.transfer(put, body, known, keep)
+
+    def _keep(self, parcel: Parcel, token: str) -> None:
+        parcel.token = token
+        parcel.ticket = work.keep_token(
+            self._run.ledger, parcel.key, self.sink.name, parcel.put.path, token
+        )
+
+    def _call(self, attempt: Callable[[], T]) -> T:
+        return retry.call(
+            self.place,
+            attempt,
+            stop=self._run.stop,
+            attempts=self._run.attempts,
+            on_retry=self._run.retried(self.sink.name),
+        )
+
+    # --- commits ---
+
+    def _commits(self) -> None:
+        while (first := self._sent.get()) is not None:
+            batch = [first]
+            with contextlib.suppress(queue.Empty):
+                while len(batch) < self.sink.traits.commit_batch:
+                    parcel = self._sent.get(timeout=_LINGER)
+                    if parcel is None:
+                        self._sent.put(None)  # the end comes after this batch
+                        break
+                    batch.append(parcel)
+            self._commit(batch)
+
+    def _commit(self, batch: list[Parcel]) -> None:
+        items = [parcel.sent for parcel in batch if parcel.sent is not None]
+        try:
+            answers = self._call(lambda: self.sink.commit(items))
+        except (OutpourError, Stopped) as error:
+            for parcel in batch:
+                with self._outcome(parcel):
+                    raise error
+            return
+        again: list[Parcel] = []
+        for parcel, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Transient) and parcel.tries < self._run.attempts:
+                parcel.tries += 1
+                self._run.meter.add(retries=1)
+                again.append(parcel)
+                continue
+            with self._outcome(parcel):
+                self._confirm(parcel, answer)
+        if again:
+            self._wait(again, [a for a in answers if isinstance(a, Transient)])
+            self._commit(again)
+
+    def _wait(self, again: list[Parcel], errors: list[Transient]) -> None:
+        told = max(error.retry_after or 0.0 for error in errors)
+        self.place.throttled(told or 0.25 * 2.0 ** max(parcel.tries for parcel in again))
+
+    def _confirm(self, parcel: Parcel, answer: Receipt | OutpourError) -> None:
+        if not isinstance(answer, Receipt):
+            raise answer
+        confirm(self.sink.traits, answer, parcel.staged.digests)
+        work.confirmed(self._run.ledger, parcel.key, self.sink.name, answer)
+        self._end(parcel)
+        promised = parcel.piece.piece.resource.size or 0
+        parcel.piece.asset.copied(self.sink.name, promised, parcel.put.size)
+
+    # --- ends ---
+
+    @contextlib.contextmanager
+    def _outcome(self, parcel: Parcel) -> Iterator[None]:
+        """Turns whatever ends a parcel into its named state."""
+        try:
+            yield
+        except PathConflict as error:
+            self._rename(parcel, error)
+        except NotFound as error:
+            self._again(parcel, error)
+        except Stopped:
+            self._end(parcel)
+            parcel.piece.asset.failed(AssetState.WAITING, self._run.stop.reason)
+        except CapacityExceeded as error:
+            if self.no_room is None:
+                self.no_room = error
+                self._on_full(self, error)
+            self._end(parcel)
+            parcel.piece.asset.failed(AssetState.WAITING, f"no room at {self.sink.name}")
+        except OutpourError as error:
+            if isinstance(error, Fatal):
+                self._broken = self._broken or error
+            elif isinstance(error, Transient) and self.place.dead_end() >= _DEAD_ENDS:
+                self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
+            self._fail(parcel, str(error))
+        except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
+            self._fail(parcel, f"unexpected {type(error).__name__}: {error}")
+
+    def _fail(self, parcel: Parcel, reason: str) -> None:
+        reason = f"{self.sink.name}: {reason}"
+        work.copy_failed(self._run.ledger, parcel.key, self.sink.name, CopyState.FAILED, reason)
+        asset = parcel.piece.asset
+        work.note(self._run.ledger, self._run.id, "failed", reason, asset=asset.item.key)
+        self._end(parcel)
+        asset.failed(AssetState.FAILED, reason)
+
+    def _again(self, parcel: Parcel, error: OutpourError) -> None:
+        """Send it afresh: the name is to be another, or the sink lost what it had of it."""
+        parcel.tries += 1
+        if parcel.tries >= _FRESH_STARTS:
+            self._fail(parcel, str(error))
+            return
+        parcel.token, parcel.ticket, parcel.sent = None, 0, None
+        self._queue.put(parcel)
+
+    def _rename(self, parcel: Parcel, error: PathConflict) -> None:
+        """The path holds other content, which stays: take a name nobody else would."""
+        asset = parcel.piece.asset
+        salt = asset.item.asset.id if parcel.tries == 0 else parcel.put.digests[Algorithm.SHA256]
+        asset.suffixes[self.sink.name] = naming.suffix_for(salt)
+        parcel.put = replace(parcel.put, path=self._path(parcel.piece))
+        self._again(parcel, error)
+
+    def _path(self, piece: PieceWork) -> str:
+        suffix = piece.asset.suffixes.get(self.sink.name)
+        if not suffix:
+            return piece.piece.path
+        asset = piece.asset.item.asset
+        return self._run.names(asset, asset.resources, suffix)[piece.piece.resource.id]
+
+    def _end(self, parcel: Parcel) -> None:
+        if parcel.staged.let_go():
+            self._run.meter.add(done=parcel.put.size)
+        with self._idle:
+            self._open -= 1
+            self._idle.notify_all()
+
+
+class _Tokens:
+    """Hands out reserved tokens one by one, fetched many at a time."""
+
+    _MANY = 500
+
+    def __init__(self, sink: Reserves) -> None:
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._held: list[str] = []
+
+    def take(self) -> str:
+        with self._lock:
+            if not self._held:
+                self._held = self._sink.reserve(self._MANY)
+            return self._held.pop()
+
+
+def _put(piece: PieceWork, staged: Staged, path: str) -> Put:
+    asset, resource = piece.asset.item.asset, piece.piece.resource
+    properties = {
+        "asset": asset.id,
+        "resource": resource.id,
+        "role": str(resource.role),
+        "sha256": staged.digests[Algorithm.SHA256],
+    }
+    if resource.checksum is not None:
+        properties["source"] = str(resource.checksum)
+    return Put(
+        path=path,
+        digests=staged.digests,
+        modified=asset.created,
+        media_type=resource.media_type,
+        description=asset.metadata.caption,
+        properties=properties,
+    )

@@ -1,0 +1,87 @@
+"""The bytes between source and sinks: files on local disk, within a budget."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.checksums import Digests
+from pipeline.stopping import Stop
+
+_SMALLEST = 64 * 1024  # what a file counts at least, so that tiny ones are bounded in number
+
+
+class Staging:
+    """A folder of partly and wholly downloaded files, one for each resource.
+
+    A file's bytes are reserved before its download and released when its last sink has
+    confirmed it, so that the folder never outgrows ``budget``; a single file larger than the
+    budget passes alone.
+    """
+
+    def __init__(self, folder: Path, budget: int, stop: Stop) -> None:
+        self.folder = folder
+        self.budget = budget
+        self._stop = stop
+        self._used = 0
+        self._changed = threading.Condition()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def used(self) -> int:
+        return self._used
+
+    def path(self, resource: int) -> Path:
+        return self.folder / f"{resource}.part"
+
+    def reserve(self, size: int) -> int:
+        """Wait for room for ``size`` bytes; returns what to ``release``. Raises Stopped."""
+        cost = max(size, _SMALLEST)
+        with self._changed:
+            while self._used and self._used + cost > self.budget:
+                self._stop.check()
+                self._changed.wait(0.25)
+            self._used += cost
+        return cost
+
+    def release(self, cost: int) -> None:
+        with self._changed:
+            self._used -= cost
+            self._changed.notify_all()
+
+    def leftovers(self) -> Iterator[tuple[int, Path]]:
+        """Files an earlier process left, by resource."""
+        for path in self.folder.iterdir():
+            if path.suffix == ".part" and path.stem.isdigit():
+                yield int(path.stem), path
+
+
+@dataclass
+class Staged:
+    """A verified file that some sinks still need; it goes when the last one lets go."""
+
+    path: Path
+    digests: Digests
+    cost: int
+    staging: Staging
+    users: int
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def sole(self) -> bool:
+        """Whether a single sink is left that needs it."""
+        return self.users == 1
+
+    def let_go(self) -> bool:
+        """One sink is done with it; True if it was the last, and the file is gone."""
+        with self._lock:
+            self.users -= 1
+            last = self.users == 0
+        if last:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()
+            self.staging.release(self.cost)
+        return last

@@ -1,0 +1,38 @@
+"""Asking a run to end: once for a clean end, with a reason the ledger keeps."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Stopped(Exception):
+    """Raised in whatever waits when the run is asked to end."""
+
+
+class Stop:
+    """Set once, seen by every thread. The first reason given is kept."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self.reason = ""
+        self.error: BaseException | None = None
+
+    def set(self, reason: str, error: BaseException | None = None) -> None:
+        with self._lock:
+            if not self._event.is_set():
+                self.reason, self.error = reason, error
+                self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise Stopped if the run was asked to end."""
+        if self._event.is_set():
+            raise Stopped(self.reason)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not beyond the request to end: then raise Stopped."""
+        if self._event.wait(seconds):
+            raise Stopped(self.reason)

@@ -1,0 +1,131 @@
+"""Promise: stopping is always clean, at once if need be, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.states import Exit
+
+COMMAND = [sys.executable, "-m", "tests.cli.stage"]
+RUN = [*COMMAND, "run", "--from", "memory:stage", "--to"]
+
+
+def start(folder: Path, trouble: str = "", argv: list[str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        argv or [*RUN, str(folder / "Photos")],
+        env={**os.environ, "STAGE": trouble},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until_files(folder: Path, count: int) -> None:
+    """Wait until some files are there."""
+    deadline = time.monotonic() + 30
+    while len(list(folder.glob("Photos/*/*/*.*"))) < count:
+        assert time.monotonic() < deadline, "nothing arrives"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_cleanly_and_the_same_command_goes_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    running = start(tmp_path, "slow:0.3")
+    until_files(tmp_path, 3)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == Exit.INTERRUPTED
+    assert "stopping" in err and "press Ctrl-C again" in err
+    again = f"outpour run --from memory:stage --to {tmp_path}/Photos"
+    assert f"go on with: {again}" in err
+    assert re.search(r"waiting +\d+ assets: interrupted", out)
+    assert "Traceback" not in err
+    assert not list(tmp_path.rglob("*.part*"))
+
+    rest = start(tmp_path)
+    out, err = rest.communicate(timeout=60)
+    assert rest.returncode == Exit.OK, err
+    assert "All 60 assets confirmed" in out
+    assert len([path for path in tmp_path.rglob("*.*") if path.is_file()]) == 72
+
+
+def test_the_second_signal_stops_now_and_loses_nothing(tmp_path: Path) -> None:
+    running = start(tmp_path, "slow:20")
+    time.sleep(2.5)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert running.returncode == Exit.INTERRUPTED
+    assert "Traceback" not in err
+    rest = start(tmp_path)
+    assert "All 60 assets confirmed" in rest.communicate(timeout=60)[0]
+    assert rest.returncode == Exit.OK
+
+
+def test_a_reader_that_goes_away_is_no_trouble(tmp_path: Path) -> None:
+    with start(tmp_path, argv=[*RUN, str(tmp_path / "Photos"), "--json"]) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait(60) == Exit.OK
+
+
+def at_terminal(argv: list[str], typed: str = "", **variables: str) -> tuple[str, int]:
+    """Run at a terminal of its own; returns what it showed and its exit code. Each line is
+    typed when a question stands there."""
+    mine, its = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "60", **variables}
+    running = subprocess.Popen(argv, env=env, stdin=its, stdout=its, stderr=its, text=True)
+    os.close(its)
+    shown, lines = b"", typed.splitlines(keepends=True)
+    while select.select([mine], [], [], 60)[0]:
+        try:
+            shown += os.read(mine, 65536)
+            if lines and shown.endswith(b": "):
+                os.write(mine, lines.pop(0).encode())
+        except OSError:  # the other side is closed
+            break
+    os.close(mine)
+    return shown.decode(), running.wait(10)
+
+
+def test_a_secret_is_not_shown_while_it_is_typed(tmp_path: Path) -> None:
+    asking = (
+        "from pipeline.cli.prompter import TerminalPrompter as P\n"
+        "p = P()\n"
+        "assert p.ask('Password', secret=True) == 'hunter2'\n"
+        "assert p.ask('Code') == '123456'\n"
+    )
+    shown, code = at_terminal([sys.executable, "-c", asking], typed="hunter2\n123456\n")
+    assert code == 0
+    assert "Password: " in shown and "Code: " in shown
+    assert "hunter2" not in shown
+
+
+def test_a_terminal_sees_progress_and_then_only_the_summary(tmp_path: Path) -> None:
+    argv = [*RUN, str(tmp_path / "Photos")]
+    shown, code = at_terminal(argv, STAGE="slow:0.05")
+    assert code == Exit.OK
+    assert "Moving" in shown and "%" in shown
+    assert "\x1b[32m" in shown  # colour
+    assert shown.rstrip().count("\n") >= 3
+    plain, code = at_terminal(argv, NO_COLOR="1")
+    assert code == Exit.OK
+    assert not re.search(r"\x1b\[3\d(;|m)", plain)
+    assert "All 60 assets confirmed" in plain

@@ -1,0 +1,194 @@
+"""Promise: bad input gives one clear line that names file, line and key, and starts nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import Misconfigured
+from pipeline.config.load import load
+
+PLACES = "source: memory:a\nsinks: [./Photos]\n"
+
+MISTAKES = {
+    "unknown key": (
+        "source: memory:a\nsinks:\n  - {type: local, pth: ./Photos}\n",
+        "p.yaml:3: sinks[0].pth: unknown key; did you mean 'path'?",
+    ),
+    "unknown key at the top": (
+        PLACES + "slect: {}\n",
+        "p.yaml:3: slect: unknown key; did you mean 'select'?",
+    ),
+    "unknown key inside": (
+        PLACES + "limits:\n  upload: 3\n",
+        "p.yaml:4: limits.upload: unknown key; did you mean 'uploads'?",
+    ),
+    "wrong type": (
+        PLACES + "limits: {uploads: eight}\n",
+        "p.yaml:3: limits.uploads: must be a whole number, not 'eight'",
+    ),
+    "not a mapping": (
+        PLACES + "verify: 7\n",
+        "p.yaml:3: verify: must be 'key: value' lines below it, not 7",
+    ),
+    "out of range": (
+        PLACES + "limits: {uploads: 0}\n",
+        "p.yaml:3: limits.uploads: must be greater",
+    ),
+    "bad size": (PLACES + "staging: {size: 4XB}\n", "p.yaml:3: staging.size: '4XB' is no size"),
+    "bad date": (
+        PLACES + "select: {since: 2020-02-30}\n",
+        "p.yaml:3: '2020-02-30': day is out of range",
+    ),
+    "text for a date": (
+        PLACES + "select: {since: yesterday}\n",
+        "p.yaml:3: select.since: 'yesterday' is no date; write for example 2020-01-31",
+    ),
+    "dates in the wrong order": (
+        PLACES + "select: {since: 2021-01-01, until: 2020-01-01}\n",
+        "p.yaml:3: select: since must be earlier than until",
+    ),
+    "unknown kind": (
+        PLACES + "select: {kinds: foto}\n",
+        "p.yaml:3: select.kinds: must be 'photo', 'video' or 'live', not 'foto'",
+    ),
+    "unknown connector": (
+        "source: memory:a\nsinks:\n  - {type: locl, path: x}\n",
+        "p.yaml:3: sinks[0].type: unknown connector 'locl'; did you mean 'local'?",
+    ),
+    "unknown connector in short": (
+        "source: memry:a\nsinks: [./Photos]\n",
+        "p.yaml:1: source.type: unknown connector 'memry'; did you mean 'memory'?",
+    ),
+    "no sinks": ("source: memory:a\n", "p.yaml: sinks: is needed"),
+    "empty sinks": (
+        "source: memory:a\nsinks: []\n",
+        "p.yaml:2: sinks: must name at least one",
+    ),
+    "no type": ("source: memory:a\nsinks: [{path: x}]\n", "p.yaml:2: sinks[0].type: is needed"),
+    "setting left out": (
+        "source: memory:a\nsinks: [{type: local}]\n",
+        "p.yaml:2: sinks[0].path: is needed",
+    ),
+    "two of one name": (
+        "source: memory:a\nsinks: [./A, ./B]\n",
+        "p.yaml:2: sinks[1]: another place is called 'local' already; give this one a name:",
+    ),
+    "onto itself": ("source: ./A\nsinks: [./A]\n", "p.yaml:2: sinks[0]: is the source itself"),
+    "escaping template": (
+        PLACES + "path: '../{filename}'\n",
+        "p.yaml:3: path: path template '../{filename}' has",
+    ),
+    "absolute template": (
+        PLACES + "path: '/{filename}'\n",
+        "p.yaml:3: path: path template '/{filename}' must be relative",
+    ),
+    "unknown field in the template": (
+        PLACES + "path: '{fielname}'\n",
+        "p.yaml:3: path: path template '{fielname}' has an unknown field",
+    ),
+    "a name that is a path": (PLACES + "name: ../up\n", "p.yaml:3: name: must look like"),
+    "key twice": (PLACES + "name: a\nname: b\n", "p.yaml:4: name: given twice, first in line 3"),
+    "bracket left open": (
+        "source: memory:a\nsinks: [./A\nname: b\n",
+        "p.yaml:3: is not valid YAML",
+    ),
+    "a list": ("- source\n", "p.yaml:1: must be 'key: value' lines"),
+    "empty": ("", "p.yaml: is empty"),
+    "copies that mean nothing": (
+        PLACES + "route: {to: all, copies: 1}\n",
+        "p.yaml:3: route.copies: goes with to: first or to: spread",
+    ),
+    "a share above all": (
+        PLACES + "when: {local: {used_above: 120%}}\n",
+        "p.yaml:3: when: ",
+    ),
+    "a threshold for nobody": (
+        PLACES + "when: {lokal: {used_above: 90%}}\n",
+        "p.yaml:3: when.lokal: no place is called 'lokal'; did you mean 'local'?",
+    ),
+    "more copies than places": (
+        PLACES + "route: {to: first, copies: 2}\n",
+        "p.yaml:3: route.copies: asks for 2 copies, but there is 1 sink",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_named_by_line_and_key(case: str, tmp_path: Path) -> None:
+    text, expected = MISTAKES[case]
+    with pytest.raises(Misconfigured) as raised:
+        load(_written(tmp_path, text))
+    lines = str(raised.value).replace(f"{tmp_path}/", "").splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(expected)
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = "nme: x\n" + PLACES + "verify: {attempts: many}\n"
+    with pytest.raises(Misconfigured) as raised:
+        load(_written(tmp_path, text))
+    keys = [line.split(": ")[1] for line in str(raised.value).splitlines()]
+    assert keys == ["nme", "verify.attempts"]
+
+
+@pytest.mark.parametrize("key", ["password", "app_password", "token", "client_secret", "api_key"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLACES + "KEY: hunter2\n",
+        "source: {type: memory, store: a, KEY: hunter2}\nsinks: [./A]\n",
+        "source: memory:a\nsinks:\n  - {type: local, path: x, KEY: hunter2}\n",
+        PLACES + "select: {KEY: hunter2}\n",
+    ],
+    ids=["top", "source", "sink", "part"],
+)
+def test_a_secret_is_refused_and_not_repeated(text: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        load(_written(tmp_path, text.replace("KEY", key)))
+    message = str(raised.value)
+    assert f"{key}' must not stand here; remove it: 'outpour connect' asks" in message
+    assert "hunter2" not in message
+
+
+def test_a_secret_in_a_variable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__PASSWORD", "hunter2")
+    text = "source: {type: memory, store: a}\nsinks: [./A]\n"
+    with pytest.raises(Misconfigured, match="'OUTPOUR_SOURCE__PASSWORD' must not stand here"):
+        load(_written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("OUTPOUR_LIMITS__UPLOADS", "many", "OUTPOUR_LIMITS__UPLOADS: must be a whole number"),
+        ("OUTPOUR_LIMTS__UPLOADS", "3", "OUTPOUR_LIMTS__UPLOADS: unknown variable"),
+        ("OUTPOUR_SINKS__CLOUD__PATH", "x", "p.yaml:2: sinks: no place is called 'cloud'"),
+        ("OUTPOUR_SELECT", "[", "OUTPOUR_SELECT"),
+    ],
+)
+def test_a_mistake_in_a_variable_names_it(
+    name: str, value: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured) as raised:
+        load(_written(tmp_path, PLACES))
+    assert expected in str(raised.value)
+
+
+def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for name, expected in (
+        ("missing.yaml", "no such file"),
+        ("", "is a folder"),
+        ("binary.yaml", "not a text file"),
+    ):
+        with pytest.raises(Misconfigured, match=expected):
+            load(tmp_path / name)
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "p.yaml"
+    path.write_text(text)
+    return path
