@@ -1,0 +1,147 @@
+"""What may go is always a part of what is proven, by an oracle that shares no code with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert
+
+from pipeline.ledger import Ledger, evidence, schema
+from pipeline.ledger.evidence import Rules
+from pipeline.states import AssetState, CopyState, Proof
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SINKS = ("a", "b", "c")
+Row = dict[str, object]
+
+
+def days_ago(days: int | None) -> str | None:
+    return None if days is None else (NOW - timedelta(days=days)).isoformat()
+
+
+# Weighted towards what may go, or hardly any would and the property would say nothing.
+def mostly(usual: object, *others: object) -> st.SearchStrategy[object]:
+    return st.sampled_from([usual] * (3 * len(others)) + list(others))
+
+
+copy_states = st.fixed_dictionaries(
+    {sink: mostly(CopyState.CONFIRMED, None, *CopyState) for sink in SINKS}
+)
+files = st.fixed_dictionaries(
+    {
+        "chosen": mostly(True, False),
+        "proof": mostly(Proof.CHECKSUM, Proof.SIZE, Proof.NONE),
+        "copies": copy_states,
+    }
+)
+assets = st.fixed_dictionaries(
+    {
+        "state": mostly(AssetState.CONFIRMED, *AssetState),
+        "created": mostly(400, None, 3, 29, 30, 31),
+        "added": mostly(None, 3, 29, 31, 400),
+        "favorite": mostly(False, True),
+        "revision": mostly("1", None),
+        "size": st.integers(0, 1000),
+        "files": st.lists(files, min_size=0, max_size=3),
+    }
+)
+rules = st.builds(
+    Rules,
+    groups=st.sampled_from([(("a",), ("b",), ("c",)), (("a", "b"), ("c",)), (("a",), ("b",))]),
+    copies=st.integers(1, 2),
+    proofs=st.sampled_from([(Proof.CHECKSUM,), (Proof.CHECKSUM, Proof.SIZE)]),
+    favorites=st.booleans(),
+    fresh=st.just(days_ago(30)),
+    before=st.sampled_from([None, days_ago(100)]),
+)
+
+
+def proven(asset: Mapping[str, object], rules: Rules) -> bool:
+    """The promise in plain words, from the drawn values alone."""
+    held = asset["files"]
+    assert isinstance(held, list)
+    whole = [
+        group
+        for group in rules.groups
+        if any(all(f["copies"][sink] == "confirmed" for f in held) for sink in group)
+    ]
+    dates = [d for d in (asset["created"], asset["added"]) if d is not None]
+    captured = asset["created"] if asset["created"] is not None else asset["added"]
+    return (
+        asset["state"] == "confirmed"
+        and bool(held)
+        and all(f["proof"] in rules.proofs for f in held)
+        and all(f["chosen"] or "confirmed" in f["copies"].values() for f in held)
+        and len(whole) >= rules.copies
+        and asset["revision"] is not None
+        and (rules.favorites or not asset["favorite"])
+        and bool(dates)
+        and min(dates) > 30  # type: ignore[type-var]
+        and (rules.before is None or captured > 100)  # type: ignore[operator]
+    )
+
+
+def write(ledger: Ledger, drawn: list[dict[str, object]]) -> None:
+    tables: dict[object, list[Row]] = {schema.assets: [], schema.resources: [], schema.copies: []}
+    resource = 0
+    for number, asset in enumerate(drawn, 1):
+        added = days_ago(asset["added"])  # type: ignore[arg-type]
+        tables[schema.assets].append(
+            {
+                "id": number, "asset_id": f"x{number}", "kind": "photo", "library": "",
+                "created": days_ago(asset["created"]),  # type: ignore[arg-type]
+                "filename": f"{number}.jpg", "size": asset["size"], "seen": 1,
+                "favorite": asset["favorite"], "revision": asset["revision"],
+                "metadata": f'{{"added": "{added}"}}' if added else "{}",
+                "state": asset["state"], "reason": "",
+            }
+        )  # fmt: skip
+        for file in asset["files"]:  # type: ignore[attr-defined]
+            resource += 1
+            tables[schema.resources].append(
+                {
+                    "id": resource, "asset": number, "resource_id": str(resource),
+                    "role": "original", "filename": f"{resource}", "handle": "", "local": True,
+                    "chosen": file["chosen"], "proof": file["proof"], "sha256": "00",
+                    "received": 1,
+                }
+            )  # fmt: skip
+            tables[schema.copies] += [
+                {"resource": resource, "sink": sink, "state": state, "path": "p", "size": 1,
+                 "reason": ""}
+                for sink, state in file["copies"].items() if state is not None
+            ]  # fmt: skip
+    with ledger.read():
+        for table, rows in tables.items():
+            if rows:
+                ledger.transact(
+                    lambda c, t=table, r=rows: c.execute(insert(t), r)  # type: ignore[misc]
+                )
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(assets, min_size=1, max_size=12), rules, st.integers(1, 12))
+def test_what_may_go_is_what_is_proven(
+    drawn: list[dict[str, object]], rules: Rules, most: int
+) -> None:
+    expected = {f"x{n}" for n, asset in enumerate(drawn, 1) if proven(asset, rules)}
+    with TemporaryDirectory() as folder, Ledger.open(Path(folder, "l.sqlite")) as ledger:
+        write(ledger, drawn)
+        chosen = evidence.claims(ledger, rules, "largest", len(drawn), None)
+        assert {claim.asset for claim in chosen} == expected
+        assert [claim.size for claim in chosen] == sorted((c.size for c in chosen), reverse=True)
+        some = evidence.claims(ledger, rules, "oldest", most, 500)
+        assert {claim.asset for claim in some} <= expected and len(some) <= most
+        assert sum(claim.size for claim in some[:-1]) < 500
+        tally = evidence.tally(ledger, rules)
+        assert tally.get(None, evidence.Totals()).assets == len(expected)
+        present = [asset for asset in drawn if asset["state"] != AssetState.GONE]
+        assert sum(total.assets for total in tally.values()) == len(present)
+        keys = [claim.key for claim in chosen]
+        with ledger.read() as connection:
+            assert set(evidence.still(connection, rules, range(1, 13))) == set(keys)

@@ -1,0 +1,384 @@
+"""Nothing is deleted without proof, and what was deleted comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from connectors.base import Role
+from connectors.checksums import Checksum
+from connectors.errors import Fatal, OutpourError, Throttled, Transient
+from connectors.memory import MemorySink, MemorySource
+from pipeline.config.models import Select
+from pipeline.ledger import Ledger, schema
+from pipeline.reclaim import Session
+from pipeline.states import AssetState, CopyState, Proof
+from pipeline.stopping import Stop
+from tests.engine.rig import Recorder, contents, go
+from tests.reclaim.rig import FAST, NOW, World, ask
+
+LIVE = "asset-00003"  # every third asset of the rig is a Live Photo
+
+
+def rows(world: World, table: object) -> list[dict[str, object]]:
+    with Ledger.open(world.ledger, exclusive=False) as ledger, ledger.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(select(table))]  # type: ignore[call-overload]
+
+
+def states(world: World) -> dict[str, str]:
+    return {str(row["asset_id"]): str(row["state"]) for row in rows(world, schema.assets)}
+
+
+def test_what_is_proven_goes_and_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    everything = world.present()
+    chosen, done = world.reclaim()
+    assert done.whole and done.assets == len(everything) == len(chosen.claims)
+    assert world.present() == set() and set(world.library.bin) == everything
+    undone = world.undo()
+    assert undone.whole and undone.assets == len(everything)
+    assert world.present() == everything
+    assert {row["state"] for row in rows(world, schema.trash)} == {"restored"}
+
+
+def test_what_came_back_is_not_copied_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    world.undo()
+    before = [contents(shelf) for shelf in world.shelves]
+    watcher = Recorder()
+    go(world.job, world.ledger, watcher)
+    assert set(states(world).values()) == {AssetState.CONFIRMED}
+    assert watcher.last is not None and watcher.last.bytes_downloaded == 0
+    assert [contents(shelf) for shelf in world.shelves] == before
+
+
+def test_every_deletion_stands_in_the_ledger_with_its_evidence(tmp_path: Path) -> None:
+    world = World(tmp_path, count=4)
+    world.reclaim()
+    written = rows(world, schema.trash)
+    assert [row["state"] for row in written] == ["trashed"] * 4
+    live = json.loads(str(written[3]["evidence"]))
+    assert [file["role"] for file in live["files"]] == [Role.ORIGINAL, Role.LIVE_VIDEO]
+    for file in live["files"]:
+        assert {copy["sink"] for copy in file["copies"]} == {"to0", "to1"}
+        assert all(copy["checked"] and copy["how"] == "listed" for copy in file["copies"])
+        assert Checksum.parse(file["source"]).verifiable
+
+
+# --- the fault table: each of these keeps exactly one asset at the source -------------------
+
+
+def corrupt(world: World) -> None:
+    shelf = world.shelves[1]
+    path = world.path(shelf, LIVE)
+    data = shelf.visible[path][1]
+    world.become(shelf, path, bytes([data[0] ^ 1]) + data[1:])
+
+
+def truncated(world: World) -> None:
+    shelf = world.shelves[1]
+    path = world.path(shelf, LIVE)
+    world.become(shelf, path, shelf.visible[path][1][:-1])
+
+
+def missing(world: World) -> None:
+    del world.shelves[0].visible[world.path(world.shelves[0], LIVE, "live")]
+
+
+def swapped(world: World) -> None:
+    """Two files of one asset trade places: both are there, both are wrong."""
+    shelf = world.shelves[0]
+    one, other = world.path(shelf, LIVE), world.path(shelf, LIVE, "live")
+    ours, theirs = shelf.visible[one][1], shelf.visible[other][1]
+    world.become(shelf, one, theirs)
+    world.become(shelf, other, ours)
+
+
+def changed_at_the_source(world: World) -> None:
+    data = b"edited since"
+    asset = world.library.assets[LIVE]
+    first = replace(asset.resources[0], size=len(data), checksum=None)
+    world.library.put(replace(asset, resources=(first, *asset.resources[1:])), {first.id: data})
+
+
+def edited_since(world: World) -> None:
+    """A new file of the asset that no sink has."""
+    asset = world.library.assets[LIVE]
+    edit = replace(asset.resources[0], id="edited", role=Role.EDITED, filename="IMG_E.HEIC")
+    world.library.put(replace(asset, resources=(*asset.resources, edit)), {"edited": b"x"})
+
+
+def alter(table: object, **values: object) -> Callable[[World], None]:
+    def fault(world: World) -> None:
+        assets, resources, copies = schema.assets.c, schema.resources.c, schema.copies.c
+        mine = select(assets.id).where(assets.asset_id == LIVE).scalar_subquery()
+        files = select(resources.id).where(resources.asset == mine)
+        where = {
+            schema.assets: assets.id == mine,
+            schema.resources: (resources.asset == mine) & (resources.resource_id == "live"),
+            schema.copies: copies.resource.in_(files) & (copies.sink == "to1"),
+        }[table]  # type: ignore[index]
+        with Ledger.open(world.ledger) as ledger:
+            statement = update(table).where(where).values(**values)  # type: ignore[arg-type]
+            ledger.transact(lambda connection: connection.execute(statement))
+
+    return fault
+
+
+def half_a_live_photo(world: World) -> None:
+    assets, resources, copies = schema.assets.c, schema.resources.c, schema.copies.c
+    mine = select(assets.id).where(assets.asset_id == LIVE).scalar_subquery()
+    half = select(resources.id).where(resources.asset == mine, resources.resource_id == "live")
+    statement = update(schema.copies).where(copies.resource.in_(half), copies.sink == "to0")
+    with Ledger.open(world.ledger) as ledger:
+        ledger.transact(lambda c: c.execute(statement.values(state=CopyState.TRANSFERRED)))
+
+
+def favourite(world: World) -> None:
+    asset = world.library.assets[LIVE]
+    world.library.put(replace(asset, metadata=replace(asset.metadata, favorite=True)), {})
+
+
+def undated(world: World) -> None:
+    world.library.put(replace(world.library.assets[LIVE], created=None), {})
+
+
+def recent(world: World) -> None:
+    world.library.put(replace(world.library.assets[LIVE], created=NOW - timedelta(days=29)), {})
+
+
+def added_recently(world: World) -> None:
+    """An old photo that came yesterday is new to its owner."""
+    asset = world.library.assets[LIVE]
+    added = replace(asset.metadata, added=NOW - timedelta(days=1))
+    world.library.put(replace(asset, metadata=added), {})
+
+
+FAULTS: dict[str, Callable[[World], None]] = {
+    "a copy is corrupt": corrupt,
+    "a copy is truncated": truncated,
+    "a copy is missing": missing,
+    "two copies are swapped": swapped,
+    "the file changed at the source": changed_at_the_source,
+    "a file was added at the source": edited_since,
+    "a copy is unconfirmed": alter(schema.copies, state=CopyState.TRANSFERRED),
+    "a copy failed": alter(schema.copies, state=CopyState.FAILED),
+    "a Live Photo has one half": half_a_live_photo,
+    "the proof is the size alone": alter(schema.resources, proof=Proof.SIZE),
+    "there is no proof": alter(schema.resources, proof=Proof.NONE),
+    "the asset waits": alter(schema.assets, state=AssetState.WAITING),
+    "the asset is in quarantine": alter(schema.assets, state=AssetState.QUARANTINED),
+    "the asset is a favourite": favourite,
+    "the asset has no date": undated,
+    "the asset is recent": recent,
+    "the asset was added recently": added_recently,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_without_proof_it_stays(tmp_path: Path, fault: str) -> None:
+    world = World(tmp_path)
+    FAULTS[fault](world)
+    world.reclaim()
+    assert world.present() == {LIVE}, fault
+
+
+@pytest.mark.parametrize("fault", [corrupt, truncated, missing, swapped])
+def test_a_copy_that_is_not_right_is_marked_and_brought_again(
+    tmp_path: Path, fault: Callable[[World], None]
+) -> None:
+    world = World(tmp_path)
+    fault(world)
+    _, done = world.reclaim()
+    assert len(done.withdrawn) == 1 and not done.whole
+    assert CopyState.MISSING in {row["state"] for row in rows(world, schema.copies)}
+    assert states(world)[LIVE] == AssetState.WAITING
+    go(world.job, world.ledger)
+    assert states(world)[LIVE] == AssetState.CONFIRMED
+    _, done = world.reclaim()
+    assert done.whole and not world.present()
+
+
+def test_a_favourite_goes_only_when_allowed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    favourite(world)
+    world.reclaim(favorites=True)
+    assert not world.present()
+
+
+def test_size_alone_is_proof_only_when_allowed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    alter(schema.resources, proof=Proof.SIZE)(world)
+    world.reclaim(by_size=True)
+    assert not world.present()
+
+
+def test_other_bytes_of_the_same_size_are_noticed_without_a_checksum(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    asset = world.library.assets[LIVE]
+    bare = tuple(replace(resource, checksum=None) for resource in asset.resources)
+    world.library.put(replace(asset, resources=bare), {})
+    go(world.job, world.ledger)
+    data = world.library.contents[(LIVE, "live")]
+    world.library.put(world.library.assets[LIVE], {"live": data[::-1]})
+    world.reclaim(by_size=True)
+    assert world.present() == {LIVE}
+    go(world.job, world.ledger)
+    assert data[::-1] in contents(world.shelves[0]).values()
+
+
+def test_files_that_were_not_selected_keep_their_asset(tmp_path: Path) -> None:
+    """A Live Photo whose video was not copied is not all there."""
+    world = World(tmp_path, select=Select(roles=(Role.ORIGINAL,)))
+    world.reclaim()
+    assert world.present() == {"asset-00000", "asset-00003", "asset-00006"}
+
+
+def test_one_copy_is_enough_only_when_said(tmp_path: Path) -> None:
+    world = World(tmp_path, sinks=1)
+    with pytest.raises(OutpourError, match="2 independent copies are asked for"):
+        world.reclaim()
+    assert len(world.present()) == 9
+    _, done = world.reclaim(copies=1)
+    assert done.whole and not world.present()
+
+
+def test_the_same_shelf_twice_is_one_copy(tmp_path: Path) -> None:
+    world = World(tmp_path, sinks=1)
+    twin = MemorySink("twin", world.shelves[0])
+    world.sinks = [*world.sinks, twin]
+    go(world.job, world.ledger)
+    with pytest.raises(OutpourError, match="to0 and twin count as one copy"):
+        world.reclaim()
+    _, done = world.reclaim(same_disk=True)  # then the very files still tell
+    assert {why for _, why in done.withdrawn} == {"has 1 of 2 independent copies"}
+    assert len(world.present()) == 9
+
+
+# --- between the listing and the deletion --------------------------------------------------
+
+
+class Mutating(MemorySource):
+    """Someone edits a photo in the instant before it is deleted."""
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        if any(asset == LIVE for asset, _ in assets):
+            self._library.put(self._library.assets[LIVE], {})
+        return super().trash(assets)
+
+
+def test_a_change_in_the_last_instant_is_refused_by_the_source(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.source = Mutating("from", world.library)
+    _, done = world.reclaim()
+    assert world.present() == {LIVE}
+    assert len(done.refused) == 1 and "changed" in done.refused[0][1]
+    assert [row["state"] for row in rows(world, schema.trash)].count("refused") == 1
+
+
+class Grumpy(MemorySource):
+    """Throttles, loses answers after having acted, and answers some items with 'later'."""
+
+    calls = 0
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        self.calls += 1
+        if self.calls % 4 == 1:
+            raise Throttled("429", retry_after=0.01)
+        if self.calls % 4 == 2:
+            super().trash(assets[:1])
+            raise Transient("the answer was lost")
+        done = super().trash(assets[:-1])
+        last = [Transient("try again")] if self.calls % 4 == 3 else super().trash(assets[-1:])
+        return [*done, *last]
+
+
+def test_answers_that_say_later_are_asked_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.source = Grumpy("from", world.library)
+    _, done = world.reclaim()
+    assert done.whole and done.assets == 9 and not world.present()
+
+
+class Silent(MemorySource):
+    """Acts, and then never answers."""
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        super().trash(assets[:2])
+        raise Transient("connection reset")
+
+
+def test_a_lost_answer_is_read_from_the_next_listing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.source = Silent("from", world.library)
+    _, done = world.reclaim()
+    assert (done.unclear, done.assets) == (4, 0) and done.error
+    assert [row["state"] for row in rows(world, schema.trash)] == ["intended"] * 4
+    world.source = MemorySource("from", world.library)
+    with Ledger.open(world.ledger) as ledger, world.session(ledger) as session:
+        session.survey(ask())
+    told = [row["state"] for row in rows(world, schema.trash)]
+    assert (told.count("trashed"), told.count("refused")) == (2, 2)
+    assert world.undo(done.run).assets == 2 and len(world.present()) == 9
+
+
+def test_nothing_goes_while_a_listing_is_not_complete(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with Ledger.open(world.ledger) as ledger, world.session(ledger) as session:
+        chosen = session.survey(ask())
+        ledger.transact(lambda c: c.execute(update(schema.cursors).values(complete=False)))
+        done = session.free(ask(), chosen)
+    assert isinstance(done.error, Fatal) and "not complete" in str(done.error)
+    assert len(world.present()) == 9
+
+
+def test_what_changed_in_the_ledger_since_it_was_chosen_stays(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with Ledger.open(world.ledger) as ledger, world.session(ledger) as session:
+        chosen = session.survey(ask())
+        mine = schema.assets.c.asset_id == LIVE
+        statement = update(schema.assets).where(mine).values(revision="another")
+        ledger.transact(lambda c: c.execute(statement))
+        done = session.free(ask(), chosen)
+    assert world.present() == {LIVE} and len(done.withdrawn) == 1
+
+
+def test_a_stop_ends_between_two_batches(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    stop = Stop()
+
+    class Impatient(MemorySource):
+        def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+            stop.set("interrupted")
+            return super().trash(assets)
+
+    world.source = Impatient("from", world.library)
+    with (
+        Ledger.open(world.ledger) as ledger,
+        Session(world.job, ledger, Recorder(), stop=stop, pace=FAST) as session,
+    ):
+        done = session.free(ask(), session.survey(ask()))
+    assert done.interrupted and (done.assets, len(world.present())) == (4, 5)
+
+
+# --- sinks that cannot be asked ------------------------------------------------------------
+
+
+class Unreachable(MemorySink):
+    def stat(self, path: str) -> None:
+        raise Transient("connection refused")
+
+
+def test_a_sink_that_cannot_be_asked_is_no_proof_and_no_loss(tmp_path: Path) -> None:
+    world = World(tmp_path, count=2)
+    world.sinks = [world.sinks[0], Unreachable("to1", world.shelves[1])]
+    _, done = world.reclaim()
+    assert len(done.withdrawn) == 2 and len(world.present()) == 2
+    assert {row["state"] for row in rows(world, schema.copies)} == {CopyState.CONFIRMED}

@@ -1,0 +1,123 @@
+"""Promises 1 and 2 against every way in which a download is known to go wrong.
+
+Each row once met on one photo of ten: either everything lands byte for byte and the exit code
+is 0, or the photo is named and the exit code is not 0. There is never a file under its final
+name that is not the photo, and once the fault is over the next run completes the library.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.faults import Faults
+from tests.rehearsal.rig import cloud, landed, run, strays, wanted
+
+ONCE = [
+    "flip_byte",
+    "cut_stream",
+    "short_length",
+    "error_body",
+    "ignore_range",
+    "wrong_range",
+    "range_416",
+    "gone",
+    "unavailable",
+    "throttle",
+    "throttle_bare",
+    "reset",
+    "stall",
+    "slow_body",
+    "throttled_inside_200",
+    "short_page",
+    "empty_page",
+    "split_pair",
+    "duplicate_record",
+    "error_item",
+    "wrong_size",
+    "expired_session",
+]
+
+CONTENT = {"flip_byte", "short_length", "error_body", "gone"}
+
+
+def faults() -> Faults:
+    return Faults(stall_seconds=0.3, slow_seconds=0.05, retry_after=1)
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_fault_met_once_costs_nothing(name: str, tmp_path: Path) -> None:
+    trouble = faults()
+    trouble.once(name)
+    resumed = name in {"ignore_range", "wrong_range", "range_416"}
+    if resumed:
+        trouble.once("cut_stream", "content/*")  # only a resumed download asks for a range
+    with cloud(10, trouble, size=3_000_000 if resumed else 3000) as double:
+        code = run(tmp_path / "Photos")
+        assert trouble.counts[name] == 1, "the fault was not met: the row proves nothing"
+        assert code == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+    assert strays(tmp_path / "Photos") == []
+
+
+@pytest.mark.parametrize("name", sorted(CONTENT))
+def test_a_fault_that_stays_names_the_photo_and_only_that(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = faults()
+    with cloud(10, trouble) as double:
+        victim = next(iter(double.library))
+        trouble.add(name, key=f"*{victim.id}*")
+        code = run(tmp_path / "Photos")
+        said = capsys.readouterr().out
+        lost = wanted(double.library) - landed(tmp_path / "Photos")
+        assert trouble.counts[name] > 1, "the fault was not met: the row proves nothing"
+        assert code == 1
+        assert victim.original.filename in said
+        assert sum(lost.values()) == 1
+        assert not landed(tmp_path / "Photos") - wanted(double.library), "a corrupt file landed"
+        trouble.clear()
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+def test_two_photos_of_one_name_size_and_date_both_land(tmp_path: Path) -> None:
+    with cloud(30, faults()) as double:
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+EVERYTHING = (
+    "flip_byte:0.04,cut_stream:0.04,short_length:0.03,error_body:0.03,ignore_range:0.3,"
+    "wrong_range:0.2,range_416:0.1,gone:0.04,unavailable:0.03,throttle_bare:0.02,reset:0.03,"
+    "slow_body:0.01,throttled_inside_200:0.02,short_page:0.2,empty_page:0.1,split_pair:0.1,"
+    "duplicate_record:0.1,error_item:0.01,wrong_size:0.02"
+)
+
+
+def everything_at_once(seed: int, folder: Path) -> None:
+    trouble = Faults.of(EVERYTHING, seed=seed)
+    trouble.stall_seconds, trouble.slow_seconds, trouble.retry_after = 0.2, 0.02, 0
+    with cloud(25, trouble, seed=seed) as double:
+        for _ in range(6):
+            code = run(folder)
+            extra = landed(folder) - wanted(double.library)
+            assert not extra, f"a file that is no photo, or one too many: {extra}"
+            if code == 0:
+                break
+            assert code in (1, 5), code
+        assert code == 0, "six runs did not complete the library"
+        assert landed(folder) == wanted(double.library)
+        assert strays(folder) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_everything_at_once(seed: int, tmp_path: Path) -> None:
+    everything_at_once(seed, tmp_path / "Photos")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 204))
+def test_everything_at_once_over_many_seeds(seed: int, tmp_path: Path) -> None:
+    everything_at_once(seed, tmp_path / "Photos")

@@ -1,0 +1,50 @@
+"""Promises 1 and 3 against kill -9: whatever the moment, the next runs complete the library.
+
+One folder lives through many kills in a row, so that later runs meet what earlier ones left.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from sandbox.faults import Faults
+from tests.rehearsal.rig import cloud, killed_run, landed, run, strays, wanted
+
+
+def killed_many_times(seed: int, kills: int, folder: Path) -> int:
+    """How many of the ``kills`` really interrupted a run."""
+    chance, struck = random.Random(seed), 0
+    trouble = Faults.of("slow_body:0.3", seed=seed)
+    trouble.slow_seconds = 0.1
+    with cloud(60, trouble, seed=seed, size=40_000) as double:
+        for _ in range(kills):
+            struck += killed_run(folder, after=chance.uniform(0.8, 3.5)) is None
+            assert not landed_finals(folder) - wanted(double.library).keys()
+        assert run(folder) == 0
+        assert landed(folder) == wanted(double.library), "lost, torn or doubled"
+        assert strays(folder) == []
+        assert run(folder) == 0, "the ledger is not consistent"
+        assert landed(folder) == wanted(double.library)
+    return struck
+
+
+def landed_finals(folder: Path) -> set[str]:
+    """Contents under final names; what is under way has names of its own."""
+    from tests.rehearsal.rig import sha
+
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {sha(path.read_bytes()) for path in files if not path.name.startswith(".outpour")}
+
+
+def test_killed_and_run_again(tmp_path: Path) -> None:
+    assert killed_many_times(1, 5, tmp_path / "Photos") >= 1, "no kill struck: proves nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("seed", range(10, 30))
+def test_killed_two_hundred_times(seed: int, tmp_path: Path) -> None:
+    assert killed_many_times(seed, 10, tmp_path / "Photos") >= 1
