@@ -32,7 +32,8 @@ class Role(StrEnum):
     EDITED_VIDEO = "edited_video"
     EDITED_LIVE_VIDEO = "edited_live_video"
     RAW = "raw"
-    SIDECAR = "sidecar"
+    SIDECAR = "sidecar"  # the source's own: an AAE, or an XMP that a person keeps
+    METADATA = "metadata"  # an XMP the engine makes of ``Metadata``; no source lists it
 
 
 class Kind(StrEnum):
@@ -183,7 +184,9 @@ class Put:
     """One file for a sink. ``path`` is relative, POSIX, NFC, valid on every system.
 
     ``properties`` (short strings) go where the sink can keep them, so that a lost ledger can
-    be rebuilt. ``modified`` is the capture time and timezone-aware.
+    be rebuilt. ``modified`` is the capture time and timezone-aware. ``replaces`` are SHA-256
+    sums of earlier content of the engine's own making: a sink whose traits say ``replaces``
+    puts this file in the place of any of them, and of nothing else.
     """
 
     path: str
@@ -192,6 +195,7 @@ class Put:
     media_type: str | None = None
     description: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    replaces: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -248,7 +252,10 @@ class Traits:
     read-back. ``commit_batch`` is the most entries one commit takes. ``transfers`` is the
     most parallel transfers that make sense. The ``batch_`` numbers are for sinks that are
     ``BatchTransfers``: the most files and bytes that one batch takes, and the size in bytes
-    up to which a file gains from going in company.
+    up to which a file gains from going in company. ``sidecars`` says that people open the
+    files where they lie, with programs that look for a sidecar beside each. ``replaces`` says
+    that the sink honours ``Put.replaces``: at every moment the path shows the old file or the
+    new one, whole, and content that is neither stays and is a PathConflict.
     """
 
     algorithm: Algorithm | None = None
@@ -258,6 +265,8 @@ class Traits:
     batch_files: int = 1
     batch_bytes: int = 0
     batch_below: int = 0
+    sidecars: bool = False
+    replaces: bool = False
 
 
 Checkpoint = Callable[[str], None]

@@ -191,26 +191,47 @@ def publish(temporary: Path, target: Path) -> None:
                 raise
 
 
-def _system_rename() -> Callable[[bytes, bytes], int] | None:
+def exchange(temporary: Path, target: Path) -> bool:
+    """Put a file in the place of another at once. True if the other one now has the temporary
+    name; False where the file system can only drop it."""
+    try:
+        _renamed(_SWAP, temporary, target)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        temporary.replace(target)
+        return False
+    return True
+
+
+# Of Linux (renameat2) and of macOS (renamex_np).
+_FREE = (1, 4)  # RENAME_NOREPLACE, RENAME_EXCL
+_SWAP = (2, 2)  # RENAME_EXCHANGE, RENAME_SWAP
+
+
+def _system_rename() -> Callable[[bytes, bytes, tuple[int, int]], int] | None:
     library = ctypes.CDLL(None, use_errno=True)
     if linux := getattr(library, "renameat2", None):
-        here, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
-        return lambda old, new: int(linux(here, old, here, new, no_replace))
+        here = -100  # AT_FDCWD
+        return lambda old, new, how: int(linux(here, old, here, new, how[0]))
     if macos := getattr(library, "renamex_np", None):
-        exclusive = 4  # RENAME_EXCL
-        return lambda old, new: int(macos(old, new, exclusive))
+        return lambda old, new, how: int(macos(old, new, how[1]))
     return None
 
 
 _rename = _system_rename()
 
 
-def _rename_free(temporary: Path, target: Path) -> None:
+def _renamed(how: tuple[int, int], temporary: Path, target: Path) -> None:
     if _rename is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if _rename(os.fsencode(temporary), os.fsencode(target)):
+    if _rename(os.fsencode(temporary), os.fsencode(target), how):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(target))
+
+
+def _rename_free(temporary: Path, target: Path) -> None:
+    _renamed(_FREE, temporary, target)
 
 
 def _link(temporary: Path, target: Path) -> None:

@@ -29,7 +29,10 @@ class LocalSink:
         check_root(root)
         self.name = name
         self.traits = Traits(
-            algorithm=Algorithm.SHA256 if readback else None, commit_batch=_COMMIT_BATCH
+            algorithm=Algorithm.SHA256 if readback else None,
+            commit_batch=_COMMIT_BATCH,
+            sidecars=True,
+            replaces=True,
         )
         self._readback = readback
         self._folders = Folders(root)
@@ -123,26 +126,30 @@ class LocalSink:
     # --- steps of a transfer ---
 
     def _there(self, put: Put, target: Path) -> Receipt | None:
-        """What is at the path already, if it is this content; PathConflict if it is other."""
+        """What is at the path already, if it is this content; None if nothing is, or what is
+        to be replaced; PathConflict if it is other."""
+        replaces = put.replaces
         try:
             status = target.lstat()
         except FileNotFoundError:
             other = self._folders.clash(put.path)
             if other is None:
                 return None
-            target, status = other, other.lstat()
+            target, status, replaces = other, other.lstat(), frozenset()  # not its very name
         except OSError as error:
             raise disk.meaning(error, put.path) from error
         path = target.relative_to(self._root).as_posix()
-        if not stat.S_ISREG(status.st_mode) or status.st_size != put.size:
+        if not stat.S_ISREG(status.st_mode) or not (replaces or status.st_size == put.size):
             raise PathConflict(f"{path} is something else")
         try:
             value = disk.sha256(target, fresh=self._readback)
         except OSError as error:
             raise disk.meaning(error, path) from error
-        if value != put.digests[Algorithm.SHA256]:
-            raise PathConflict(f"{path} holds other content")
-        return _receipt(path, status, value)
+        if value == put.digests[Algorithm.SHA256]:
+            return _receipt(path, status, value)
+        if value in replaces:
+            return None
+        raise PathConflict(f"{path} holds other content")
 
     def _discard(self, token: str | None) -> None:
         """Remove what an earlier attempt left. A token that names none of ours is ignored."""
@@ -201,7 +208,8 @@ class LocalSink:
                 checksum = self._read_back.get(item.token)
                 if self._readback and checksum is None:  # transferred by an earlier process
                     checksum = self._checked(put, temporary)
-                disk.publish(temporary, target)
+                if not (put.replaces and self._replace(put, temporary, target)):
+                    disk.publish(temporary, target)
             except (FileExistsError, FileNotFoundError):
                 return self._repeated(item, target)
             return _receipt(put.path, target.lstat(), checksum)
@@ -211,6 +219,24 @@ class LocalSink:
             return disk.meaning(error, put.path)
         finally:
             self._read_back.pop(item.token, None)
+
+    def _replace(self, put: Put, temporary: Path, target: Path) -> bool:
+        """Take the place of earlier content of ours; False if there is none at the path."""
+
+        def ours(path: Path) -> bool:
+            with contextlib.suppress(OSError):
+                regular = stat.S_ISREG(path.lstat().st_mode)
+                return regular and disk.sha256(path, fresh=False) in put.replaces
+            return False
+
+        if not ours(target):
+            return False
+        if disk.exchange(temporary, target) and not ours(temporary):
+            disk.exchange(temporary, target)  # it was edited in this very instant
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        return True
 
     def _repeated(self, item: Transferred, target: Path) -> Receipt:
         """The name is taken, by this commit's first try or by others; or the bytes are gone."""

@@ -45,6 +45,7 @@ class MemorySink:
         batch_files=20,
         batch_bytes=100_000,
         batch_below=1000,
+        replaces=True,
     )
 
     def __init__(self, name: str, shelf: Shelf) -> None:
@@ -58,7 +59,7 @@ class MemorySink:
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         there = self.stat(put.path)
-        if there:
+        if there and not _outdated(there, put):
             return Transferred(put, token or "", _same(there, put))
         token = token or uuid.uuid4().hex
         incoming = self._begin(token, put.size)
@@ -144,7 +145,8 @@ class MemorySink:
             incoming = shelf.incoming.get(item.token)
             held = shelf.visible.get(put.path)
         try:
-            if held:  # a commit that was repeated, or content that came another way
+            # A commit that was repeated, or content that came another way:
+            if held and not _outdated(held[0], put):
                 receipt = _same(held[0], put)
                 self._drop(item.token)
                 return receipt
@@ -162,6 +164,10 @@ class MemorySink:
             put.path, len(data), (own,), modified=put.modified, properties=dict(put.properties)
         )
         with shelf.lock:
+            old = shelf.visible.get(put.path)
+            if old and _outdated(old[0], put):
+                shelf.used -= old[0].size
+                del shelf.visible[put.path]
             winner = shelf.visible.setdefault(put.path, (receipt, data))
             if winner[0] is receipt:
                 shelf.incoming.pop(item.token, None)  # its reservation goes over to the file
@@ -174,6 +180,12 @@ def _same(held: Receipt, put: Put) -> Receipt:
     if held.size != put.size or held.checksums[0].value != put.digests[Algorithm.SHA256]:
         raise PathConflict(f"{put.path} holds other content")
     return held
+
+
+def _outdated(held: Receipt, put: Put) -> bool:
+    """Whether what is held is to make room for the new content."""
+    sums = (held.checksums[0].value, put.digests[Algorithm.SHA256])
+    return sums[0] in put.replaces and sums[0] != sums[1]
 
 
 def _receive(incoming: _Incoming, file: BinaryIO, path: Path) -> None:

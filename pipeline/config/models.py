@@ -11,7 +11,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from connectors.base import Kind, Role, Sink, Source
 from connectors.errors import Misconfigured
@@ -59,6 +67,16 @@ def _in_order(values: tuple[E, ...]) -> tuple[E, ...]:
     return tuple(known for known in type(values[0]) if known in values) if values else ()
 
 
+FILES = tuple(role for role in Role if role is not Role.METADATA)
+"""Roles of the files that a source lists."""
+
+
+def _of_source(roles: tuple[Role, ...]) -> tuple[Role, ...]:
+    if Role.METADATA in roles:
+        raise ValueError("metadata is no file of the source")
+    return roles
+
+
 def _template(text: str) -> str:
     """Checked here, so that the message can name the line."""
     try:
@@ -68,6 +86,7 @@ def _template(text: str) -> str:
     return text
 
 
+RoleName = Annotated[str, WithJsonSchema({"enum": [str(role) for role in FILES]})]
 Size = Annotated[
     int,
     BeforeValidator(parse_size, json_schema_input_type=int | str),
@@ -106,9 +125,10 @@ class Select(Part):
     """Kinds of assets. A Live Photo is of the kind live."""
     roles: Annotated[
         tuple[Role, ...],
-        BeforeValidator(_several, json_schema_input_type=Role | list[Role]),
+        BeforeValidator(_several, json_schema_input_type=RoleName | list[RoleName]),
         AfterValidator(_in_order),
-    ] = tuple(Role)
+        AfterValidator(_of_source),
+    ] = FILES
     """Which files of each asset. Leaving one out means that it is not copied."""
     min_size: Size = 0
     """Smallest asset, all its chosen files together, for example 1MB."""

@@ -48,6 +48,7 @@ from tests.conformance.making import (
     only,
 )
 from tests.conformance.places import SinkPlace, assert_silent
+from tests.conformance.replace_tests import ReplaceTests
 
 NAMES = (
     "plain.jpg",
@@ -64,7 +65,7 @@ NAMES = (
 BEYOND = ("cafe\u0301.jpg", "a?b:c.jpg", "CON.jpg", "ends in a dot.")  # the engine plans none
 
 
-class SinkSuite(BatchTests):
+class SinkSuite(BatchTests, ReplaceTests):
     """The tests. All that is known of the place comes from ``place`` and the contract."""
 
     @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.base import Receipt, Transferred
-from connectors.checksums import Algorithm
+from connectors.checksums import Algorithm, digest
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
@@ -304,3 +305,26 @@ def test_the_inventory_leaves_out_temporary_files_and_links(
     (root / "loop").symlink_to(root)
     (root / "note.txt").write_text("mine")
     assert [receipt.path for receipt in sink.inventory()] == ["note.txt", "a/b/IMG_1.jpg"]
+
+
+def test_an_edit_in_the_instant_of_the_swap_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 3, at its narrowest: a program saves the sidecar after we looked at it."""
+    sink, bench = LocalSink("here", tmp_path / "to"), Bench(tmp_path)
+    bench.place(sink, "a.xmp", b"ours")
+    put, body = bench.stage("a.xmp", b"newer")
+    put = replace(put, replaces=frozenset({digest([b"ours"])[Algorithm.SHA256]}))
+    sent = sink.transfer(put, body, None, bench.keep)
+    swap = disk.exchange
+
+    def late(temporary: Path, target: Path) -> bool:
+        if target.read_bytes() == b"ours":
+            target.write_bytes(b"edited by a person")
+        return swap(temporary, target)
+
+    monkeypatch.setattr(disk, "exchange", late)
+    (answer,) = sink.commit([sent])
+    assert isinstance(answer, PathConflict)
+    assert (tmp_path / "to/a.xmp").read_bytes() == b"edited by a person"
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["a.xmp"]
