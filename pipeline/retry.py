@@ -38,30 +38,42 @@ class _Patience:
         self._reached = progress()
         self._failures = 0
         self._throttled_since: float | None = None
+        self._counted = 0  # attempts
 
     def stop(self, state: RetryCallState) -> bool:
+        self._count(state)
         error = _error(state)
         if isinstance(error, SessionExpired):
             return False
+        if self._throttled_since is not None:
+            return time.monotonic() - self._throttled_since > _THROTTLE_BUDGET
+        return self._failures >= self._attempts
+
+    def wait(self, state: RetryCallState) -> float:
+        self._count(state)
+        error = _error(state)
+        if isinstance(error, SessionExpired):
+            return 0.0
+        told = error.retry_after if isinstance(error, Transient) else None
+        number = self._failures if self._throttled_since is None else state.attempt_number
+        grown = min(_LONGEST, _FIRST * 2.0 ** min(number - 1, 20))
+        # Jitter spreads workers that failed together; what the place said is a lower bound.
+        return (told or 0.0) + random.uniform(0.5, 1.0) * (grown if told is None else _FIRST)
+
+    def _count(self, state: RetryCallState) -> None:
+        """Take an attempt into account, once, whichever question comes first."""
+        error = _error(state)
+        if state.attempt_number == self._counted or isinstance(error, SessionExpired):
+            return
+        self._counted = state.attempt_number
         if isinstance(error, Throttled):
             self._throttled_since = self._throttled_since or time.monotonic()
-            return time.monotonic() - self._throttled_since > _THROTTLE_BUDGET
+            return
         self._throttled_since = None
         if self._progress() > self._reached:
             self._failures = 0
         self._reached = self._progress()
         self._failures += 1
-        return self._failures >= self._attempts
-
-    def wait(self, state: RetryCallState) -> float:
-        error = _error(state)
-        if isinstance(error, SessionExpired):
-            return 0.0
-        told = error.retry_after if isinstance(error, Transient) else None
-        number = max(self._failures, 1 if self._throttled_since is None else state.attempt_number)
-        grown = min(_LONGEST, _FIRST * 2.0 ** (number - 1))
-        # Jitter spreads workers that failed together; what the place said is a lower bound.
-        return (told or 0.0) + random.uniform(0.5, 1.0) * (grown if told is None else _FIRST)
 
     def before_sleep(self, state: RetryCallState) -> None:
         error = _error(state)

@@ -1,0 +1,66 @@
+"""Staging never outgrows its budget, and gives everything back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from connectors.checksums import digest
+from pipeline.staging import Staged, Staging
+from pipeline.stopping import Stop, Stopped
+
+
+@given(sizes=st.lists(st.integers(0, 3_000_000), max_size=40), budget=st.integers(1, 2_000_000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_the_budget_holds_whatever_comes(tmp_path: Path, sizes: list[int], budget: int) -> None:
+    """A single file that is larger passes alone; nothing else is there then."""
+    staging = Staging(tmp_path / "s", budget, Stop())
+    held: list[int] = []
+    lock = threading.Lock()
+
+    def pass_through(size: int) -> None:
+        cost = staging.reserve(size)
+        with lock:
+            held.append(cost)
+            assert sum(held) <= budget or len(held) == 1
+        with lock:
+            held.remove(cost)
+        staging.release(cost)
+
+    threads = [threading.Thread(target=pass_through, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert staging.used == 0
+
+
+def test_whoever_waits_for_room_hears_that_the_run_ends(tmp_path: Path) -> None:
+    stop = Stop()
+    staging = Staging(tmp_path, 100_000, stop)
+    staging.reserve(100_000)
+    stop.set("interrupted")
+    with pytest.raises(Stopped):
+        staging.reserve(100_000)
+
+
+def test_a_file_goes_with_the_last_sink_that_needs_it(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, 10**6, Stop())
+    cost, path = staging.reserve(5), staging.path(7)
+    path.write_bytes(b"photo")
+    staged = Staged(path, digest([b"photo"]), cost, staging, users=3)
+    assert not staged.let_go() and path.exists() and not staged.sole
+    assert not staged.let_go() and path.exists() and staged.sole
+    assert staged.let_go() and not path.exists()
+    assert staging.used == 0
+
+
+def test_what_an_earlier_process_left_is_found_by_resource(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, 10**6, Stop())
+    staging.path(12).write_bytes(b"half")
+    (tmp_path / "notes.txt").write_bytes(b"somebody's")
+    assert [key for key, _ in staging.leftovers()] == [12]

@@ -1,0 +1,169 @@
+"""The ledger's file: what it says is durable survives a kill, and one process has it at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from connectors.errors import Fatal, Misconfigured
+from pipeline.ledger import Ledger, migrations, schema, store
+
+PUT = store.Op(0, insert(schema.meta))
+_CHILD = """
+import sys
+from pathlib import Path
+from sqlalchemy import insert
+from pipeline.ledger import Ledger, schema, store
+
+put = store.Op(0, insert(schema.meta))
+ledger = Ledger.open(Path(sys.argv[1]))
+for number in range(1_000_000):
+    ticket = ledger.add(put, key=f"{sys.argv[2]}-{number}", value="x" * 100)
+    if number % 7 == 0:
+        ledger.settled(ticket)
+        print(number, flush=True)
+"""
+
+
+def keys(path: Path) -> set[str]:
+    with Ledger.open(path, exclusive=False) as ledger, ledger.read() as connection:
+        return set(connection.execute(select(schema.meta.c.key)).scalars())
+
+
+def test_what_was_settled_survives_kill_9(tmp_path: Path) -> None:
+    """Promise 1 rests on this: a row the ledger called durable is there after any crash."""
+    path = tmp_path / "l.sqlite"
+    for life in range(3):
+        command = [sys.executable, "-c", _CHILD, str(path), str(life)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            last = [int(next(child.stdout)) for _ in range(20 + 30 * life)][-1]
+            os.kill(child.pid, signal.SIGKILL)
+        found = keys(path)
+        assert {f"{life}-{number}" for number in range(last + 1)} <= found
+        with sqlite3.connect(path) as raw:
+            assert raw.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+def test_a_second_process_is_told_and_readers_are_not_kept_out(tmp_path: Path) -> None:
+    path = tmp_path / "family.sqlite"
+    with Ledger.open(path) as ledger:
+        ledger.settled(ledger.add(PUT, key="a", value="1"))
+        with pytest.raises(Misconfigured, match="another run of pipeline 'family'"):
+            Ledger.open(path)
+        assert "a" in keys(path)
+    with Ledger.open(path):
+        pass
+
+
+def test_rows_of_many_threads_arrive_in_each_thread_s_order(tmp_path: Path) -> None:
+    """Grouping rows by statement must not let an update overtake the insert it needs."""
+    change = store.Op(
+        1,
+        update(schema.meta)
+        .where(schema.meta.c.key == bindparam("at"))
+        .values(value=bindparam("to")),
+    )
+    with Ledger.open(tmp_path / "l.sqlite") as ledger:
+
+        def work(name: int) -> None:
+            for number in range(200):
+                ledger.add(PUT, key=f"{name}-{number}", value="new")
+                ledger.add(change, at=f"{name}-{number}", to="changed")
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ledger.flush()
+        with ledger.read() as connection:
+            rows = connection.execute(
+                select(schema.meta.c.value).where(schema.meta.c.key.like("%-%"))
+            )
+            assert list(rows.scalars()) == ["changed"] * 1600
+
+
+def test_a_piece_of_work_that_fails_undoes_itself_alone(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "l.sqlite") as ledger:
+        ledger.add(PUT, key="before", value="1")
+
+        def fails(connection: Connection) -> None:
+            connection.execute(insert(schema.meta).values(key="inside", value="1"))
+            raise ValueError("half-way")
+
+        with pytest.raises(ValueError, match="half-way"):
+            ledger.transact(fails)
+        ledger.add(PUT, key="after", value="1")
+        ledger.flush()
+        with ledger.read() as connection:
+            found = set(connection.execute(select(schema.meta.c.key)).scalars())
+    assert {"before", "after"} <= found and "inside" not in found
+
+
+def test_a_ledger_that_cannot_be_written_says_so_and_to_everybody(tmp_path: Path) -> None:
+    """Nothing may go on as if it were recorded."""
+    with Ledger.open(tmp_path / "l.sqlite") as ledger:
+        ledger.add(PUT, key="same", value="1")
+        ledger.flush()
+        ledger.add(PUT, key="same", value="2")  # breaks the primary key: the commit fails
+        with pytest.raises(Exception):  # noqa: B017  (the database's own words)
+            ledger.flush()
+        with pytest.raises(Fatal, match="cannot write the ledger") as caught:
+            ledger.add(PUT, key="other", value="1")
+        assert caught.value.hint
+
+
+def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    path.write_bytes(b"holiday plans" * 500)
+    with pytest.raises(Misconfigured, match="not a readable ledger"):
+        Ledger.open(path)
+    assert path.read_bytes() == b"holiday plans" * 500
+    with Ledger.open(tmp_path / "other.sqlite"):
+        pass  # the lock was given back
+
+
+def test_a_ledger_of_a_newer_outpour_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    set_version(path, schema.VERSION + 1)
+    with pytest.raises(Misconfigured, match="install the newer outpour"):
+        Ledger.open(path)
+    assert version(path) == schema.VERSION + 1
+
+
+def test_an_older_ledger_is_brought_up_step_by_step_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "l.sqlite"
+    set_version(path, schema.VERSION - 2)
+    steps = {
+        schema.VERSION - 2: lambda c: c.execute(insert(schema.meta).values(key="one", value="")),
+        schema.VERSION - 1: lambda c: 1 / 0,
+    }
+    monkeypatch.setattr(migrations, "STEPS", steps)
+    with pytest.raises(ZeroDivisionError):
+        Ledger.open(path)
+    assert version(path) == schema.VERSION - 2
+    steps[schema.VERSION - 1] = lambda c: c.execute(insert(schema.meta).values(key="two", value=""))
+    assert {"one", "two"} <= keys(path)
+    assert version(path) == schema.VERSION
+
+
+def set_version(path: Path, number: int) -> None:
+    Ledger.open(path).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("update meta set value = ? where key = 'schema'", (str(number),))
+
+
+def version(path: Path) -> int:
+    with sqlite3.connect(path) as raw:
+        return int(raw.execute("select value from meta where key = 'schema'").fetchone()[0])
