@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ssl
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import trustme
 
 
 class Authority:
-    """A fresh authority; ``write`` gives the PEM that clients must trust."""
+    """A fresh authority; ``write`` gives the PEM that clients must trust.
 
-    def __init__(self) -> None:
+    ``valid_from`` and ``valid_until`` bound the certificates of hosts: against a clock that
+    is wrong, Apple's look expired or not valid yet.
+    """
+
+    def __init__(
+        self, *, valid_from: datetime | None = None, valid_until: datetime | None = None
+    ) -> None:
+        self._from, self._until = valid_from, valid_until
         self._ca = trustme.CA(organization_name="Outpour sandbox")
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
@@ -28,6 +36,9 @@ class Authority:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.set_alpn_protocols(["http/1.1"])
                 context.num_tickets = 0  # no client here resumes sessions
-                self._ca.issue_cert(host.lower()).configure_cert(context)
+                made = self._ca.issue_cert(
+                    host.lower(), not_before=self._from, not_after=self._until
+                )
+                made.configure_cert(context)
                 self._contexts[host] = context
             return context

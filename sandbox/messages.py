@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -178,6 +179,8 @@ class Answer:
         lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         lines += [f"Set-Cookie: {cookie}" for cookie in self.cookies]
+        if not _has(self.headers, "date"):
+            lines.append(f"Date: {formatdate(usegmt=True)}")
         if chunked:
             lines.append("Transfer-Encoding: chunked")
         elif isinstance(self.body, bytes) and not _has(self.headers, "content-length"):

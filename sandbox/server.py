@@ -65,6 +65,7 @@ class Sandbox:
         latency: float = 0,
         bandwidth: int | None = None,
         port: int = 0,
+        authority: Authority | None = None,
     ) -> None:
         self.services = list(services)
         self.faults = faults if faults is not None else Faults()
@@ -72,7 +73,7 @@ class Sandbox:
         self.requests: Counter[str] = Counter()
         self.connections = 0
         self._link = Link(bandwidth)
-        self._authority = Authority()
+        self._authority = authority or Authority()
         self._folder = tempfile.TemporaryDirectory(prefix="outpour-sandbox-")
         self.ca_file = Path(self._folder.name, "ca.pem")
         self._authority.write(self.ca_file)

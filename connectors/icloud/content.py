@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from connectors.base import Resource
 from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient, Unreadable
 from connectors.icloud.addresses import Address, Addresses
-from connectors.icloud.network import Network, retry_after
+from connectors.icloud.network import Network, retry_after, untrusted
 from connectors.icloud.records import Handle
 
 CHUNK = 1 << 20
@@ -173,7 +173,9 @@ def _refusal(answer: urllib3.BaseHTTPResponse, resource: Resource) -> OutpourErr
     return Transient(said, retry_after=wait)
 
 
-def _broken(error: Exception) -> Transient:
+def _broken(error: Exception) -> OutpourError:
+    if (fatal := untrusted(error)) is not None:
+        return fatal
     # Only the kind: the text of these errors holds the signed address.
     return Transient(f"the connection to iCloud failed ({type(error).__name__})")
 

@@ -12,8 +12,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import requests.utils
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from connectors.errors import Misconfigured
+from connectors.errors import Fatal, Misconfigured
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -104,6 +104,41 @@ class Network:
             proxy_headers=headers,
             socket_options=_AT_ONCE,
         )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and all it came from, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_NOT_YET_VALID, _EXPIRED = 9, 10  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED
+
+
+def untrusted(error: BaseException) -> Fatal | None:
+    """What to say when the cause is a certificate that is not trusted here; None if it is not.
+
+    Waiting does not help, so nothing of it is Transient.
+    """
+    # urllib3 keeps the real one only as an argument of its own.
+    for known in (part for cause in causes(error) for part in (cause, *cause.args)):
+        if not isinstance(known, ssl.SSLCertVerificationError):
+            continue
+        if known.verify_code in {_NOT_YET_VALID, _EXPIRED}:
+            wrong = "is not valid yet" if known.verify_code == _NOT_YET_VALID else "has expired"
+            return Fatal(
+                f"by this computer's clock ({date.today():%d %B %Y}) iCloud's certificate {wrong}",
+                hint="Correct this computer's date and time, then run again.",
+            )
+        return Fatal(
+            f"iCloud's certificate is not trusted here ({known.verify_message})",
+            hint="Where a proxy or virus scanner looks into connections, name its certificate in "
+            "REQUESTS_CA_BUNDLE; otherwise try another network.",
+        )
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -19,6 +19,7 @@ from pyicloud.exceptions import (
 )
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Throttled, Transient
+from connectors.icloud.network import causes, untrusted
 
 WRONG_PASSWORD = -20101
 
@@ -51,9 +52,11 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
     ``busy``: Apple asked to come back later during this attempt.
     """
     connect = f"run: outpour connect icloud:{account}"
-    chain = list(_chain(error))
+    chain = list(causes(error))
     if isinstance(error, OutpourError):
         return error
+    if (fatal := untrusted(error)) is not None:
+        return fatal
     if busy is not None:
         return Throttled(
             f"Apple refuses sign-ins for the moment ({busy})",
@@ -134,19 +137,11 @@ def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
 
 def wrong_password(error: BaseException) -> bool:
     """Whether trying another password could help."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     codes = [number for number, _ in service_errors(chain)]
     return WRONG_PASSWORD in codes or (
         not codes and any(answer.status_code == 401 for answer in _answers(chain))
     )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _answers(chain: list[BaseException]) -> Iterator[Any]:
@@ -166,5 +161,5 @@ def _json(answer: Any) -> dict[str, Any]:
 
 def _bottom(error: BaseException) -> str:
     """The innermost error's kind: its text could hold an address with secrets."""
-    *_, last = _chain(error)
+    *_, last = causes(error)
     return type(last).__name__

@@ -63,7 +63,8 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
     if summary.expected is not None and summary.expected != summary.listed:
         counts = f"{count(summary.listed)} listed, the source counts {count(summary.expected)}"
         yield "differs", counts
-    yield "this run", _this_run(summary)
+    if summary.total or summary.state is RunState.COMPLETE:
+        yield "this run", _this_run(summary)
 
 
 def _this_run(summary: Summary) -> str:

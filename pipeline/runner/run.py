@@ -89,4 +89,4 @@ def _error(stop: Stop) -> str:
     error = stop.error
     if not isinstance(error, OutpourError):
         return ""
-    return f"{error}. {error.hint}" if error.hint else str(error)
+    return f"{error}. {error.hint[0].upper()}{error.hint[1:]}" if error.hint else str(error)
