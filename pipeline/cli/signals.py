@@ -45,8 +45,9 @@ class Interrupts:
         self._count += 1
         if self._count > 1:
             if sys.stderr.isatty():
-                sys.stderr.write(f"{_SHOW_CURSOR}\n")
-                sys.stderr.flush()
+                # Past sys.stderr: the progress display stands in for it, drops such codes,
+                # and may hold its lock.
+                os.write(2, f"{_SHOW_CURSOR}\n".encode())
             os._exit(Exit.INTERRUPTED)  # the ledger survives this at any instruction
         if self.asking:
             sys.stderr.write("\n")  # what comes now does not belong to the question

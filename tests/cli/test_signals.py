@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.states import Exit
+from tests.cli.terminal import CTRL_C, at_terminal
 
 COMMAND = [sys.executable, "-m", "tests.cli.stage"]
 RUN = [*COMMAND, "run", "--from", "memory:stage", "--to"]
@@ -86,25 +85,6 @@ def test_a_reader_that_goes_away_is_no_trouble(tmp_path: Path) -> None:
         assert running.wait(60) == Exit.OK
 
 
-def at_terminal(argv: list[str], typed: str = "", **variables: str) -> tuple[str, int]:
-    """Run at a terminal of its own; returns what it showed and its exit code. Each line is
-    typed when a question stands there."""
-    mine, its = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "60", **variables}
-    running = subprocess.Popen(argv, env=env, stdin=its, stdout=its, stderr=its, text=True)
-    os.close(its)
-    shown, lines = b"", typed.splitlines(keepends=True)
-    while select.select([mine], [], [], 60)[0]:
-        try:
-            shown += os.read(mine, 65536)
-            if lines and shown.endswith(b": "):
-                os.write(mine, lines.pop(0).encode())
-        except OSError:  # the other side is closed
-            break
-    os.close(mine)
-    return shown.decode(), running.wait(10)
-
-
 def test_a_secret_is_not_shown_while_it_is_typed(tmp_path: Path) -> None:
     asking = (
         "from pipeline.cli.prompter import TerminalPrompter as P\n"
@@ -129,3 +109,25 @@ def test_a_terminal_sees_progress_and_then_only_the_summary(tmp_path: Path) -> N
     assert code == Exit.OK
     assert not re.search(r"\x1b\[3\d(;|m)", plain)
     assert "All 60 assets confirmed" in plain
+
+
+def test_ctrl_c_at_a_terminal_ends_cleanly(tmp_path: Path) -> None:
+    argv = [*RUN, str(tmp_path / "Photos")]
+    shown, code = at_terminal(argv, when={"Moving": CTRL_C}, STAGE="slow:0.3")
+    assert code == Exit.INTERRUPTED
+    assert "press Ctrl-C again" in shown and "go on with: outpour run" in shown
+    assert "Traceback" not in shown
+    assert shown.endswith("Photos\r\n"), "the last line is whole, the prompt stands below it"
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor is hidden"
+    shown, code = at_terminal(argv)
+    assert code == Exit.OK and "All 60 assets confirmed" in shown
+
+
+def test_a_second_ctrl_c_gives_the_terminal_back_at_once(tmp_path: Path) -> None:
+    argv = [*RUN, str(tmp_path / "Photos")]
+    shown, code = at_terminal(
+        argv, when={"Moving": CTRL_C, "Ctrl-C again": CTRL_C}, STAGE="slow:20"
+    )
+    assert code == Exit.INTERRUPTED
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l"), "the cursor is hidden"
+    assert "Traceback" not in shown
