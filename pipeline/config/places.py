@@ -120,11 +120,18 @@ def _named(
 
 
 def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict[str, Any]:
-    """The values with every folder and file absolute, ``~`` resolved."""
+    """The values with every folder and file absolute, ``~`` resolved.
 
-    def absolute(key: str, value: Any) -> Any:
+    An empty one is left out: it would quietly mean wherever we happen to be.
+    """
+
+    def is_path(key: str, value: Any) -> bool:
         field = model.model_fields.get(key)
-        is_path = field is not None and Path in (field.annotation, *get_args(field.annotation))
-        return base / Path(value).expanduser() if is_path and isinstance(value, str) else value
+        wanted = field is not None and Path in (field.annotation, *get_args(field.annotation))
+        return wanted and isinstance(value, str)
 
-    return {key: absolute(key, value) for key, value in values.items()}
+    return {
+        key: base / Path(value).expanduser() if is_path(key, value) else value
+        for key, value in values.items()
+        if not (is_path(key, value) and not value.strip())
+    }

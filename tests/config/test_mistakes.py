@@ -71,6 +71,14 @@ MISTAKES = {
         "source: memory:a\nsinks: [{type: local}]\n",
         "p.yaml:2: sinks[0].path: is needed",
     ),
+    "a folder without a name": (
+        "source: memory:a\nsinks: ['local:']\n",
+        "p.yaml:2: sinks[0].path: is needed",
+    ),
+    "an empty folder": (
+        "source: memory:a\nsinks: [{type: local, path: ' '}]\n",
+        "p.yaml:2: sinks[0].path: is needed",
+    ),
     "two of one name": (
         "source: memory:a\nsinks: [./A, ./B]\n",
         "p.yaml:2: sinks[1]: another place is called 'local' already; give this one a name:",
