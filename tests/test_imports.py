@@ -80,3 +80,13 @@ def test_the_engine_is_layered() -> None:
             other = target.split(".")
             if other[0] == "pipeline" and len(other) > 1 and other[1] in rank:
                 assert rank[other[1]] >= rank[parts[1]], f"{name} imports {target}"
+
+
+def test_the_gpl_package_is_imported_in_one_file() -> None:
+    """pymobiledevice3 is GPL-3.0 and an extra: all that touches it can be replaced at once."""
+    users = {name for name, targets in modules() if any(map(_is_gpl, targets))}
+    assert users == {"connectors.iphone.device"}
+
+
+def _is_gpl(target: str) -> bool:
+    return target.split(".")[0] == "pymobiledevice3"

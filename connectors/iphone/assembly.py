@@ -1,8 +1,8 @@
 """One asset of the phone, out of its rows and of the files that are really there.
 
-Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (RAW),
+Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (of a RAW and JPEG pair),
 5 adjustments; ZVERSION 0 original, 2 edited; ZDATASTORESUBTYPE tells the same more finely
-(1 original, 2 edited still, 16 edited video, 17 RAW, 18 Live video, 19 edited Live video,
+(1 original, 2 edited still, 16 edited video, 17 the alternate, 18 Live video, 19 edited Live video,
 22 adjustments; 0 where iCloud has no part in it; all others are thumbnails and other
 renderings). ZLOCALAVAILABILITY is 1 only where the bytes are on the phone.
 """
@@ -73,8 +73,12 @@ def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Fo
     shown = row["original_name"] or filename
     if "\0" in shown:
         shown = filename
-    files = _files(row, filename, found)
-    resources = [_original(row, known.pop(Role.ORIGINAL, None), found, filename, shown)]
+    first, twin = _still_roles(filename, known)
+    files = _files(row, filename, found, twin)
+    main = known.pop(Role.ORIGINAL, None)
+    if twin is Role.ORIGINAL:
+        known[twin] = known.pop(Role.RAW)
+    resources = [_main(row, main, found, filename, shown, first)]
     for role, path in files.items():
         resources.append(_resource(role, known.pop(role, None), path, shown))
     for role, rest in known.items():  # the library knows of it, the phone does not have it
@@ -152,13 +156,23 @@ def _by_role(rows: Iterable[Row]) -> dict[Role, Row]:
     return known
 
 
-def _original(row: Row, known: Row | None, found: Found, filename: str, shown: str) -> Resource:
+def _still_roles(filename: str, known: Mapping[Role, Row]) -> tuple[Role, Role]:
+    """Roles of the main file and of its alternate: of a RAW and JPEG pair, either may be the
+    main one."""
+    if Role.RAW in known and names.split(filename)[1] in names.RAWS:
+        return Role.RAW, Role.ORIGINAL
+    return Role.ORIGINAL, Role.RAW
+
+
+def _main(
+    row: Row, known: Row | None, found: Found, filename: str, shown: str, role: Role
+) -> Resource:
     known = known or {"size": None, "local": None, "fingerprint": None}
     there = filename in found.beside
     path = f"{found.folder}/{filename}"
     return Resource(
-        "original",
-        Role.ORIGINAL,
+        str(role),
+        role,
         shown,
         known["size"] or row["original_size"] or None,
         _checksum(known["fingerprint"] or row["fingerprint"]),
@@ -186,15 +200,16 @@ def _resource(role: Role, known: Row | None, path: str | None, shown: str) -> Re
 
 
 def _usual_suffix(role: Role, shown: str) -> str:
-    moving = role in {Role.LIVE_VIDEO, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}
-    return "MOV" if moving else "DNG" if role is Role.RAW else shown
+    if role in {Role.LIVE_VIDEO, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}:
+        return "MOV"
+    return {Role.RAW: "DNG", Role.ORIGINAL: "JPG"}.get(role, shown)
 
 
-def _files(row: Row, filename: str, found: Found) -> dict[Role, str]:
+def _files(row: Row, filename: str, found: Found, twin: Role) -> dict[Role, str]:
     """The files beside the original, and those of its edit, by role."""
     still = row["kind"] != _VIDEO
     others = [name for name in found.beside if name != filename]
-    files = _companions(found.folder, filename, others, still=still)
+    files = _companions(found.folder, filename, others, still=still, twin=twin)
     for name in sorted(found.edits):
         stem, suffix = names.split(name)
         path = f"{found.edit_folder}/{name}"
@@ -207,7 +222,9 @@ def _files(row: Row, filename: str, found: Found) -> dict[Role, str]:
     return files
 
 
-def _companions(folder: str, main: str, others: Sequence[str], *, still: bool) -> dict[Role, str]:
+def _companions(
+    folder: str, main: str, others: Sequence[str], *, still: bool, twin: Role = Role.RAW
+) -> dict[Role, str]:
     files: dict[Role, str] = {}
     for name in others:
         suffix = names.split(name)[1]
@@ -221,8 +238,8 @@ def _companions(folder: str, main: str, others: Sequence[str], *, still: bool) -
                 role = Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO
         elif edited:
             role = Role.EDITED
-        elif suffix in names.RAWS and names.split(main)[1] not in names.RAWS:
-            role = Role.RAW
+        elif still and (suffix in names.RAWS) != (names.split(main)[1] in names.RAWS):
+            role = twin if (twin is Role.RAW) == (suffix in names.RAWS) else None
         if role is not None:
             files.setdefault(role, f"{folder}/{name}")
     return files

@@ -20,7 +20,7 @@ _RENDER_STILL, _RENDER_VIDEO, _RENDER_LIVE = 65938, 131072, 131272
 # role: (type, version, subtype, recipe)
 _RESOURCES = {
     "live_video": (3, 0, 18, 0),
-    "raw": (4, 0, 17, 0),
+    "alternate": (4, 0, 17, 0),
     "edited": (0, 2, 2, _RENDER_STILL),
     "edited_video": (1, 2, 16, _RENDER_VIDEO),
     "edited_live_video": (3, 2, 19, _RENDER_LIVE),

@@ -18,6 +18,7 @@ from sandbox.iphone.media import File, Media
 from sandbox.iphone.phone import DATABASE, Phone
 from sandbox.iphone.schema import VERSIONS, Version
 from sandbox.library import Album, Asset, Content, Library
+from sandbox.library import File as SourceFile
 
 _PER_FOLDER = 999
 _STAND_IN = b"\xff\xd8\xff\xdb" + b"a small picture that stands in for the original" + b"\xff\xd9"
@@ -113,11 +114,11 @@ class OnPhone:
             local = placement.local or edited
             if local:
                 self._write(path, file.content, asset)
-            elif placement.stand_in and file.role == "original":
+            elif placement.stand_in and file is asset.original:
                 self._write(path, Content.of(_STAND_IN), asset)
             if file.role != "sidecar":
                 mark = _fingerprint(file.content, placement.scheme)
-                row.entries.append(Entry(file.role, file.size, mark, local))
+                row.entries.append(Entry(_kept_as(file, asset), file.size, mark, local))
         if any(file.role.startswith("edited") for file in asset.files):
             recipe = _adjustments(asset)
             self._write(f"{edits}/Adjustments.plist", recipe, asset)
@@ -151,6 +152,13 @@ def _replace(media: Media, path: str, data: bytes) -> None:
         found.change(content)
     else:
         media.add(path, content)
+
+
+def _kept_as(file: SourceFile, asset: Asset) -> str:
+    """The role of a file in the database: either half of a RAW pair may be the main one."""
+    if file is asset.original:
+        return "original"
+    return "alternate" if file.role in {"raw", "original"} else file.role
 
 
 def _fingerprint(content: Content, scheme: int) -> str | None:

@@ -89,7 +89,8 @@ class Phone:
     # --- the cable -------------------------------------------------------------------------
 
     def unplug(self, back_after: float | None = None) -> None:
-        """Pull the cable: every stream breaks. Plugged in again after ``back_after`` seconds."""
+        """Pull the cable: every stream breaks. Plugged in again after ``back_after`` seconds;
+        0 is before anyone can have noticed."""
         with self._lock:
             if not self.attached:
                 return
@@ -99,7 +100,9 @@ class Phone:
         for stream in streams:
             stream.cut()
         self._tell()
-        if back_after is not None:
+        if back_after == 0:
+            self.plug()
+        elif back_after is not None:
             timer = threading.Timer(back_after, self.plug)
             timer.daemon = True
             timer.start()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Asset, Resource, Role
-from sandbox.iphone import OnPhone, Phone, Trust
+from sandbox.iphone import OnPhone, Phone, Placement, Trust, usual
 from sandbox.library import Library
 from tests.conformance.places import SourcePlace
 from tests.conformance.source_suite import SourceSuite
@@ -21,8 +21,12 @@ class PhonePlace(SourcePlace):
     def __init__(self, plug: Plug, open_source: Callable[..., Any]) -> None:
         self.phone = Phone(away=0.1)
         self.library = Library(30)
-        self.library.add("IMG_9500", "video", "mov", size=10_000_000)
-        self.on_phone = OnPhone(self.phone, self.library)
+        film = self.library.add("IMG_9500", "video", "mov", size=10_000_000)
+
+        def place(asset: Any) -> Placement:
+            return Placement() if asset.id == film.id else usual(asset)
+
+        self.on_phone = OnPhone(self.phone, self.library, place=place)
         self._open = open_source
         plug(self.phone)
 
@@ -58,7 +62,7 @@ class PhonePlace(SourcePlace):
         self.on_phone.lie(self.library.add("IMG_9700"), "DCIM/100APPLE", "no/name.JPG")
 
     def cut(self) -> None:
-        self.phone.unplug_after(1, back_after=0.1)
+        self.phone.unplug_after(1, back_after=0)
 
     def expire(self) -> None:
         self.phone.trust = Trust.NO

@@ -59,6 +59,7 @@ def same_asset(asset: Asset, truth: Any, placement: Placement) -> None:
     assert roles - {"sidecar"} == files.keys() - {"sidecar"}
     assert "sidecar" in roles or not edited, "an edit comes with its recipe"
     assert asset.resources[0].filename == truth.original.filename
+    assert asset.resources[0].role == truth.original.role
     for part in asset.resources:
         if part.role is Role.SIDECAR:
             continue

@@ -110,7 +110,7 @@ def test_a_cut_goes_on_where_it_was_unless_the_file_is_another(
     size = 12 * MIB
     phone.media.add(PATH, noise(size))
     source = open_source()
-    phone.unplug_after(5 * MIB, back_after=0.1)
+    phone.unplug_after(5 * MIB, back_after=0)
     got = bytearray()
     with pytest.raises(Transient, match="broke off"):
         for chunk in source.open("asset", film(size)):
