@@ -1,10 +1,10 @@
 """One asset of the phone, out of its rows and of the files that are really there.
 
-Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (of a RAW and JPEG pair),
-5 adjustments; ZVERSION 0 original, 2 edited; ZDATASTORESUBTYPE tells the same more finely
-(1 original, 2 edited still, 16 edited video, 17 the alternate, 18 Live video, 19 edited Live video,
-22 adjustments; 0 where iCloud has no part in it; all others are thumbnails and other
-renderings). ZLOCALAVAILABILITY is 1 only where the bytes are on the phone.
+Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (the other
+half of a RAW and JPEG pair), 5 adjustments; ZVERSION 0 original, 2 edited; ZDATASTORESUBTYPE
+tells the same more finely (1 original, 2 edited still, 16 edited video, 17 alternate, 18 Live
+video, 19 edited Live video, 22 adjustments; 0 where iCloud has no part in it; all others are
+thumbnails and other renderings). ZLOCALAVAILABILITY is 1 only where the bytes are on the phone.
 """
 
 from __future__ import annotations
