@@ -41,7 +41,10 @@ class Transient(OutpourError):
 
 
 class Throttled(Transient):
-    """The place asks for fewer requests."""
+    """The place asks for fewer requests, or cannot be asked for now.
+
+    With a hint, the person is told while the place is waited for.
+    """
 
 
 class SessionExpired(OutpourError):

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from connectors.errors import SessionExpired
+from connectors.errors import SessionExpired, Throttled
 from pipeline.stopping import Stop
 
 _UNIT = 128 * 1024  # a request costs about as much as this many bytes
@@ -77,6 +77,7 @@ class Place:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
+        self._trouble: Throttled | None = None
         self._dead_ends = 0
 
     @contextlib.contextmanager
@@ -129,6 +130,20 @@ class Place:
             self._expired = None
             self._changed.notify_all()
 
+    def troubled(self, error: Throttled) -> None:
+        """It waits for something a person can mend: the error says what to do."""
+        if error.hint:
+            self._trouble = error
+
+    def answered(self) -> None:
+        """It can be asked again."""
+        self._trouble = None
+
+    @property
+    def trouble(self) -> Throttled | None:
+        """What a person could mend right now, while the place is waited for."""
+        return self._trouble
+
     @property
     def needs_person(self) -> SessionExpired | None:
         return self._expired
@@ -138,5 +153,7 @@ class Place:
         """A few words for the display; empty when all is well."""
         if self._expired is not None:
             return "sign-in needed"
+        if (trouble := self._trouble) is not None:
+            return f"waits: {trouble}"
         left = self._closed_until - time.monotonic()
         return f"asked to wait {left:.0f} s" if left >= 1 else ""

@@ -80,6 +80,7 @@ class _Patience:
         if isinstance(error, SessionExpired):
             self._place.expired(error)
         elif isinstance(error, Throttled):
+            self._place.troubled(error)
             self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
 
     def sleep(self, seconds: float) -> None:
@@ -108,7 +109,9 @@ def call(
 
     def once() -> T:
         with place.slot():
-            return work()
+            answer = work()
+        place.answered()
+        return answer
 
     def before_sleep(state: RetryCallState) -> None:
         patience.before_sleep(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from connectors.base import Prompter, Reconnects, Sink, Source
@@ -29,6 +29,7 @@ class Attention:
     stop: Stop
     prompter: Prompter | None
     tell: Tell
+    _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
         """Do ``work`` in a thread of its own; raises what it raises.
@@ -50,6 +51,7 @@ class Attention:
         while worker.is_alive():
             worker.join(_TICK)
             self._renew()
+            self._report()
             tick()
         for error in errors:
             if isinstance(error, Stopped) and self.stop.error is not None:
@@ -71,3 +73,17 @@ class Attention:
                 place.renewed()
             except OutpourError as failed:
                 self.stop.set("a sign-in is needed", failed)
+
+    def _report(self) -> None:
+        """Say once what a place waits for, and that it goes on."""
+        for place, _ in self.ends:
+            trouble = place.trouble
+            text = "" if trouble is None else str(trouble)
+            before = self._told.get(place.name, "")
+            if text == before or place.needs_person:
+                continue
+            self._told[place.name] = text
+            if trouble is not None:
+                self.tell("warning", text, place.name, trouble.hint)
+            else:
+                self.tell("info", "goes on", place.name)

@@ -1,0 +1,176 @@
+"""A phone through the engine and the command line: what the person sees, and what lands."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.app import invoke
+from sandbox.iphone import OnPhone, Phone, Placement
+from sandbox.library import Library
+from tests.iphone.conftest import Plug
+
+pytest.importorskip("pymobiledevice3")
+
+Outpour = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def outpour(capfd: Any) -> Outpour:
+    """``outpour("run", ...)``: exit code and all that was printed."""
+
+    def outpour(*arguments: str) -> tuple[int, str]:
+        code = invoke(arguments)
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return outpour
+
+
+@pytest.fixture
+def whole(plug: Plug) -> OnPhone:
+    """A phone that has everything itself."""
+    return filled(plug, 60)
+
+
+def filled(plug: Plug, count: int, size: int | None = None) -> OnPhone:
+    phone = Phone(away=0.02)
+    plug(phone)
+    library = Library(count, size=size)
+    return OnPhone(phone, library, place=lambda asset: Placement(synced=asset.number % 4 == 1))
+
+
+def held(on_phone: OnPhone) -> Counter[str]:
+    """Every file that has to land, by content; the recipes of edits too."""
+    found: Counter[str] = Counter()
+    for asset in on_phone.library:
+        if asset.trashed is None and not asset.shared:
+            found.update(_sha(file.content.read()) for file in asset.files)
+            if any(file.role.startswith("edited") for file in asset.files):
+                folder, _, name = on_phone.path(asset).rpartition("/")
+                stem = name.rpartition(".")[0]
+                path = f"PhotoData/Mutations/{folder}/{stem}/Adjustments/Adjustments.plist"
+                recipe: Any = on_phone.phone.media.find(path)
+                sidecar = asset.file("sidecar")
+                if sidecar is None:
+                    found[_sha(recipe.content.read())] += 1
+    return found
+
+
+def landed(folder: Path) -> Counter[str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".xmp")
+    return Counter(_sha(path.read_bytes()) for path in files)
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def run(folder: Path) -> list[str]:
+    return ["run", "--from", "iphone", "--to", str(folder)]
+
+
+def test_a_pulled_cable_is_said_waited_for_and_gone_on_from(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path
+) -> None:
+    whole.phone.unplug_after(400_000, back_after=1.5)
+    code, said = outpour(*run(tmp_path))
+    assert code == 0, said
+    assert "no iPhone is plugged in; waiting up to 120 s for it" in said
+    assert "Plug the iPhone in" in said and "goes on" in said
+    assert landed(tmp_path) == held(whole)
+
+
+def test_a_phone_that_stays_away_ends_the_run_and_the_next_one_goes_on(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
+    whole.phone.unplug_after(600_000)
+    code, said = outpour(*run(tmp_path))
+    assert code == 3, said
+    assert "no iPhone is plugged in (waited 1 s). Plug the iPhone in" in said
+    before = sum(landed(tmp_path).values())
+    assert before < sum(held(whole).values())
+    whole.phone.plug()
+    bytes_before, everything = (
+        whole.phone.bytes_read,
+        sum(file.size for asset in whole.library for file in asset.files),
+    )
+    code, said = outpour(*run(tmp_path))
+    assert code == 0, said
+    assert landed(tmp_path) == held(whole)
+    again = whole.phone.bytes_read - bytes_before
+    assert again < everything, "what had arrived is not read again"
+
+
+def test_a_phone_that_was_replugged_locked_is_waited_for_until_it_is_unlocked(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path
+) -> None:
+    phone = whole.phone
+    phone.unplug_after(400_000, back_after=0)
+    phone.watchers.append(lambda _, attached: setattr(phone, "locked", True))
+    threading.Timer(2.5, lambda: setattr(phone, "locked", False)).start()
+    code, said = outpour(*run(tmp_path))
+    assert code == 0, said
+    assert "the iPhone is locked; waiting up to 120 s for it" in said
+    assert "Unlock the iPhone with its passcode" in said
+    assert landed(tmp_path) == held(whole)
+
+
+def pulled(on_phone: OnPhone, folder: Path, outpour: Outpour, pulls: int) -> None:
+    """One run with so many pulls at random; everything lands once and whole."""
+    on_phone.phone.faults.add("unplug", 0.1, times=pulls)
+    code, said = outpour(*run(folder))
+    assert code == 0, said
+    assert on_phone.phone.faults.counts["unplug"] == pulls
+    assert landed(folder) == held(on_phone)
+
+
+def test_the_cable_is_pulled_again_and_again_during_a_run(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path
+) -> None:
+    pulled(whole, tmp_path, outpour, 5)
+
+
+@pytest.mark.slow
+def test_the_cable_is_pulled_fifty_times_during_a_run_of_a_thousand(
+    plug: Plug, outpour: Outpour, tmp_path: Path
+) -> None:
+    pulled(filled(plug, 1000), tmp_path, outpour, 50)
+
+
+def killed(on_phone: OnPhone, folder: Path, outpour: Outpour, seconds: list[float]) -> None:
+    """Runs that are killed after so long, then one that ends: everything once and whole."""
+    on_phone.phone.latency = 0.004
+    command = [sys.executable, "-m", "pipeline.cli", *run(folder)]
+    for after in seconds:
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+    on_phone.phone.latency = 0
+    code, said = outpour(*run(folder))
+    assert code == 0, said
+    assert landed(folder) == held(on_phone)
+
+
+def test_a_killed_run_goes_on(whole: OnPhone, outpour: Outpour, tmp_path: Path) -> None:
+    killed(whole, tmp_path, outpour, [2.5, 3.0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_any_moment(plug: Plug, outpour: Outpour, tmp_path: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    killed(filled(plug, 150), tmp_path, outpour, [moments.uniform(1, 6) for _ in range(4)])
