@@ -155,8 +155,10 @@ def demo(
 
 
 def _tell(cloud: icloud.ICloud, folder: Path) -> None:
-    met = ", ".join(f"{count} × {name}" for name, count in sorted(cloud.faults.counts.items()))
-    typer.echo(f"\nTrouble met on the way: {met or 'none'}.", err=True)
+    met = sorted(cloud.faults.counts.items())
+    typer.echo(f"\nTrouble met on the way: {'' if met else 'none.'}", err=True)
+    for name, count in met:
+        typer.echo(f"  {count:3} × {KNOWN.get(name, name)}", err=True)
     typer.echo(f"The photos are in {folder}.", err=True)
 
 

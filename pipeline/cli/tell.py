@@ -65,18 +65,26 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
         yield "differs", counts
     if summary.total or summary.state is RunState.COMPLETE:
         yield "this run", _this_run(summary)
+        if overcome := _overcome(summary):
+            yield "overcome", overcome
 
 
 def _this_run(summary: Summary) -> str:
     parts = [f"{files(summary.moved_assets)} in {duration(summary.seconds)}"]
     if summary.moved_assets and summary.seconds >= 0.1:
         pace = summary.downloaded_bytes / summary.seconds
-        parts.append(f"{show_size(summary.downloaded_bytes)} downloaded at {show_size(pace)}/s")
+        parts.append(f"{show_size(summary.downloaded_bytes)} at {show_size(pace)}/s")
         parts.append(f"{summary.moved_assets / summary.seconds:.0f} assets/s")
+    return ", ".join(parts)
+
+
+def _overcome(summary: Summary) -> str:
+    """The trouble of this run, most of which nobody need do anything about."""
+    parts = []
     if summary.retries:
-        parts.append(f"{count(summary.retries)} tried again")
+        parts.append(f"{files(summary.retries, 'request')} tried again")
     if summary.mismatches:
-        parts.append(f"{files(summary.mismatches, 'download')} did not match")
+        parts.append(f"{files(summary.mismatches, 'download')} refused: wrong checksum")
     return ", ".join(parts)
 
 
