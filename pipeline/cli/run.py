@@ -15,6 +15,7 @@ from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_plan, show_summary
 from pipeline.display.machine import Machine
+from pipeline.display.words import files
 from pipeline.events import Notice
 from pipeline.runner import Outcome
 from pipeline.runner import plan as plan_job
@@ -124,6 +125,7 @@ def _explain(outcome: Outcome, name: str) -> None:
         report = f"all of them: outpour report {name}; try again: {resume_command()}"
         complain("not everything is confirmed", report, code)
     elif code is Exit.NO_ROOM:
-        complain(outcome.error or "there is no room for the rest", again, code)
+        waiting = "; ".join(f"{why} for {files(n)}" for why, n in outcome.summary.waiting.items())
+        complain(outcome.error or waiting, f"make room there, then {again}", code)
     else:
         complain(outcome.error or f"the run ended as {outcome.state}", again, code)

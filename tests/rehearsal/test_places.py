@@ -1,0 +1,111 @@
+"""Promises 1 and 3 against awkward names, a disk that is full, and an earlier archive."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from connectors.private import state_dir
+from pipeline.states import Exit
+from sandbox.faults import Faults
+from tests.rehearsal.rig import cloud, landed, run, sha, strays, wanted
+
+RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
+
+
+def test_whatever_a_photo_is_called_it_lands_inside_under_a_name_for_every_system(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "deep" / "Photos"
+    folder.mkdir(parents=True)
+    with cloud(20, Faults()) as double:
+        for name in ("x" * 300, "../../../../etc/passwd", "AUX", "NUL.tar", "nul", "a/b\\c", ".."):
+            double.library.add(name)
+        assert run(folder) == Exit.OK
+        assert landed(tmp_path) == wanted(double.library), "lost, or outside"
+        assert landed(folder) == wanted(double.library)
+    seen = set()
+    for path in folder.rglob("*"):
+        assert path.name == unicodedata.normalize("NFC", path.name)
+        assert len(path.name.encode()) <= 255 and len(path.name) <= 255
+        assert path.name.partition(".")[0].upper() not in RESERVED, path.name
+        assert not set(path.name) & set('<>:"/\\|?*') and path.name[-1] not in ". ", path.name
+        seen.add(str(path).casefold())
+    assert len(seen) == len(list(folder.rglob("*"))), "two names are one on some system"
+
+
+DISKS = {  # as it is, and with room: bytes run out as foretold, names run out of the blue
+    "bytes": ("size=1m", "size=50m"),
+    "names": ("size=50m,nr_inodes=12", "size=50m,nr_inodes=500"),
+}
+
+
+@contextmanager
+def disk(place: Path, options: str) -> Iterator[None]:
+    """A disk of its own at ``place``."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk of its own can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("lacking", DISKS)
+def test_a_full_disk_is_4_leaves_nothing_half_done_and_goes_on_with_room(
+    lacking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    little, much = DISKS[lacking]
+    place = tmp_path / "disk"
+    folder = place / "Photos"
+    with disk(place, little), cloud(15, Faults(), size=150_000) as double:
+        assert run(folder) == Exit.NO_ROOM
+        assert re.search(r"outpour: no room at local for \d+ assets\n", capsys.readouterr().err)
+        assert strays(place) == []
+        assert landed(folder) < wanted(double.library)
+        assert not list(state_dir("pipelines").rglob("staging/*.part")), "left in staging"
+        subprocess.run(["mount", "-o", f"remount,{much}", str(place)], check=True)
+        assert run(folder) == Exit.OK
+        assert landed(folder) == wanted(double.library)
+
+
+def as_icloudpd_names_it(folder: Path, created: int, filename: str, role: str) -> Path:
+    stem = filename.rpartition(".")[0]
+    name = f"{stem}_HEVC.MOV" if role == "live_video" else filename
+    return folder / f"archive {created}" / name
+
+
+def test_an_archive_of_another_tool_is_adopted_without_a_download(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "Photos"
+    with cloud(30, Faults()) as double:
+        for asset in double.library:
+            for file in asset.files:
+                if asset.trashed is None and not asset.shared:
+                    path = as_icloudpd_names_it(folder, asset.created, file.filename, file.role)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(file.content.read())
+        (folder / "letter.txt").write_text("not a photo")
+        there = landed(folder)
+        times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+        assert run(folder) == Exit.OK
+        # Other tools put one photo over another of the same name: that one is downloaded.
+        lost = wanted(double.library) - there
+        assert double.counts["content"] == sum(lost.values()) < 10
+        letter = Counter([sha(b"not a photo")])
+        assert landed(folder) == wanted(double.library) + letter, "lost, or doubled"
+        assert times == {path: path.stat().st_mtime_ns for path in times}, "an old file was touched"
+        assert f"adopted       {sum(there.values()) - 1} files" in capsys.readouterr().out
+        double.reset_counts()
+        assert run(folder) == Exit.OK
+        assert double.counts["content"] == 0
