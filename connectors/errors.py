@@ -2,7 +2,8 @@
 
 OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
-│   └── Throttled       the same, and ask this place for less
+│   ├── Throttled       the same, and ask this place for less
+│   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
 │   └── DailyLimit      the same, and ``resume_at`` says when it will be over
@@ -45,6 +46,10 @@ class Throttled(Transient):
 
     With a hint, the person is told while the place is waited for.
     """
+
+
+class Unreachable(Transient):
+    """No connection to the place can be made: its name, its host or this computer's network."""
 
 
 class SessionExpired(OutpourError):

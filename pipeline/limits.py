@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from connectors.errors import SessionExpired, Throttled
+from connectors.errors import SessionExpired, Transient
 from pipeline.stopping import Stop
 
 _UNIT = 128 * 1024  # a request costs about as much as this many bytes
@@ -77,7 +77,8 @@ class Place:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
-        self._trouble: Throttled | None = None
+        self._trouble: Transient | None = None
+        self.reached = False
         self._dead_ends = 0
 
     @contextlib.contextmanager
@@ -130,17 +131,18 @@ class Place:
             self._expired = None
             self._changed.notify_all()
 
-    def troubled(self, error: Throttled) -> None:
+    def troubled(self, error: Transient) -> None:
         """It waits for something a person can mend: the error says what to do."""
         if error.hint:
             self._trouble = error
 
     def answered(self) -> None:
-        """It can be asked again."""
+        """It can be asked again. ``reached`` says that it ever could."""
         self._trouble = None
+        self.reached = True
 
     @property
-    def trouble(self) -> Throttled | None:
+    def trouble(self) -> Transient | None:
         """What a person could mend right now, while the place is waited for."""
         return self._trouble
 

@@ -2,8 +2,9 @@
 
 Transient: wait as told, or longer each time, up to a number of attempts that made no
 progress. Throttled: the whole place waits; asking too often is not the item's fault, so it
-has a budget of time and not of attempts. SessionExpired: wait for the person, however long.
-Everything else is raised at once.
+has a budget of time and not of attempts. Unreachable, after the place has answered before: the
+line is down for everybody, so that has a budget of time too. SessionExpired: wait for the
+person, however long. Everything else is raised at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from connectors.errors import SessionExpired, Throttled, Transient
+from connectors.errors import SessionExpired, Throttled, Transient, Unreachable
 from pipeline.limits import Place
 from pipeline.stopping import Stop
 
@@ -23,6 +24,8 @@ T = TypeVar("T")
 _FIRST = 0.25  # seconds
 _LONGEST = 60.0
 _THROTTLE_BUDGET = 3600.0
+_OUTAGE_BUDGET = 900.0
+_OUTAGE_LONGEST = 15.0  # so that it goes on soon after the line is back
 
 
 class _Patience:
@@ -38,6 +41,7 @@ class _Patience:
         self._reached = progress()
         self._failures = 0
         self._throttled_since: float | None = None
+        self._down_since: float | None = None
         self._counted = 0  # attempts
 
     def stop(self, state: RetryCallState) -> bool:
@@ -47,6 +51,8 @@ class _Patience:
             return False
         if self._throttled_since is not None:
             return time.monotonic() - self._throttled_since > _THROTTLE_BUDGET
+        if self._down_since is not None:
+            return time.monotonic() - self._down_since > _OUTAGE_BUDGET
         return self._failures >= self._attempts
 
     def wait(self, state: RetryCallState) -> float:
@@ -55,8 +61,10 @@ class _Patience:
         if isinstance(error, SessionExpired):
             return 0.0
         told = error.retry_after if isinstance(error, Transient) else None
-        number = self._failures if self._throttled_since is None else state.attempt_number
-        grown = min(_LONGEST, _FIRST * 2.0 ** min(number - 1, 20))
+        timed = self._throttled_since is not None or self._down_since is not None
+        number = state.attempt_number if timed else self._failures
+        longest = _LONGEST if self._down_since is None else _OUTAGE_LONGEST
+        grown = min(longest, _FIRST * 2.0 ** min(max(0, number - 1), 20))
         # Jitter spreads workers that failed together; what the place said is a lower bound.
         return (told or 0.0) + random.uniform(0.5, 1.0) * (grown if told is None else _FIRST)
 
@@ -70,6 +78,10 @@ class _Patience:
             self._throttled_since = self._throttled_since or time.monotonic()
             return
         self._throttled_since = None
+        if isinstance(error, Unreachable) and self._place.reached:
+            self._down_since = self._down_since or time.monotonic()
+            return
+        self._down_since = None
         if self._progress() > self._reached:
             self._failures = 0
         self._reached = self._progress()
@@ -82,6 +94,8 @@ class _Patience:
         elif isinstance(error, Throttled):
             self._place.troubled(error)
             self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
+        elif isinstance(error, Unreachable) and self._place.reached:
+            self._place.troubled(error)
 
     def sleep(self, seconds: float) -> None:
         self._stop.sleep(seconds)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -120,6 +120,18 @@ class Sandbox:
         for sock in sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Meanwhile nothing answers and no connection lives, as if the cable were pulled."""
+        gone, self._listeners = self._listeners[0], self._listeners[1:]
+        gone.shutdown(socket.SHUT_RDWR)
+        gone.close()
+        self.drop_connections()
+        try:
+            yield
+        finally:
+            self._listen(self._port)
 
     def close(self) -> None:
         """Stop, close every connection, remove the CA file. May be called twice."""

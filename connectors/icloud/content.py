@@ -17,9 +17,17 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from connectors.base import Resource
-from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient, Unreadable
+from connectors.errors import (
+    ItemError,
+    NotFound,
+    OutpourError,
+    Throttled,
+    Transient,
+    Unreachable,
+    Unreadable,
+)
 from connectors.icloud.addresses import Address, Addresses
-from connectors.icloud.network import Network, retry_after, untrusted
+from connectors.icloud.network import Network, retry_after, unreachable, untrusted
 from connectors.icloud.records import Handle
 
 CHUNK = 1 << 20
@@ -177,6 +185,11 @@ def _broken(error: Exception) -> OutpourError:
     if (fatal := untrusted(error)) is not None:
         return fatal
     # Only the kind: the text of these errors holds the signed address.
+    if unreachable(error):
+        return Unreachable(
+            f"iCloud cannot be reached ({type(error).__name__})",
+            hint="Check the network connection.",
+        )
     return Transient(f"the connection to iCloud failed ({type(error).__name__})")
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import certifi
 import requests.utils
 import urllib3
+import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from connectors.errors import Fatal, Misconfigured
@@ -139,6 +140,22 @@ def untrusted(error: BaseException) -> Fatal | None:
             "REQUESTS_CA_BUNDLE; otherwise try another network.",
         )
     return None
+
+
+_NO_CONNECTION = (
+    urllib3.exceptions.NewConnectionError,  # no such host, nobody there, no network
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+)
+
+
+def unreachable(error: BaseException) -> bool:
+    """Whether not even a connection could be made."""
+    return any(
+        isinstance(part, _NO_CONNECTION)
+        for cause in causes(error)
+        for part in (cause, *cause.args, getattr(cause, "reason", None))
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

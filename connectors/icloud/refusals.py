@@ -18,8 +18,15 @@ from pyicloud.exceptions import (
     PyiCloudServiceNotActivatedException,
 )
 
-from connectors.errors import Misconfigured, OutpourError, SessionExpired, Throttled, Transient
-from connectors.icloud.network import causes, untrusted
+from connectors.errors import (
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+    Throttled,
+    Transient,
+    Unreachable,
+)
+from connectors.icloud.network import causes, unreachable, untrusted
 
 WRONG_PASSWORD = -20101
 
@@ -65,9 +72,10 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
         )
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
-            return Transient(
+            kind = Unreachable if unreachable(known) else Transient
+            return kind(
                 f"iCloud cannot be reached ({_bottom(known)})",
-                hint="check the network connection, then run again",
+                hint="Check the network connection.",
             )
         if isinstance(known, PyiCloudAccountLockedException):
             return SessionExpired(_CODES[-20209][0], hint=_CODES[-20209][1])

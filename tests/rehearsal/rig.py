@@ -42,21 +42,33 @@ def strays(folder: Path) -> list[str]:
 
 
 @contextmanager
-def cloud(count: int, faults: Faults, *, seed: int = 1, size: int = 3000) -> Iterator[ICloud]:
-    """The double with ``count`` assets, the environment pointing at it."""
-    double = ICloud(Library(count, seed=seed, size=size, plain=count < 20), Account(), faults)
+def served(double: ICloud) -> Iterator[Sandbox]:
+    """The double within reach, the environment pointing at it."""
     before = dict(os.environ)
-    with Sandbox([double], faults=faults) as sandbox:
+    with Sandbox([double], faults=double.faults) as sandbox:
         os.environ |= {
             **sandbox.environ(),
             "OUTPOUR_ICLOUD_PASSWORD": double.account.password,
             "OUTPOUR_LIMITS__ATTEMPTS": "6",
         }
         try:
-            yield double
+            yield sandbox
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def double_of(count: int, faults: Faults, *, seed: int = 1, size: int = 3000) -> ICloud:
+    """With ``count`` assets; small libraries hold nothing but plain photos."""
+    return ICloud(Library(count, seed=seed, size=size, plain=count < 20), Account(), faults)
+
+
+@contextmanager
+def cloud(count: int, faults: Faults, *, seed: int = 1, size: int = 3000) -> Iterator[ICloud]:
+    """A double with ``count`` assets, the environment pointing at it."""
+    double = double_of(count, faults, seed=seed, size=size)
+    with served(double):
+        yield double
 
 
 def run(folder: Path) -> int:

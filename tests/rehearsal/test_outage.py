@@ -1,0 +1,45 @@
+"""Promise: a line that is down costs time only; one that never was up is said at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.states import Exit
+from sandbox.faults import Faults
+from tests.rehearsal.rig import double_of, landed, run, served, strays, wanted
+
+
+def test_a_line_that_comes_back_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    double = double_of(150, Faults())
+    with served(double) as sandbox:
+        monkeypatch.setenv("OUTPOUR_LIMITS__ATTEMPTS", "3")  # a second's worth
+        sandbox.latency = 0.05
+
+        def pull_the_cable() -> None:
+            while double.counts["content"] < 20:
+                time.sleep(0.01)
+            with sandbox.outage():
+                time.sleep(2)
+
+        puller = threading.Thread(target=pull_the_cable)
+        puller.start()
+        code = run(tmp_path / "Photos")
+        puller.join()
+        assert code == Exit.OK
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+        assert "icloud: iCloud cannot be reached" in capsys.readouterr().err
+    assert strays(tmp_path / "Photos") == []
+
+
+def test_a_line_that_never_was_up_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(double_of(3, Faults())) as sandbox, sandbox.outage():
+        assert run(tmp_path / "Photos") == Exit.FATAL
+    assert "Check the network connection" in capsys.readouterr().err
