@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from connectors.errors import Misconfigured
 from connectors.private import state_dir
@@ -18,6 +18,7 @@ from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline, Place
 from pipeline.ledger import Ledger, schema
 from pipeline.runner import Job
+from pipeline.together.joining import adopt_library
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
 """The command line of this command."""
@@ -73,15 +74,15 @@ def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
 def job_of(pipeline: Pipeline) -> Iterator[Job]:
     """The pipeline with its places made; they are closed at the end."""
     with contextlib.ExitStack() as stack:
-        source, *others = [place.source() for place in pipeline.sources]
-        stack.callback(source.close)
-        if others:
-            raise Misconfigured("a pipeline has one source")
+        sources = []
+        for place in pipeline.sources:
+            sources.append(place.source())
+            stack.callback(sources[-1].close)
         sinks = []
         for place in pipeline.sinks:
             sinks.append(place.sink())
             stack.callback(sinks[-1].close)
-        yield Job(pipeline, source, tuple(sinks))
+        yield Job(pipeline, sources[0], tuple(sinks), tuple(sources[1:]))
 
 
 def ledger_path(name: str) -> Path:
@@ -103,14 +104,23 @@ def resume_command() -> str:
 
 
 def _own(connection: Connection, pipeline: Pipeline) -> None:
-    """Two files of one name must not share a ledger: it would take one library for the other."""
+    """Two files of one name must not share a ledger: it would take one library for the other.
+
+    A pipeline may be given more sources than it had: what was moved stays known.
+    """
     meta = schema.meta
-    ours = json.dumps([_identity(place) for place in pipeline.sources])
-    theirs = connection.execute(select(meta.c.value).where(meta.c.key == _OWNER)).scalar()
-    if theirs is None:
-        connection.execute(insert(meta).values(key=_OWNER, value=ours))
+    ours = [_identity(place) for place in pipeline.sources]
+    found = connection.execute(select(meta.c.value).where(meta.c.key == _OWNER)).scalar()
+    theirs: list[list[str]] = json.loads(found) if found else []
+    if not found:
+        connection.execute(insert(meta).values(key=_OWNER, value=json.dumps(ours)))
+    elif theirs != ours and len(theirs) < len(ours) and all(one in ours for one in theirs):
+        if len(theirs) == 1:
+            adopt_library(connection, pipeline.sources[ours.index(theirs[0])].name)
+        owner = update(meta).where(meta.c.key == _OWNER)
+        connection.execute(owner.values(value=json.dumps(ours)))
     elif theirs != ours:
-        before = ", ".join(" ".join(identity) for identity in json.loads(theirs))
+        before = ", ".join(" ".join(identity) for identity in theirs)
         raise Misconfigured(
             f"the ledger called {pipeline.name!r} belongs to another source ({before})",
             hint="Give this pipeline another name: in its file.",

@@ -43,7 +43,7 @@ def status(
         return 0
     pipeline = pipeline_of(config, from_, to)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
-        rooms = list(asking.map(_room, (job.source, *job.sinks)))
+        rooms = list(asking.map(_room, (*job.sources, *job.sinks)))
     now = _standing(ledger_path(pipeline.name))
     if json:
         emit({"pipeline": asdict(now) if now else None, "places": [_data(*room) for room in rooms]})

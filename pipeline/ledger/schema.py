@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 VERSION = 1
@@ -156,6 +157,43 @@ problems = Table(
     Column("id", String, primary_key=True),
     Column("reason", String, nullable=False),
     Column("seen", Integer, nullable=False),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    # Only of pipelines with several sources: each asset as each of them lists it.
+    Column("id", Integer, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("asset_id", String, nullable=False),
+    Column("revision", String),
+    Column("principal", String, nullable=False),  # the merged asset it is part of
+    Column("asset", String, nullable=False),  # JSON of base.Asset
+    Column("created", String),
+    Column("filename", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("local", Boolean, nullable=False),  # the source has the original's bytes
+    Column("seen", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    UniqueConstraint("source", "asset_id"),
+    Index("sightings_principal", "principal"),
+)
+
+prints = Table(
+    "prints",
+    metadata,
+    # The files of a sighting by content: how assets of two sources are known to be one.
+    Column("sighting", ForeignKey("sightings.id"), nullable=False),
+    Column("resource_id", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("size", BigInteger),
+    Column("content", String),  # algo:value; NULL while nothing that can be recomputed is known
+    Column("computed", Boolean, nullable=False),  # by us, from bytes that were read
+    Column("merged", String),  # the file's id in the merged asset
+    PrimaryKeyConstraint("sighting", "resource_id"),
+    Index("prints_content", "content"),
+    Index("prints_unsettled", "size", sqlite_where=text("content IS NULL")),
+    sqlite_with_rowid=False,
 )
 
 trash = Table(

@@ -12,7 +12,7 @@ Ask = Callable[[Source | Sink, Callable[[], Capacity]], Capacity]
 """Reads the capacity of a place, however many attempts that takes."""
 
 
-def why_idle(when: When, source: Source, sinks: Sequence[Sink], ask: Ask) -> str:
+def why_idle(when: When, sources: Sequence[Source], sinks: Sequence[Sink], ask: Ask) -> str:
     """Why nothing is to be done now; empty if a run is due.
 
     Misconfigured where the policy names a place that does not tell how full it is.
@@ -20,8 +20,8 @@ def why_idle(when: When, source: Source, sinks: Sequence[Sink], ask: Ask) -> str
     if not when.full and not when.used_above:
         return ""
     reasons = []
-    ends: list[Source | Sink] = [source, *sinks]
-    if when.full:
+    ends: list[Source | Sink] = [*sources, *sinks]
+    for source in sources if when.full else ():
         room = _capacity(source, ask)
         if room.full or room.free == 0:
             return ""

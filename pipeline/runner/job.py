@@ -14,11 +14,17 @@ from pipeline.states import Exit, RunState
 
 @dataclass(frozen=True)
 class Job:
-    """A pipeline with its places made. The runner closes them."""
+    """A pipeline with its places made. ``others`` are further sources, in order of preference
+    after ``source``: what they hold is one library with it."""
 
     pipeline: Pipeline
     source: Source
     sinks: tuple[Sink, ...]
+    others: tuple[Source, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return (self.source, *self.others)
 
     @property
     def staging(self) -> Path:
@@ -27,11 +33,6 @@ class Job:
     @property
     def quarantine(self) -> Path:
         return state_dir("pipelines", self.pipeline.name) / "quarantine"
-
-    def close(self) -> None:
-        self.source.close()
-        for sink in self.sinks:
-            sink.close()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from pipeline.stages.upload import Lane
 from pipeline.staging import Staged, Staging
 from pipeline.states import AssetState
 from pipeline.stopping import Stop, Stopped
+from pipeline.together import Together
+from pipeline.together.settling import Settling
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ class Mover:
     observer: Observer
     stop: Stop
     run_id: int
+    compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     discovered: Discovered | None = None
     idle: str = ""  # why there is nothing to do yet
@@ -54,7 +57,8 @@ class Mover:
             sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
         }
-        source = Place(self.job.source.name, limits.downloads, self.stop)
+        self.source = self._one_source()
+        place = Place(self.source.name, limits.downloads, self.stop)
         self.run = Run(
             id=self.run_id,
             ledger=self.ledger,
@@ -62,8 +66,8 @@ class Mover:
             meter=self.meter,
             stop=self.stop,
             staging=Staging(self.job.staging, self.job.pipeline.staging.size, self.stop),
-            source=self.job.source,
-            source_place=source,
+            source=self.source,
+            source_place=place,
             rooms=self.rooms,
             names=Template(self.job.pipeline.path).paths,
             quarantine=self.job.quarantine,
@@ -77,7 +81,21 @@ class Mover:
     def ends(self) -> list[tuple[Place, Source | Sink]]:
         """Every place of this run with its connector."""
         sinks = [(self.places[sink.name], sink) for sink in self.job.sinks]
-        return [(self.run.source_place, self.job.source), *sinks]
+        sources = [(place, source) for source, place in self._parts]
+        return [(self.run.source_place, self.source), *sources, *sinks]
+
+    def _one_source(self) -> Source:
+        """The source, or several as one."""
+        job, limits = self.job, self.job.pipeline.limits
+        if not job.others:
+            self._parts = []
+            return job.source
+        self._parts = [(source, Place(source.name, 1, self.stop)) for source in job.sources]
+        settling = Settling(self.stop, limits.attempts, limits.downloads, self._uncompared)
+        return Together(job.sources, self.ledger, settling if self.compare else None)
+
+    def _uncompared(self, place: str, text: str) -> None:
+        self.run.notice("warning", text, place)
 
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.ends, self.stop, prompter, self.run.notice)
@@ -86,7 +104,7 @@ class Mover:
         """Do it all; whatever ends it early is kept in ``stop``."""
         try:
             when = self.job.pipeline.when
-            self.idle = why_idle(when, self.job.source, self.job.sinks, self.ask)
+            self.idle = why_idle(when, self.job.sources, self.job.sinks, self.ask)
             if self.idle:
                 return
             self.discover()
@@ -120,7 +138,7 @@ class Mover:
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
-        source, pipeline = self.job.source, self.job.pipeline
+        source, pipeline = self.source, self.job.pipeline
         members = None
         if pipeline.select.albums:
             load_albums(self.ledger, source)
@@ -195,8 +213,8 @@ class Mover:
         return started
 
     def _prefetch(self, items: Sequence[work.Item]) -> None:
-        if isinstance(self.job.source, Prefetches):
-            self.job.source.prefetch(
+        if isinstance(self.source, Prefetches):
+            self.source.prefetch(
                 [(item.asset.id, piece.resource) for item in items for piece in item.pieces]
             )
 

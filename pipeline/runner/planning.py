@@ -51,7 +51,8 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
 
 
 def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
-    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "plan"))
+    run = work.begin_run(ledger, "plan")
+    mover = Mover(job, ledger, observer, stop, run, compare=False)
     return mover.attention(None).during(lambda: _compared(mover))
 
 

@@ -1,0 +1,301 @@
+"""What each of several sources lists, and which of their assets are one.
+
+A sighting belongs to a merged asset, its *principal*. A principal has at most one asset of each
+source, so two equal photos of one phone stay two. Sightings are never deleted: one that is gone
+says which principal its asset was, should it, or its twin, come back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+
+from connectors.base import Asset, Kind, Resource, Role
+from connectors.checksums import Checksum
+from pipeline.ledger import schema
+from pipeline.ledger.codec import dump_metadata, load_metadata, moment, timestamp
+
+_S, _N = schema.sightings.c, schema.prints.c
+_A, _R = schema.assets.c, schema.resources.c
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sighting as it stands in the ledger; ``computed`` by resource id."""
+
+    key: int
+    source: str
+    asset: Asset
+    principal: str
+    computed: dict[str, str]
+
+
+def any_yet(connection: Connection) -> bool:
+    return connection.execute(select(_S.id).limit(1)).first() is not None
+
+
+def next_listing(connection: Connection, source: str) -> int:
+    """A number for a listing of the source that is about to begin."""
+    last = connection.execute(select(func.max(_S.seen)).where(_S.source == source)).scalar()
+    return int(last or 0) + 1
+
+
+def put(
+    connection: Connection, source: str, assets: Sequence[Asset], listing: int
+) -> dict[str, Any]:
+    """Enter a page of one source; returns the rows that are new or changed, by asset id."""
+    before = rows(connection, source, [asset.id for asset in assets])
+    same = [
+        asset.id
+        for asset in assets
+        if (row := before.get(asset.id)) is not None
+        and row.revision is not None
+        and (row.revision, row.gone) == (asset.revision, False)
+    ]
+    seen = update(schema.sightings).where(_S.source == source, _S.asset_id.in_(same))
+    connection.execute(seen.values(seen=listing))
+    fresh = [asset for asset in assets if asset.id not in set(same)]
+    new, changed = [], []
+    for asset in fresh:
+        values = _values(asset) | {"seen": listing, "gone": False}
+        if asset.id in before:
+            changed.append(values | {"key": before[asset.id].id})
+        else:
+            new.append(values | {"source": source, "asset_id": asset.id, "principal": ""})
+    if new:
+        connection.execute(insert(schema.sightings), new)
+    if changed:
+        names = (name for name in changed[0] if name != "key")
+        statement = update(schema.sightings).where(_S.id == bindparam("key"))
+        connection.execute(
+            statement.values({name: bindparam(f"new_{name}") for name in names}),
+            [{k if k == "key" else f"new_{k}": v for k, v in row.items()} for row in changed],
+        )
+    entered = rows(connection, source, [asset.id for asset in fresh])
+    _put_prints(connection, [(entered[asset.id].id, asset) for asset in fresh])
+    return entered
+
+
+def rows(connection: Connection, source: str, ids: Sequence[str]) -> dict[str, Any]:
+    """What ``twins.Matching`` needs of these sightings, by asset id."""
+    columns = (_S.id, _S.asset_id, _S.source, _S.principal, _S.revision, _S.gone, _S.created)
+    query = select(*columns).where(_S.source == source, _S.asset_id.in_(ids))
+    return {row.asset_id: row for row in connection.execute(query)}
+
+
+def _values(asset: Asset) -> dict[str, Any]:
+    original = next((r for r in asset.resources if r.role is Role.ORIGINAL), None)
+    return {
+        "revision": asset.revision,
+        "asset": dump(asset),
+        "created": timestamp(asset.created),
+        "filename": asset.resources[0].filename if asset.resources else asset.id,
+        "size": sum(r.size or 0 for r in asset.resources),
+        "local": original is not None and original.local,
+    }
+
+
+def _put_prints(connection: Connection, entered: Sequence[tuple[int, Asset]]) -> None:
+    """What was computed stays as long as nothing says that the bytes are others."""
+    keys = [key for key, _ in entered]
+    found = connection.execute(select(schema.prints).where(_N.sighting.in_(keys)))
+    before: dict[tuple[int, str], Any] = {(row.sighting, row.resource_id): row for row in found}
+    connection.execute(schema.prints.delete().where(_N.sighting.in_(keys)))
+    fresh = []
+    for key, asset in entered:
+        for resource in asset.resources:
+            row = before.get((key, resource.id))
+            verifiable = resource.checksum is not None and resource.checksum.verifiable
+            content = str(resource.checksum) if verifiable else None
+            kept = False
+            if row is not None and row.computed and row.size == resource.size and not verifiable:
+                content, kept = row.content, True
+            fresh.append(
+                {
+                    "sighting": key,
+                    "resource_id": resource.id,
+                    "role": resource.role,
+                    "size": resource.size,
+                    "content": content,
+                    "computed": kept,
+                    "merged": row.merged if row else None,
+                }
+            )
+    if fresh:
+        connection.execute(insert(schema.prints), fresh)
+
+
+def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]]:
+    """The sightings of each principal that are not gone."""
+    wanted = list(principals)
+    rows = connection.execute(
+        select(schema.sightings).where(_S.principal.in_(wanted), ~_S.gone)
+    ).all()
+    prints = connection.execute(
+        select(_N.sighting, _N.resource_id, _N.content).where(
+            _N.sighting.in_([row.id for row in rows]), _N.computed
+        )
+    )
+    computed: dict[int, dict[str, str]] = {}
+    for row in prints:
+        computed.setdefault(row.sighting, {})[row.resource_id] = row.content
+    found: dict[str, list[Row]] = {principal: [] for principal in wanted}
+    for row in rows:
+        found[row.principal].append(
+            Row(row.id, row.source, load(row.asset), row.principal, computed.get(row.id, {}))
+        )
+    return found
+
+
+def known(connection: Connection, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Files of merged assets that the ledger has: rows of resource_id, role, checksum (the
+    source's) and apple (computed from what was received)."""
+    query = (
+        select(_A.asset_id, _R.resource_id, _R.role, _R.checksum, _R.apple)
+        .join(schema.assets, _A.id == _R.asset)
+        .where(_A.asset_id.in_(names))
+    )
+    found: dict[str, list[Any]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.asset_id, []).append(row)
+    return found
+
+
+def name(connection: Connection, key: int, ids: dict[str, str]) -> None:
+    """Remember the merged ids of a sighting's files, by resource id."""
+    statement = update(schema.prints).where(_N.sighting == key, _N.resource_id == bindparam("own"))
+    rows = [{"own": own, "merged_id": merged} for own, merged in ids.items()]
+    if rows:
+        connection.execute(statement.values(merged=bindparam("merged_id")), rows)
+
+
+def leave(connection: Connection, source: str, asset_ids: Sequence[str]) -> list[str]:
+    """Mark as gone; returns the principals concerned."""
+    here = (_S.source == source, _S.asset_id.in_(asset_ids))
+    principals = list(connection.execute(select(_S.principal).where(*here)).scalars())
+    connection.execute(update(schema.sightings).where(*here).values(gone=True))
+    return principals
+
+
+def stale(connection: Connection, source: str, listing: int, most: int) -> list[str]:
+    """Assets that a full listing did not name, at most so many."""
+    query = select(_S.asset_id).where(_S.source == source, _S.seen < listing, ~_S.gone)
+    return list(connection.execute(query.limit(most)).scalars())
+
+
+def count(connection: Connection, source: str) -> int:
+    query = select(func.count()).select_from(schema.sightings)
+    return int(connection.execute(query.where(_S.source == source, ~_S.gone)).scalar_one())
+
+
+def principals(connection: Connection) -> int:
+    """How many merged assets there are."""
+    query = select(func.count(func.distinct(_S.principal))).where(~_S.gone)
+    return int(connection.execute(query).scalar_one())
+
+
+def learn(connection: Connection) -> None:
+    """Take over what earlier downloads computed, so that nothing is read only to be compared."""
+    received = (
+        select("apple:" + _R.apple)
+        .join(schema.assets, _A.id == _R.asset)
+        .join(schema.sightings, _S.principal == _A.asset_id)
+        .where(_S.id == _N.sighting, _R.resource_id == _N.merged, _R.apple.is_not(None))
+        .limit(1)
+        .scalar_subquery()
+    )
+    connection.execute(
+        update(schema.prints)
+        .where(_N.content.is_(None), _N.merged.is_not(None), received.is_not(None))
+        .values(content=received, computed=True)
+    )
+
+
+def unsettled(connection: Connection, after: tuple[int, str], most: int) -> list[Any]:
+    """Files whose bytes have to be read to know: another source has one of the same role and
+    size. (sighting, resource_id) rows in that order, after ``after``."""
+    mine, theirs = schema.prints.alias(), schema.prints.alias()
+    own, other = schema.sightings.alias(), schema.sightings.alias()
+    rival = exists().where(
+        theirs.c.size == mine.c.size,
+        theirs.c.role == mine.c.role,
+        theirs.c.sighting == other.c.id,
+        other.c.source != own.c.source,
+        ~other.c.gone,
+    )
+    query = (
+        select(mine.c.sighting, mine.c.resource_id, own.c.source, own.c.asset, own.c.asset_id)
+        .join(own, own.c.id == mine.c.sighting)
+        .where(mine.c.content.is_(None), ~own.c.gone, rival)
+        .where(
+            (mine.c.sighting > after[0])
+            | ((mine.c.sighting == after[0]) & (mine.c.resource_id > after[1]))
+        )
+        .order_by(mine.c.sighting, mine.c.resource_id)
+        .limit(most)
+    )
+    return list(connection.execute(query))
+
+
+def settle(connection: Connection, sighting: int, resource_id: str, content: str) -> None:
+    """A file was read and this is its content."""
+    connection.execute(
+        update(schema.prints)
+        .where(_N.sighting == sighting, _N.resource_id == resource_id)
+        .values(content=content, computed=True)
+    )
+
+
+def seed(connection: Connection, source: str, assets: Sequence[Asset]) -> None:
+    """Take over the library of a pipeline that had one source until now."""
+    put(connection, source, assets, 0)
+    connection.execute(
+        update(schema.sightings)
+        .where(_S.source == source, _S.principal == "")
+        .values(principal=_S.asset_id)
+    )
+
+
+# --- an asset as JSON ----------------------------------------------------------------------
+
+
+def dump(asset: Asset) -> str:
+    return json.dumps(
+        {
+            "id": asset.id,
+            "kind": asset.kind,
+            "created": timestamp(asset.created),
+            "metadata": dump_metadata(asset.metadata),
+            "revision": asset.revision,
+            "library": asset.library,
+            "resources": [
+                [
+                    r.id, r.role, r.filename, r.size, str(r.checksum) if r.checksum else None,
+                    r.media_type, r.handle, r.local,
+                ]
+                for r in asset.resources
+            ],
+        },
+        ensure_ascii=False,
+    )  # fmt: skip
+
+
+def load(text: str) -> Asset:
+    data = json.loads(text)
+    resources = tuple(
+        Resource(id, Role(role), filename, size, Checksum.parse(c) if c else None, *rest)
+        for id, role, filename, size, c, *rest in data["resources"]
+    )
+    return Asset(
+        id=data["id"],
+        kind=Kind(data["kind"]),
+        created=moment(data["created"]),
+        resources=resources,
+        metadata=load_metadata(data["metadata"]),
+        revision=data["revision"],
+        library=data["library"],
+    )

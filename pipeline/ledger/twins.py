@@ -1,0 +1,131 @@
+"""Which assets of several sources are one: those whose originals have the same content."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from connectors.base import Role
+from pipeline.ledger import schema
+from pipeline.states import CopyState
+
+_S, _N = schema.sightings.c, schema.prints.c
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+
+
+class Matching:
+    """Gives each of these sightings of one source, rows by asset id, its principal.
+
+    ``abandoned`` are principals that have no sighting any more, since two became one.
+    """
+
+    def __init__(self, connection: Connection, source: str, rows: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._source = source
+        self._contents = self._originals(rows)
+        self._candidates = self._others()
+        self._taken = self._held()
+        self.principals: dict[str, str] = {}
+        self.abandoned: list[str] = []
+        for asset_id, row in rows.items():
+            self.principals[asset_id] = self._place(row)
+        self._write(rows)
+
+    def _originals(self, rows: Mapping[str, Any]) -> dict[int, str]:
+        query = select(_N.sighting, _N.content).where(
+            _N.sighting.in_([row.id for row in rows.values()]),
+            _N.role == Role.ORIGINAL,
+            _N.content.is_not(None),
+        )
+        return {row.sighting: row.content for row in self._connection.execute(query)}
+
+    def _others(self) -> dict[str, list[Any]]:
+        """Sightings of other sources by the content of their originals, those there first."""
+        query = (
+            select(_N.content, _S.id, _S.principal, _S.created, _S.gone)
+            .join(schema.sightings, _S.id == _N.sighting)
+            .where(_S.source != self._source, _S.principal != "")
+            .where(_N.role == Role.ORIGINAL, _N.content.in_(set(self._contents.values())))
+            .order_by(_S.gone, _S.id)
+        )
+        found = defaultdict(list)
+        for row in self._connection.execute(query):
+            found[row.content].append(row)
+        return found
+
+    def _held(self) -> set[str]:
+        """Principals that have an asset of this source already: they take no second one."""
+        wanted = {row.principal for rows in self._candidates.values() for row in rows}
+        query = select(_S.principal).where(
+            _S.principal.in_(wanted), _S.source == self._source, ~_S.gone
+        )
+        return set(self._connection.execute(query).scalars())
+
+    def _place(self, row: Any) -> str:
+        twin = self._twin(row)
+        if twin and row.principal and (row.principal == twin or not self._alone(row)):
+            twin = ""
+        if not twin:
+            return row.principal or self._own_name(row)
+        if row.principal and self._moved(row.principal):
+            if not self._moved(twin):  # the one that was copied goes on, the other joins it
+                self._rename(twin, row.principal)
+            return str(row.principal)
+        if row.principal:
+            self.abandoned.append(row.principal)
+        self._taken.add(twin)
+        return twin
+
+    def _twin(self, row: Any) -> str:
+        content = self._contents.get(row.id)
+        free = [
+            c for c in self._candidates.get(content or "", ()) if c.principal not in self._taken
+        ]
+        # Of several equal photos, the one that was taken at the same moment.
+        same = [c for c in free if c.created == row.created and not c.gone]
+        return str((same or free)[0].principal) if free else ""
+
+    def _own_name(self, row: Any) -> str:
+        query = select(_S.id).where(_S.principal == row.asset_id, _S.id != row.id).limit(1)
+        taken = self._connection.execute(query).first()
+        return f"{row.source}/{row.asset_id}" if taken else str(row.asset_id)
+
+    def _alone(self, row: Any) -> bool:
+        query = select(_S.id).where(_S.principal == row.principal, _S.id != row.id, ~_S.gone)
+        return self._connection.execute(query.limit(1)).first() is None
+
+    def _moved(self, principal: str) -> bool:
+        query = (
+            select(_C.resource)
+            .join(schema.resources, _R.id == _C.resource)
+            .join(schema.assets, _A.id == _R.asset)
+            .where(_A.asset_id == principal, _C.state == CopyState.CONFIRMED)
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    def _rename(self, before: str, after: str) -> None:
+        self._connection.execute(
+            update(schema.sightings).where(_S.principal == before).values(principal=after)
+        )
+        self.abandoned.append(before)
+        self._taken.add(before)
+
+    def _write(self, rows: Mapping[str, Any]) -> None:
+        changed = [
+            {"key": rows[asset_id].id, "now": principal}
+            for asset_id, principal in self.principals.items()
+            if rows[asset_id].principal != principal
+        ]
+        if changed:
+            statement = update(schema.sightings).where(_S.id == bindparam("key"))
+            self._connection.execute(statement.values(principal=bindparam("now")), changed)
+
+
+def principals(connection: Connection, source: str, ids: Sequence[str]) -> list[str]:
+    """The principals of these assets, each once, in order."""
+    query = select(_S.asset_id, _S.principal).where(_S.source == source, _S.asset_id.in_(ids))
+    found = {row.asset_id: row.principal for row in connection.execute(query)}
+    return list(dict.fromkeys(found[key] for key in ids if found.get(key)))

@@ -1,0 +1,89 @@
+"""From a page of one source to merged assets, by way of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from connectors.base import Asset, Role
+from pipeline.ledger import listing, sightings, twins
+from pipeline.together.merging import Known, Sighting, merge
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """``assets`` as they are now, all sources together; ``gone`` merged ids that have left."""
+
+    assets: tuple[Asset, ...]
+    gone: tuple[str, ...]
+
+
+def take(
+    connection: Connection, order: Sequence[str], source: str, assets: Sequence[Asset], number: int
+) -> Joined:
+    """Enter a page of ``source`` and say what it makes of the merged library."""
+    fresh = sightings.put(connection, source, assets, number)
+    abandoned = twins.Matching(connection, source, fresh).abandoned if fresh else []
+    # All of the page and not only what is fresh: what an interrupted listing entered here
+    # may not have reached the ledger's own assets.
+    named = twins.principals(connection, source, [asset.id for asset in assets])
+    return _merged(connection, order, [*named, *abandoned])
+
+
+def adopt_library(connection: Connection, source: str) -> None:
+    """Take over the assets of a pipeline whose only source until now was ``source``."""
+    for assets in listing.assets(connection):
+        sightings.seed(connection, source, assets)
+
+
+def leave(
+    connection: Connection, order: Sequence[str], source: str, asset_ids: Sequence[str]
+) -> Joined:
+    """These assets left ``source``: merged assets lose a part, or leave too."""
+    return _merged(connection, order, sightings.leave(connection, source, asset_ids))
+
+
+def settle(
+    connection: Connection, order: Sequence[str], found: Iterable[tuple[str, str, int, str, str]]
+) -> Joined:
+    """Files were read: (source, asset id, sighting, resource id, content); join what is one."""
+    concerned: dict[str, set[str]] = {}
+    for source, asset_id, sighting, resource_id, content in found:
+        sightings.settle(connection, sighting, resource_id, content)
+        concerned.setdefault(source, set()).add(asset_id)
+    names: list[str] = []
+    for source, ids in concerned.items():
+        rows = sightings.rows(connection, source, sorted(ids))
+        matching = twins.Matching(connection, source, rows)
+        names += [*matching.principals.values(), *matching.abandoned]
+    return _merged(connection, order, names)
+
+
+def _merged(connection: Connection, order: Sequence[str], names: Sequence[str]) -> Joined:
+    names = list(dict.fromkeys(names))
+    there = sightings.of(connection, names)
+    known = sightings.known(connection, names)
+    assets, gone = [], []
+    for name in names:
+        seen = sorted(there[name], key=lambda row: (order.index(row.source), row.key))
+        if not seen:
+            gone.append(name)
+            continue
+        merged = merge(
+            name,
+            [Sighting(row.source, row.asset, row.computed) for row in seen],
+            [_known(row) for row in known.get(name, ())],
+        )
+        for row in seen:
+            own = {r.id: merged.ids[row.source, r.id] for r in row.asset.resources}
+            sightings.name(connection, row.key, own)
+        assets.append(merged.asset)
+    return Joined(tuple(assets), tuple(gone))
+
+
+def _known(row: Any) -> Known:
+    contents = {row.checksum, f"apple:{row.apple}" if row.apple else None} - {None}
+    return Known(row.resource_id, Role(row.role), frozenset(contents))

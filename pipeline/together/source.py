@@ -1,0 +1,227 @@
+"""Several sources behind the face of one, so that the rest of the engine need not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from connectors.base import (
+    Album,
+    HasAlbums,
+    Page,
+    Prefetches,
+    Prompter,
+    Reconnects,
+    Resource,
+    Source,
+    Stream,
+)
+from connectors.errors import (
+    CursorLost,
+    Fatal,
+    ItemError,
+    NotFound,
+    OutpourError,
+    SessionExpired,
+    Transient,
+    Unreadable,
+)
+from pipeline.ledger import Ledger, sightings, twins
+from pipeline.together import joining
+from pipeline.together.counting import Counted, Spared
+from pipeline.together.joining import Joined
+from pipeline.together.merging import Origin, origins
+from pipeline.together.settling import Settling
+
+T = TypeVar("T")
+_STALE = 500  # assets that left, in one page
+_MEMBERS = 500
+
+
+@dataclass
+class _Tally:
+    """What the sources' own counts say that their listings did not name."""
+
+    cursors: dict[str, str] = field(default_factory=dict)
+    problems: int = 0
+    missing: int = 0
+
+
+class Together:
+    """``sources`` in order of preference: bytes that several have come from the first.
+
+    Lists changes of each source since its own cursor. Files that nobody can recognise without
+    their bytes are read and compared (``settling``; None leaves them apart). A Source that
+    HasAlbums, Prefetches and Reconnects as far as its parts do.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], ledger: Ledger, settling: Settling | None = None
+    ) -> None:
+        self.name = " + ".join(source.name for source in sources)
+        self.spared = Spared()
+        self._sources = {source.name: source for source in sources}
+        self._order = [source.name for source in sources]
+        self._ledger = ledger
+        self._settling = settling
+        self._expired = ""  # the source that wants a sign-in
+
+    # --- listing ---
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        before, tally = _cursors(since), _Tally()
+        self._ledger.transact(sightings.learn)
+        for source in self._sources.values():
+            yield from self._changes(source, before.get(source.name), tally)
+        if self._settling is not None:
+            for found in self._settling.found(self._ledger, self._sources):
+                yield _page(self._do(joining.settle, found), albums_changed=False)
+        alive = self._ledger.transact(sightings.principals)
+        yield Page(
+            expected=alive + tally.problems + tally.missing,
+            cursor=json.dumps(tally.cursors),
+            full=False,
+            albums_changed=False,
+        )
+
+    def _changes(self, source: Source, since: str | None, tally: _Tally) -> Iterator[Page]:
+        """One source's part of the listing."""
+        name = source.name
+        number = self._ledger.transact(lambda c: sightings.next_listing(c, name))
+        full, expected, problems = since is None, None, 0
+        for page in self._listed(source, since):
+            full, problems = page.full, problems + len(page.problems)
+            expected = page.expected if page.expected is not None else expected
+            if page.cursor is not None:
+                tally.cursors[name] = page.cursor
+            joined = self._do(joining.take, name, page.assets, number)
+            left = self._do(joining.leave, name, page.gone)
+            marked = tuple(replace(one, id=f"{name}/{one.id}") for one in page.problems)
+            yield Page(
+                (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
+                full=False, albums_changed=page.albums_changed,
+            )  # fmt: skip
+        if full:
+            yield from self._vanished(name, number)
+        tally.problems += problems
+        if expected is not None:
+            there = self._ledger.transact(lambda c: sightings.count(c, name))
+            tally.missing += max(0, expected - there - problems)
+
+    def _listed(self, source: Source, since: str | None) -> Iterator[Page]:
+        try:
+            yield from source.pages(since)
+        except CursorLost:
+            yield from source.pages(None)
+        except SessionExpired:
+            self._expired = source.name
+            raise
+
+    def _vanished(self, name: str, number: int) -> Iterator[Page]:
+        """What a full listing did not name."""
+        while gone := self._ledger.transact(lambda c: sightings.stale(c, name, number, _STALE)):
+            yield _page(self._do(joining.leave, name, gone), albums_changed=False)
+
+    def _do(self, step: Callable[..., Joined], *arguments: object) -> Joined:
+        def work(connection: Connection) -> Joined:
+            return step(connection, self._order, *arguments)
+
+        return self._ledger.transact(work)
+
+    # --- bytes ---
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+        """From the first source that gives them. An error is the first one met."""
+        try:
+            there = [
+                origin for origin in origins(resource.handle) if origin.source in self._sources
+            ]
+        except ValueError as error:
+            raise Unreadable(str(error)) from error
+        if not there:
+            raise NotFound(f"no source has the bytes of {resource.filename} ({asset_id})")
+        trouble: OutpourError | None = None
+        for origin in there:
+            try:
+                stream = self._open(origin, resource, offset)
+            except (Transient, ItemError, SessionExpired, Fatal) as error:
+                if isinstance(error, SessionExpired):
+                    self._expired = origin.source
+                trouble = trouble or error
+                continue
+            if len(there) > 1 and origin is there[0]:
+                return Counted(stream, self.spared, origin.source, there[1].source)
+            return stream
+        assert trouble is not None
+        raise trouble
+
+    def _open(self, origin: Origin, resource: Resource, offset: int) -> Stream:
+        own = replace(resource, id=origin.resource, handle=origin.handle)
+        return self._sources[origin.source].open(origin.asset, own, offset)
+
+    def prefetch(self, items: Sequence[tuple[str, Resource]]) -> None:
+        """A hint for whichever source each file will be taken from."""
+        wanted: dict[str, list[tuple[str, Resource]]] = {}
+        for _, resource in items:
+            try:
+                first = origins(resource.handle)[0]
+            except (ValueError, IndexError):
+                continue
+            own = replace(resource, id=first.resource, handle=first.handle)
+            wanted.setdefault(first.source, []).append((first.asset, own))
+        for name, own_items in wanted.items():
+            if name in self._sources:
+                source = self._sources[name]
+                if isinstance(source, Prefetches):
+                    source.prefetch(own_items)
+
+    # --- the rest ---
+
+    def albums(self) -> Iterator[Album]:
+        for source in self._sources.values():
+            if isinstance(source, HasAlbums):
+                for album in source.albums():
+                    yield Album(f"{source.name}/{album.id}", album.path)
+
+    def members(self, album: Album) -> Iterator[str]:
+        name, _, own = album.id.partition("/")
+        source = self._sources[name]
+        assert isinstance(source, HasAlbums)
+        part: list[str] = []
+        for asset_id in source.members(Album(own, album.path)):
+            part.append(asset_id)
+            if len(part) == _MEMBERS:
+                yield from self._merged_ids(name, part)
+                part = []
+        yield from self._merged_ids(name, part)
+
+    def _merged_ids(self, source: str, ids: list[str]) -> list[str]:
+        with self._ledger.read() as connection:
+            return twins.principals(connection, source, ids)
+
+    def reconnect(self, prompter: Prompter) -> None:
+        for source in self._sources.values():
+            if source.name == self._expired and isinstance(source, Reconnects):
+                source.reconnect(prompter)
+                return
+        raise SessionExpired(f"the sign-in to {self._expired or self.name} cannot be renewed here")
+
+    def close(self) -> None:
+        for source in self._sources.values():
+            source.close()
+
+
+def _page(joined: Joined, *, albums_changed: bool) -> Page:
+    return Page(joined.assets, joined.gone, full=False, albums_changed=albums_changed)
+
+
+def _cursors(since: str | None) -> dict[str, str]:
+    try:
+        known = json.loads(since) if since else {}
+    except ValueError as error:
+        raise CursorLost("this cursor is of another pipeline") from error
+    return known if isinstance(known, dict) else {}

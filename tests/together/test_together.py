@@ -1,0 +1,169 @@
+"""Two sources, one library: every asset once, its bytes from the preferred source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from connectors.base import Role
+from connectors.memory import MemorySource
+from pipeline.ledger import Ledger, schema
+from pipeline.states import AssetState, Exit
+from tests.together.rig import Photo, World, files, other_scheme
+
+LIVE = (Role.ORIGINAL, Role.LIVE_VIDEO)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def states(world: World) -> Counter[str]:
+    with Ledger.open(world.ledger, exclusive=False) as ledger, ledger.read() as connection:
+        return Counter(connection.execute(select(schema.assets.c.state)).scalars())
+
+
+def test_what_both_have_lands_once_and_comes_from_the_preferred_one(world: World) -> None:
+    shared = [world.both(n, *LIVE) for n in range(20)]
+    alone = [world.only(world.phone, 50), world.only(world.cloud, 60)]
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(*shared, *alone)
+    assert states(world) == {AssetState.CONFIRMED: 22}
+    phone, cloud = world.sources
+    assert sum(phone.opened.values()) == 41
+    assert dict(cloud.opened) == {("C60", "original"): 1}
+
+
+def test_a_second_run_moves_nothing_and_new_assets_are_found_on_either_side(world: World) -> None:
+    shared = [world.both(n) for n in range(5)]
+    world.run()
+    before = dict(world.shelf.visible)
+    assert world.run().exit is Exit.OK and world.shelf.visible == before
+    new = [world.only(world.phone, 10), world.both(11), world.only(world.cloud, 12)]
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(*shared, *new)
+
+
+def test_a_photo_seen_on_the_phone_first_is_not_copied_again_from_the_cloud(world: World) -> None:
+    photo = world.only(world.phone, 1, *LIVE)
+    world.run()
+    world.put(world.cloud, photo, photo.asset("C1"))
+    assert world.run().exit is Exit.OK
+    world.phone.trash("P1")
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert states(world) == {AssetState.CONFIRMED: 1}
+    assert not world.sources[1].opened
+    world.cloud.trash("C1")
+    world.run()
+    assert states(world) == {AssetState.GONE: 1}
+
+
+def test_files_that_only_one_side_has_join_the_one_asset(world: World) -> None:
+    photo = Photo.made(1, *LIVE, Role.EDITED, Role.SIDECAR)
+    world.put(world.phone, photo, _without(photo, "edited").asset("P1"))
+    world.put(world.cloud, photo, _without(photo, "sidecar").asset("C1"))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert states(world) == {AssetState.CONFIRMED: 1}
+    stems = {path.rpartition("/")[2].split(".")[0].split("-")[0] for path in world.shelf.visible}
+    assert len(stems) == 1, "all files of one asset stand side by side"
+
+
+def _without(photo: Photo, name: str) -> Photo:
+    return replace(photo, files={key: one for key, one in photo.files.items() if key != name})
+
+
+def test_an_original_the_phone_does_not_hold_comes_from_the_cloud(world: World) -> None:
+    photo = Photo.made(1)
+    photo.files["original"] = (Role.ORIGINAL, b"the original")
+    world.put(world.phone, photo, photo.asset("P1", absent=["original"]))
+    world.put(world.cloud, photo, photo.asset("C1"))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert dict(world.sources[1].opened) == {("C1", "original"): 1}
+
+
+def test_equal_photos_of_one_source_stay_as_many_as_they_are(world: World) -> None:
+    photo = Photo.made(1)
+    for number in range(3):
+        world.put(world.phone, photo, photo.asset(f"P{number}"))
+    for number in range(2):
+        world.put(world.cloud, photo, photo.asset(f"C{number}"))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == Counter({photo.files["original"][1]: 3})
+    assert states(world) == {AssetState.CONFIRMED: 3}
+
+
+@pytest.mark.parametrize("known_on_phone", [True, False])
+def test_without_a_fingerprint_the_bytes_decide_and_never_the_name(
+    world: World, known_on_phone: bool
+) -> None:
+    """Same name, date and size: one pair is equal, the other is not."""
+    same = Photo.made(1)
+    ours, theirs = Photo.made(2), Photo.made(2)
+    data = theirs.files["original"][1]
+    theirs.files["original"] = (Role.ORIGINAL, bytes([data[0] ^ 1]) + data[1:])
+    for photo, key in ((same, "1"), (ours, "2")):
+        world.put(world.phone, photo, photo.asset(f"P{key}", known=known_on_phone))
+    for photo, key in ((same, "1"), (theirs, "2")):
+        world.put(world.cloud, photo, other_scheme(photo.asset(f"C{key}")))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(same, ours, theirs)
+    assert states(world) == {AssetState.CONFIRMED: 3}
+    opened = [dict(source.opened) for source in world.sources]
+    assert world.run().exit is Exit.OK
+    assert [dict(source.opened) for source in world.sources] == opened, "compared once"
+
+
+def test_what_was_downloaded_before_need_not_be_read_to_be_compared(world: World) -> None:
+    photo = world.only(world.phone, 1, known=False)
+    world.run()
+    world.put(world.cloud, photo, photo.asset("C1"))
+    world.sources[0].opened.clear()
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert not world.sources[0].opened and not world.sources[1].opened
+
+
+def test_where_the_preferred_source_fails_the_other_gives_the_bytes(world: World) -> None:
+    shared = [world.both(n) for n in range(6)]
+    world.sources[0].broken = True
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(*shared)
+
+
+def test_a_changed_photo_is_moved_and_what_was_there_stays(world: World) -> None:
+    photo = world.both(1)
+    world.run()
+    edited = replace(photo, files=photo.files | {"edited": (Role.EDITED, b"black and white")})
+    world.put(world.phone, edited, edited.asset("P1"))
+    assert world.run().exit is Exit.OK
+    world.put(world.cloud, edited, edited.asset("C1"))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(edited)
+    assert states(world) == {AssetState.CONFIRMED: 1}
+
+
+def test_a_source_that_counts_more_than_it_lists_is_not_believed(world: World) -> None:
+    class Short(MemorySource):
+        def pages(self, since: str | None = None):  # type: ignore[no-untyped-def]
+            for page in super().pages(since):
+                yield replace(page, expected=page.expected and page.expected + 2)
+
+    world.both(1)
+    outcome = world.run([world.sources[0], Short("cloud", world.cloud)])
+    assert outcome.exit is Exit.ITEMS_FAILED
+
+
+def test_the_summary_tells_what_the_cable_spared(world: World) -> None:
+    shared = [world.both(n) for n in range(4)]
+    summary = world.run().summary
+    (spared,) = summary.spared
+    assert (spared.taken, spared.instead, spared.files) == ("phone", "cloud", 4)
+    assert spared.bytes == sum(len(data) for data in files(*shared).elements())
