@@ -55,6 +55,9 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
         yield "by size only", f"{sized}: the source gives no checksum anyone can recompute"
     if summary.adopted_files:
         yield "adopted", f"{files(summary.adopted_files, 'file')} that were there already"
+    for one in summary.spared:
+        taken = f"{files(one.files, 'file')}, {show_size(one.bytes)}"
+        yield "spared", f"{one.instead}: {taken} came from {one.taken} instead"
     for sink in summary.sinks:
         yield sink.name, f"{files(sink.copies, 'copy')}, {show_size(sink.bytes)}"
     for state, meaning in _OUTSIDE.items():

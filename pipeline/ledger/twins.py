@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from connectors.base import Role
 from pipeline.ledger import schema
@@ -129,3 +129,10 @@ def principals(connection: Connection, source: str, ids: Sequence[str]) -> list[
     query = select(_S.asset_id, _S.principal).where(_S.source == source, _S.asset_id.in_(ids))
     found = {row.asset_id: row.principal for row in connection.execute(query)}
     return list(dict.fromkeys(found[key] for key in ids if found.get(key)))
+
+
+def unrecorded(connection: Connection, most: int) -> list[str]:
+    """Principals of which the ledger has no asset, at most so many."""
+    recorded = exists().where(_A.asset_id == _S.principal)
+    query = select(_S.principal).where(~_S.gone, ~recorded).distinct().limit(most)
+    return list(connection.execute(query).scalars())

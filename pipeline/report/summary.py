@@ -52,6 +52,16 @@ class SinkTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """Files and bytes that were ``taken`` from one source and not from another, ``instead``."""
+
+    taken: str
+    instead: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Where a pipeline stands after a run, and what that run did. Sizes in bytes.
 
@@ -85,6 +95,7 @@ class Summary:
     problem_count: int
     problems: tuple[Failure, ...]
     quarantine: str | None
+    spared: tuple[Spared, ...] = ()
 
     @property
     def total(self) -> int:
@@ -119,6 +130,7 @@ class Summary:
         data["sinks"] = tuple(SinkTotals(**sink) for sink in data["sinks"])
         for key in ("failures", "problems"):
             data[key] = tuple(Failure(**failure) for failure in data[key])
+        data["spared"] = tuple(Spared(**spared) for spared in data["spared"])
         return cls(**data)
 
 
@@ -129,6 +141,7 @@ def summarize(
     meter: Meter,
     seconds: float,
     quarantine: Path | None = None,
+    spared: tuple[Spared, ...] = (),
 ) -> Summary:
     """The summary of ``run``, which ended in ``state`` after ``seconds``.
 
@@ -166,6 +179,7 @@ def summarize(
             problem_count=_count(connection, schema.problems),
             problems=_problems(connection),
             quarantine=str(quarantine) if quarantine else None,
+            spared=spared,
         )
 
 

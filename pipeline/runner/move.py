@@ -15,6 +15,7 @@ from pipeline.ledger import Ledger, albums, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.naming import Template
+from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Assignment, Router, sinks_of
 from pipeline.runner.adopt import adopt
@@ -93,6 +94,11 @@ class Mover:
         self._parts = [(source, Place(source.name, 1, self.stop)) for source in job.sources]
         settling = Settling(self.stop, limits.attempts, limits.downloads, self._uncompared)
         return Together(job.sources, self.ledger, settling if self.compare else None)
+
+    @property
+    def spared(self) -> tuple[Spared, ...]:
+        """What one source spared another, where there are several."""
+        return self.source.spared.totals() if isinstance(self.source, Together) else ()
 
     def _uncompared(self, place: str, text: str) -> None:
         self.run.notice("warning", text, place)

@@ -34,7 +34,7 @@ def run(
     state = _state(mover, waiting)
     quarantine = job.quarantine if job.quarantine.exists() else None
     seconds = time.monotonic() - started
-    summary = summarize(ledger, mover.run_id, state, mover.meter, seconds, quarantine)
+    summary = summarize(ledger, mover.run_id, state, mover.meter, seconds, quarantine, mover.spared)
     work.end_run(ledger, mover.run_id, state, summary.dump())
     observer.progress(_snapshot(mover))
     if stop.error is not None and not isinstance(stop.error, OutpourError):

@@ -22,15 +22,29 @@ class Joined:
 
 
 def take(
-    connection: Connection, order: Sequence[str], source: str, assets: Sequence[Asset], number: int
+    connection: Connection,
+    order: Sequence[str],
+    source: str,
+    assets: Sequence[Asset],
+    number: int,
+    *,
+    hold: bool,
 ) -> Joined:
-    """Enter a page of ``source`` and say what it makes of the merged library."""
+    """Enter a page of ``source`` and say what it makes of the merged library.
+
+    ``hold`` back what is new and can only be told from others by its bytes: see ``held``.
+    """
     fresh = sightings.put(connection, source, assets, number)
     abandoned = twins.Matching(connection, source, fresh).abandoned if fresh else []
     # All of the page and not only what is fresh: what an interrupted listing entered here
     # may not have reached the ledger's own assets.
     named = twins.principals(connection, source, [asset.id for asset in assets])
-    return _merged(connection, order, [*named, *abandoned])
+    return _merged(connection, order, [*named, *abandoned], hold=hold)
+
+
+def held(connection: Connection, order: Sequence[str], most: int) -> Joined:
+    """Merged assets the ledger does not have yet, at most so many."""
+    return _merged(connection, order, twins.unrecorded(connection, most))
 
 
 def adopt_library(connection: Connection, source: str) -> None:
@@ -62,7 +76,9 @@ def settle(
     return _merged(connection, order, names)
 
 
-def _merged(connection: Connection, order: Sequence[str], names: Sequence[str]) -> Joined:
+def _merged(
+    connection: Connection, order: Sequence[str], names: Sequence[str], *, hold: bool = False
+) -> Joined:
     names = list(dict.fromkeys(names))
     there = sightings.of(connection, names)
     known = sightings.known(connection, names)
@@ -72,9 +88,12 @@ def _merged(connection: Connection, order: Sequence[str], names: Sequence[str]) 
         if not seen:
             gone.append(name)
             continue
+        parts = [Sighting(row.source, row.asset, row.computed) for row in seen]
+        if hold and name not in known and not all(map(_recognizable, parts)):
+            continue
         merged = merge(
             name,
-            [Sighting(row.source, row.asset, row.computed) for row in seen],
+            parts,
             [_known(row) for row in known.get(name, ())],
         )
         for row in seen:
@@ -82,6 +101,11 @@ def _merged(connection: Connection, order: Sequence[str], names: Sequence[str]) 
             sightings.name(connection, row.key, own)
         assets.append(merged.asset)
     return Joined(tuple(assets), tuple(gone))
+
+
+def _recognizable(sighting: Sighting) -> bool:
+    originals = [r for r in sighting.asset.resources if r.role is Role.ORIGINAL]
+    return all(sighting.content(original) is not None for original in originals)
 
 
 def _known(row: Any) -> Known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -32,20 +32,21 @@ from connectors.errors import (
 )
 from pipeline.ledger import Ledger, sightings, twins
 from pipeline.together import joining
-from pipeline.together.counting import Counted, Spared
+from pipeline.together.counting import Counted, Tally
 from pipeline.together.joining import Joined
 from pipeline.together.merging import Origin, origins
 from pipeline.together.settling import Settling
 
-T = TypeVar("T")
 _STALE = 500  # assets that left, in one page
 _MEMBERS = 500
 
 
 @dataclass
-class _Tally:
-    """What the sources' own counts say that their listings did not name."""
+class _Course:
+    """One listing of all sources. ``full`` if it names everything; ``missing`` are assets that
+    a source counts and did not name."""
 
+    full: bool
     cursors: dict[str, str] = field(default_factory=dict)
     problems: int = 0
     missing: int = 0
@@ -63,7 +64,7 @@ class Together:
         self, sources: Sequence[Source], ledger: Ledger, settling: Settling | None = None
     ) -> None:
         self.name = " + ".join(source.name for source in sources)
-        self.spared = Spared()
+        self.spared = Tally()
         self._sources = {source.name: source for source in sources}
         self._order = [source.name for source in sources]
         self._ledger = ledger
@@ -73,44 +74,48 @@ class Together:
     # --- listing ---
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
-        before, tally = _cursors(since), _Tally()
+        before = _cursors(since)
+        course = _Course(full=not before)
         self._ledger.transact(sightings.learn)
         for source in self._sources.values():
-            yield from self._changes(source, before.get(source.name), tally)
+            yield from self._changes(source, before.get(source.name), course)
         if self._settling is not None:
             for found in self._settling.found(self._ledger, self._sources):
-                yield _page(self._do(joining.settle, found), albums_changed=False)
+                yield _page(self._do(joining.settle, found), course)
+            while (held := self._do(joining.held, _STALE)).assets:
+                yield _page(held, course)
         alive = self._ledger.transact(sightings.principals)
         yield Page(
-            expected=alive + tally.problems + tally.missing,
-            cursor=json.dumps(tally.cursors),
-            full=False,
+            expected=alive + course.problems + course.missing,
+            cursor=json.dumps(course.cursors),
+            full=course.full,
             albums_changed=False,
         )
 
-    def _changes(self, source: Source, since: str | None, tally: _Tally) -> Iterator[Page]:
+    def _changes(self, source: Source, since: str | None, course: _Course) -> Iterator[Page]:
         """One source's part of the listing."""
         name = source.name
         number = self._ledger.transact(lambda c: sightings.next_listing(c, name))
         full, expected, problems = since is None, None, 0
+        hold = self._settling is not None
         for page in self._listed(source, since):
             full, problems = page.full, problems + len(page.problems)
             expected = page.expected if page.expected is not None else expected
             if page.cursor is not None:
-                tally.cursors[name] = page.cursor
-            joined = self._do(joining.take, name, page.assets, number)
+                course.cursors[name] = page.cursor
+            joined = self._do(partial(joining.take, hold=hold), name, page.assets, number)
             left = self._do(joining.leave, name, page.gone)
             marked = tuple(replace(one, id=f"{name}/{one.id}") for one in page.problems)
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
-                full=False, albums_changed=page.albums_changed,
+                full=course.full, albums_changed=page.albums_changed,
             )  # fmt: skip
         if full:
-            yield from self._vanished(name, number)
-        tally.problems += problems
+            yield from self._vanished(name, number, course)
+        course.problems += problems
         if expected is not None:
             there = self._ledger.transact(lambda c: sightings.count(c, name))
-            tally.missing += max(0, expected - there - problems)
+            course.missing += max(0, expected - there - problems)
 
     def _listed(self, source: Source, since: str | None) -> Iterator[Page]:
         try:
@@ -121,10 +126,10 @@ class Together:
             self._expired = source.name
             raise
 
-    def _vanished(self, name: str, number: int) -> Iterator[Page]:
+    def _vanished(self, name: str, number: int, course: _Course) -> Iterator[Page]:
         """What a full listing did not name."""
         while gone := self._ledger.transact(lambda c: sightings.stale(c, name, number, _STALE)):
-            yield _page(self._do(joining.leave, name, gone), albums_changed=False)
+            yield _page(self._do(joining.leave, name, gone), course)
 
     def _do(self, step: Callable[..., Joined], *arguments: object) -> Joined:
         def work(connection: Connection) -> Joined:
@@ -215,8 +220,8 @@ class Together:
             source.close()
 
 
-def _page(joined: Joined, *, albums_changed: bool) -> Page:
-    return Page(joined.assets, joined.gone, full=False, albums_changed=albums_changed)
+def _page(joined: Joined, course: _Course) -> Page:
+    return Page(joined.assets, joined.gone, full=course.full, albums_changed=False)
 
 
 def _cursors(since: str | None) -> dict[str, str]:

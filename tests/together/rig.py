@@ -32,6 +32,7 @@ class Photo:
     @classmethod
     def made(cls, number: int, *roles: Role) -> Photo:
         chance = random.Random(number)
+        roles = roles or (Role.ORIGINAL,)
         return cls(
             number,
             {r.value: (r, chance.randbytes(chance.randint(500, 900))) for r in roles},
@@ -90,13 +91,13 @@ class World:
         library.put(asset, {r.id: held[r.id] for r in asset.resources if r.local})
 
     def both(self, number: int, *roles: Role, known: bool = True) -> Photo:
-        photo = Photo.made(number, *(roles or (Role.ORIGINAL,)))
+        photo = Photo.made(number, *roles)
         self.put(self.phone, photo, photo.asset(f"P{number}", known=known))
         self.put(self.cloud, photo, photo.asset(f"C{number}"))
         return photo
 
     def only(self, library: Library, number: int, *roles: Role, known: bool = True) -> Photo:
-        photo = Photo.made(number, *(roles or (Role.ORIGINAL,)))
+        photo = Photo.made(number, *roles)
         letter = "P" if library is self.phone else "C"
         self.put(library, photo, photo.asset(f"{letter}{number}", known=known))
         return photo
