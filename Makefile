@@ -26,7 +26,7 @@ $(IPHONE)/.installed: pyproject.toml
 	@touch $@
 
 test-iphone: $(IPHONE)/.installed  ## what needs pymobiledevice3, which `test` skips
-	$(IPHONE)/bin/python -m pytest -n 2 -q tests/iphone
+	$(IPHONE)/bin/python -m pytest -n 2 -q tests/iphone tests/together tests/config/test_examples.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

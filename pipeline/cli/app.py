@@ -18,7 +18,7 @@ from connectors.errors import (
     SessionExpired,
     redact,
 )
-from pipeline.cli import connect, reclaim, report, run, schema, status, verify
+from pipeline.cli import connect, reclaim, report, run, schema, status, stranded, verify
 from pipeline.cli.opening import ARGUMENTS
 from pipeline.cli.output import complain, hush
 from pipeline.states import Exit
@@ -100,6 +100,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         "connect": connect.connect,
         "plan": run.plan,
         "run": run.run,
+        "stranded": stranded.stranded,
         "status": status.status,
         "verify": verify.verify,
         "reclaim": reclaim.reclaim,

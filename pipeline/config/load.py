@@ -93,6 +93,15 @@ def one_place(target: str, settings: Mapping[str, Any], base: Path) -> Place:
         raise problems.report(wrong.found, Document(target, {}, {})) from None
 
 
+def several_places(wanted: Sequence[str], base: Path) -> tuple[Place, ...]:
+    """The sources that these short targets name, each with a name of its own."""
+    try:
+        entries = [targets.expand(target) for target in wanted]
+        return places.resolve(entries, (), base, rename=True)[0]
+    except problems.Mistakes as wrong:
+        raise problems.report(wrong.found, Document("command line", {}, {})) from None
+
+
 def _build(document: Document, base: Path, default_name: str | None) -> Pipeline:
     data = dict(document.data)
     for key in ("source", "sinks"):

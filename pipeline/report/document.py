@@ -15,17 +15,21 @@ from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.report import rows as read
 from pipeline.report.standing import standing
+from pipeline.report.whereabouts import whereabouts
 from pipeline.states import AssetState
 
 
 def header(ledger: Ledger) -> dict[str, Any]:
     """Everything but the assets: totals, sinks, runs, events, problems."""
     at = standing(ledger)
+    with ledger.read() as connection:
+        where = whereabouts(connection)
     return {
         "pipeline": at.name,
         "written": now(),
         "last_run": {"state": at.run_state, "time": at.since},
         "assets_by_state": {state: asdict(totals) for state, totals in at.assets.items()},
+        "whereabouts": asdict(where) if where.parts else None,
         "copies": read.copies_by_sink(ledger),
         "runs": read.runs(ledger),
         "events": [{**event, "detail": redact(event["detail"])} for event in read.events(ledger)],

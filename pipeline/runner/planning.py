@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +42,20 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
 
     Works beside a run that is under way. Raises what ends the listing, or Stopped.
     """
+    with scratch(ledger) as copy:
+        return _plan(job, copy, observer, stop)
+
+
+@contextmanager
+def scratch(ledger: Path) -> Iterator[Ledger]:
+    """A copy of a ledger, or an empty one where there is none; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="outpour-plan-") as folder:
         copy = Path(folder, "plan.sqlite")
-        if ledger.exists():
+        if ledger.is_file():
             with closing(sqlite3.connect(ledger)) as old, closing(sqlite3.connect(copy)) as new:
                 old.backup(new)
-        with Ledger.open(copy) as scratch:
-            return _plan(job, scratch, observer, stop)
+        with Ledger.open(copy) as opened:
+            yield opened
 
 
 def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:

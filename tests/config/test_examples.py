@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,20 @@ GUIDE = (ROOT / "docs" / "configuration.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
+def needs_extra(text: str) -> None:
+    if "iphone" in text and find_spec("pymobiledevice3") is None:
+        pytest.skip("the iPhone extra is not installed")
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
 def test_example_files_load(path: Path) -> None:
+    needs_extra(path.read_text())
     assert load(path).sinks
 
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", GUIDE + README, re.S))
 def test_examples_in_the_guide_load(text: str, tmp_path: Path) -> None:
+    needs_extra(text)
     whole = "" if "source:" in text else "source: memory:a\n"
     whole += "" if "sinks:" in text else "sinks: [./Photos]\n"
     (tmp_path / "p.yaml").write_text(whole + text)

@@ -13,6 +13,7 @@ from connectors.base import Role
 from connectors.memory import MemorySource
 from pipeline.ledger import Ledger, schema
 from pipeline.states import AssetState, Exit
+from pipeline.together import joining
 from tests.together.rig import Photo, World, files, other_scheme
 
 LIVE = (Role.ORIGINAL, Role.LIVE_VIDEO)
@@ -167,3 +168,18 @@ def test_the_summary_tells_what_the_cable_spared(world: World) -> None:
     (spared,) = summary.spared
     assert (spared.taken, spared.instead, spared.files) == ("phone", "cloud", 4)
     assert spared.bytes == sum(len(data) for data in files(*shared).elements())
+
+
+def test_a_second_source_may_be_added_later(tmp_path: Path) -> None:
+    """What one source brought is not moved again when it comes to be one of two."""
+    first = World(tmp_path)
+    photos = [first.both(n, *LIVE) for n in range(5)]
+    first.run(first.sources[1:])
+    with Ledger.open(first.ledger) as ledger:
+        ledger.transact(lambda c: joining.adopt_library(c, "cloud"))
+    for source in first.sources:
+        source.opened.clear()
+    more = [first.only(first.phone, 50)]
+    assert first.run().exit is Exit.OK
+    assert first.landed() == files(*photos, *more)
+    assert [dict(source.opened) for source in first.sources] == [{("P50", "original"): 1}, {}]

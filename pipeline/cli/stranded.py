@@ -1,0 +1,105 @@
+"""``outpour stranded``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline import display
+from pipeline.cli import options as o
+from pipeline.cli.opening import ledger_path, pipeline_of
+from pipeline.cli.output import emit, paper
+from pipeline.cli.prompter import TerminalPrompter, at_terminal
+from pipeline.cli.signals import Interrupts
+from pipeline.cli.tell import headline
+from pipeline.config.load import several_places
+from pipeline.config.models import Limits, Place
+from pipeline.config.sizes import show_size
+from pipeline.display.words import files, here, printable
+from pipeline.report.whereabouts import Part, Whereabouts
+from pipeline.runner.comparing import compare
+from pipeline.states import Exit
+from pipeline.stopping import Stop, Stopped
+
+
+def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False) -> int:
+    """Show what exists at one source only, and would be lost with it.
+
+    Lists the sources and reads no file. Changes nothing.
+
+    \b
+    outpour stranded family.yaml
+    outpour stranded --from iphone --from icloud:ann@example.com
+    """
+    places, ledger, attempts = _asked(config, from_)
+    stop, screen = Stop(), display.choose(machine=False, quiet=json)
+    interrupts = Interrupts(stop, lambda: None)
+    prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
+    try:
+        with contextlib.ExitStack() as stack:
+            sources = [place.source() for place in places]
+            for source in sources:
+                stack.callback(source.close)
+            stack.enter_context(interrupts())
+            stack.enter_context(screen)
+            found = compare(
+                sources, ledger, screen, stop=stop, attempts=attempts, prompter=prompter
+            )
+    except Stopped:
+        raise KeyboardInterrupt from None
+    if json:
+        emit(asdict(found))
+    else:
+        with paper() as console:
+            show(console, found)
+    return int(Exit.OK)
+
+
+def _asked(config: Path | None, from_: list[str] | None) -> tuple[Sequence[Place], Path, int]:
+    """The sources to compare, the ledger that knows more of them, and attempts for a step."""
+    if config is not None or not from_:
+        pipeline = pipeline_of(config, from_, None)
+        return pipeline.sources, ledger_path(pipeline.name), pipeline.limits.attempts
+    return several_places(from_, Path.cwd()), Path(), Limits().attempts
+
+
+def show(console: Console, found: Whereabouts) -> None:
+    """The parts of the library by who has them, then the oldest photo that only one has."""
+    alone = [part for part in found.parts if len(part.sources) == 1]
+    first = found.only(found.sources[0])
+    if first is None:
+        headline(console, "✔", "green", f"Nothing is stranded on {found.sources[0]}")
+    else:
+        text = f"{files(first.assets)}, {show_size(first.bytes)}, only on {found.sources[0]}"
+        headline(console, "→", "yellow", text)
+    for part in found.parts:
+        _part(console, found, part)
+    if found.unproven:
+        text = f"{files(found.unproven)}, {show_size(found.unproven_bytes)}"
+        console.print(_line("not known", f"{text}: a run compares their bytes"), soft_wrap=True)
+    for part in alone:
+        when = f", {here(part.first)}" if part.first else ""
+        text = f"{printable(part.oldest)}{when}"
+        console.print(_line("oldest", f"only on {part.sources[0]}: {text}"), soft_wrap=True)
+
+
+def _part(console: Console, found: Whereabouts, part: Part) -> None:
+    if not part.sources:
+        label = "nowhere"
+    elif len(part.sources) == 1:
+        label = f"only {part.sources[0]}"
+    else:
+        label = "both" if len(found.sources) == 2 else " and ".join(part.sources)
+    dates = sorted({here(moment)[:10] for moment in (part.first, part.last) if moment})
+    text = f"{files(part.assets)}, {show_size(part.bytes)}"
+    more = f"  {' to '.join(dates)}" if dates else ""
+    console.print(_line(label, text + more), soft_wrap=True)
+
+
+def _line(label: str, text: str) -> Text:
+    return Text.assemble((f"  {printable(label):<14}", "dim"), text)

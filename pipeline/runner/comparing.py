@@ -1,0 +1,64 @@
+"""What each of several sources holds, by their listings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors.base import Prompter, Source
+from connectors.errors import Misconfigured
+from pipeline import retry
+from pipeline.events import Notice, Observer
+from pipeline.ledger import Ledger, listing
+from pipeline.limits import Place
+from pipeline.meter import Meter
+from pipeline.report.whereabouts import Whereabouts, whereabouts
+from pipeline.runner.attention import Attention
+from pipeline.runner.planning import scratch
+from pipeline.stopping import Stop
+from pipeline.together import Together
+
+
+def compare(
+    sources: Sequence[Source],
+    ledger: Path,
+    observer: Observer,
+    *,
+    stop: Stop,
+    attempts: int,
+    prompter: Prompter | None = None,
+) -> Whereabouts:
+    """List the sources into a copy of the ledger, if there is one, and say who has what.
+
+    No file is read and nothing is changed. Misconfigured for fewer than two sources; raises
+    what ends a listing, or Stopped.
+    """
+    if len(sources) < 2:
+        raise Misconfigured(
+            "to compare takes at least two sources",
+            hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
+        )
+    with scratch(ledger) as copy:
+        together = Together(sources, copy)
+        place, meter = Place(together.name, 1, stop), Meter()
+
+        def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
+            observer.notice(Notice(level, text, place, hint))
+
+        def work() -> None:
+            retry.call(place, lambda: _list(together, copy, meter, stop), stop=stop,
+                       attempts=attempts)  # fmt: skip
+
+        attention = Attention([(place, together)], stop, prompter, tell)
+        attention.during(work, lambda: observer.progress(meter.snapshot(0, {})))
+        with copy.read() as connection:
+            return whereabouts(connection, [source.name for source in sources])
+
+
+def _list(together: Together, ledger: Ledger, meter: Meter, stop: Stop) -> None:
+    with ledger.read() as connection:
+        known = listing.last(connection, together.name)
+    meter.listed = 0
+    for page in together.pages(known.cursor if known else None):
+        stop.check()
+        meter.add(listed=len(page.assets))
