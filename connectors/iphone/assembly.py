@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum
 from connectors.iphone import names
+from connectors.iphone.found import RECIPE, RENDERED, Found, companions, rank, with_edits
 from connectors.iphone.library import Row
 
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
@@ -42,28 +43,11 @@ _BY_TYPE = {
 }
 _WHOLE = {0, 65938, 131072, 131272, None}  # ZRECIPEID of originals and full-size renderings
 _RENDERINGS = {Role.EDITED, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}
-_RENDERED = "FullSizeRender"
-_RECIPE = "Adjustments.plist"
 _VIDEO = 1
-
-
-@dataclass(slots=True)
-class Found:
-    """What lies on the phone for one asset. ``beside`` are names in its own folder, ``edits``
-    those in ``edit_folder``."""
-
-    folder: str
-    beside: list[str] = field(default_factory=list)
-    edit_folder: str = ""
-    edits: list[str] = field(default_factory=list)
 
 
 def was_edited(row: Row, resources: Sequence[Row]) -> bool:
     return bool(row["adjusted"]) or any(resource["version"] == 2 for resource in resources)
-
-
-def edit_folder(folder: str, filename: str) -> str:
-    return f"{names.MUTATIONS}/{folder}/{names.split(filename)[0]}/Adjustments"
 
 
 def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Found) -> Asset:
@@ -113,19 +97,33 @@ def revision(asset: Asset) -> str:
     return hashlib.blake2b(repr(asset).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
-def plain(folder: str, beside: Sequence[str], created: datetime | None) -> Asset:
+def plain(found: Found) -> Asset:
     """An asset nobody but the file system knows, out of files of one stem; what is no part of
     it is left to the caller."""
-    ordered = sorted(beside, key=lambda name: (_rank(name), name))
-    main = ordered[0]
+    folder = found.folder
+    main, *others = sorted(found.beside or (), key=lambda name: (rank(name), name))
     still = names.split(main)[1] not in names.VIDEOS
     original = Resource(
         "original", Role.ORIGINAL, main, None, None, names.media_type(main), f"{folder}/{main}"
     )
-    files = _companions(folder, main, ordered[1:], still=still)
-    others = [_resource(role, None, path, main) for role, path in files.items()]
+    files = with_edits(companions(folder, main, others, still=still), found, still=still)
+    resources = [_resource(role, None, path, main) for role, path in files.items()]
     kind = Kind.LIVE if Role.LIVE_VIDEO in files else Kind.PHOTO if still else Kind.VIDEO
-    return Asset(f"{folder}/{main}", kind, created, (original, *others))
+    return Asset(f"{folder}/{main}", kind, None, (original, *resources))
+
+
+def orphan(found: Found, stem: str) -> Asset | None:
+    """An edit whose original the phone does not have and no library knows; None if ``found``
+    holds none."""
+    rendered = [name for name in found.edits if names.split(name)[0] == RENDERED]
+    if not rendered:
+        return None
+    still = any(names.split(name)[1] not in names.VIDEOS for name in rendered)
+    files = _edits(found, still=still)
+    shown = f"{stem}.{names.split(rendered[0])[1].upper()}"
+    resources = tuple(_resource(role, None, path, shown) for role, path in files.items())
+    kind = Kind.PHOTO if still else Kind.VIDEO
+    return Asset(found.edit_folder, kind, None, resources)
 
 
 def unsized(asset: Asset) -> list[str]:
@@ -168,7 +166,7 @@ def _main(
     row: Row, known: Row | None, found: Found, filename: str, shown: str, role: Role
 ) -> Resource:
     known = known or {"size": None, "local": None, "fingerprint": None}
-    there = filename in found.beside
+    there = found.beside is None or filename in found.beside
     path = f"{found.folder}/{filename}"
     return Resource(
         str(role),
@@ -184,7 +182,7 @@ def _main(
 
 
 def _resource(role: Role, known: Row | None, path: str | None, shown: str) -> Resource:
-    suffix = "AAE" if path and path.endswith(_RECIPE) else path or _usual_suffix(role, shown)
+    suffix = "AAE" if path and path.endswith(RECIPE) else path or _usual_suffix(role, shown)
     here = path is not None and (known is None or known["local"] in {1, None})
     name = names.with_suffix(shown, suffix, "-edited" if role in _RENDERINGS else "")
     return Resource(
@@ -208,49 +206,9 @@ def _usual_suffix(role: Role, shown: str) -> str:
 def _files(row: Row, filename: str, found: Found, twin: Role) -> dict[Role, str]:
     """The files beside the original, and those of its edit, by role."""
     still = row["kind"] != _VIDEO
-    others = [name for name in found.beside if name != filename]
-    files = _companions(found.folder, filename, others, still=still, twin=twin)
-    for name in sorted(found.edits):
-        stem, suffix = names.split(name)
-        path = f"{found.edit_folder}/{name}"
-        if stem == _RENDERED and suffix in names.VIDEOS:
-            files[Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO] = path
-        elif stem == _RENDERED and still:
-            files[Role.EDITED] = path
-        elif name == _RECIPE:
-            files.setdefault(Role.SIDECAR, path)
-    return files
-
-
-def _companions(
-    folder: str, main: str, others: Sequence[str], *, still: bool, twin: Role = Role.RAW
-) -> dict[Role, str]:
-    files: dict[Role, str] = {}
-    for name in others:
-        suffix = names.split(name)[1]
-        edited = names.owner(name)[1] == "E"
-        role = None
-        if suffix in names.SIDECARS:
-            role = Role.SIDECAR
-        elif suffix in names.VIDEOS:
-            role = Role.LIVE_VIDEO if still else None
-            if edited:
-                role = Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO
-        elif edited:
-            role = Role.EDITED
-        elif still and (suffix in names.RAWS) != (names.split(main)[1] in names.RAWS):
-            role = twin if (twin is Role.RAW) == (suffix in names.RAWS) else None
-        if role is not None:
-            files.setdefault(role, f"{folder}/{name}")
-    return files
-
-
-def _rank(name: str) -> int:
-    """What of several files of one stem is the original: a still before RAW before a video."""
-    suffix = names.split(name)[1]
-    if names.owner(name)[1] or suffix in names.SIDECARS:
-        return 3
-    return 2 if suffix in names.VIDEOS else 1 if suffix in names.RAWS else 0
+    others = [name for name in found.beside or () if name != filename]
+    files = companions(found.folder, filename, others, still=still, twin=twin)
+    return with_edits(files, found, still=still)
 
 
 def _checksum(fingerprint: str | None) -> Checksum | None:

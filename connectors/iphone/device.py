@@ -86,6 +86,7 @@ class Stat:
     modified: datetime
     born: datetime
     folder: bool
+    link: bool
 
 
 @contextlib.asynccontextmanager
@@ -159,6 +160,7 @@ class Files:
             found["st_mtime"].astimezone(),  # given as naive local time
             found["st_birthtime"].astimezone(),
             found["st_ifmt"] == "S_IFDIR",
+            found["st_ifmt"] == "S_IFLNK" or "LinkTarget" in found,
         )
 
     async def open(self, path: str) -> int:

@@ -119,7 +119,10 @@ def open_file(link: Link, path: str) -> FileStream:
             files.done()
             raise
         try:
-            return files, handle, await files.stat(path)
+            before = await files.stat(path)
+            if before.link:
+                raise Denied(f"{path} is a link, which is not followed", passing=False)
+            return files, handle, before
         except BaseException:
             await _release(files, handle)
             raise

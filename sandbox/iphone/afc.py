@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from sandbox.iphone.media import File, Folder
+from sandbox.iphone.media import File, Folder, Link
 from sandbox.iphone.phone import Phone
 from sandbox.iphone.stream import Hangup, Stream
 
@@ -88,6 +88,8 @@ class _Connection:
             raise _Failed(UNSUPPORTED)
         path = self._path(operation, body)
         self._phone.before_operation(_NAMES[operation], path)
+        if path and self._phone.faults.hit("denied", path.strip("/")):
+            raise _Failed(DENIED)
         if operation == OPEN:
             return OPENED, struct.pack("<Q", self._open(path)), b""
         if operation == TELL:
@@ -134,14 +136,20 @@ class _Connection:
         return _strings([".", "..", *self._phone.media.names(folder)])
 
     def _info(self, path: str) -> bytes:
-        node = self._find(path)
-        if isinstance(node, Folder):
+        node = self._phone.media.entry(path)
+        link = []
+        if node is None:
+            raise _Failed(NOT_FOUND)
+        if isinstance(node, Link):
+            size, kind, modified, born = len(node.target), "S_IFLNK", 0, 0
+            link = ["LinkTarget", node.target]
+        elif isinstance(node, Folder):
             size, kind, modified, born = 64 * (len(node) + 2), "S_IFDIR", 0, 0
         else:
             size, kind, modified, born = node.content.size, "S_IFREG", node.modified, node.born
         return _strings(
             ["st_size", str(size), "st_blocks", str(-(-size // 512)), "st_nlink", "1",
-             "st_ifmt", kind, "st_mtime", str(modified), "st_birthtime", str(born)]
+             "st_ifmt", kind, "st_mtime", str(modified), "st_birthtime", str(born), *link]
         )  # fmt: skip
 
     def _device(self) -> bytes:

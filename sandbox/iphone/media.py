@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from sandbox.library import Content
 
+_MOST_LINKS = 20  # a ring of links ends somewhere
+
 
 @dataclass(slots=True, eq=False)
 class File:
@@ -23,8 +25,15 @@ class File:
         self.modified = max(time.time_ns(), self.modified + 1_000_000)
 
 
-class Folder(dict[str, "File | Folder"]):
-    """Names to files and folders."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link. Like afcd, nobody gets out of the root by it."""
+
+    target: str
+
+
+class Folder(dict[str, "File | Folder | Link"]):
+    """Names to what is in it."""
 
 
 class Media:
@@ -44,6 +53,12 @@ class Media:
             self._make(folders)[name] = file
         return file
 
+    def link(self, path: str, target: str) -> None:
+        """Put a symbolic link, making its folders."""
+        *folders, name = _parts(path)
+        with self._lock:
+            self._make(folders)[name] = Link(target)
+
     def folder(self, path: str) -> None:
         """Make a folder and those above it."""
         with self._lock:
@@ -56,23 +71,37 @@ class Media:
             del self._make(folders)[name]
 
     def find(self, path: str) -> File | Folder | None:
-        """What is at ``path``; ``.`` and ``..`` are followed but never lead out of the root."""
-        trail: list[Folder] = [self.root]
-        node: File | Folder = self.root
-        for name in path.split("/"):
+        """What is at ``path``, links followed; ``..`` never leads out of the root."""
+        found = self.entry(path, follow=True)
+        return None if isinstance(found, Link) else found
+
+    def entry(self, path: str, *, follow: bool = False) -> File | Folder | Link | None:
+        """What is at ``path``; a link at its end is followed only when ``follow`` says so."""
+        trail: list[File | Folder] = [self.root]
+        left = path.split("/")
+        hops = 0
+        while left:
+            name = left.pop(0)
+            here = trail[-1]
             if name in {"", "."}:
                 continue
             if name == "..":
                 trail = trail[:-1] or [self.root]
-                node = trail[-1]
                 continue
-            found = node.get(name) if isinstance(node, Folder) else None
-            if found is None:
+            node = here.get(name) if isinstance(here, Folder) else None
+            if isinstance(node, Link):
+                if not follow and not any(left):
+                    return node
+                hops += 1
+                if hops > _MOST_LINKS:
+                    return None
+                trail = [self.root] if node.target.startswith("/") else trail
+                left = node.target.split("/") + left
+            elif node is None:
                 return None
-            node = found
-            if isinstance(node, Folder):
+            else:
                 trail.append(node)
-        return node
+        return trail[-1]
 
     def names(self, folder: Folder) -> list[str]:
         with self._lock:
@@ -87,7 +116,7 @@ class Media:
         for name in folders:
             below = here.setdefault(name, Folder())
             if not isinstance(below, Folder):
-                raise ValueError(f"{name} is a file")
+                raise ValueError(f"{name} is no folder")
             here = below
         return here
 
@@ -101,5 +130,5 @@ def _files(folder: Folder, above: str) -> Iterator[tuple[str, File]]:
         node = folder[name]
         if isinstance(node, Folder):
             yield from _files(node, f"{above}{name}/")
-        else:
+        elif isinstance(node, File):
             yield f"{above}{name}", node

@@ -9,6 +9,7 @@ Faults by name (see ``sandbox.faults``); the key is the path of a file, or the d
     short_read      a READ gives half of what it should, and the file ends there
     change_file     a file is written to between two READs
     change_database Photos.sqlite is written to while it is read
+    denied          AFC answers PERM_DENIED
     slow            an operation takes ``slow_seconds`` longer
 
 The same can be set by hand: ``locked``, ``trust``, ``unplug``, ``plug``, ``unplug_after``.
@@ -40,6 +41,7 @@ FAULTS: Mapping[str, str] = {
     "short_read": "a read gives less than it should",
     "change_file": "a file changes while it is read",
     "change_database": "Photos.sqlite changes while it is copied",
+    "denied": "the phone refuses to show a file or folder",
     "slow": "an operation is slow",
 }
 DATABASE = "PhotoData/Photos.sqlite"

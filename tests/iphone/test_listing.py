@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Asset, HasAlbums, Kind, Role
+from connectors.base import Asset, HasAlbums, Kind, Resource, Role
 from connectors.checksums import digest
 from connectors.errors import CursorLost, Misconfigured, NotFound, Transient, Unreadable
 from sandbox.iphone import OnPhone, Phone, Placement, usual
@@ -231,7 +231,11 @@ def test_without_a_library_files_are_walked_and_it_says_what_is_not_known(
         if path.startswith(("DCIM/", "PhotoData/CPLAssets/")) and not path.endswith(".AAE")
     }  # fmt: skip
     named = {part.handle for asset in listed(source).values() for part in asset.resources}
-    assert there <= named
+    edits = {
+        path for path, _ in media.files()
+        if path.startswith("PhotoData/Mutations/") and "FullSizeRender" in path
+    }  # fmt: skip
+    assert edits and there | edits <= named
     assert list(source.albums()) == []
     assert list(source.pages())[-1].cursor is None, "the next listing looks again"
 
@@ -278,6 +282,85 @@ def test_impossible_names_are_problems_and_lose_nothing(
     (stray,) = after.keys() - before.keys()
     assert stray == path, "the file itself is listed for what it is"
     assert read(source, after[stray]) == victim.original.content.read()
+
+
+def test_links_are_named_and_never_followed(on_phone: OnPhone, open_source: Open) -> None:
+    """Whether at their end something is on the phone or, by their words, outside of Media."""
+    media = on_phone.phone.media
+    before = listed(open_source())
+    media.add("Downloads/private.JPG", b"not in the photo library")
+    media.link("DCIM/100APPLE/IMG_9911.JPG", "../../Downloads/private.JPG")
+    media.link("DCIM/100APPLE/IMG_9912.JPG", "/etc/passwd")
+    media.link("DCIM/108APPLE", "/Downloads")
+    source = open_source()
+    assert listed(source) == before
+    named = {problem.id for page in source.pages() for problem in page.problems}
+    assert named == {
+        "DCIM/100APPLE/IMG_9911.JPG",
+        "DCIM/100APPLE/IMG_9912.JPG",
+        "DCIM/108APPLE",
+    }
+    handle = "DCIM/100APPLE/IMG_9911.JPG"
+    resource = Resource("original", Role.ORIGINAL, "IMG_9911.JPG", None, handle=handle)
+    with pytest.raises(Unreadable, match="link"):
+        source.open("asset", resource)
+
+
+def test_a_folder_the_phone_does_not_show_is_named(on_phone: OnPhone, open_source: Open) -> None:
+    before = listed(open_source())
+    on_phone.phone.faults.add("denied", key="DCIM/100APPLE")
+    source = open_source()
+    named = {problem.id for page in source.pages() for problem in page.problems}
+    assert named == {"DCIM/100APPLE"}
+    after = listed(source)
+    assert after.keys() == before.keys(), "the library still knows what is in it"
+    for key, asset in after.items():
+        assert asset.resources[0].local or not before[key].resources[0].local
+
+
+# --- edits the library does not know ------------------------------------------------------
+
+
+def mutation(media: Any, original: str, suffix: str, data: bytes) -> str:
+    folder = f"PhotoData/Mutations/{original.rpartition('.')[0]}/Adjustments"
+    media.add(f"{folder}/FullSizeRender.{suffix}", data, 1_700_000_000)
+    media.add(f"{folder}/Adjustments.plist", b"the recipe", 1_700_000_000)
+    return folder
+
+
+def test_an_edit_the_library_does_not_know_yet_comes_with_its_photo(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    photo = next(
+        asset for asset in listed(open_source()).values()
+        if asset.kind is Kind.PHOTO and len(asset.resources) == 1 and asset.resources[0].local
+    )  # fmt: skip
+    mutation(on_phone.phone.media, photo.resources[0].handle, "heic", b"edited just now")
+    source = open_source()
+    asset = listed(source)[photo.id]
+    assert {part.role for part in asset.resources} == {Role.ORIGINAL, Role.EDITED, Role.SIDECAR}
+    assert read(source, asset, "edited") == b"edited just now"
+
+
+def test_edits_of_files_nobody_knows_come_along_even_without_their_originals(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    media = on_phone.phone.media
+    before = listed(open_source())
+    media.add("DCIM/109APPLE/IMG_0001.HEIC", b"original")
+    mutation(media, "DCIM/109APPLE/IMG_0001.HEIC", "heic", b"its edit")
+    alone = mutation(media, "DCIM/100APPLE/IMG_9921.HEIC", "jpg", b"an edit alone")
+    apart = mutation(media, "DCIM/110APPLE/IMG_0001.MOV", "mov", b"in a folder of its own")
+    source = open_source()
+    after = listed(source)
+    new = {key: asset for key, asset in after.items() if key not in before}
+    assert new.keys() == {"DCIM/109APPLE/IMG_0001.HEIC", alone, apart}
+    assert read(source, new["DCIM/109APPLE/IMG_0001.HEIC"], "edited") == b"its edit"
+    assert read(source, new[alone], "edited") == b"an edit alone"
+    assert [part.filename for part in new[alone].resources] == [
+        "IMG_9921.AAE", "IMG_9921-edited.JPG",
+    ]  # fmt: skip
+    assert read(source, new[apart], "edited_video") == b"in a folder of its own"
 
 
 # --- the library while it changes ---------------------------------------------------------
