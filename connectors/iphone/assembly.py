@@ -17,7 +17,15 @@ from datetime import UTC, datetime, timedelta, timezone
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum
 from connectors.iphone import names
-from connectors.iphone.found import RECIPE, RENDERED, Found, companions, rank, with_edits
+from connectors.iphone.found import (
+    RECIPE,
+    RENDERED,
+    Found,
+    companions,
+    rank,
+    renderings,
+    with_edits,
+)
 from connectors.iphone.library import Row
 
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
@@ -119,7 +127,7 @@ def orphan(found: Found, stem: str) -> Asset | None:
     if not rendered:
         return None
     still = any(names.split(name)[1] not in names.VIDEOS for name in rendered)
-    files = _edits(found, still=still)
+    files = renderings(found, still=still)
     shown = f"{stem}.{names.split(rendered[0])[1].upper()}"
     resources = tuple(_resource(role, None, path, shown) for role, path in files.items())
     kind = Kind.PHOTO if still else Kind.VIDEO

@@ -53,12 +53,12 @@ def companions(
 
 def with_edits(files: dict[Role, str], found: Found, *, still: bool) -> dict[Role, str]:
     """Where a recipe lies beside the original too, that one is taken."""
-    edits = _edits(found, still=still)
+    edits = renderings(found, still=still)
     sidecar = {role: path for role, path in files.items() if role is Role.SIDECAR}
     return files | edits | sidecar
 
 
-def _edits(found: Found, *, still: bool) -> dict[Role, str]:
+def renderings(found: Found, *, still: bool) -> dict[Role, str]:
     """The rendered files of an edit and its recipe."""
     files = {}
     for name in sorted(found.edits):

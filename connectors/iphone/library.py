@@ -149,10 +149,14 @@ class Library:
             yield from self._select(query.format(",".join("?" * len(part))), part)
 
     def _select(self, query: str, values: Iterable[Any] = ()) -> Iterator[Row]:
-        with contextlib.closing(self._db.execute(query, tuple(values))) as cursor:
+        cursor = self._db.execute(query, tuple(values))
+        try:
             names = [column[0] for column in cursor.description]
             for row in cursor:
                 yield dict(zip(names, row, strict=True))
+        finally:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed before a caller was done
+                cursor.close()
 
 
 def _path(found: dict[int, Row], album: Row) -> list[str]:

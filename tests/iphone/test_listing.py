@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -414,6 +415,18 @@ def test_the_copy_is_private_and_goes_with_the_source(
     assert folder.stat().st_mode & 0o077 == 0
     source.close()
     assert not list(tmp_path.glob("outpour-iphone-*"))
+
+
+def test_a_listing_may_be_left_in_the_middle(on_phone: OnPhone, open_source: Open) -> None:
+    """Even when the source is closed before the listing is: nothing is said on the way out."""
+    source = open_source()
+    pages = iter(source.pages())
+    albums = source.albums()
+    next(albums)
+    next(pages)
+    source.close()
+    del pages, albums
+    gc.collect()  # what is raised here becomes a warning, and warnings are errors
 
 
 def test_cursors_of_other_phones(plug: Plug, open_source: Open) -> None:
