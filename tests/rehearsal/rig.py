@@ -78,7 +78,11 @@ def run(folder: Path) -> int:
 
 def killed_run(folder: Path, after: float) -> int | None:
     """One run in a process of its own, killed with SIGKILL ``after`` seconds; None if it was."""
-    command = [sys.executable, "-m", "pipeline.cli", *ARGUMENTS, str(folder)]
+    return struck_down([sys.executable, "-m", "pipeline.cli", *ARGUMENTS, str(folder)], after)
+
+
+def struck_down(command: list[str], after: float) -> int | None:
+    """A process killed with SIGKILL ``after`` seconds; its exit code if it ended before."""
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
