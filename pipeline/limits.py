@@ -111,9 +111,14 @@ class Place:
 
     def throttled(self, seconds: float) -> None:
         """Leave the place alone for ``seconds``, then ask it for less."""
+        self.wait(seconds, less=True)
+
+    def wait(self, seconds: float, *, less: bool) -> None:
+        """Leave the place alone for ``seconds``; ``less``: and ask it for less from then on."""
         with self._changed:
             self._closed_until = max(self._closed_until, time.monotonic() + seconds)
-            self.limit.throttled()
+            if less:
+                self.limit.throttled()
 
     def dead_end(self) -> int:
         """An item's retries ran out; returns how many did since the last success."""

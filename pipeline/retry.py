@@ -23,9 +23,15 @@ from pipeline.stopping import Stop
 T = TypeVar("T")
 _FIRST = 0.25  # seconds
 _LONGEST = 60.0
-_THROTTLE_BUDGET = 3600.0
+THROTTLE_BUDGET = 3600.0
+"""Seconds that a place may go on asking for less before an item fails for it."""
 _OUTAGE_BUDGET = 900.0
 _OUTAGE_LONGEST = 15.0  # so that it goes on soon after the line is back
+
+
+def grown(number: int, longest: float = _LONGEST) -> float:
+    """Seconds to wait after the ``number``-th failure in a row, where the place says nothing."""
+    return min(longest, _FIRST * 2.0 ** min(max(0, number - 1), 20))
 
 
 class _Patience:
@@ -43,6 +49,7 @@ class _Patience:
         self._throttled_since: float | None = None
         self._down_since: float | None = None
         self._counted = 0  # attempts
+        self._in_a_row = 0  # of those that only time cures
 
     def stop(self, state: RetryCallState) -> bool:
         self._count(state)
@@ -50,7 +57,7 @@ class _Patience:
         if isinstance(error, SessionExpired):
             return False
         if self._throttled_since is not None:
-            return time.monotonic() - self._throttled_since > _THROTTLE_BUDGET
+            return time.monotonic() - self._throttled_since > THROTTLE_BUDGET
         if self._down_since is not None:
             return time.monotonic() - self._down_since > _OUTAGE_BUDGET
         return self._failures >= self._attempts
@@ -62,11 +69,11 @@ class _Patience:
             return 0.0
         told = error.retry_after if isinstance(error, Transient) else None
         timed = self._throttled_since is not None or self._down_since is not None
-        number = state.attempt_number if timed else self._failures
+        number = self._in_a_row if timed else self._failures
         longest = _LONGEST if self._down_since is None else _OUTAGE_LONGEST
-        grown = min(longest, _FIRST * 2.0 ** min(max(0, number - 1), 20))
         # Jitter spreads workers that failed together; what the place said is a lower bound.
-        return (told or 0.0) + random.uniform(0.5, 1.0) * (grown if told is None else _FIRST)
+        more = grown(number, longest) if told is None else _FIRST
+        return (told or 0.0) + random.uniform(0.5, 1.0) * more
 
     def _count(self, state: RetryCallState) -> None:
         """Take an attempt into account, once, whichever question comes first."""
@@ -74,6 +81,7 @@ class _Patience:
         if state.attempt_number == self._counted or isinstance(error, SessionExpired):
             return
         self._counted = state.attempt_number
+        self._in_a_row += 1
         if isinstance(error, Throttled):
             self._throttled_since = self._throttled_since or time.monotonic()
             return
@@ -81,7 +89,7 @@ class _Patience:
         if isinstance(error, Unreachable) and self._place.reached:
             self._down_since = self._down_since or time.monotonic()
             return
-        self._down_since = None
+        self._down_since, self._in_a_row = None, 0
         if self._progress() > self._reached:
             self._failures = 0
         self._reached = self._progress()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from connectors.base import BatchTransfers, Body, Put, Receipt, Reserves, Sink, Transferred
@@ -18,6 +19,7 @@ from connectors.errors import (
     NotFound,
     OutpourError,
     PathConflict,
+    Throttled,
     Transient,
 )
 from pipeline import naming, retry
@@ -25,6 +27,7 @@ from pipeline.ledger import work
 from pipeline.limits import Place
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.parcel import Parcel, pause
 from pipeline.staging import Staged
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stopped
@@ -36,23 +39,6 @@ _FRESH_STARTS = 4  # how often one file is sent from the beginning before giving
 
 NoRoom = Callable[["Lane", CapacityExceeded], None]
 """Told once when a sink has no room."""
-
-
-@dataclass
-class Parcel:
-    """One staged piece on its way to one sink."""
-
-    piece: PieceWork
-    staged: Staged
-    put: Put
-    token: str | None
-    ticket: int = 0  # of the token's row in the ledger
-    tries: int = 0
-    sent: Transferred | None = None
-
-    @property
-    def key(self) -> int:
-        return self.piece.piece.key
 
 
 class Lane:
@@ -68,6 +54,7 @@ class Lane:
         self._queue: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
         self._sent: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
         self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
+        self._told_again = run.retried(sink.name)
         self._open = 0
         self._idle = threading.Condition()
         self._threads = [
@@ -150,14 +137,31 @@ class Lane:
                 with self._outcome(parcel):
                     raise error
             return
+        again = self._patient(group, answers)
         for parcel, answer in zip(group, answers, strict=True):
+            if parcel in again:
+                self._queue.put(parcel)
+                continue
             with self._outcome(parcel):
-                if isinstance(answer, Transient):
-                    self._again(parcel, answer)
-                elif isinstance(answer, OutpourError):
+                if isinstance(answer, OutpourError):
                     raise answer
-                else:
-                    self._arrived(parcel, answer)
+                self._arrived(parcel, answer)
+
+    def _patient(
+        self, parcels: list[Parcel], answers: Sequence[object | OutpourError]
+    ) -> list[Parcel]:
+        """Those whose own answer asks for another try; until then the place is left alone."""
+        attempts, errors, again = self._run.attempts, [], []
+        for parcel, answer in zip(parcels, answers, strict=True):
+            if isinstance(answer, Transient) and parcel.may_again(answer, attempts):
+                again.append(parcel)
+                errors.append(answer)
+                self._told_again(answer)
+        if again:
+            self.place.wait(
+                pause(again, errors), less=any(isinstance(e, Throttled) for e in errors)
+            )
+        return again
 
     def _check(self) -> None:
         """Raise what keeps anything from being sent at all."""
@@ -205,7 +209,7 @@ class Lane:
             attempt,
             stop=self._run.stop,
             attempts=self._run.attempts,
-            on_retry=self._run.retried(self.sink.name),
+            on_retry=self._told_again,
         )
 
     # --- commits ---
@@ -223,30 +227,21 @@ class Lane:
             self._commit(batch)
 
     def _commit(self, batch: list[Parcel]) -> None:
-        items = [parcel.sent for parcel in batch if parcel.sent is not None]
-        try:
-            answers = self._call(lambda: self.sink.commit(items))
-        except (OutpourError, Stopped) as error:
-            for parcel in batch:
-                with self._outcome(parcel):
-                    raise error
-            return
-        again: list[Parcel] = []
-        for parcel, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Transient) and parcel.tries < self._run.attempts:
-                parcel.tries += 1
-                self._run.meter.add(retries=1)
-                again.append(parcel)
-                continue
-            with self._outcome(parcel):
-                self._confirm(parcel, answer)
-        if again:
-            self._wait(again, [a for a in answers if isinstance(a, Transient)])
-            self._commit(again)
-
-    def _wait(self, again: list[Parcel], errors: list[Transient]) -> None:
-        told = max(error.retry_after or 0.0 for error in errors)
-        self.place.throttled(told or 0.25 * 2.0 ** max(parcel.tries for parcel in again))
+        while batch:
+            items = [parcel.sent for parcel in batch if parcel.sent is not None]
+            try:
+                answers = self._call(partial(self.sink.commit, items))
+            except (OutpourError, Stopped) as error:
+                for parcel in batch:
+                    with self._outcome(parcel):
+                        raise error
+                return
+            again = self._patient(batch, answers)
+            for parcel, answer in zip(batch, answers, strict=True):
+                if parcel not in again:
+                    with self._outcome(parcel):
+                        self._confirm(parcel, answer)
+            batch = again
 
     def _confirm(self, parcel: Parcel, answer: Receipt | OutpourError) -> None:
         if not isinstance(answer, Receipt):
@@ -296,8 +291,8 @@ class Lane:
 
     def _again(self, parcel: Parcel, error: OutpourError) -> None:
         """Send it afresh: the name is to be another, or the sink lost what it had of it."""
-        parcel.tries += 1
-        if parcel.tries >= _FRESH_STARTS:
+        parcel.starts += 1
+        if parcel.starts >= _FRESH_STARTS:
             self._fail(parcel, str(error))
             return
         parcel.token, parcel.ticket, parcel.sent = None, 0, None
@@ -306,7 +301,7 @@ class Lane:
     def _rename(self, parcel: Parcel, error: PathConflict) -> None:
         """The path holds other content, which stays: take a name nobody else would."""
         asset = parcel.piece.asset
-        salt = asset.item.asset.id if parcel.tries == 0 else parcel.put.digests[Algorithm.SHA256]
+        salt = asset.item.asset.id if parcel.starts == 0 else parcel.put.digests[Algorithm.SHA256]
         asset.suffixes[self.sink.name] = naming.suffix_for(salt)
         parcel.put = replace(parcel.put, path=self._path(parcel.piece))
         self._again(parcel, error)

@@ -30,9 +30,10 @@ TROUBLE = (
     # Google Drive
     "partial_chunk:0.2,session_expired:0.05,stored_flip:0.02,no_sha256:0.1,listing_lag:0.1,"
     "rate:0.02,"
-    # Dropbox
+    # Dropbox. Not flip_stored: wrong bytes whose answer is lost too look like a file of its
+    # owner's, which is never touched; by itself it is tested with the connector.
     "throttle_text:0.01,busy_request:0.02,busy_write:0.03,busy_entry:0.03,gone_session:0.01,"
-    "flip_stored:0.02,cursor_reset:0.02"
+    "cursor_reset:0.02"
 )
 
 

@@ -1,0 +1,54 @@
+"""One staged piece on its way to one sink, and how patient we are with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.base import Put, Transferred
+from connectors.errors import Throttled, Transient
+from pipeline.retry import THROTTLE_BUDGET, grown
+from pipeline.stages.context import PieceWork
+from pipeline.staging import Staged
+
+
+@dataclass(eq=False)
+class Parcel:
+    """``starts`` counts how often it was sent from the beginning; ``failures`` and ``refusals``
+    the answers about it alone, in a batch that went well as a whole."""
+
+    piece: PieceWork
+    staged: Staged
+    put: Put
+    token: str | None
+    ticket: int = 0  # of the token's row in the ledger
+    starts: int = 0
+    sent: Transferred | None = None
+    failures: int = 0
+    refusals: int = 0  # in a row: asked for less
+    refused_since: float = 0.0
+
+    @property
+    def key(self) -> int:
+        return self.piece.piece.key
+
+    def may_again(self, error: Transient, attempts: int) -> bool:
+        """Whether to try again after this answer. Being asked for less is not the file's
+        fault, so that has a budget of time and not of attempts."""
+        if isinstance(error, Throttled):
+            now = time.monotonic()
+            self.refused_since = self.refused_since if self.refusals else now
+            self.refusals += 1
+            return now - self.refused_since < THROTTLE_BUDGET
+        self.refusals = 0
+        self.failures += 1
+        return self.failures < attempts
+
+
+def pause(parcels: Sequence[Parcel], errors: Sequence[Transient]) -> float:
+    """Seconds to wait before the parcels are tried again: what the place said, or longer
+    each time."""
+    told = [error.retry_after for error in errors if error.retry_after is not None]
+    tries = max(max(parcel.failures, parcel.refusals) for parcel in parcels)
+    return max(told) if told else grown(tries)
