@@ -18,7 +18,7 @@ from connectors.errors import (
     SessionExpired,
     redact,
 )
-from pipeline.cli import connect, reclaim, report, run, schema, status, stranded, verify
+from pipeline.cli import connect, rebuild, reclaim, report, run, schema, status, stranded, verify
 from pipeline.cli.opening import ARGUMENTS
 from pipeline.cli.output import complain, hush
 from pipeline.states import Exit
@@ -103,6 +103,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         "stranded": stranded.stranded,
         "status": status.status,
         "verify": verify.verify,
+        "rebuild": rebuild.rebuild,
         "reclaim": reclaim.reclaim,
         "report": report.report,
         "schema": schema.schema,

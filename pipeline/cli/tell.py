@@ -13,7 +13,7 @@ from connectors.base import Capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.words import count, duration, files, printable, share, why
 from pipeline.report.summary import UNFINISHED, Failure, Summary
-from pipeline.runner import Plan
+from pipeline.runner import Plan, Rebuilt
 from pipeline.runner.check import SinkCheck, Verified
 from pipeline.states import AssetState, RunState
 
@@ -201,6 +201,25 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
     if sink.foreign:
         number = files(sink.foreign, "file")
         console.print(f"  {number} there that this pipeline did not write", style="dim")
+
+
+def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
+    """What the sinks were found to hold, and what of the library is whole again."""
+    whole = rebuilt.confirmed == rebuilt.wanted
+    text = f"{count(rebuilt.confirmed)} of {files(rebuilt.wanted)} confirmed from what is there"
+    headline(console, "✔" if whole else "…", "green" if whole else "yellow", text)
+    for sink in rebuilt.sinks:
+        parts = [f"{files(sink.files, 'copy')} found, {show_size(sink.bytes)}"]
+        if sink.known:
+            parts.append(f"{count(sink.known)} known before")
+        if sink.unproven:
+            parts.append(f"{count(sink.unproven)} not proven")
+        if sink.foreign:
+            parts.append(f"{count(sink.foreign)} others")
+        _number(console, sink.sink, ", ".join(parts))
+    for state in UNFINISHED:
+        if number := rebuilt.assets.get(state):
+            _number(console, state, files(number))
 
 
 def headline(console: Console, mark: str, style: str, text: str, *more: tuple[str, str]) -> None:

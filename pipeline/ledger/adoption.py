@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, exists, insert, or_, select, update
@@ -16,6 +17,22 @@ from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_STRONG = (Algorithm.SHA256, Algorithm.DROPBOX)  # alone they say that bytes are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a file's bytes, and of whom they are a copy.
+
+    ``digests`` are vouched for by the sink or made from its bytes. ``source`` is the source's
+    checksum and ``identity`` (asset id, resource id) as we left them beside the copy; both are
+    set only where the sink's own SHA-256 says that it is still what we left.
+    """
+
+    receipt: Receipt
+    digests: Digests
+    source: str = ""
+    identity: tuple[str, str] = ("", "")
 
 
 def knows(ledger: Ledger, sink: str) -> bool:
@@ -25,93 +42,135 @@ def knows(ledger: Ledger, sink: str) -> bool:
         return connection.execute(query).first() is not None
 
 
+def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> set[str]:
+    """Paths of those that are confirmed copies already."""
+    query = select(_C.path).where(
+        _C.sink == sink,
+        _C.path.in_([receipt.path for receipt in receipts]),
+        _C.state == CopyState.CONFIRMED,
+    )
+    with ledger.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, list[Any]]:
-    """For each path, the wanted resources that this file may be, by size or source checksum."""
+    """For each path, the wanted resources that this file may be: of its size, its source
+    checksum, or (the source may be wrong about a size) its path."""
     sizes = {receipt.size for receipt in receipts}
+    paths = {receipt.path for receipt in receipts}
     sources = {receipt.properties.get("source", "") for receipt in receipts} - {""}
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
     query = (
-        select(_R.id, _R.size, _R.checksum, _R.path)
+        select(schema.resources, _A.asset_id)
         .join(schema.assets)
         .where(
             _R.chosen,
             _A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)),
-            or_(_R.size.in_(sizes), _R.checksum.in_(sources)),
+            or_(_R.size.in_(sizes), _R.checksum.in_(sources), _R.path.in_(paths)),
             ~here,
         )
     )
     with ledger.read() as connection:
         rows = connection.execute(query).all()
-    by_size, by_checksum = defaultdict(list), defaultdict(list)
+    by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
     for row in rows:
         by_size[row.size].append(row)
         by_checksum[row.checksum].append(row)
+        by_path[row.path].append(row)
     found = {}
     for receipt in receipts:
         source = receipt.properties.get("source")
-        found[receipt.path] = by_checksum[source] if source else by_size[receipt.size]
+        fits = by_size[receipt.size]
+        at_path = [row for row in by_path[receipt.path] if row.size != receipt.size]
+        found[receipt.path] = by_checksum[source] if source else fits + at_path
     return found
 
 
-def from_properties(receipt: Receipt) -> Digests | None:
-    """Digests that the sink vouches for: its own checksums, and what we left beside the copy.
+def from_listing(receipt: Receipt) -> Evidence:
+    """What a listing says: the sink's own checksums, and what we left beside the copy.
 
     What we left counts only where the sink's own SHA-256 says the same: the file may have
     been changed since, and what we left stays beside it.
     """
     values: dict[Algorithm, str] = {c.algorithm: c.value for c in receipt.checksums}
     kept = receipt.properties
-    try:
-        source = Checksum.parse(kept.get("source", ""))
-    except ValueError:
-        return None
     if Algorithm.SHA256 not in values or values[Algorithm.SHA256] != kept.get("sha256"):
-        return None
-    values[source.algorithm] = source.value
-    return Digests(receipt.size, values)
+        return Evidence(receipt, Digests(receipt.size, values))
+    for algorithm in Algorithm:
+        if kept.get(algorithm):
+            values.setdefault(algorithm, kept[algorithm])
+    source = kept.get("source", "")
+    try:
+        checksum = Checksum.parse(source)
+        values.setdefault(checksum.algorithm, checksum.value)
+    except ValueError:
+        source = ""
+    identity = (kept.get("asset", ""), kept.get("resource", ""))
+    return Evidence(receipt, Digests(receipt.size, values), source, identity)
 
 
-def adopt(
-    ledger: Ledger, sink: str, found: Iterable[tuple[Receipt, Digests, Sequence[Any]]]
-) -> int:
-    """Confirm each file as the copy of one resource whose checksum it has; returns how many."""
+def fitting(evidence: Evidence, rows: Sequence[Any]) -> list[Any]:
+    """Those of the resources whose bytes these are proven to be."""
+    return [row for row in rows if _proof(row, evidence)]
 
-    def work(connection: Connection) -> int:
+
+def open_question(evidence: Evidence, rows: Sequence[Any]) -> bool:
+    """Whether the bytes themselves could prove what this evidence does not."""
+    return any(_proof(row, evidence) is None for row in rows)
+
+
+def adopt(ledger: Ledger, sink: str, found: Iterable[tuple[Evidence, Sequence[Any]]]) -> set[str]:
+    """Confirm each file as the copy of one resource that it is proven to be; their paths."""
+
+    def work(connection: Connection) -> set[str]:
         taken: set[int] = set()
-        for receipt, digests, rows in found:
-            fits = [row for row in rows if row.id not in taken and _agrees(row, digests)]
+        adopted: set[str] = set()
+        for evidence, rows in found:
+            fits = [row for row in fitting(evidence, rows) if row.id not in taken]
             if not fits:
                 continue
+            path = evidence.receipt.path
             # Of several with the same bytes, the one that would go to this very path.
-            row = next((row for row in fits if row.path == receipt.path), fits[0])
+            row = next((row for row in fits if row.path == path), fits[0])
             taken.add(row.id)
-            _confirm(connection, sink, row.id, receipt, digests)
-        return len(taken)
+            adopted.add(path)
+            _confirm(connection, sink, row, evidence)
+        return adopted
 
     return ledger.transact(work)
 
 
-def _agrees(row: Any, digests: Digests) -> bool:
-    if not row.checksum:
-        return False
-    checksum = Checksum.parse(row.checksum)
-    return checksum.verifiable and digests.agrees(checksum)
+def _proof(row: Any, evidence: Evidence) -> Proof | None:
+    """How the file is proven to be the resource's; NONE if it is not, None if nothing tells."""
+    digests = evidence.digests
+    checksum = Checksum.parse(row.checksum) if row.checksum else None
+    if checksum and checksum.verifiable and checksum.algorithm in digests.values:
+        return Proof.CHECKSUM if digests.agrees(checksum) else Proof.NONE
+    for algorithm in _STRONG:  # of bytes that came to another sink, verified
+        ours, theirs = getattr(row, algorithm.value), digests.values.get(algorithm)
+        if row.proof and ours and theirs:
+            return Proof(row.proof) if ours == theirs else Proof.NONE
+    if checksum and checksum.verifiable:
+        return None
+    if checksum:  # nobody can recompute it, but the source still says the same
+        return Proof.SIZE if row.checksum == evidence.source else Proof.NONE
+    ours_still = evidence.identity == (row.asset_id, row.resource_id)
+    return Proof.SIZE if ours_still and row.size == digests.size else Proof.NONE
 
 
-def _confirm(
-    connection: Connection, sink: str, resource: int, receipt: Receipt, digests: Digests
-) -> None:
-    values: Mapping[str, Any] = {a.value: digests.values.get(a) for a in Algorithm}
+def _confirm(connection: Connection, sink: str, row: Any, evidence: Evidence) -> None:
+    receipt, digests = evidence.receipt, evidence.digests
+    values: dict[str, Any] = {a.value: digests.values[a] for a in Algorithm if a in digests.values}
     connection.execute(
         update(schema.resources)
-        .where(_R.id == resource)
-        .values(proof=Proof.CHECKSUM, received=digests.size, **values)
+        .where(_R.id == row.id)
+        .values(proof=_proof(row, evidence), received=digests.size, **values)
     )
     connection.execute(
         insert(schema.copies)
         .prefix_with("OR REPLACE")
         .values(
-            resource=resource,
+            resource=row.id,
             sink=sink,
             state=CopyState.CONFIRMED,
             path=receipt.path,

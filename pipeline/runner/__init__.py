@@ -1,9 +1,10 @@
-"""Runs, plans and verifies a pipeline."""
+"""Runs, plans, verifies a pipeline, and rebuilds its ledger."""
 
 from pipeline.runner.check import verify
 from pipeline.runner.job import Job, Outcome
 from pipeline.runner.planning import Plan, plan
 from pipeline.runner.preflight import SinkPlan
+from pipeline.runner.rebuild import Rebuilt, rebuild
 from pipeline.runner.run import run
 
-__all__ = ["Job", "Outcome", "Plan", "SinkPlan", "plan", "run", "verify"]
+__all__ = ["Job", "Outcome", "Plan", "Rebuilt", "SinkPlan", "plan", "rebuild", "run", "verify"]

@@ -166,7 +166,7 @@ class Mover:
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
-        adopted = sum(adopt(self.run, sink) for sink in self.job.sinks)
+        adopted = sum(adopt(self.run, sink, self.places[sink.name]) for sink in self.job.sinks)
         if adopted:
             work.open_assets(self.ledger, list(self.rooms), self.router.enough)
             self.run.notice("info", f"{adopted} files were there already and are proven")

@@ -35,6 +35,7 @@ from pipeline.stopping import Stopped
 T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _DEAD_ENDS = 20
+_KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 _FRESH_STARTS = 4  # how often one file is sent from the beginning before giving up
 
 NoRoom = Callable[["Lane", CapacityExceeded], None]
@@ -344,7 +345,8 @@ def _put(piece: PieceWork, staged: Staged, path: str) -> Put:
         "asset": asset.id,
         "resource": resource.id,
         "role": str(resource.role),
-        "sha256": staged.digests[Algorithm.SHA256],
+        # With these a lost ledger is rebuilt from a listing, also for another kind of sink.
+        **{str(algorithm): staged.digests[algorithm] for algorithm in _KEPT},
     }
     if resource.checksum is not None:
         properties["source"] = str(resource.checksum)

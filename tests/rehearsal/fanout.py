@@ -75,9 +75,12 @@ class FanOut:
             "dropbox": Counter(map(sha, held_by_dropbox(self.world.dropbox).values())),
         }
 
+    def wanted(self) -> Counter[str]:
+        return wanted(self.world.cloud.library)
+
     def assert_whole(self) -> None:
         """Every sink is byte-exact: none missing, none doubled, nothing else."""
-        library = wanted(self.world.cloud.library)
+        library = self.wanted()
         for sink, found in self.held().items():
             assert not found - library, f"{sink} holds a file that is no photo, or one twice"
             assert not library - found, f"{sink} lacks a photo"

@@ -1,0 +1,84 @@
+"""Rebuild a lost ledger from what the sinks hold, moving nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors.base import Inventory, Prompter
+from pipeline.events import Observer
+from pipeline.ledger import Ledger, work
+from pipeline.runner.adopt import Adopted, Adoption
+from pipeline.runner.job import Job
+from pipeline.runner.move import Mover
+from pipeline.states import AssetState, Exit, RunState
+from pipeline.stopping import Stop
+
+WAITS = "not found at the sinks"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """``assets`` counts all that is known by state: confirmed are those whose every file was
+    found at as many sinks as the policy asks for, the others wait for the next run."""
+
+    sinks: tuple[Adopted, ...]
+    assets: dict[str, int]
+
+    @property
+    def confirmed(self) -> int:
+        return self.assets.get(AssetState.CONFIRMED, 0)
+
+    @property
+    def wanted(self) -> int:
+        outside = (AssetState.EXCLUDED, AssetState.GONE)
+        return sum(count for state, count in self.assets.items() if state not in outside)
+
+    @property
+    def exit(self) -> Exit:
+        return Exit.OK if self.confirmed == self.wanted else Exit.ITEMS_FAILED
+
+
+def rebuild(
+    job: Job,
+    ledger: Ledger,
+    observer: Observer,
+    *,
+    stop: Stop,
+    prompter: Prompter | None = None,
+    download: bool = True,
+) -> Rebuilt:
+    """List the source and every sink, and confirm each copy whose bytes are proven.
+
+    What a ledger knows already stays. Without ``download``, what only its bytes could prove is
+    left to the next run. Raises what ends a listing, or Stopped; what was found until then
+    is kept, and the next rebuild or run goes on from it.
+    """
+    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "rebuild"))
+    try:
+        sinks = mover.attention(prompter).during(
+            lambda: _found(mover, download),
+            lambda: observer.progress(mover.meter.snapshot(0, {})),
+        )
+    finally:
+        work.leave_waiting(ledger, WAITS)
+    work.end_run(ledger, mover.run_id, RunState.COMPLETE, "")
+    return Rebuilt(sinks, work.by_state(ledger))
+
+
+def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
+    job, run = mover.job, mover.run
+    mover.discover()
+    mover.meter.phase = "adopting"
+    searches = [
+        Adoption(run, sink, mover.places[sink.name])
+        for sink in job.sinks
+        if isinstance(sink, Inventory)
+    ]
+    for search in searches:
+        search.look()
+    for search in searches:
+        # By now the other sinks have told more about the bytes; what is still open is read.
+        if search.found.unproven:
+            search.look(download=download)
+    work.open_assets(mover.ledger, list(mover.rooms), mover.router.enough)
+    return tuple(search.found for search in searches)

@@ -1,0 +1,130 @@
+"""A lost ledger is rebuilt from what the sinks hold: then nothing moves, nothing is doubled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from connectors.private import state_dir
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+from tests.rehearsal.fanout import FanOut
+
+
+def lose_the_ledger() -> None:
+    for path in state_dir("pipelines").glob("*.sqlite*"):
+        path.unlink()
+
+
+def rebuilt(job: FanOut, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
+    capsys.readouterr()
+    code = invoke(["rebuild", str(job.config), "--json", *options])
+    found = json.loads(capsys.readouterr().out)
+    assert found["exit"] == code
+    return {**found, "sinks": {sink["sink"]: sink for sink in found["sinks"]}}
+
+
+def moved(job: FanOut) -> tuple[int, int, int]:
+    """Bytes that left the source, and those that reached each cloud."""
+    content = sum(n for key, n in job.world.cloud.counts.items() if key.startswith("content"))
+    return content, job.world.drive.received, job.world.dropbox.received
+
+
+def test_after_a_rebuild_a_run_moves_nothing(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    lose_the_ledger()
+    before, downloads = moved(job), job.world.dropbox.counts["files/download"]
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.OK
+    files = {sink: one["files"] for sink, one in found["sinks"].items()}
+    assert len(set(files.values())) == 1 and files["drive"] > 12, files
+    assert all(one["foreign"] == one["unproven"] == 0 for one in found["sinks"].values())
+    assert job.world.dropbox.counts["files/download"] == downloads, "a listing was enough"
+    assert job.run() == 0
+    assert moved(job) == before
+    job.assert_settled()
+    assert invoke(["verify", str(job.config)]) == 0
+
+
+def test_a_rebuild_says_what_is_missing_and_what_is_foreign(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some copies are gone, one was changed, one is of somebody else: the run puts it right."""
+    assert job.run() == 0
+    lose_the_ledger()
+    store, tree = job.world.drive.store, job.world.dropbox.tree
+    paths = sorted(store.paths())
+    store.delete(store.paths()[paths[0]][0])
+    tree.remove("/outpour/" + paths[1].removeprefix("Outpour/").lower())
+    changed = job.folder / paths[2].removeprefix("Outpour/")
+    changed.write_bytes(changed.read_bytes()[::-1])
+    (job.folder / "holiday.txt").write_text("not from the library")
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.ITEMS_FAILED
+    assert found["sinks"]["folder"]["foreign"] == 2
+    most = max(one["files"] for one in found["sinks"].values())
+    assert [one["files"] for one in found["sinks"].values()] == [most] * 3, "one lacks at each"
+    assert job.run() == 0
+    held = job.held()
+    assert held["drive"] == held["dropbox"]
+    assert held["folder"].total() == held["drive"].total() + 2  # the changed and the foreign one
+    assert changed.exists(), "other content was overwritten"
+
+
+def test_a_ledger_that_is_there_is_only_completed(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.OK
+    assert all(one["files"] == 0 and one["known"] > 12 for one in found["sinks"].values())
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_dropbox_alone_is_read_back_where_that_is_allowed(
+    job: FanOut, capsys: pytest.CaptureFixture[str], download: bool
+) -> None:
+    """Its listing has a hash that no source knows; only the bytes prove whose copy a file is."""
+    job.config.write_text("source: icloud:demo@example.com\nsinks: [dropbox]\n")
+    assert job.run() == 0
+    lose_the_ledger()
+    before = moved(job)
+    found = rebuilt(job, capsys, "--download" if download else "--no-download")
+    sink = found["sinks"]["dropbox"]
+    if download:
+        assert found["exit"] == Exit.OK and sink["files"] > 12 and sink["unproven"] == 0
+        assert job.run() == 0
+        assert moved(job) == before
+    else:
+        assert found["exit"] == Exit.ITEMS_FAILED and sink["files"] == 0 and sink["unproven"] > 12
+        assert job.run() == 0
+        assert moved(job)[2] == before[2], "what is there already was sent again"
+    assert job.held()["dropbox"] == job.wanted()
+
+
+def test_a_rebuild_through_trouble(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:
+    assert job.run() == 0
+    lose_the_ledger()
+    faults = job.world.cloud.faults
+    faults.add("unavailable", 1.0, "files.list", times=2)
+    faults.add("cursor_reset", 1.0, times=1)
+    faults.add("reset", 1.0, "files/list_folder", times=2)
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.OK and faults.counts["unavailable"] == 2
+    job.assert_settled()
+
+
+def test_a_rebuild_without_a_sign_in_says_so(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    lose_the_ledger()
+    job.world.dropbox.signin.revoke()
+    capsys.readouterr()
+    assert invoke(["rebuild", str(job.config)]) == Exit.NEEDS_PERSON
+    assert "outpour connect dropbox" in capsys.readouterr().err
+    assert Path(job.folder).exists()
