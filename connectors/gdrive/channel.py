@@ -8,6 +8,7 @@ from typing import Any
 import httplib2
 import urllib3
 
+from connectors.errors import Transient
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.meaning import meaning
 from connectors.gdrive.transport import Answer, Body, Transport, explain
@@ -45,6 +46,7 @@ class Channel:
             answer = self._transport.send(
                 method, url, self._signed(headers, self._token(url)), body
             )
+            _check_renewed(answer.status)
         return answer
 
     def stream(self, url: str, doing: str) -> Iterator[bytes]:
@@ -67,6 +69,9 @@ class Channel:
             response.close()
             self._auth.renew(token)
             response = self._transport.open("GET", url, self._signed({}, self._token(url)))
+            if response.status == 401:
+                response.close()
+            _check_renewed(response.status)
         return response
 
     def _token(self, url: str) -> str:
@@ -76,3 +81,10 @@ class Channel:
     @staticmethod
     def _signed(headers: Mapping[str, str], token: str) -> dict[str, str]:
         return {**headers, "authorization": f"Bearer {token}"} if token else dict(headers)
+
+
+def _check_renewed(status: int) -> None:
+    """A sign-in that has ended gets no new token, so it is not that: it may just have been
+    spent at once, and trying again will tell."""
+    if status == 401:
+        raise Transient("Google Drive does not take an access token that Google just gave")

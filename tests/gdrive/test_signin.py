@@ -224,6 +224,18 @@ def test_a_token_that_ends_inside_a_large_file(
     assert len(double.store.paths()) == 1 and double.calls["upload.resumable"] == 1
 
 
+def test_a_fresh_token_that_is_refused_ends_no_sign_in(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """Google renewed it, so the person need not be asked."""
+    sink = place.open()
+    bench.place(sink, "a.jpg", content(10))
+    double.faults.add("token_expired", 1.0, "upload.multipart", times=2)
+    with pytest.raises(Transient):
+        bench.place(sink, "b.jpg", content(11))
+    bench.place(sink, "b.jpg", content(11))
+
+
 def test_short_lived_tokens_are_no_trouble(double: Double, place: DrivePlace, bench: Bench) -> None:
     """The client takes a token of this lifetime for spent at once: it asks each time."""
     double.signin.lifetime = 30
