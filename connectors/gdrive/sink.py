@@ -189,7 +189,9 @@ class GoogleDrive:
                 return self._uploader.session(ticket, metadata, media_type, body, keep), ticket
             except (IdTaken, IdUnusable):
                 file = self._api.get(ticket.id)
-                if file is not None and _at(file, folder, name) and _same(file, put):
+                # Listings may not show it yet: the right file, or our own damaged try at it.
+                ours = file is not None and _at(file, folder, name)
+                if file and ours and (_same(file, put) or _our_try(file, put, ticket)):
                     return file, ticket
                 ticket = self._fresh(keep)
         raise Unreadable(f"{put.path}: Google Drive accepts none of its own ids for it")

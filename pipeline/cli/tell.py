@@ -198,6 +198,9 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
         console.print(line, soft_wrap=True)
     for path in sink.doubled:
         console.print(Text(f"  {printable(path)}  is there twice", style="yellow"), soft_wrap=True)
+    if sink.moved:
+        number = files(sink.moved, "copy")
+        console.print(f"  {number} moved to another place there, unchanged", style="dim")
     if sink.foreign:
         number = files(sink.foreign, "file")
         console.print(f"  {number} there that this pipeline did not write", style="dim")

@@ -38,6 +38,13 @@ _CHECKED = Op(
     .values(checked=bindparam("when"), state=bindparam("new_state"), reason=bindparam("why")),
 )
 
+_MOVED = Op(
+    7,
+    update(schema.copies)
+    .where(_C.resource == bindparam("key"), _C.sink == bindparam("at"))
+    .values(path=bindparam("where"), remote_id=bindparam("remote")),
+)
+
 
 def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
     """All confirmed copies at a sink, in batches."""
@@ -64,6 +71,11 @@ def mark(ledger: Ledger, copy: Held, why: str) -> None:
     ledger.add(_CHECKED, key=copy.resource, at=copy.sink, when=now(), new_state=state, why=why)
 
 
+def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
+    """The copy, unchanged, is where the receipt says."""
+    ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
+
+
 def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     """Assets that lost a copy at the sink wait for the next run; names each with the reason."""
     lost = and_(_R.asset == _A.id, _C.sink == sink, _C.state == CopyState.MISSING)
@@ -83,53 +95,102 @@ def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     return ledger.transact(work)
 
 
-class Listing:
-    """A sink's own listing, compared file by file, by the sink's own checksums."""
+class Comparison:
+    """A sink's own listing, compared file by file, by the sink's own checksums.
+
+    A copy that is elsewhere now, with its bytes as they were, is found there and counted as
+    ``moved``. ``doubled`` are paths of files whose bytes are another copy's, ``foreign``
+    counts files the ledger knows nothing of.
+    """
 
     def __init__(self, ledger: Ledger, sink: str) -> None:
         self._ledger = ledger
         self._sink = sink
         self._seen = bytearray()  # by resource, so that a million copies cost a megabyte
         self.checked = 0
-        self.bare = False  # a file came without a checksum: its size alone was compared
+        self.moved = 0
+        self.foreign = 0
         self.doubled: list[str] = []
-        self._wrong: list[tuple[str, str]] = []
+        self.wrong: list[tuple[str, str]] = []
+        self.bare = False  # a file came without a checksum: its size alone was compared
+        self._strange: list[Receipt] = []  # not looked into yet
+        self._alike: list[tuple[Receipt, list[Any]]] = []  # with the copies whose bytes it has
+        self._instead: dict[str, Receipt] = {}  # what is at the path of a copy, and is not it
 
-    def saw(self, receipt: Receipt) -> bool:
-        """Compare one file; False if the ledger does not know it."""
+    def saw(self, receipt: Receipt) -> None:
+        """Take one file of the listing."""
+        for row in self._rows(_C.path == receipt.path):
+            if not (row.remote_id and receipt.id and row.remote_id != receipt.id):
+                self._compare(row, receipt)
+                return
+            self._instead[receipt.path] = receipt
+        self._strange.append(receipt)
+        if len(self._strange) >= _BATCH:
+            self._look_into()
+
+    def finish(self) -> None:
+        """The listing has ended: what was not seen is missing."""
+        self._look_into()
+        for receipt, rows in self._alike:
+            unseen = [row for row in rows if not self._was_seen(row.resource)]
+            if unseen:
+                self._compare(unseen[0], receipt)
+            else:
+                self.doubled.append(receipt.path)
+        self._ledger.flush()
+        for batch in held(self._ledger, self._sink):
+            for copy in batch:
+                if not self._was_seen(copy.resource):
+                    other = self._instead.get(copy.path)
+                    why = f"replaced by a file of {other.size} bytes" if other else "missing"
+                    mark(self._ledger, copy, why)
+                    self.wrong.append((copy.path, why))
+        self._ledger.flush()
+
+    def _look_into(self) -> None:
+        """Files at paths where no copy is: whose are they, by the sink's id or by the bytes?"""
+        receipts, self._strange = self._strange, []
+        ids = [receipt.id for receipt in receipts if receipt.id]
+        sums = [str(receipt.checksums[0]) for receipt in receipts if receipt.checksums]
+        by_id = {row.remote_id: row for row in self._rows(_C.remote_id.in_(ids))}
+        by_sum: dict[str, list[Any]] = {}
+        for row in self._rows(_C.checksum.in_(sums)):
+            by_sum.setdefault(row.checksum, []).append(row)
+        for receipt in receipts:
+            alike = by_sum.get(str(receipt.checksums[0])) if receipt.checksums else None
+            if receipt.id in by_id:
+                self._compare(by_id[receipt.id], receipt)
+            elif alike:
+                self._alike.append((receipt, alike))
+            else:
+                self.foreign += 1
+
+    def _rows(self, which: Any) -> list[Any]:
         query = (
             select(schema.copies, *[getattr(_R, algorithm) for algorithm in Algorithm])
             .join(schema.resources)
-            .where(_C.sink == self._sink, _C.path == receipt.path, _C.confirmed.is_not(None))
+            .where(_C.sink == self._sink, which, _C.confirmed.is_not(None))
         )
         with self._ledger.read() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return False
-        if row.remote_id and receipt.id and row.remote_id != receipt.id:
-            self.doubled.append(receipt.path)
-            return True
+            return list(connection.execute(query).all())
+
+    def _compare(self, row: Any, receipt: Receipt) -> None:
         self._seen.extend(bytes(max(0, row.resource + 1 - len(self._seen))))
         self._seen[row.resource] = 1
         self.bare = self.bare or not receipt.checksums
         why = _difference(row, receipt)
         copy = Held(row.resource, self._sink, row.path, row.size, row.remote_id, row.sha256)
+        if not why and (receipt.path, receipt.id) != (row.path, row.remote_id):
+            # Also where only the case of a name differs: the sink's way to write it counts.
+            self.moved += receipt.path.casefold() != row.path.casefold()
+            _found_at(self._ledger, copy, receipt)
         mark(self._ledger, copy, why)
         self.checked += 1
         if why:
-            self._wrong.append((receipt.path, why))
-        return True
+            self.wrong.append((receipt.path, why))
 
-    def finish(self) -> list[tuple[str, str]]:
-        """Mark what was not seen as missing; returns all that is wrong, with the reason."""
-        self._ledger.flush()
-        for batch in held(self._ledger, self._sink):
-            for copy in batch:
-                if not self._seen[copy.resource : copy.resource + 1].strip(b"\0"):
-                    mark(self._ledger, copy, "missing")
-                    self._wrong.append((copy.path, "missing"))
-        self._ledger.flush()
-        return self._wrong
+    def _was_seen(self, resource: int) -> bool:
+        return resource < len(self._seen) and bool(self._seen[resource])
 
 
 def _difference(row: Any, receipt: Receipt) -> str:

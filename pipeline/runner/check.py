@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from connectors.base import Inventory, ReadBack, Sink
 from connectors.errors import Misconfigured
@@ -20,19 +21,22 @@ from pipeline.stages.recheck import reread
 from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop
 
+T = TypeVar("T")
 _READERS = 4
 
 
 @dataclass
 class SinkCheck:
     """What one sink was found to hold. ``wrong`` names copies that are missing or changed,
-    ``foreign`` counts files the ledger does not know, ``doubled`` names content held twice."""
+    ``foreign`` counts files the ledger does not know, ``doubled`` names content held twice,
+    ``moved`` counts copies that are elsewhere now, unchanged."""
 
     name: str
     checked: int = 0
     bytes_read: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
     foreign: int = 0
+    moved: int = 0
     doubled: list[str] = field(default_factory=list)
 
 
@@ -103,19 +107,28 @@ class _Checker:
 
     def _by_listing(self) -> bool:
         """Whether the listing told a checksum of every file we know."""
+        compared = self._patiently(self._compared)
+        self._result.foreign = compared.foreign
+        self._result.moved = compared.moved
+        self._result.doubled = compared.doubled
+        self._result.wrong = compared.wrong
+        # Of what came without a checksum nothing is proven: it is read, and counted then.
+        self._result.checked = 0 if compared.bare else compared.checked
+        return not compared.bare
+
+    def _compared(self) -> checks.Comparison:
+        """One whole listing; begun afresh where it breaks."""
         assert isinstance(self.sink, Inventory)
-        listing = checks.Listing(self._ledger, self.sink.name)
+        comparison = checks.Comparison(self._ledger, self.sink.name)
         for receipt in self.sink.inventory():
             self._stop.check()
-            known = listing.saw(receipt)
-            self._result.foreign += not known
+            comparison.saw(receipt)
             self._tell()
-        self._result.checked += listing.checked
-        self._result.doubled += listing.doubled
-        self._result.wrong += listing.finish()
-        if listing.bare:
-            self._result.checked = 0  # what is left is read, and counted then
-        return not listing.bare
+        comparison.finish()
+        return comparison
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        return retry.call(self.place, work, stop=self._stop, attempts=self._attempts)
 
     def _by_reading(self, sink: ReadBack, share: float) -> None:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as readers:
@@ -135,11 +148,7 @@ class _Checker:
 
     def _read(self, sink: ReadBack, copy: checks.Held) -> str:
         """Why the copy is not what it was; empty if it is."""
-
-        def read() -> str:
-            return reread(sink, copy, self._stop)
-
-        return retry.call(self.place, read, stop=self._stop, attempts=self._attempts)
+        return self._patiently(lambda: reread(sink, copy, self._stop))
 
     def _tell(self) -> None:
         self._meter.assets_done += 1

@@ -52,8 +52,10 @@ class Lane:
         self._broken: OutpourError | None = None
         self._run = run
         self._on_full = full
-        self._queue: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
-        self._sent: queue.SimpleQueue[Parcel | None] = queue.SimpleQueue()
+        # Not SimpleQueue: its get(timeout) may wait for ever where several threads ask (an item
+        # that another thread takes just at the end makes the rest of the time negative).
+        self._queue: queue.Queue[Parcel | None] = queue.Queue()
+        self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
         self._told_again = run.retried(sink.name)
         self._open = 0

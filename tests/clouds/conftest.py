@@ -17,5 +17,5 @@ def job(tmp_path: Path) -> Iterator[FanOut]:
     """A small library, and the pipeline that moves it to a folder, Drive and Dropbox."""
     faults = Faults()
     faults.retry_after = 0
-    with fan_out(Library(COUNT, size=20_000), faults, tmp_path) as job:
+    with fan_out(Library(COUNT, size=20_000, plain=True), faults, tmp_path) as job:
         yield job

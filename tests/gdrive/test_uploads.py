@@ -195,6 +195,23 @@ def test_a_damaged_upload_is_removed_after_a_crash_too(
     assert node.md5 == put.digests[Algorithm.MD5]
 
 
+@pytest.mark.parametrize("size", [5000, 6 * MIB])
+def test_a_damaged_upload_that_no_listing_shows_is_removed(
+    double: Double, place: DrivePlace, bench: Bench, size: int
+) -> None:
+    """Damaged, its answer lost, and not listed yet: its id finds it."""
+    double.faults.add("stored_flip", 1.0, times=1)
+    double.faults.once("lost_answer", "create/a.jpg")
+    double.faults.add("listing_lag", 1.0, "create/a.jpg")
+    put, body = bench.stage("a.jpg", content(size))
+    for _ in range(2):  # the answer is lost; then the damage is found and goes
+        with pytest.raises(Transient):
+            place.open().transfer(put, body, bench.tokens[-1] if bench.tokens else None, bench.keep)
+    place.open().transfer(put, body, bench.tokens[-1], bench.keep)
+    (node,) = double.store.paths()["Outpour/a.jpg"]
+    assert node.md5 == put.digests[Algorithm.MD5]
+
+
 def test_a_file_without_sha256_is_accepted_by_its_md5(
     double: Double, place: DrivePlace, bench: Bench
 ) -> None:

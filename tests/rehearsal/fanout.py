@@ -87,6 +87,11 @@ class FanOut:
         folders = self.world.drive.store.folders()
         assert len(folders) == len(set(folders)), "a folder was doubled at Google Drive"
 
+    def assert_brought_back(self) -> None:
+        """The next run makes every sink whole again."""
+        assert self.run() == 0
+        self.assert_whole()
+
     def assert_settled(self) -> None:
         """Without trouble another run has nothing to do, and does nothing."""
         drive, dropbox = self.world.drive, self.world.dropbox
