@@ -36,6 +36,7 @@ from pipeline.together.counting import Counted, Tally
 from pipeline.together.joining import Joined
 from pipeline.together.merging import Origin, origins
 from pipeline.together.settling import Settling
+from pipeline.together.turns import Turns
 
 _STALE = 500  # assets that left, in one page
 _MEMBERS = 500
@@ -69,6 +70,7 @@ class Together:
         self._order = [source.name for source in sources]
         self._ledger = ledger
         self._settling = settling
+        self._turns = Turns()
         self._expired = ""  # the source that wants a sign-in
 
     # --- listing ---
@@ -140,7 +142,10 @@ class Together:
     # --- bytes ---
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
-        """From the first source that gives them. An error is the first one met."""
+        """From the first source that gives them; asked again for the same file, from the next.
+
+        An error is the first one met.
+        """
         try:
             there = [
                 origin for origin in origins(resource.handle) if origin.source in self._sources
@@ -149,8 +154,9 @@ class Together:
             raise Unreadable(str(error)) from error
         if not there:
             raise NotFound(f"no source has the bytes of {resource.filename} ({asset_id})")
+        turn = self._turns.take((asset_id, resource.id)) % len(there)
         trouble: OutpourError | None = None
-        for origin in there:
+        for origin in there[turn:] + there[:turn]:
             try:
                 stream = self._open(origin, resource, offset)
             except (Transient, ItemError, SessionExpired, Fatal) as error:

@@ -1,0 +1,115 @@
+"""A sandbox phone and a sandbox iCloud that share a part of one library.
+
+Both are made from one seed, so that an asset has the same bytes wherever it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sandbox.faults import Faults
+from sandbox.icloud import Account, ICloud
+from sandbox.iphone import OnPhone, Phone, Placement, SandboxPhones
+from sandbox.library import Asset, Library
+from sandbox.server import Sandbox
+
+ENDS = ["--from", "iphone", "--from", "icloud:demo@example.com"]
+SHARE = 10  # of so many assets, by their number: what each list below says
+IN_CLOUD = (0, 3, 6)
+OPTIMISED = (3,)
+ONLY_IN_CLOUD = (9,)
+
+Point = Callable[[Any], None]
+
+
+def on(asset: Asset, places: tuple[int, ...]) -> bool:
+    return asset.number % SHARE in places
+
+
+@dataclasses.dataclass
+class Joint:
+    """``mine`` is the library on the phone, ``theirs`` the one in iCloud. ``only_in_cloud``
+    says whether some assets are not on the phone at all."""
+
+    phone: Phone
+    on_phone: OnPhone
+    cloud: ICloud
+    mine: Library
+    theirs: Library
+    cloud_only: bool
+
+    def held(self) -> tuple[list[Asset], list[Asset]]:
+        """What the phone lists, and what iCloud lists."""
+        mine = [asset for asset in self.mine if placed(asset, self.cloud_only) is not None]
+        return _kept(mine), _kept(self.theirs)
+
+    def wanted(self) -> Counter[str]:
+        """Every file that has to land, by content; the recipes of edits too.
+
+        What one of them has twice lands twice; what each has once lands once.
+        """
+        mine, theirs = (_contents(assets) for assets in self.held())
+        for asset in self.held()[0]:
+            if any(file.role.startswith("edited") for file in asset.files):
+                mine[sha(self._recipe(asset))] += 1
+        return mine | theirs
+
+    @property
+    def count(self) -> int:
+        """How many assets the two are together."""
+        mine, theirs = (
+            Counter(asset.original.fingerprint for asset in assets) for assets in self.held()
+        )
+        return (mine | theirs).total()
+
+    def _recipe(self, asset: Asset) -> bytes:
+        stem = self.on_phone.path(asset).rpartition(".")[0]
+        recipe: Any = self.phone.media.find(
+            f"PhotoData/Mutations/{stem}/Adjustments/Adjustments.plist"
+        )
+        content: bytes = recipe.content.read()
+        return content
+
+
+def placed(asset: Asset, cloud_only: bool) -> Placement | None:
+    if cloud_only and on(asset, ONLY_IN_CLOUD):
+        return None
+    away = on(asset, OPTIMISED)
+    return Placement(synced=on(asset, IN_CLOUD), local=not away, stand_in=asset.number % 20 == 3)
+
+
+@contextmanager
+def joint(
+    use: Point, count: int, *, cloud_only: bool = False, size: int | None = None
+) -> Iterator[Joint]:
+    """Both doubles, with ``use`` told to point this process at them."""
+    mine, theirs = (Library(count, size=size, shared=False) for _ in range(2))
+    there = IN_CLOUD + (ONLY_IN_CLOUD if cloud_only else ())
+    for asset in list(theirs):
+        if not on(asset, there):
+            theirs.purge(asset.id)
+    phone = Phone(away=0.02)
+    on_phone = OnPhone(phone, mine, place=lambda asset: placed(asset, cloud_only))
+    cloud = ICloud(theirs, Account(), Faults(seed=7))
+    with Sandbox([cloud], faults=cloud.faults) as sandbox, SandboxPhones([phone]) as phones:
+        use(sandbox)
+        use(phones)
+        yield Joint(phone, on_phone, cloud, mine, theirs, cloud_only)
+
+
+def _kept(assets: Iterable[Asset]) -> list[Asset]:
+    return [asset for asset in assets if asset.trashed is None]
+
+
+def _contents(assets: Iterable[Asset]) -> Counter[str]:
+    return Counter(sha(file.content.read()) for asset in assets for file in asset.files)
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+

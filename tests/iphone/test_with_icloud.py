@@ -1,0 +1,207 @@
+"""The phone and iCloud as one library, through the command line and both real protocols."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.app import invoke
+from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on, sha
+from tests.iphone.test_run import landed
+
+pytest.importorskip("pymobiledevice3")
+
+Outpour = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def outpour(capfd: Any) -> Outpour:
+    """``outpour("run", ...)``: exit code and all that was printed."""
+
+    def outpour(*arguments: str) -> tuple[int, str]:
+        code = invoke(arguments)
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return outpour
+
+
+@pytest.fixture
+def use(use_sandbox: Point, monkeypatch: Any) -> Point:
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "sandbox-password")
+    return use_sandbox
+
+
+def run(folder: Path, *more: str) -> list[str]:
+    return ["run", *ENDS, "--to", str(folder), *more]
+
+
+def summary(printed: str) -> dict[str, Any]:
+    events = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    (found,) = [event for event in events if event.get("event") == "summary"]
+    return dict(found)
+
+
+def moved(both: Joint, folder: Path, outpour: Outpour) -> dict[str, Any]:
+    """One run of both: every asset confirmed, each file once, every byte exact."""
+    code, printed = outpour(*run(folder, "--json"))
+    assert code == 0, printed
+    assert landed(folder) == both.wanted()
+    found = summary(printed)
+    assert found["assets"] == {"confirmed": both.count}
+    return found
+
+
+@pytest.mark.parametrize(
+    "count", [40, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+def test_the_phone_and_icloud_are_one_library(
+    use: Point, outpour: Outpour, tmp_path: Path, count: int
+) -> None:
+    """Three in ten are also in iCloud, one in ten is optimised away on the phone."""
+    with joint(use, count) as both:
+        moved(both, tmp_path, outpour)
+        from_cloud = both.cloud.counts["content"]
+        only_there = sum(
+            not file.role.startswith("edited")
+            for asset in both.held()[1]
+            if on(asset, OPTIMISED)
+            for file in asset.files
+        )
+        assert from_cloud == only_there, "what the phone has is not fetched from iCloud"
+        read, files = both.phone.bytes_read, landed(tmp_path)
+        code, printed = outpour(*run(tmp_path))
+        assert code == 0, printed
+        assert landed(tmp_path) == files
+        assert both.cloud.counts["content"] == from_cloud and both.phone.bytes_read == read
+
+
+def test_what_only_one_of_them_has_lands_too_and_the_summary_says_what_was_spared(
+    use: Point, outpour: Outpour, tmp_path: Path
+) -> None:
+    with joint(use, 40, cloud_only=True) as both:
+        (spared,) = moved(both, tmp_path, outpour)["spared"]
+        here = {asset.id for asset in both.held()[0]}
+        twice = [
+            file.size
+            for asset in both.held()[1]
+            if asset.id in here
+            for file in asset.files
+            if not on(asset, OPTIMISED) or file.role.startswith("edited")
+        ]
+        assert (spared["files"], spared["bytes"]) == (len(twice), sum(twice))
+        assert (spared["taken"], spared["instead"]) == ("iphone", "icloud")
+
+
+# --- over time -----------------------------------------------------------------------------
+
+
+def test_a_photo_lands_once_whatever_becomes_of_it_on_either_side(
+    use: Point, outpour: Outpour, tmp_path: Path
+) -> None:
+    """Stranded, then uploaded by the phone, then optimised away, deleted there, edited."""
+    with joint(use, 20) as both:
+        moved(both, tmp_path, outpour)
+        before = landed(tmp_path)
+        fetched = both.cloud.counts["content"]
+        there = {asset.id for asset in both.held()[1]}
+        stranded = [asset for asset in both.held()[0] if asset.id not in there]
+        for asset in stranded[:4]:  # the phone uploads them
+            both.theirs.bring(asset)
+        code, said = outpour(*run(tmp_path))
+        assert code == 0, said
+        assert landed(tmp_path) == before, "what was stranded is not copied again"
+        assert both.cloud.counts["content"] == fetched
+        both.mine.purge(stranded[0].id)  # and then it is deleted on the phone
+        both.on_phone.update()
+        code, said = outpour(*run(tmp_path))
+        assert code == 0, said
+        assert landed(tmp_path) == before and both.cloud.counts["content"] == fetched
+        edited = both.theirs.edit(stranded[1].id)  # edited on another device
+        code, said = outpour(*run(tmp_path))
+        assert code == 0, said
+        new = edited.file("edited") or edited.file("edited_video")
+        assert new is not None
+        before[sha(new.content.read())] += 1
+        assert landed(tmp_path) == before, "the edit joins what is there"
+        both.mine.edit(stranded[1].id)  # and it reaches the phone
+        both.on_phone.update()
+        code, said = outpour(*run(tmp_path))
+        assert code == 0, said
+        assert not before - landed(tmp_path)
+        extra = landed(tmp_path) - before
+        assert sum(extra.values()) == 1, "only the recipe of the edit, which iCloud has not"
+
+
+# --- trouble -------------------------------------------------------------------------------
+
+
+def pulled(both: Joint, folder: Path, outpour: Outpour, pulls: int) -> None:
+    both.phone.faults.add("unplug", 0.2, times=pulls)
+    moved(both, folder, outpour)
+    assert both.phone.faults.counts["unplug"] == pulls
+
+
+def test_the_cable_is_pulled_again_and_again(use: Point, outpour: Outpour, tmp_path: Path) -> None:
+    with joint(use, 60, cloud_only=True) as both:
+        pulled(both, tmp_path, outpour, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_cable_is_pulled_fifty_times(use: Point, outpour: Outpour, tmp_path: Path) -> None:
+    with joint(use, 1000, cloud_only=True) as both:
+        pulled(both, tmp_path, outpour, 50)
+
+
+def test_with_the_phone_away_icloud_gives_what_both_have_and_the_next_run_the_rest(
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
+    with joint(use, 40) as both:
+        both.phone.unplug_after(500_000)
+        code, said = outpour(*run(tmp_path))
+        assert code == 3 and "Plug the iPhone in" in said, said
+        assert not landed(tmp_path) - both.wanted()
+        both.phone.plug()
+        moved(both, tmp_path, outpour)
+
+
+def killed(both: Joint, folder: Path, outpour: Outpour, seconds: list[float]) -> int:
+    """Runs that are killed after so long, then one that ends; how many kills struck."""
+    both.phone.latency = 0.02
+    command = [sys.executable, "-m", "pipeline.cli", *run(folder)]
+    struck = 0
+    for after in seconds:
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
+            time.sleep(after)
+            struck += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+    both.phone.latency = 0
+    moved(both, folder, outpour)
+    return struck
+
+
+def test_a_killed_run_goes_on(use: Point, outpour: Outpour, tmp_path: Path) -> None:
+    with joint(use, 60, cloud_only=True) as both:
+        assert killed(both, tmp_path, outpour, [2.5, 3.0]), "no kill struck: proves nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_any_moment(use: Point, outpour: Outpour, tmp_path: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    with joint(use, 150, cloud_only=True) as both:
+        seconds = [moments.uniform(1, 6) for _ in range(4)]
+        killed(both, tmp_path, outpour, seconds)
