@@ -229,6 +229,13 @@ class Library:
             self._changed.pop(asset.number, None)
             self._happened("gone", asset.id, shared=asset.shared)
 
+    def bring(self, asset: Asset) -> None:
+        """An asset arrives that a library of the same seed has, and that was purged here."""
+        with self._lock:
+            self._gone.discard(asset.number)
+            self._changed[asset.number] = asset
+            self._happened("asset", asset.id, shared=asset.shared)
+
     def put(self, asset_id: str, album: Album) -> None:
         self.albums.put(album, self.find(asset_id).number, asset_id)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,9 +33,6 @@ def on(asset: Asset, places: tuple[int, ...]) -> bool:
 
 @dataclasses.dataclass
 class Joint:
-    """``mine`` is the library on the phone, ``theirs`` the one in iCloud. ``only_in_cloud``
-    says whether some assets are not on the phone at all."""
-
     phone: Phone
     on_phone: OnPhone
     cloud: ICloud
@@ -67,6 +64,21 @@ class Joint:
         )
         return (mine | theirs).total()
 
+    def whereabouts(self) -> dict[tuple[str, ...], int]:
+        """Assets by where their originals are. Of equal photos, two that each exist at one
+        place only are one."""
+        found: Counter[tuple[str, ...]] = Counter()
+        mine, theirs = (_by_original(assets) for assets in self.held())
+        for mark in mine.keys() | theirs.keys():
+            ours, others = mine[mark], theirs[mark]
+            shared = ours & others
+            away = {number for number in shared if number % SHARE in OPTIMISED}
+            pairs = min(len(ours - shared), len(others - shared))
+            found["iphone", "icloud"] += len(shared - away) + pairs
+            found["iphone",] += len(ours - shared) - pairs
+            found["icloud",] += len(away) + len(others - shared) - pairs
+        return dict(found)
+
     def _recipe(self, asset: Asset) -> bytes:
         stem = self.on_phone.path(asset).rpartition(".")[0]
         recipe: Any = self.phone.media.find(
@@ -85,17 +97,17 @@ def placed(asset: Asset, cloud_only: bool) -> Placement | None:
 
 @contextmanager
 def joint(
-    use: Point, count: int, *, cloud_only: bool = False, size: int | None = None
+    use: Point, count: int, *, cloud_only: bool = False, account: Account | None = None
 ) -> Iterator[Joint]:
     """Both doubles, with ``use`` told to point this process at them."""
-    mine, theirs = (Library(count, size=size, shared=False) for _ in range(2))
+    mine, theirs = (Library(count, shared=False) for _ in range(2))
     there = IN_CLOUD + (ONLY_IN_CLOUD if cloud_only else ())
     for asset in list(theirs):
         if not on(asset, there):
             theirs.purge(asset.id)
     phone = Phone(away=0.02)
     on_phone = OnPhone(phone, mine, place=lambda asset: placed(asset, cloud_only))
-    cloud = ICloud(theirs, Account(), Faults(seed=7))
+    cloud = ICloud(theirs, account or Account(), Faults(seed=7))
     with Sandbox([cloud], faults=cloud.faults) as sandbox, SandboxPhones([phone]) as phones:
         use(sandbox)
         use(phones)
@@ -106,10 +118,16 @@ def _kept(assets: Iterable[Asset]) -> list[Asset]:
     return [asset for asset in assets if asset.trashed is None]
 
 
+def _by_original(assets: Iterable[Asset]) -> defaultdict[str, set[int]]:
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for asset in assets:
+        found[asset.original.fingerprint].add(asset.number)
+    return found
+
+
 def _contents(assets: Iterable[Asset]) -> Counter[str]:
     return Counter(sha(file.content.read()) for asset in assets for file in asset.files)
 
 
 def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.app import invoke
+from sandbox.icloud import Account
 from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on, sha
 from tests.iphone.test_run import landed
 
@@ -100,6 +101,25 @@ def test_what_only_one_of_them_has_lands_too_and_the_summary_says_what_was_spare
         ]
         assert (spared["files"], spared["bytes"]) == (len(twice), sum(twice))
         assert (spared["taken"], spared["instead"]) == ("iphone", "icloud")
+
+
+def test_stranded_is_right_to_the_asset_with_a_full_icloud_and_reads_no_photo(
+    use: Point, outpour: Outpour
+) -> None:
+    with joint(use, 60, cloud_only=True, account=Account(total=1000)) as both:
+        code, printed = outpour("stranded", *ENDS, "--json")
+        assert code == 0, printed
+        found = json.loads(printed)
+        parts = {tuple(part["sources"]): part for part in found["parts"]}
+        told = {sources: part["assets"] for sources, part in parts.items()}
+        assert told == both.whereabouts() and found["unproven"] == 0
+        there = {asset.original.fingerprint for asset in both.held()[1]}
+        stranded = [a for a in both.held()[0] if a.original.fingerprint not in there]
+        oldest = min(stranded, key=lambda asset: asset.created)
+        assert parts["iphone",]["oldest"] == oldest.original.filename
+        assert both.cloud.counts["content"] == 0
+        code, said = outpour("stranded", *ENDS)
+        assert code == 0 and "only iphone" in said and "only icloud" in said, said
 
 
 # --- over time -----------------------------------------------------------------------------
