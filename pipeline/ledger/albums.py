@@ -53,6 +53,14 @@ def members(ledger: Ledger, wanted: Iterable[str]) -> tuple[set[str], list[str]]
     return found, unknown
 
 
+def names(ledger: Ledger) -> list[str]:
+    """How each album is called in a selection: its folders and its title joined by ``/``."""
+    with ledger.read() as connection:
+        return [
+            "/".join(json.loads(path)) for path in connection.execute(select(_B.path)).scalars()
+        ]
+
+
 def of(connection: Connection, asset_id: str) -> list[tuple[str, ...]]:
     """Paths of the albums an asset is in."""
     query = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connectors.base import Prefetches, Prompter, Sink, Source
-from connectors.errors import CapacityExceeded, SessionExpired
+from connectors.errors import CapacityExceeded, Misconfigured, SessionExpired
 from pipeline import retry
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, albums, work
@@ -149,8 +150,7 @@ class Mover:
         if pipeline.select.albums:
             load_albums(self.ledger, source)
             members, unknown = albums.members(self.ledger, pipeline.select.albums)
-            for name in unknown:
-                self.run.notice("warning", f"there is no album called {name!r}", source.name)
+            self._check_albums(unknown)
         found = Discovery(
             self.ledger, source, self.run.source_place, self.meter, self.stop, self.run.attempts
         ).run(Selection(pipeline, members))
@@ -163,6 +163,17 @@ class Mover:
             )
         self.discovered = found
         return found
+
+    def _check_albums(self, unknown: Sequence[str]) -> None:
+        """Some may have gone since; that none is there is a mistake and no empty library."""
+        if unknown and len(unknown) == len(self.job.pipeline.select.albums):
+            close = difflib.get_close_matches(unknown[0], albums.names(self.ledger), n=1)
+            raise Misconfigured(
+                f"{self.job.source.name} has no album called {unknown[0]!r}",
+                hint=f"did you mean {close[0]!r}?" if close else "check its name, and its folder's",
+            )
+        for name in unknown:
+            self.run.notice("warning", f"there is no album called {name!r}", self.job.source.name)
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from connectors.private import state_dir
+from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.faults import Faults
-from tests.rehearsal.rig import cloud, landed, run, sha, strays, wanted
+from tests.rehearsal.rig import ARGUMENTS, cloud, landed, run, sha, strays, wanted
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
 
@@ -109,3 +110,19 @@ def test_an_archive_of_another_tool_is_adopted_without_a_download(
         double.reset_counts()
         assert run(folder) == Exit.OK
         assert double.counts["content"] == 0
+
+
+def test_an_album_that_is_not_there_is_a_mistake_and_no_empty_library(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cloud(60, Faults()) as double:
+        name = next(album.title for album in double.library.albums.children(None) if not album.folder)
+        typed = [*ARGUMENTS, str(tmp_path / "Photos"), "--album"]
+        for command in ("plan", "run"):
+            assert invoke([command, *typed[1:], f"{name}x"]) == Exit.USAGE
+            said = capsys.readouterr().err
+            assert f"icloud has no album called '{name}x'" in said
+            assert f"id you mean '{name}'?" in said
+        assert invoke([*typed, name, "--album", "Nope"]) == Exit.OK
+        assert "there is no album called 'Nope'" in capsys.readouterr().err
+        assert landed(tmp_path / "Photos")
