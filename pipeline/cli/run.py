@@ -122,8 +122,12 @@ def _explain(outcome: Outcome, name: str) -> None:
     if code is Exit.INTERRUPTED:
         complain("stopped before the end", again, code)
     elif code is Exit.ITEMS_FAILED:
-        report = f"all of them: outpour report {name}; try again: {resume_command()}"
-        complain("not everything is confirmed", report, code)
+        if missing := outcome.summary.missing:
+            text = f"{files(missing)} that the source counts were not in its listing"
+            complain(text, f"try again later: {resume_command()}", code)
+        if outcome.summary.confirmed < outcome.summary.total or outcome.summary.problem_count:
+            report = f"all of them: outpour report {name}; try again: {resume_command()}"
+            complain("not everything is confirmed", report, code)
     elif code is Exit.NO_ROOM:
         waiting = "; ".join(f"{why} for {files(n)}" for why, n in outcome.summary.waiting.items())
         complain(outcome.error or waiting, f"make room there, then {again}", code)

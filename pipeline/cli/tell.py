@@ -35,6 +35,8 @@ def show_summary(console: Console, summary: Summary) -> None:
         headline(console, "✔", "green", text if summary.total else "No assets to move")
     elif summary.total:
         text = f"{count(summary.confirmed)} of {of} confirmed"
+        if summary.missing:
+            text += f", {count(summary.missing)} more were not listed"
         headline(console, "✘" if complete else "…", "red" if complete else "yellow", text)
     for label, value in _numbers(summary):
         _number(console, label, value)

@@ -94,7 +94,9 @@ def finish(
 ) -> int:
     """Mark the listing complete; in a full one, what it did not name is gone.
 
-    Returns how many assets of the source are known by name, readable or not.
+    Where the source counts more than it named, or could not show something, no cursor is
+    kept: that is in no later change, so only another full listing can bring it. Returns how
+    many assets of the source are known by name, readable or not.
     """
 
     def work(connection: Connection) -> int:
@@ -106,19 +108,31 @@ def finish(
                 .values(state=AssetState.GONE, reason="no longer at the source")
             )
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
-        present = connection.execute(
-            select(func.count()).select_from(schema.assets).where(_A.state != AssetState.GONE)
-        ).scalar_one()
-        unreadable = connection.execute(select(func.count()).select_from(schema.problems))
-        named: int = present + unreadable.scalar_one()
+        # A count is compared with this listing: what only earlier ones named may be gone.
+        named = _named(connection, since=0 if expected is None else number)
+        unreadable = connection.execute(select(schema.problems.c.id).limit(1)).first()
+        whole = not unreadable and (expected is None or named >= expected)
         connection.execute(
             update(schema.cursors)
             .where(schema.cursors.c.source == source)
-            .values(cursor=cursor, complete=True, expected=expected, listed=named)
+            .values(
+                cursor=cursor if whole else None, complete=True, expected=expected, listed=named
+            )
         )
         return named
 
     return ledger.transact(work)
+
+
+def _named(connection: Connection, since: int) -> int:
+    """How many assets, readable or not, the listings from number ``since`` on have named."""
+    problems = schema.problems.c
+    assets = select(func.count(_A.id)).where(_A.state != AssetState.GONE, _A.seen >= since)
+    named: int = connection.execute(assets).scalar_one()
+    unread: int = connection.execute(
+        select(func.count(problems.id)).where(problems.seen >= since)
+    ).scalar_one()
+    return named + unread
 
 
 def record(

@@ -108,10 +108,15 @@ class Summary:
         return self.assets.get(AssetState.CONFIRMED, 0)
 
     @property
+    def missing(self) -> int:
+        """Assets that the source counts and did not list."""
+        return max(0, (self.expected or 0) - self.listed)
+
+    @property
     def whole(self) -> bool:
         """Everything asked for is confirmed, and the source named all that it counts."""
-        listed = self.expected is None or self.expected <= self.listed
-        return listed and self.confirmed == self.total and not self.problem_count
+        settled = self.confirmed == self.total and not self.problem_count
+        return settled and not self.missing
 
     @property
     def failed(self) -> int:

@@ -7,13 +7,16 @@ name that is not the photo, and once the fault is over the next run completes th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from connectors.private import state_dir
+from pipeline.ledger import Ledger, schema
 from sandbox.faults import Faults
 from tests.rehearsal.rig import cloud, landed, run, strays, wanted
 
@@ -82,6 +85,68 @@ def test_a_fault_that_stays_names_the_photo_and_only_that(
         assert sum(lost.values()) == 1
         assert not landed(tmp_path / "Photos") - wanted(double.library), "a corrupt file landed"
         trouble.clear()
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+@pytest.mark.parametrize("name", ["short_page", "split_pair", "duplicate_record", "error_item"])
+def test_a_listing_that_is_always_bad_loses_nothing(name: str, tmp_path: Path) -> None:
+    trouble = faults()
+    trouble.add(name, 0.3 if name == "error_item" else 1.0)
+    with cloud(130, trouble, size=500) as double:
+        assert run(tmp_path / "Photos") == 0
+        assert trouble.counts[name] > 3, "the fault was not met: the row proves nothing"
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+def test_a_listing_that_falls_short_is_told_and_the_next_run_completes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = faults()
+    trouble.add("empty_page", key="list/*/1*")  # the second hundred, from whichever side
+    with cloud(130, trouble, size=500) as double:
+        assert run(tmp_path / "Photos") == 1
+        told = capsys.readouterr()
+        assert re.search(r"\d+ more were not listed", told.out)
+        assert re.search(r"\d+ assets that the source counts were not in its listing", told.err)
+        assert landed(tmp_path / "Photos") < wanted(double.library)
+        trouble.clear()
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+def test_what_is_missing_is_not_made_up_for_by_what_has_gone(tmp_path: Path) -> None:
+    """As many left as came, and those that came are not listed: the numbers alone agree."""
+    trouble = faults()
+    with cloud(130, trouble, size=500) as double:
+        assert run(tmp_path / "Photos") == 0
+        shown = [double.library.get(number).id for number in double.library.view("shown")]
+        for old in shown[-30:]:
+            double.library.purge(old)
+        for number in range(30):
+            double.library.add(f"NEW_{number}", size=500, created=1_000_000_000_000 + number)
+        cursors = update(schema.cursors).values(cursor=None)  # as after a token Apple forgot
+        with Ledger.open(next(state_dir("pipelines").glob("*.sqlite"))) as ledger:
+            ledger.transact(lambda connection: connection.execute(cursors))
+        trouble.add("empty_page", key="list/*/1*")
+        assert run(tmp_path / "Photos") == 1
+        trouble.clear()
+        assert run(tmp_path / "Photos") == 0
+        assert not wanted(double.library) - landed(tmp_path / "Photos")
+
+
+def test_a_record_that_is_never_given_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trouble = faults()
+    with cloud(10, trouble) as double:
+        victim = next(iter(double.library))
+        trouble.add("error_item", key=f"record/{victim.id}")
+        double.cloudkit.indexed = lambda name: name != victim.id  # nor by its name
+        assert run(tmp_path / "Photos") == 1
+        assert f"{victim.id}" in capsys.readouterr().out
+        trouble.clear()
+        double.cloudkit.indexed = lambda _: True
         assert run(tmp_path / "Photos") == 0
         assert landed(tmp_path / "Photos") == wanted(double.library)
 

@@ -116,7 +116,9 @@ def test_an_album_that_is_not_there_is_a_mistake_and_no_empty_library(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with cloud(60, Faults()) as double:
-        name = next(album.title for album in double.library.albums.children(None) if not album.folder)
+        name = next(
+            album.title for album in double.library.albums.children(None) if not album.folder
+        )
         typed = [*ARGUMENTS, str(tmp_path / "Photos"), "--album"]
         for command in ("plan", "run"):
             assert invoke([command, *typed[1:], f"{name}x"]) == Exit.USAGE
