@@ -54,6 +54,7 @@ Plain = Annotated[bool, typer.Option(help="Nothing but JPEGs, one file each.")]
 Factor = Annotated[str, typer.Option(metavar="HOW", help="none, sms, device or key.")]
 Protected = Annotated[bool, typer.Option(help="Advanced Data Protection is on.")]
 Phone = Annotated[bool, typer.Option(help="The library is on an iPhone too.")]
+IOS = Annotated[int, typer.Option(help="Of the iPhone: 14, 16, 18 or 26.")]
 Quota = Annotated[str, typer.Option(metavar="SIZE", help="The iCloud plan.")]
 Port = Annotated[int, typer.Option(help="Of the proxy; 0 takes a free one.")]
 ListFaults = Annotated[bool, typer.Option("--list-faults", help="Name every fault and leave.")]
@@ -70,6 +71,7 @@ def serve(
     second_factor: Factor = "none",
     protected: Protected = False,
     phone: Phone = False,
+    ios: IOS = 18,
     quota: Quota = "50GB",
     port: Port = 0,
     list_faults: ListFaults = False,
@@ -78,6 +80,7 @@ def serve(
 
     Prints the environment that sends Outpour (and other tools) there.
     """
+    from sandbox.iphone.schema import VERSIONS
     from sandbox.world import FAULTS, World  # a second of imports that the demo does without
 
     if list_faults:
@@ -86,6 +89,8 @@ def serve(
         return
     if second_factor not in _FACTORS:
         raise typer.BadParameter(f"second factor must be one of {', '.join(_FACTORS)}")
+    if ios not in VERSIONS:
+        raise typer.BadParameter(f"iOS must be one of {', '.join(map(str, VERSIONS))}")
     account = icloud.Account(
         second_factor=second_factor,
         protected=protected,
@@ -102,7 +107,7 @@ def serve(
         latency=latency,
         bandwidth=_bytes(bandwidth) if bandwidth else None,
         port=port,
-        phone=phone,
+        ios=ios if phone else None,
     ) as world:
         _announce(world)
         _until_interrupted()
@@ -118,9 +123,19 @@ def _announce(world: World) -> None:
         f"\n# second factor: {account.second_factor}{code}"
         f"\n# controls: curl -x {proxy} http://{HOST}/"
         f"\n# a browser: curl -L -x {proxy} --cacert {world.sandbox.ca_file} ADDRESS"
+        f"{_phones(world)}"
         "\n# Ctrl-C ends it."
     )
     sys.stdout.flush()
+
+
+def _phones(world: World) -> str:
+    phones = world.phones.phones if world.phones else []
+    return "".join(
+        f"\n# {phone.name} ({phone.udid}), iOS {phone.version}: outpour connect iphone, "
+        "idevice_id -l, pymobiledevice3 usbmux list"
+        for phone in phones
+    )
 
 
 def demo(

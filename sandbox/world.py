@@ -21,7 +21,8 @@ FAULTS: Mapping[str, str] = {
 
 
 class World:
-    """Runs until ``close`` (or ``with``). ``latency`` and ``bandwidth`` as for ``Sandbox``."""
+    """Runs until ``close`` (or ``with``). ``latency`` and ``bandwidth`` as for ``Sandbox``;
+    ``ios`` is the version of iOS of a phone with the same library, None for no phone."""
 
     def __init__(
         self,
@@ -32,14 +33,14 @@ class World:
         latency: float = 0,
         bandwidth: int | None = None,
         port: int = 0,
-        phone: bool = False,
+        ios: int | None = None,
     ) -> None:
         self.cloud = icloud.ICloud(library, account, faults)
         self.drive = gdrive.GoogleDrive(faults=faults)
         self.dropbox = dropbox.Dropbox(faults=faults)
         services = (
             self.cloud,
-            Control(self.cloud),
+            Control(self.cloud, FAULTS),
             self.drive,
             self.drive.signin,
             self.dropbox,
@@ -50,9 +51,9 @@ class World:
             Sandbox(services, faults=faults, latency=latency, bandwidth=bandwidth, port=port)
         )
         self.phones: iphone.SandboxPhones | None = None
-        if phone:
-            one = iphone.Phone(faults=faults)
-            self.on_phone = iphone.OnPhone(one, library)
+        if ios is not None:
+            one = iphone.Phone(faults=faults, latency=latency, version=f"{ios}.5")
+            self.on_phone = iphone.OnPhone(one, library, ios=ios)
             self.phones = self._parts.enter_context(iphone.SandboxPhones([one]))
 
     def environ(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ process use the double's own methods instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -22,8 +22,9 @@ HOST = "sandbox.example.com"
 class Control:
     hosts = (HOST,)
 
-    def __init__(self, cloud: ICloud) -> None:
+    def __init__(self, cloud: ICloud, known: Mapping[str, str] = FAULTS) -> None:
         self._cloud = cloud
+        self._known = {**GENERIC, **known}
         self._routes: dict[str, Callable[[dict[str, Any]], Any]] = {
             "counts": lambda _: dict(cloud.counts),
             "reset": lambda _: cloud.reset_counts(),
@@ -53,7 +54,7 @@ class Control:
 
     def _fault(self, body: dict[str, Any]) -> None:
         """{"spec": "gone@content/*:2x"}: add rules."""
-        self._cloud.faults.include(body["spec"], {**GENERIC, **FAULTS})
+        self._cloud.faults.include(body["spec"], self._known)
 
     def _account(self, body: dict[str, Any]) -> Any:
         """Set settings of the account; answers them all, without the password."""

@@ -6,6 +6,7 @@ Faults by name (see ``sandbox.faults``); the key is the path of a file, or the d
     trust_pending   the Trust dialog is still open
     trust_denied    the person said no
     unplug          the cable is pulled before a READ; it is back after ``away`` seconds
+    unplug_at       the same, once that many MiB were read in all (the key is the number)
     short_read      a READ gives half of what it should, and the file ends there
     change_file     a file is written to between two READs
     change_database Photos.sqlite is written to while it is read
@@ -38,6 +39,7 @@ FAULTS: Mapping[str, str] = {
     "trust_pending": "the Trust dialog is not answered yet",
     "trust_denied": "the person refused to trust this computer",
     "unplug": "the cable is pulled for a moment",
+    "unplug_at": "the cable is pulled when so many MiB were read: unplug_at@5",
     "short_read": "a read gives less than it should",
     "change_file": "a file changes while it is read",
     "change_database": "Photos.sqlite changes while it is copied",
@@ -45,6 +47,7 @@ FAULTS: Mapping[str, str] = {
     "slow": "an operation is slow",
 }
 DATABASE = "PhotoData/Photos.sqlite"
+_MIB = 1 << 20
 
 
 class Trust(StrEnum):
@@ -218,7 +221,7 @@ class Phone:
         if path.startswith(DATABASE) and self.faults.hit("change_database", path):
             self.rewrite_database()
         with self._lock:
-            self.bytes_read += len(data)
+            before, self.bytes_read = self.bytes_read, self.bytes_read + len(data)
             due = (
                 self._unplug_at
                 if self._unplug_at and self.bytes_read >= self._unplug_at[0]
@@ -226,8 +229,11 @@ class Phone:
             )
             if due:
                 self._unplug_at = None
+        passed = range(before // _MIB + 1, (before + len(data)) // _MIB + 1)
         if due:
             self.unplug(due[1])
+        elif any(self.faults.hit("unplug_at", str(number)) for number in passed):
+            self.unplug(self.away)
         return data, short
 
     def _touch_database(self) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import plistlib
+import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +83,14 @@ def read(source: Source, asset: Asset, role: str = "original") -> bytes:
 
 def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def strange_database(path: Path) -> bytes:
+    """A database of a data model nobody knows."""
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE ZPHOTON (Z_PK INTEGER PRIMARY KEY)")
+        db.execute("CREATE TABLE Z_METADATA (Z_VERSION INTEGER, Z_UUID TEXT, Z_PLIST BLOB)")
+        model = plistlib.dumps({"PLModelVersion": 99999}, fmt=plistlib.FMT_BINARY)
+        db.execute("INSERT INTO Z_METADATA VALUES (1, '', ?)", (model,))
+    db.close()
+    return path.read_bytes()

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.iphone import OnPhone, Phone, SandboxPhones
+from sandbox.iphone import OnPhone, Phone
 from tests.iphone.conftest import Plug
 
 UDID = "00008110-000A11DE0C90801E"
@@ -40,6 +40,40 @@ def photos(phone: Phone) -> dict[str, bytes]:
         for path, file in phone.media.files()
         if path.startswith("DCIM/") or path == "PhotoData/Photos.sqlite"
     }
+
+
+# --- as a person starts it ------------------------------------------------------------------
+
+
+@pytest.fixture
+def started() -> Iterator[dict[str, str]]:
+    """``outpour sandbox --phone`` in another process; the environment it printed."""
+    arguments = ["sandbox", "--phone", "--ios", "16", "--assets", "5", "--fault", "locked:1x"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *arguments], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        environ = {}
+        for line in child.stdout:
+            name, equals, value = line.removeprefix("export ").strip().partition("=")
+            if equals and line.startswith("export "):
+                environ[name] = value.strip("'")
+            if "Ctrl-C" in line:
+                break
+        yield environ
+        child.kill()
+
+
+def test_the_command_starts_a_phone_of_a_chosen_ios_with_faults_by_name(
+    started: dict[str, str],
+) -> None:
+    door = Client(started["USBMUXD_SOCKET_ADDRESS"])
+    door.connect(62078)
+    values = door.lockdown("GetValue")["Value"]
+    assert (values["UniqueDeviceID"], values["ProductVersion"]) == (UDID, "16.5")
+    assert values["PasswordProtected"], "the fault: locked, once"
+    assert door.lockdown("Pair", PairRecord={"HostID": "me"})["EscrowBag"]
+    door.sock.close()
 
 
 # --- libimobiledevice -----------------------------------------------------------------------
@@ -126,8 +160,8 @@ def test_pymobiledevice3_lists_and_pulls_the_same_bytes(on_phone: OnPhone, tmp_p
 class Client:
     """usbmuxd, lockdownd and AFC as short as they can be."""
 
-    def __init__(self, served: SandboxPhones) -> None:
-        host, _, port = served.address.rpartition(":")
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
         self.sock = socket.create_connection((host, int(port)), timeout=10)
 
     def mux(self, **message: Any) -> dict[str, Any]:
@@ -175,7 +209,7 @@ def plain(plug: Plug) -> Iterator[Callable[[], Client]]:
     made: list[Client] = []
 
     def client() -> Client:
-        made.append(Client(served))
+        made.append(Client(served.address))
         return made[-1]
 
     yield client
@@ -229,7 +263,7 @@ def test_refusals_have_their_numbers(
 
 def test_listening_tells_of_the_cable(plain: Callable[[], Client], plug: Plug) -> None:
     phone = Phone()
-    client = Client(plug(phone))
+    client = Client(plug(phone).address)
     assert client.mux(MessageType="Listen")["Number"] == 0
     events = []
     for action in (lambda: None, phone.unplug, phone.plug):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from connectors.checksums import digest
 from connectors.errors import CursorLost, Misconfigured, NotFound, Transient, Unreadable
 from sandbox.iphone import OnPhone, Phone, Placement, usual
 from sandbox.library import Library
-from tests.iphone.conftest import Plug, listed, problems, read
+from tests.iphone.conftest import Plug, listed, problems, read, strange_database
 
 pytest.importorskip("pymobiledevice3")
 
@@ -239,18 +238,6 @@ def test_without_a_library_files_are_walked_and_it_says_what_is_not_known(
     assert edits and there | edits <= named
     assert list(source.albums()) == []
     assert list(source.pages())[-1].cursor is None, "the next listing looks again"
-
-
-def strange_database(path: Path) -> bytes:
-    import plistlib
-
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE ZPHOTON (Z_PK INTEGER PRIMARY KEY)")
-        db.execute("CREATE TABLE Z_METADATA (Z_VERSION INTEGER, Z_UUID TEXT, Z_PLIST BLOB)")
-        model = plistlib.dumps({"PLModelVersion": 99999}, fmt=plistlib.FMT_BINARY)
-        db.execute("INSERT INTO Z_METADATA VALUES (1, '', ?)", (model,))
-    db.close()
-    return path.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,18 @@ def test_a_cut_goes_on_where_it_was_unless_the_file_is_another(
     stream.close()
 
 
+def test_the_cable_can_be_pulled_after_so_many_mebibytes(phone: Phone, open_source: Open) -> None:
+    phone.media.add(PATH, noise(12 * MIB))
+    source = open_source()
+    phone.faults.include("unplug_at@5")
+    got = b""
+    with pytest.raises(Transient):
+        for chunk in source.open("asset", film(12 * MIB)):
+            got += chunk
+    assert len(got) == 4 * MIB and got == noise(12 * MIB)[: 4 * MIB]
+    assert phone.faults.counts["unplug_at"] == 1
+
+
 def test_another_process_trusts_a_beginning_only_with_a_checksum(
     phone: Phone, open_source: Open
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.library import Library
-from tests.iphone.conftest import Plug
+from tests.iphone.conftest import Plug, strange_database
 
 pytest.importorskip("pymobiledevice3")
 
@@ -126,6 +126,31 @@ def test_a_phone_that_was_replugged_locked_is_waited_for_until_it_is_unlocked(
     assert "the iPhone is locked; waiting up to 120 s for it" in said
     assert "Unlock the iPhone with its passcode" in said
     assert landed(tmp_path) == held(whole)
+
+
+@pytest.mark.parametrize("name", ["a/b.JPG", "a\0b.JPG", "../../../etc/passwd"])
+def test_a_name_that_cannot_be_is_named_and_its_file_lands_all_the_same(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path, name: str
+) -> None:
+    victim = next(a for a in whole.library if a.trashed is None and len(a.files) == 1)
+    whole.lie(victim, "DCIM/100APPLE", name)
+    code, said = outpour(*run(tmp_path / "photos"))
+    assert code == 1, said
+    assert "the phone's library has a file named" in said
+    assert landed(tmp_path) == held(whole)
+    assert not [path for path in tmp_path.iterdir() if path.name != "photos"]
+
+
+def test_a_library_of_an_unknown_ios_is_one_line_and_every_file_lands(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path
+) -> None:
+    whole.phone.media.add("PhotoData/Photos.sqlite", strange_database(tmp_path / "strange"))
+    whole.phone.media.remove("PhotoData/Photos.sqlite-wal")
+    code, said = outpour(*run(tmp_path / "photos"))
+    assert code == 1, said
+    lines = [line for line in said.splitlines() if "cannot be read (model 99999" in line]
+    assert len(lines) == 1 and "files were listed as they lie" in said
+    assert not held(whole) - landed(tmp_path / "photos"), "all of it, and what is in the bin"
 
 
 def pulled(on_phone: OnPhone, folder: Path, outpour: Outpour, pulls: int) -> None:

@@ -66,6 +66,7 @@ def test_it_serves_until_ctrl_c_and_can_be_controlled(running, monkeypatch) -> N
         (["--fault", "gone:often"], "want name[@pattern]"),
         (["--size", "huge"], "'huge' is no size"),
         (["--second-factor", "eye"], "second factor must be one of"),
+        (["--ios", "19"], "iOS must be one of 14, 16, 18, 26"),
         (["--assets", "-3"], "greater than or equal to 0"),
     ],
 )
