@@ -1,10 +1,10 @@
-"""iCloud Photos: a source of whole libraries, verified against Apple's own fingerprints."""
+"""iCloud Photos: a source and a sink, verified against Apple's own fingerprints."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from connectors.base import Prompter, Source
+from connectors.base import Prompter, Sink, Source
 from connectors.icloud.settings import ICloudSettings
 from connectors.registry import Connector, Settings
 
@@ -17,10 +17,18 @@ def _source(name: str, settings: Settings) -> Source:
     return ICloudSource(name, cast(ICloudSettings, settings))
 
 
+def _sink(name: str, settings: Settings) -> Sink:
+    from connectors.icloud.sink import ICloudSink
+
+    return ICloudSink(name, cast(ICloudSettings, settings))
+
+
 def _connect(settings: Settings, prompter: Prompter) -> None:
     from connectors.icloud.signin import connect
 
     connect(cast(ICloudSettings, settings), prompter)
 
 
-connector = Connector(settings=ICloudSettings, source=_source, connect=_connect, location="account")
+connector = Connector(
+    settings=ICloudSettings, source=_source, sink=_sink, connect=_connect, location="account"
+)

@@ -186,7 +186,7 @@ def _post(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
     except PyiCloudConnectionException as error:
         raise explain(error, api.account_name) from error
     except PyiCloudException as error:
-        raise _unsent(error, api) from error
+        raise unsent(error, api) from error
     return read(answer)
 
 
@@ -205,7 +205,7 @@ def read(answer: requests.Response) -> Reply:
     return Reply(data, server_time(answer.headers))
 
 
-def _unsent(error: PyiCloudException, api: Api) -> Exception:
+def unsent(error: PyiCloudException, api: Api) -> Exception:
     """pyicloud raises one general exception for answers that break off in the middle."""
     if isinstance(error.__cause__, requests.RequestException):
         return Transient(f"iCloud's answer broke off ({type(error.__cause__).__name__})")

@@ -34,7 +34,7 @@ CHUNK = 1 << 20
 _SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn addresses are answered with
-_FAILURES = (HTTPError, HTTPException, OSError, ValueError)
+FAILURES = (HTTPError, HTTPException, OSError, ValueError)
 
 
 class Content:
@@ -90,8 +90,8 @@ class Content:
                 redirect=False,
                 retries=False,
             )
-        except _FAILURES as error:
-            raise _broken(error) from error
+        except FAILURES as error:
+            raise broken(error) from error
 
     def _body(self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> Body:
         try:
@@ -129,9 +129,9 @@ class Body:
             while chunk := self._answer.read(CHUNK):
                 position += len(chunk)
                 yield chunk
-        except _FAILURES as error:
+        except FAILURES as error:
             self.close()
-            raise _broken(error) from error
+            raise broken(error) from error
         if self.total is not None and position != self.total:
             self.close()
             raise Transient(f"the connection ended after {position} of {self.total} bytes")
@@ -181,7 +181,7 @@ def _refusal(answer: urllib3.BaseHTTPResponse, resource: Resource) -> OutpourErr
     return Transient(said, retry_after=wait)
 
 
-def _broken(error: Exception) -> OutpourError:
+def broken(error: Exception) -> OutpourError:
     if (fatal := untrusted(error)) is not None:
         return fatal
     # Only the kind: the text of these errors holds the signed address.
@@ -199,14 +199,14 @@ def _spare(answer: urllib3.BaseHTTPResponse) -> None:
     if length is None or length > _SHORT:
         _drop(answer)
         return
-    with contextlib.suppress(*_FAILURES):
+    with contextlib.suppress(*FAILURES):
         answer.drain_conn()
         answer.release_conn()
 
 
 def _drop(answer: urllib3.BaseHTTPResponse) -> None:
     """End the connection, also under the hands of a thread that waits for its bytes."""
-    with contextlib.suppress(*_FAILURES, RuntimeError):  # RuntimeError: released already
+    with contextlib.suppress(*FAILURES, RuntimeError):  # RuntimeError: released already
         answer.shutdown()
-    with contextlib.suppress(*_FAILURES):
+    with contextlib.suppress(*FAILURES):
         answer.close()

@@ -36,6 +36,8 @@ FAULTS: Mapping[str, str] = {
     "error_item": "an error in the place of one record",
     "expired_session": "the session ends now",
     "wrong_size": "a record tells a wrong size",
+    "cut_upload": "the connection ends in the middle of an upload's bytes",
+    "lost_answer": "uploads are registered, and the connection ends without an answer",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 
@@ -72,7 +74,7 @@ class ICloud:
         self.setup = Setup(self.account, self._used)
         self.cloudkit = CloudKit(self.library, self.account, self.links, self.faults)
         zone = self.cloudkit.zones["private"][PRIMARY]
-        self.uploads = Uploads(zone, self.account, self._used, self.links.host)
+        self.uploads = Uploads(zone, self.account, self._used, self.links.host, self.faults)
         self.cloudkit.indexed = self.uploads.indexed
         self.content = ContentHost(self.library, self.links, self.faults)
         self._usage: tuple[int, int] = (-1, 0)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.damage import Abort
+from sandbox.faults import Faults
 from sandbox.icloud.account import Account
 from sandbox.icloud.wire import Refused, only
 from sandbox.icloud.zones import PRIMARY, Zone
@@ -42,10 +44,20 @@ class _Slot:
 
 
 class Uploads:
-    """``index_after``: how many lookups still miss a new asset before it shows."""
+    """``index_after``: how many lookups still miss a new asset before it shows. ``received``
+    counts the bytes of files that were sent."""
 
-    def __init__(self, zone: Zone, account: Account, used: Callable[[], int], host: str) -> None:
+    def __init__(
+        self,
+        zone: Zone,
+        account: Account,
+        used: Callable[[], int],
+        host: str,
+        faults: Faults,
+    ) -> None:
         self.index_after = 0
+        self.received = 0
+        self._faults = faults
         self.hidden: dict[str, int] = {}  # record names not indexed yet -> lookups left
         self._zone = zone
         self._account = account
@@ -83,6 +95,10 @@ class Uploads:
                 self.hidden[name] = left - 1
             return not left
 
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.received += size
+
     def _room(self, size: int) -> bool:
         return self._used() + self._account.other_used + size <= self._account.total
 
@@ -103,7 +119,11 @@ class Uploads:
         slot = self._slots.get(request.path.removeprefix("/upload/"))
         if slot is None or slot.data is not None:
             raise Refused("NOT_FOUND", "Unknown upload")
+        if self._faults.hit("cut_upload", request.path):
+            self._count(len(request.body.read(slot.size // 2)))
+            raise Abort
         data = request.read_all()
+        self._count(len(data))
         if len(data) != slot.size:
             raise Refused("BAD_REQUEST", f"Expected {slot.size} bytes, got {len(data)}")
         slot.data = data
@@ -121,7 +141,10 @@ class Uploads:
         body = only(body, _PUT, ("zoneName", "files"))
         if body["zoneName"] != PRIMARY:
             raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
-        return [self._one(only(file, _FILE, _FILE)) for file in body["files"]]
+        results = [self._one(only(file, _FILE, _FILE)) for file in body["files"]]
+        if self._faults.hit("lost_answer", "upload/putAsset"):
+            raise Abort
+        return results
 
     def _one(self, file: Mapping[str, Any]) -> dict[str, Any]:
         receipt = file["singleFileUploadRequest"].get("receipt", "")

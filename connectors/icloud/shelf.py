@@ -1,0 +1,81 @@
+"""Which path stands for which photo: iCloud Photos has no paths, so they are kept here.
+
+One small database per account in its private folder. Losing it loses no photo: what is sent
+again is recognised by its fingerprint and entered anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_SCHEMA = """
+create table if not exists shelf (
+    path text primary key,
+    fingerprint text not null,  -- the name of the master record
+    asset text not null,        -- the name of the asset's record, '' where Apple did not say
+    entered real not null       -- epoch seconds
+);
+create index if not exists shelf_fingerprint on shelf (fingerprint);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    path: str
+    fingerprint: str
+    asset: str = ""
+    entered: float = 0.0
+
+
+class Shelf:
+    """Opened at first use. Every method may be called from any thread."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+
+    def get(self, path: str) -> Held | None:
+        rows = self._all("select * from shelf where path = ?", path)
+        return rows[0] if rows else None
+
+    def of(self, fingerprint: str) -> list[Held]:
+        return self._all("select * from shelf where fingerprint = ? order by path", fingerprint)
+
+    def since(self, moment: float) -> list[Held]:
+        """What was entered after ``moment`` (epoch seconds)."""
+        return self._all("select * from shelf where entered > ? order by path", moment)
+
+    def enter(self, held: Sequence[Held]) -> None:
+        """Make entries durable, all or none; an entry of the same path is replaced."""
+        with self._connection() as database:
+            database.executemany(
+                "insert or replace into shelf values (?, ?, ?, ?)",
+                [(one.path, one.fingerprint, one.asset, time.time()) for one in held],
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def _all(self, query: str, *values: object) -> list[Held]:
+        with self._connection() as database:
+            return [Held(*row) for row in database.execute(query, values)]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._database is None:
+                self._file.touch(mode=0o600, exist_ok=True)
+                self._database = sqlite3.connect(self._file, timeout=30, check_same_thread=False)
+                self._database.executescript(_SCHEMA)
+            with self._database:
+                yield self._database

@@ -1,0 +1,158 @@
+"""Apple's three steps of an upload: reserve an address, send the bytes, register the photo.
+
+As the web client does it since 2026. The content host answers the bytes with Apple's own
+fingerprint of them; only registering makes them a photo.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
+
+from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreadable
+from connectors.icloud.account import Account
+from connectors.icloud.cloudkit import PRIMARY, unsent
+from connectors.icloud.content import FAILURES, broken
+from connectors.icloud.network import Network
+from connectors.icloud.refusals import explain
+from connectors.icloud.session import Api
+from connectors.icloud.trouble import of_answer
+
+Single = dict[str, Any]
+"""What the content host says it received; registering sends it back unchanged."""
+
+
+class Uploads:
+    """Every method is one request and may be called from any thread."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._network = Network()
+
+    def close(self) -> None:
+        self._network.close()
+
+    def reserve(self, size: int) -> str:
+        """An address that takes ``size`` bytes once. Raises CapacityExceeded."""
+        client = str(uuid.uuid4())
+        body = {"zoneName": PRIMARY, "assets": {client: size}}
+        answer = self._post("createUploadUrl", body)
+        try:
+            url = str(answer["uploadUrls"][client])
+        except (KeyError, TypeError) as error:
+            raise Transient("iCloud gave no address to upload to") from error
+        if not url.startswith("https://"):
+            raise Unreadable("iCloud gave an address that is not encrypted")
+        return url
+
+    def send(self, url: str, path: Path, size: int) -> Single:
+        """Send a file's bytes, streamed. Nothing is visible yet."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        try:
+            with path.open("rb") as body:
+                answer = self._network.pool(url).request(
+                    "POST", url, body=body, headers=headers, redirect=False, retries=False
+                )
+        except FAILURES as error:
+            raise broken(error) from error
+        if answer.status != 200:
+            raise _refusal(answer)
+        try:
+            return dict(json.loads(answer.data)["singleFile"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Transient("iCloud's answer to an upload makes no sense") from error
+
+    def register(self, files: Sequence[tuple[str, datetime | None, Single]]) -> list[Any]:
+        """Make photos of (name, capture time, what was received); an answer for each."""
+        body = {
+            "zoneName": PRIMARY,
+            "files": [_file(name, taken, single) for name, taken, single in files],
+            "localTimeZoneId": "UTC",
+            "importGroup": str(uuid.uuid4()),
+        }
+        answers = self._post("putAsset", body)
+        if not isinstance(answers, list) or len(answers) != len(files):
+            raise Transient("iCloud's answer to a registration makes no sense")
+        return answers
+
+    def _post(self, step: str, body: object) -> Any:
+        return self._account.use(lambda api: _post(api, step, body))
+
+
+class Once:
+    """What was sent and is not registered yet, by fingerprint: equal files that come at the
+    same time are sent by the first, and the others wait for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sent: dict[str, Future[Single]] = {}
+
+    def get(self, fingerprint: str, send: Callable[[], Single]) -> Single:
+        """What ``send`` returned to whoever came first; raises what it raised."""
+        with self._lock:
+            there = self._sent.get(fingerprint)
+            mine: Future[Single] = Future()
+            if there is None:
+                self._sent[fingerprint] = mine
+        if there is not None:
+            return there.result()
+        try:
+            mine.set_result(send())
+        except BaseException as error:
+            self.forget(fingerprint)
+            mine.set_exception(error)
+        return mine.result()
+
+    def forget(self, fingerprint: str) -> None:
+        """It is a photo now, or its bytes are no longer there."""
+        with self._lock:
+            self._sent.pop(fingerprint, None)
+
+
+def _post(api: Api, step: str, body: object) -> Any:
+    try:
+        root = api.get_webservice_url("photosupload").rstrip("/")
+        answer: requests.Response = api.session.request_raw(
+            "POST", f"{root}/photosupload/{step}", params=api.params, json=body
+        )
+    except PyiCloudConnectionException as error:
+        raise explain(error, api.account_name) from error
+    except PyiCloudException as error:
+        raise unsent(error, api) from error
+    if not answer.ok:
+        raise of_answer(answer.status_code, answer.headers, answer.content)
+    try:
+        data = answer.json()
+    except ValueError as error:
+        raise Transient("iCloud's answer is cut short or no JSON") from error
+    if isinstance(data, dict) and "serverErrorCode" in data:
+        raise of_answer(answer.status_code, answer.headers, answer.content)
+    return data
+
+
+def _file(name: str, taken: datetime | None, single: Single) -> dict[str, Any]:
+    moment = taken or datetime.now(UTC)
+    offset = moment.utcoffset()
+    return {
+        "fileName": name,
+        "lastModDate": int(moment.timestamp() * 1000),
+        # Minutes west of UTC, as JavaScript's getTimezoneOffset counts.
+        "timeZoneOffset": -int(offset.total_seconds() // 60) if offset else 0,
+        "singleFileUploadRequest": single,
+    }
+
+
+def _refusal(answer: urllib3.BaseHTTPResponse) -> OutpourError:
+    error = of_answer(answer.status, answer.headers, answer.data)
+    # The address has a signature of its own: a refusal says nothing about the session.
+    return error if isinstance(error, CapacityExceeded | Transient) else Transient(str(error))

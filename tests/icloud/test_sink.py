@@ -1,0 +1,247 @@
+"""iCloud Photos as a sink: nothing twice, nothing unproven, and a full account is waited for."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Receipt
+from connectors.errors import ItemError, NotFound, Transient
+from connectors.icloud import sink as module
+from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.sink import ICloudSink
+from pipeline.cli.app import invoke
+from sandbox.library import Library, apple_fingerprint
+from tests.conformance.making import Bench, content, only
+from tests.icloud.rig import ACCOUNT, PASSWORD, Rig, rig
+
+
+@pytest.fixture
+def cloud(use_sandbox: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """An account with an empty library, signed in to; the password stands in the environment,
+    so that other processes get in too."""
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", PASSWORD)
+    with rig(use_sandbox, Library(0, plain=True)) as made:
+        made.connect()
+        yield made
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.01, 0.01))
+
+
+def opened() -> ICloudSink:
+    return ICloudSink("icloud", ICloudSettings(account=ACCOUNT))
+
+
+def held(rig: Rig) -> Counter[str]:
+    """Fingerprints of what somebody can see in the library."""
+    return Counter(a.original.fingerprint for a in rig.library if a.trashed is None)
+
+
+def prints(*bodies: bytes) -> Counter[str]:
+    return Counter(apple_fingerprint(iter([body])) for body in bodies)
+
+
+def forget_shelf(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A new computer: signed in anew, and nothing known of earlier uploads."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+
+
+def test_what_apple_has_is_recognised_by_its_fingerprint_on_a_new_computer_too(
+    cloud: Rig, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = content(70_000)
+    bench.place(opened(), "2024/IMG_1.jpg", photo)
+    sent = cloud.icloud.uploads.received
+    forget_shelf(monkeypatch, tmp_path / "elsewhere")
+    cloud.connect()
+    receipt = bench.place(opened(), "other/name.jpg", photo)
+    assert cloud.icloud.uploads.received == sent == 70_000
+    assert held(cloud) == prints(photo)
+    assert [str(c) for c in receipt.checksums] == [f"apple:{next(iter(prints(photo)))}"]
+
+
+def test_a_photo_in_recently_deleted_is_brought_back_and_not_sent(cloud: Rig, bench: Bench) -> None:
+    photo = content(5000)
+    bench.place(opened(), "IMG_1.jpg", photo)
+    (asset,) = list(cloud.library)
+    cloud.library.trash(asset.id)
+    assert opened().stat("IMG_1.jpg") is None, "what is in the bin is not held"
+    bench.place(opened(), "IMG_1.jpg", photo)
+    assert held(cloud) == prints(photo)
+    assert cloud.icloud.uploads.received == 5000
+
+
+def test_after_recently_deleted_is_emptied_it_is_sent_again(cloud: Rig, bench: Bench) -> None:
+    bench.place(opened(), "IMG_1.jpg", content(5000))
+    (asset,) = list(cloud.library)
+    cloud.library.trash(asset.id)
+    cloud.icloud.empty_trash()
+    bench.place(opened(), "IMG_1.jpg", content(5000))
+    assert held(cloud) == prints(content(5000))
+    assert cloud.icloud.uploads.received == 10_000
+
+
+def test_an_answer_that_got_lost_registers_nothing_twice(cloud: Rig, bench: Bench) -> None:
+    sink = opened()
+    sent = bench.send(sink, "IMG_1.jpg", content(5000))
+    cloud.faults.once("lost_answer")
+    with pytest.raises(Transient):
+        sink.commit([sent])
+    assert isinstance(only(opened().commit([sent])), Receipt)
+    assert held(cloud) == prints(content(5000))
+    assert cloud.icloud.uploads.received == 5000
+
+
+def test_a_photo_that_apple_does_not_show_yet_is_waited_for(
+    cloud: Rig, bench: Bench, hurried: None
+) -> None:
+    cloud.icloud.uploads.index_after = 5
+    sink = opened()
+    sent = bench.send(sink, "IMG_1.jpg", content(5000))
+    (first,) = sink.commit([sent])
+    assert isinstance(first, Transient) and first.retry_after
+    registered = cloud.icloud.counts["upload"]
+    receipt = only(sink.commit([sent]))
+    assert receipt.size == 5000
+    assert cloud.icloud.counts["upload"] == registered, "registered once"
+
+
+def test_bytes_apple_no_longer_has_are_sent_again(cloud: Rig, bench: Bench) -> None:
+    sink = opened()
+    sent = bench.send(sink, "IMG_1.jpg", content(5000))
+    cloud.icloud.uploads._slots.clear()
+    (answer,) = sink.commit([sent])
+    assert isinstance(answer, NotFound)
+
+
+def test_what_photos_cannot_keep_is_refused_in_one_line(cloud: Rig, bench: Bench) -> None:
+    with pytest.raises(ItemError, match=r"no \.xmp files"):
+        bench.send(opened(), "IMG_1.jpg.xmp", content(50))
+    assert cloud.icloud.uploads.received == 0
+
+
+# --- through the command line ---------------------------------------------------------------
+
+
+def photos(folder: Path, count: int, size: int = 20_000) -> list[bytes]:
+    folder.mkdir(parents=True)
+    bodies = [random.Random(n).randbytes(size + n) for n in range(count)]
+    for number, body in enumerate(bodies):
+        (folder / f"IMG_{number:04}.JPG").write_bytes(body)
+    return bodies
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    return ["run", "--from", str(folder), "--to", f"icloud:{ACCOUNT}", *more]
+
+
+def test_a_folder_lands_in_icloud_each_photo_once(cloud: Rig, tmp_path: Path) -> None:
+    bodies = photos(tmp_path / "Photos", 12)
+    (tmp_path / "Photos" / "again.jpg").write_bytes(bodies[0])
+    assert invoke(arguments(tmp_path / "Photos")) == 0
+    assert held(cloud) == prints(*bodies)
+    assert cloud.icloud.uploads.received == sum(map(len, bodies))
+    assert invoke(arguments(tmp_path / "Photos")) == 0
+    assert cloud.icloud.uploads.received == sum(map(len, bodies))
+    verify = ["verify", *arguments(tmp_path / "Photos")[1:]]
+    assert invoke(verify) == 0
+    cloud.library.trash(next(iter(cloud.library)).id)
+    assert invoke(verify) == 1, "what was deleted there is missed"
+
+
+PIPELINE = """
+source: {folder}
+sinks: [{{type: icloud, account: {account}}}{more}]
+route: {route}
+"""
+
+
+def pipeline(tmp_path: Path, route: str, more: str = "") -> Path:
+    path = tmp_path / "to-icloud.yaml"
+    path.write_text(
+        PIPELINE.format(folder=tmp_path / "Photos", account=ACCOUNT, route=route, more=more)
+    )
+    return path
+
+
+def test_a_full_icloud_is_waited_for_and_goes_on_when_there_is_room(
+    cloud: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.rooms._FIRST_LOOK", 0.1)
+    bodies = photos(tmp_path / "Photos", 8)
+    old = cloud.library.add("OLD.JPG", data=content(150_000))
+    used = cloud.library.used() + cloud.account.other_used
+    cloud.account.total = used + 60_000
+    freed = threading.Event()
+
+    def make_room() -> None:
+        while len(held(cloud)) < 3:
+            time.sleep(0.05)
+        cloud.library.trash(old.id)
+        cloud.icloud.empty_trash()
+        freed.set()
+
+    threading.Thread(target=make_room, daemon=True).start()
+    assert invoke(["run", str(pipeline(tmp_path, "{to: first, full: wait}"))]) == 0
+    assert freed.is_set()
+    assert held(cloud) == prints(*bodies)
+    assert cloud.icloud.uploads.received == sum(map(len, bodies)), "no byte sent in vain"
+
+
+def test_what_does_not_fit_into_icloud_spills_to_the_next_sink(cloud: Rig, tmp_path: Path) -> None:
+    bodies = photos(tmp_path / "Photos", 8)
+    cloud.account.total = cloud.library.used() + cloud.account.other_used + 65_000
+    spill = f", {tmp_path / 'Spill'}"
+    assert invoke(["run", str(pipeline(tmp_path, "{to: first}", spill))]) == 0
+    spilled = [p.read_bytes() for p in (tmp_path / "Spill").rglob("*.JPG")]
+    assert held(cloud) + prints(*spilled) == prints(*bodies)
+    assert len(held(cloud)) == 3
+
+
+def killed_many_times(cloud: Rig, folder: Path, kills: int, seed: int) -> None:
+    """Whatever the moment, the next run completes the library and nothing is there twice."""
+    bodies = photos(folder, 40)
+    command = [sys.executable, "-m", "pipeline.cli", *arguments(folder)]
+    cloud.sandbox.latency = 0.02
+    chance, struck = random.Random(seed), 0
+    for _ in range(kills):
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as child:
+            try:
+                child.wait(chance.uniform(1.2, 3.5))
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                struck += 1
+    cloud.sandbox.latency = 0
+    assert struck, "no kill struck: proves nothing"
+    assert invoke(arguments(folder)) == 0
+    assert held(cloud) == prints(*bodies)
+
+
+def test_killed_and_run_again(cloud: Rig, tmp_path: Path) -> None:
+    killed_many_times(cloud, tmp_path / "Photos", 3, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_a_hundred_times(cloud: Rig, tmp_path: Path, seed: int) -> None:
+    killed_many_times(cloud, tmp_path / "Photos", 10, seed)
