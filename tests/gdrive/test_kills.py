@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,10 @@ import pytest
 from connectors.errors import Transient
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.server import Sandbox
+from tests.conformance.killing import kill_at
 from tests.conformance.making import Bench, content
+from tests.conformance.mortal import Mortal
 from tests.gdrive.bench import DrivePlace, broken, held
-from tests.gdrive.mortal import Mortal
 
 MIB = 1024 * 1024
 FILES = {"2024/06/a.jpg": 3000, "2024/06/b.jpg": 4000, "2024/07/c.mov": 5 * MIB + 77}
@@ -105,31 +103,13 @@ def test_kill_9_at_a_hundred_moments(mortal: Mortal, tmp_path: Path) -> None:
 
 def rehearse(mortal: Mortal, folder: Path, moments: list[int]) -> None:
     """Processes that are killed one after the other, the last of which may finish."""
-    DrivePlace(mortal.double)  # signs in
-    tree = folder / "tree"
-    for path, size in FILES.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).write_bytes(content(size))
-    for n, moment in enumerate(moments):
-        mortal.arm(moment, after=bool(n % 2))
-        child = start(tree, folder)
-        while child.poll() is None and not mortal.died.wait(0.01):
-            pass
-        child.kill()
-        child.wait()
-    mortal.revive()
-    last = start(tree, folder)
-    assert last.wait(60) == 0
-    assert held(mortal.double) == EXPECTED
-    made = mortal.double.store.folders()
+    double = mortal.double
+    assert isinstance(double, Double)
+    DrivePlace(double)  # signs in
+    kill_at(mortal, "gdrive", {"chunk_mib": 1}, FILES, folder, moments)
+    assert held(double) == EXPECTED
+    made = double.store.folders()
     assert len(made) == len(set(made)) == 4
-    for path, nodes in mortal.double.store.paths().items():
-        stored = mortal.double.store.file(nodes[0]).read_bytes()
+    for path, nodes in double.store.paths().items():
+        stored = double.store.file(nodes[0]).read_bytes()
         assert stored == content(FILES[path.removeprefix("Outpour/")])
-
-
-def start(tree: Path, folder: Path) -> subprocess.Popen[bytes]:
-    root = Path(__file__).parent.parent.parent
-    command = [sys.executable, "-m", "tests.gdrive.child", str(tree), str(folder / "tokens")]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.DEVNULL)

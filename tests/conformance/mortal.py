@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
+from typing import Protocol
 
 from sandbox.damage import Abort
-from sandbox.gdrive import GoogleDrive as Double
 from sandbox.messages import Answer, Request
+
+
+class Double(Protocol):
+    @property
+    def hosts(self) -> Collection[str]: ...
+    def fault_key(self, request: Request) -> str: ...
+    def handle(self, request: Request) -> Answer: ...
 
 
 class Mortal:

@@ -1,6 +1,6 @@
 """Uploads a tree as the engine would, tokens in a file, to be killed at any moment.
 
-python -m tests.gdrive.child TREE TOKENS
+python -m tests.conformance.child CONNECTOR SETTINGS TREE TOKENS
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from connectors.base import Body, Put
+from connectors import registry
+from connectors.base import Body, Put, Reserves, Sink, Transferred
 from connectors.checksums import digest
-from connectors.gdrive import DriveSettings, GoogleDrive
+from connectors.errors import OutpourError
 
 
 class Tokens:
@@ -38,26 +40,33 @@ class Tokens:
             os.fsync(self._out.fileno())
 
 
-def upload(tree: Path, tokens: Tokens, sink: GoogleDrive) -> None:
+def upload(tree: Path, tokens: Tokens, sink: Sink) -> None:
     paths = sorted(path for path in tree.rglob("*") if path.is_file())
-    fresh = sink.reserve(len(paths))
-    todo = []
-    for path, token in zip(paths, fresh, strict=True):
+    fresh = sink.reserve(len(paths)) if isinstance(sink, Reserves) else []
+    for path, token in zip(paths, fresh, strict=False):
         name = path.relative_to(tree).as_posix()
         if name not in tokens.known:
             tokens.keep(name, token)
-        todo.append((path, name, tokens.known.get(name, token)))
+            tokens.known[name] = token
 
-    def one(item: tuple[Path, str, str]) -> None:
-        path, name, token = item
-        data = path.read_bytes()
-        put = Put(name, digest([data]))
-        sink.transfer(put, Body(path, len(data)), token, lambda kept: tokens.keep(name, kept))
+    def one(path: Path) -> Transferred:
+        name, data = path.relative_to(tree).as_posix(), path.read_bytes()
+        put, body = Put(name, digest([data])), Body(path, len(data))
+        sent = sink.transfer(put, body, tokens.known.get(name), partial(tokens.keep, name))
+        tokens.keep(name, sent.token)
+        return sent
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, todo))
+        sent = list(pool.map(one, paths))
+    for start in range(0, len(sent), sink.traits.commit_batch):
+        for answer in sink.commit(sent[start : start + sink.traits.commit_batch]):
+            if isinstance(answer, OutpourError):
+                raise answer
 
 
 if __name__ == "__main__":
-    settings = DriveSettings(chunk_mib=1)
-    upload(Path(sys.argv[1]), Tokens(Path(sys.argv[2])), GoogleDrive("drive", settings))
+    kind, settings, folder, kept = sys.argv[1:]
+    place = registry.get(kind)
+    assert place.sink
+    made = place.sink(kind, place.settings(**json.loads(settings)))
+    upload(Path(folder), Tokens(Path(kept)), made)
