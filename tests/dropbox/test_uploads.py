@@ -1,0 +1,271 @@
+"""Every byte arrives once and is believed by Dropbox's hash alone, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Receipt, Transferred
+from connectors.dropbox.large import CONCURRENT, PART
+from connectors.errors import ItemError, NotFound, PathConflict, Transient
+from sandbox.dropbox import Dropbox as Double
+from sandbox.dropbox.sessions import Session
+from tests.conformance.making import TAKEN, Bench, content, only
+from tests.dropbox.bench import DropboxPlace, held
+
+MIB = 1024 * 1024
+START = "files/upload_session/start"
+APPEND = "files/upload_session/append_v2"
+FINISH = "files/upload_session/finish_batch_v2"
+MIDDLE = 2 * PART + 12345  # part after part
+LARGE = CONCURRENT + 12345  # several parts at once
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def finish(place: DropboxPlace, bench: Bench, staged: tuple, token: str | None) -> Receipt:
+    """What a new process does with a token."""
+    sink = place.open()
+    sent = sink.transfer(*staged, token, bench.keep)
+    receipt = only(sink.commit([sent]))
+    sink.close()
+    return receipt
+
+
+def sessions(double: Double) -> list[Session]:
+    return list(double.sessions._sessions.values())
+
+
+def test_a_large_file_goes_in_parts_side_by_side(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    """A concurrent session, begun without bytes, in 4 MiB multiples, closed by the last."""
+    sink = place.open()
+    sent = bench.send(sink, "a.mov", content(LARGE))
+    (session,) = sessions(double)
+    assert session.concurrent and session.closed and not held(double)
+    assert double.counts[START] == 1 and double.counts[APPEND] == 5
+    assert all(offset % (4 * MIB) == 0 for offset in session.parts)
+    assert only(sink.commit([sent])).size == LARGE
+    assert held(double) == {"/Outpour/a.mov": content(LARGE)}
+    assert double.received == LARGE
+
+
+def test_a_middle_sized_file_costs_no_request_beyond_its_parts(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    bench.place(place.open(), "a.mov", content(MIDDLE))
+    assert (double.counts[START], double.counts[APPEND], double.counts[FINISH]) == (1, 2, 1)
+
+
+@pytest.mark.parametrize("size", [MIDDLE, LARGE])
+def test_another_process_sends_only_what_is_missing(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    staged = bench.stage("a.mov", content(size))
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    assert 0 <= double.received < size and bench.tokens
+    finish(place, bench, staged, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(size)}
+    assert double.received == size, "bytes were sent twice"
+    assert double.counts[START] == 1
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
+@pytest.mark.parametrize(("size", "at"), [(MIDDLE, 1), (MIDDLE, 2), (LARGE, 1), (LARGE, 5)])
+def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
+    double: Double, place: DropboxPlace, bench: Bench, size: int, fault: str, at: int
+) -> None:
+    """It has that part, or (of the last one) the upload is closed: at most one is sent again,
+    since there is no other way to ask."""
+    staged, hit, asked = bench.stage("a.mov", content(size)), double.faults.hit, Counter[str]()
+
+    def at_one(name: str, key: str = "") -> bool:
+        asked[f"{name} {key}"] += 1
+        return asked[f"{fault} {APPEND}"] == at and (name, key) == (fault, APPEND)
+
+    double.faults.hit = at_one  # type: ignore[method-assign]
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    double.faults.hit = hit  # type: ignore[method-assign]
+    finish(place, bench, staged, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(size)}
+    assert double.received <= size + PART and double.tree.writes == 1
+
+
+def test_dropbox_is_believed_when_it_has_less_than_the_token_says(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    staged = bench.stage("a.mov", content(MIDDLE))
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    token = json.loads(bench.tokens[-1])
+    finish(place, bench, staged, json.dumps({**token, "offset": token["offset"] + PART}))
+    assert held(double) == {"/Outpour/a.mov": content(MIDDLE)}
+
+
+@pytest.mark.parametrize("size", [MIDDLE, LARGE])
+def test_an_expired_session_begins_afresh(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    staged = bench.stage("a.mov", content(size))
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    double.sessions.forget_all()
+    finish(place, bench, staged, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(size)} and double.counts[START] == 2
+
+
+def test_a_token_for_other_bytes_is_not_used(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    """The asset was edited since: its bytes must not be added to the old session."""
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        bench.send(place.open(), "a.mov", content(MIDDLE))
+    other = bench.stage("a.mov", content(MIDDLE, 2))
+    finish(place, bench, other, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(MIDDLE, 2)}
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_upload(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    put, body = bench.stage("a.mov", content(MIDDLE))
+    body.path.write_bytes(content(PART))
+    with pytest.raises(ItemError):
+        place.open().transfer(put, body, None, bench.keep)
+    assert not held(double)
+
+
+# --- commits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
+@pytest.mark.parametrize("forget", [True, False])
+def test_a_commit_whose_answer_got_lost_is_harmless_when_repeated(
+    double: Double, place: DropboxPlace, bench: Bench, fault: str, forget: bool
+) -> None:
+    """Whether or not Dropbox still knows the sessions of what it committed."""
+    double.uploads.forget = forget
+    sink = place.open()
+    sent = [bench.send(sink, f"{n}.jpg", content(100 + n)) for n in range(5)]
+    double.faults.once(fault, FINISH)
+    with pytest.raises(Transient):
+        sink.commit(sent)
+    again = place.open().commit(sent)
+    assert all(isinstance(answer, Receipt) for answer in again)
+    assert len(held(double)) == double.tree.writes == 5
+
+
+@pytest.mark.parametrize("fault", ["busy_entry", "busy_write"])
+def test_an_entry_dropbox_is_too_busy_for_fails_alone(
+    double: Double, place: DropboxPlace, bench: Bench, fault: str
+) -> None:
+    sink = place.open()
+    sent = [bench.send(sink, f"{n}.jpg", content(100 + n)) for n in range(5)]
+    double.faults.once(fault, "*2.jpg")
+    answers = sink.commit(sent)
+    assert [type(a).__name__ for a in answers] == [*["Receipt"] * 2, "Throttled", *["Receipt"] * 2]
+    assert isinstance(only(sink.commit([sent[2]])), Receipt) and double.tree.writes == 5
+
+
+def test_one_commit_at_a_time(double: Double, place: DropboxPlace, bench: Bench) -> None:
+    """Batches side by side would only meet too_many_write_operations."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    sink = place.open()
+    batches = [
+        [bench.send(sink, f"{b}/{n}.jpg", content(50 + n, b)) for n in range(10)] for b in range(6)
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        answers = [answer for batch in pool.map(sink.commit, batches) for answer in batch]
+    assert all(isinstance(answer, Receipt) for answer in answers) and len(held(double)) == 60
+
+
+def test_bytes_that_dropbox_spoilt_do_not_stay(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    double.faults.once("flip_stored")
+    sink = place.open()
+    sent = bench.send(sink, "a.jpg", content(500))
+    with pytest.raises(Transient):
+        only(sink.commit([sent]))
+    assert not held(double) and sink.stat("a.jpg") is None
+    bench.place(sink, "a.jpg", content(500))
+    assert held(double) == {"/Outpour/a.jpg": content(500)}
+
+
+def test_a_session_that_is_gone_at_commit_asks_for_the_bytes_again(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    sink = place.open()
+    sent = bench.send(sink, "a.jpg", content(500))
+    double.sessions.forget_all()
+    with pytest.raises(NotFound):
+        only(sink.commit([sent]))
+
+
+def test_an_upload_that_is_not_whole_is_not_committed(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    put, body = bench.stage("a.mov", content(LARGE))
+    with pytest.raises(Transient):
+        place.open().transfer(put, body, None, bench.keep)
+    with pytest.raises(NotFound):
+        only(place.open().commit([Transferred(put, bench.tokens[-1])]))
+    assert not held(double)
+
+
+# --- names and dates ---------------------------------------------------------------------
+
+
+def test_names_that_differ_only_in_case_are_one(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    sink = place.open()
+    bench.place(sink, "2024/IMG_1.jpg", content(500))
+    with pytest.raises(PathConflict):
+        bench.place(sink, "2024/img_1.JPG", content(501))
+    with pytest.raises(PathConflict):
+        bench.place(place.open(), "2024/Img_1.jpg", content(501))
+    assert held(double) == {"/Outpour/2024/IMG_1.jpg": content(500)}
+    received = double.received
+    assert bench.place(place.open(), "2024/img_1.jpg", content(500)).size == 500
+    assert double.received == received, "what is there under another case was sent again"
+
+
+@pytest.mark.parametrize("name", ["desktop.ini", ".DS_Store", "thumbs.db", ".dropbox"])
+def test_names_dropbox_does_not_take(
+    double: Double, place: DropboxPlace, bench: Bench, name: str
+) -> None:
+    """The item fails with a hint, others in its batch do not."""
+    sink = place.open()
+    sent = [bench.send(sink, path, content(99)) for path in ("a.jpg", f"2024/{name}", "b.jpg")]
+    answers = sink.commit(sent)
+    assert isinstance(answers[0], Receipt) and isinstance(answers[2], Receipt)
+    assert isinstance(answers[1], ItemError) and "path template" in answers[1].hint
+    assert "\n" not in str(answers[1])
+
+
+def test_the_capture_time_is_the_files_time(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    """client_modified: UTC, whole seconds."""
+    bench.place(place.open(), "a.jpg", content(10))
+    (node,) = [n for n in double.tree.nodes.values() if n.display.endswith("a.jpg")]
+    assert node.client_modified == TAKEN.strftime("%Y-%m-%dT%H:%M:%SZ")
+    (listed,) = place.open().inventory()
+    assert listed.modified == TAKEN.astimezone(UTC) and isinstance(listed.modified, datetime)
