@@ -11,7 +11,7 @@ from pydantic import field_validator
 from connectors.errors import Misconfigured
 from connectors.registry import Settings
 
-GUIDE = "docs/dropbox.md shows how to get an app key of your own in five minutes."
+GUIDE = "docs/cloud-sign-in.md shows how to get an app key of your own in five minutes."
 _KEY = "OUTPOUR_DROPBOX_APP_KEY"
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
