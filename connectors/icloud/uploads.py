@@ -108,7 +108,7 @@ class Once:
             return there.result()
         try:
             mine.set_result(send())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
             self.forget(fingerprint)
             mine.set_exception(error)
         return mine.result()
