@@ -7,6 +7,7 @@ name that is not the photo, and once the fault is over the next run completes th
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -233,6 +234,46 @@ def everything_at_once(seed: int, folder: Path) -> None:
         assert code == 0, "six runs did not complete the library"
         assert landed(folder) == wanted(double.library)
         assert strays(folder) == []
+
+
+def changes_amid_trouble(seed: int, folder: Path) -> None:
+    """A library that is complete is changed, and its changes are listed through every fault."""
+    trouble = Faults.of("", seed=seed)
+    trouble.stall_seconds, trouble.slow_seconds, trouble.retry_after = 0.2, 0.02, 0
+    chance = random.Random(seed)
+    with cloud(40, trouble, seed=seed, size=800) as double:
+        assert run(folder) == 0
+        library = double.library
+        for round_ in range(3):
+            kept = [library.get(number).id for number in library.view("shown")]
+            for asset_id in chance.sample(kept, 3):
+                library.edit(asset_id)
+            for asset_id in chance.sample(kept, 2):
+                library.change(asset_id, hidden=chance.random() < 0.5, favorite=True)
+            for number in range(8):
+                library.add(f"NEW_{round_}_{number}", created=1_500_000_000_000 + number)
+            library.trash(chance.choice(kept))
+            trouble.include(EVERYTHING)
+            for _ in range(6):
+                code = run(folder)
+                if code == 0:
+                    break
+                assert code in (1, 3, 5), code
+            assert code == 0, "six runs did not complete the changes"
+            assert not wanted(library) - landed(folder), f"lost in round {round_}"
+            trouble.clear()
+        assert strays(folder) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_changes_amid_trouble(seed: int, tmp_path: Path) -> None:
+    changes_amid_trouble(seed, tmp_path / "Photos")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 52))
+def test_changes_amid_trouble_over_many_seeds(seed: int, tmp_path: Path) -> None:
+    changes_amid_trouble(seed, tmp_path / "Photos")
 
 
 @pytest.mark.parametrize("seed", range(4))
