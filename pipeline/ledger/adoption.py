@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from connectors.base import Receipt
 from connectors.checksums import Algorithm, Checksum, Digests
-from pipeline.ledger import schema
+from pipeline.ledger import albums, schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
@@ -35,11 +35,29 @@ class Evidence:
     identity: tuple[str, str] = ("", "")
 
 
-def knows(ledger: Ledger, sink: str) -> bool:
-    """Whether the ledger has any confirmed copy at the sink."""
-    query = select(_C.resource).where(_C.sink == sink, _C.state == CopyState.CONFIRMED).limit(1)
+def looked_through(ledger: Ledger, sink: str) -> bool:
+    """Whether all that the sink held was compared with all that is selected now."""
     with ledger.read() as connection:
-        return connection.execute(query).first() is not None
+        query = select(schema.meta.c.value).where(schema.meta.c.key == _mark(sink))
+        return connection.execute(query).scalar() == _selected(connection)
+
+
+def remember(ledger: Ledger, sink: str) -> None:
+    """Make ``looked_through`` true, until something else is selected."""
+
+    def work(connection: Connection) -> None:
+        row = {"key": _mark(sink), "value": _selected(connection)}
+        connection.execute(insert(schema.meta).prefix_with("OR REPLACE").values(**row))
+
+    ledger.transact(work)
+
+
+def _mark(sink: str) -> str:
+    return f"looked through {sink}"
+
+
+def _selected(connection: Connection) -> str:
+    return albums.selection(connection) or ""
 
 
 def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> set[str]:

@@ -45,12 +45,14 @@ class Adopted:
 def adopt(run: Run, sink: Sink, place: Place) -> int:
     """Confirm copies that are at the sink before the first byte moves; returns how many.
 
-    Only for a sink the ledger knows no copy at: afterwards the ledger itself knows.
+    Only until all of it was looked through once: afterwards the ledger itself knows. What
+    broke off on the way goes on, or what it had not reached would be copied beside itself.
     """
-    if not isinstance(sink, Inventory) or adoption.knows(run.ledger, sink.name):
+    if not isinstance(sink, Inventory) or adoption.looked_through(run.ledger, sink.name):
         return 0
     search = Adoption(run, sink, place)
     search.look()
+    adoption.remember(run.ledger, sink.name)
     return search.found.files
 
 

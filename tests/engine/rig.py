@@ -197,7 +197,13 @@ def job(
 def go(job: Job, path: Path, observer: Recorder | None = None, stop: Stop | None = None) -> Outcome:
     """One run over the ledger at ``path``, as one process would do it."""
     with Ledger.open(path) as ledger:
-        return run(job, ledger, observer or Recorder(), stop=stop or Stop(), prompter=None)
+        return run(
+            job,
+            ledger,
+            observer or Recorder(),
+            stop=Stop() if stop is None else stop,
+            prompter=None,
+        )
 
 
 def contents(shelf: Shelf) -> dict[str, bytes]:

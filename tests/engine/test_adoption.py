@@ -11,7 +11,9 @@ import pytest
 from connectors.base import Receipt
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.config.models import Select
 from pipeline.states import Exit
+from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, contents, fill, go, job
 
 
@@ -54,3 +56,50 @@ def test_a_lost_ledger_is_rebuilt_from_proof_alone(
     outcome = go(work, tmp_path / "second.sqlite", watcher)
     assert outcome.exit is Exit.OK and outcome.summary.adopted_files == adopted
     assert set(library.contents.values()) <= set(contents(shelf).values())
+
+
+class Broken(MemorySink):
+    """Somebody presses Ctrl-C while it lists what it holds."""
+
+    stop: Stop | None = None
+
+    def inventory(self) -> Iterator[Receipt]:
+        for number, receipt in enumerate(super().inventory()):
+            if self.stop is not None and number == 100:
+                self.stop.set("interrupted")
+            yield receipt
+
+
+def test_an_adoption_that_broke_off_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
+    library, shelf = Library(), Shelf()
+    fill(library, 120)
+    source = MemorySource("from", library)
+    earlier = job(source, [MemorySink("to", shelf)], staging=tmp_path / "s")
+    assert go(earlier, tmp_path / "earlier.sqlite").exit is Exit.OK
+    with shelf.lock:  # another tool's archive: other names, and nothing left beside the files
+        for path in list(shelf.visible):
+            receipt, data = shelf.visible.pop(path)
+            other = replace(receipt, path=f"archive/{path}", checksums=(), properties={})
+            shelf.visible[other.path] = (other, data)
+    held = contents(shelf)
+    sink = Broken("to", shelf)
+    stop = sink.stop = Stop()
+    work = job(source, [sink], staging=tmp_path / "s")
+    assert go(work, tmp_path / "l.sqlite", stop=stop).exit is Exit.INTERRUPTED
+    sink.stop = None
+    outcome = go(work, tmp_path / "l.sqlite")
+    assert outcome.exit is Exit.OK and 0 < outcome.summary.adopted_files < len(held)
+    assert contents(shelf) == held, "what was there is copied beside itself"
+
+
+def test_what_is_selected_later_is_adopted_too(tmp_path: Path) -> None:
+    library, shelf = Library(), Shelf()
+    fill(library, 12)
+    source, sink = MemorySource("from", library), MemorySink("to", shelf)
+    assert go(job(source, [sink], staging=tmp_path / "s"), tmp_path / "e.sqlite").exit is Exit.OK
+    held = contents(shelf)
+    few = job(source, [sink], staging=tmp_path / "s", select=Select(kinds=("live",)))
+    assert go(few, tmp_path / "l.sqlite").summary.adopted_files == 8
+    rest = go(job(source, [sink], staging=tmp_path / "s"), tmp_path / "l.sqlite")
+    assert rest.exit is Exit.OK and rest.summary.adopted_files == 8
+    assert contents(shelf) == held
