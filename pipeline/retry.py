@@ -139,6 +139,16 @@ def call(
         patience.before_sleep(state)
         on_retry(_error(state) or RuntimeError())
 
+    try:
+        return once()  # as nearly always: tenacity's own work would cost what a small file does
+    except (Transient, SessionExpired) as error:
+        failures = [error]
+
+    def again() -> T:
+        if failures:
+            raise failures.pop()  # the first attempt's, which it then waits for and counts
+        return once()
+
     return Retrying(
         retry=retry_if_exception_type((Transient, SessionExpired)),
         stop=patience.stop,
@@ -146,4 +156,4 @@ def call(
         sleep=patience.sleep,
         before_sleep=before_sleep,
         reraise=True,
-    )(once)
+    )(again)

@@ -64,12 +64,18 @@ class Network:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self._proxies: dict[str, str] = {}  # by host: the environment is slow to ask
         self._context: ssl.SSLContext | None = None
 
     def pool(self, url: str) -> urllib3.PoolManager:
         """The pool that reaches ``url``, through a proxy where the environment names one."""
-        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or ""
+        scheme, _, rest = url.partition("://")
+        host = f"{scheme}://{rest.partition('/')[0]}"
         with self._lock:
+            proxy = self._proxies.get(host)
+            if proxy is None:
+                proxies = requests.utils.get_environ_proxies(host)
+                proxy = self._proxies[host] = requests.utils.select_proxy(host, proxies) or ""
             if proxy not in self._pools:
                 self._pools[proxy] = self._make(proxy)
             return self._pools[proxy]

@@ -160,8 +160,8 @@ class Limits(Part):
 
     downloads: int = Field(default=16, ge=1, le=256)
     """Most files fetched from the source at the same time."""
-    uploads: int = Field(default=8, ge=1, le=256)
-    """Most files sent to each sink at the same time."""
+    uploads: int | None = Field(default=None, ge=1, le=256)
+    """Most files sent to each sink at the same time; by default what suits each kind of place."""
     attempts: int = Field(default=5, ge=1, le=100)
     """Tries for one file and step before it is recorded as failed in this run."""
 

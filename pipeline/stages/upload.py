@@ -56,6 +56,7 @@ class Lane:
         # that another thread takes just at the end makes the rest of the time negative).
         self._queue: queue.Queue[Parcel | None] = queue.Queue()
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
+        self._batches = isinstance(sink, BatchTransfers)
         self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
         self._told_again = run.retried(sink.name)
         self._open = 0
@@ -127,7 +128,7 @@ class Lane:
 
     def _groups(self, parcel: Parcel) -> bool:
         small = parcel.put.size <= self.sink.traits.batch_below
-        return small and isinstance(self.sink, BatchTransfers)
+        return small and self._batches
 
     def _transfer_group(self, group: list[Parcel]) -> None:
         sink = self.sink
