@@ -67,7 +67,7 @@ class Attention:
             if self.prompter is None or not isinstance(connector, Reconnects):
                 self.stop.set("a sign-in is needed", error)
                 continue
-            self.tell("warning", "the sign-in has expired", place.name, error.hint)
+            self.tell("warning", f"waits for you: {error}", place.name, error.hint)
             try:
                 connector.reconnect(self.prompter)
                 place.renewed()

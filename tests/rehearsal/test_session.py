@@ -49,7 +49,7 @@ def test_at_a_terminal_the_person_is_asked_and_the_run_goes_on(
     folder = tmp_path / "Photos"
     shown, code = at_terminal([*OUTPOUR, *ARGUMENTS, str(folder)], PASSWORD_NOT_KEPT)
     assert double.faults.counts["expired_session"] == 1, "nothing expired: proves nothing"
-    assert "the sign-in has expired" in shown and "Password of demo@example.com" in shown
+    assert "waits for you: " in shown and "Password of demo@example.com" in shown
     assert code == Exit.OK, shown
     assert landed(folder) == wanted(double.library)
 
