@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -68,6 +69,10 @@ def invoke(arguments: Sequence[str]) -> int:
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
         return complain(str(error), error.hint, exit_of(error))
+    except OSError as error:
+        if os.environ.get("OUTPOUR_DEBUG"):
+            traceback.print_exc()
+        return _of_system(error)
     except Exception as error:  # noqa: BLE001  (the last resort: a person sees one line)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
@@ -85,6 +90,16 @@ def exit_of(error: OutpourError) -> Exit:
     if isinstance(error, CapacityExceeded):
         return Exit.NO_ROOM
     return Exit.FATAL
+
+
+def _of_system(error: OSError) -> int:
+    """What the computer itself refused: a full disk, a folder that cannot be written."""
+    where = error.filename or "the folder of ledgers and staging"
+    what = redact(f"{where}: {error.strerror or type(error).__name__}")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "make room on that disk, then run again; nothing that was confirmed is lost"
+        return complain(what, hint, Exit.NO_ROOM)
+    return complain(what, "is it there, and may you write there? Then run again", Exit.FATAL)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

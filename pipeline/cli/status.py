@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pipeline.config.sizes import show_size
 from pipeline.display.words import files, here, printable
 from pipeline.ledger import Ledger
 from pipeline.report.standing import Standing, standing
+from pipeline.states import RunState
 
 
 def status(
@@ -76,7 +77,10 @@ def _standing(path: Path) -> Standing | None:
         return None
     try:
         with Ledger.open(path, exclusive=False) as ledger:
-            return standing(ledger)
+            found = standing(ledger)
+        if found.run_state == RunState.RUNNING and not Ledger.in_use(path):
+            return replace(found, run_state=RunState.INTERRUPTED)  # killed
+        return found
     except OutpourError as error:
         return Standing(path.stem, error=str(error))
 

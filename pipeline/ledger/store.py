@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import filelock
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.sql import Executable
 
 from connectors.errors import Fatal, Misconfigured
@@ -69,7 +69,8 @@ class Ledger:
         """Open or create the ledger at ``path``.
 
         ``exclusive`` is for commands that act: Misconfigured if another process has it.
-        Misconfigured also when the file is no ledger or a newer version wrote it.
+        Misconfigured also when the file is no ledger or a newer version wrote it; Fatal when
+        its disk is full or refuses.
         """
         lock: filelock.BaseFileLock | None = None
         if exclusive:
@@ -86,6 +87,12 @@ class Ledger:
         engine = _engine(path)
         try:
             migrations.upgrade(engine)
+        except OperationalError as refused:
+            _release(engine, lock)
+            raise Fatal(
+                f"the ledger {path} cannot be opened: {refused.orig}",
+                hint="Is there room on its disk, and may you write there?",
+            ) from None
         except DatabaseError as broken:
             _release(engine, lock)
             raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
@@ -93,6 +100,15 @@ class Ledger:
             _release(engine, lock)
             raise
         return cls(path, engine, lock)
+
+    @staticmethod
+    def in_use(path: Path) -> bool:
+        """Whether a command that acts has it open now."""
+        try:
+            with filelock.FileLock(f"{path}.lock", timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
 
     def __enter__(self) -> Ledger:
         return self

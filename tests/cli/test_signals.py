@@ -76,6 +76,20 @@ def test_the_second_signal_stops_now_and_loses_nothing(tmp_path: Path) -> None:
     assert rest.returncode == Exit.OK
 
 
+def test_a_run_that_was_killed_is_not_called_running(tmp_path: Path) -> None:
+    def status() -> str:
+        return subprocess.run(
+            [*COMMAND, "status"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+
+    running = start(tmp_path, "slow:0.3")
+    until_files(tmp_path, 3)
+    assert "  running  " in status()
+    running.kill()
+    running.communicate(timeout=10)
+    assert "  interrupted  " in status()
+
+
 def test_a_reader_that_goes_away_is_no_trouble(tmp_path: Path) -> None:
     with start(tmp_path, argv=[*RUN, str(tmp_path / "Photos"), "--json"]) as running:
         assert running.stdout is not None and running.stderr is not None

@@ -128,3 +128,33 @@ def test_an_album_that_is_not_there_is_a_mistake_and_no_empty_library(
         assert invoke([*typed, name, "--album", "Nope"]) == Exit.OK
         assert "there is no album called 'Nope'" in capsys.readouterr().err
         assert landed(tmp_path / "Photos")
+
+
+@pytest.mark.parametrize("size", ["20k", "300k"])
+def test_a_full_disk_under_the_ledger_is_one_line_and_goes_on_with_room(
+    size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, folder = tmp_path / "state", tmp_path / "Photos"
+    with disk(place, f"size={size}"), cloud(60, Faults()) as double:
+        monkeypatch.setenv("XDG_STATE_HOME", str(place))
+        assert run(folder) in (Exit.NO_ROOM, Exit.FATAL)
+        said = capsys.readouterr().err
+        assert "room" in said and "unexpected" not in said
+        assert said.count("outpour: ") == 1
+        assert not landed(folder) - wanted(double.library) and strays(folder) == []
+        subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
+        assert run(folder) == Exit.OK
+        assert landed(folder) == wanted(double.library)
+
+
+def test_a_file_where_the_ledgers_should_be_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    for command in (["status"], ["run", "--from", "icloud:a@example.com", "--to", "./Photos"]):
+        monkeypatch.chdir(tmp_path)
+        assert invoke(command) == Exit.FATAL
+        said = capsys.readouterr().err
+        assert str(tmp_path / "file") in said and "may you write there" in said
+        assert "unexpected" not in said and said.count("outpour: ") == 1
