@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from pathlib import PurePosixPath
 from string import Formatter
 
 from pathvalidate import FileNameSanitizer
@@ -31,6 +32,8 @@ UNDATED = "undated"
 _PART_BYTES = 240
 _STEM_BYTES = 200  # + "-" + suffix + "-edited" + "-99" + "." + extension stays within a part
 _EXTENSION_BYTES = 16
+_LONGEST_NAME = 255  # bytes, of disks
+SIDECAR = ".xmp"
 _HINT = "Write for example {created:%Y/%m}/{filename}."
 
 _MARKS = {
@@ -116,7 +119,7 @@ class _Subject:
 
     @classmethod
     def of(cls, asset: Asset) -> _Subject:
-        first = min(asset.resources, key=_rank)
+        first = lead(asset.resources)
         stem, extension = _split(first.filename)
         return cls(asset, stem, extension, _local(asset.created, asset.metadata.utc_offset))
 
@@ -180,6 +183,23 @@ class Template:
             if not (name == before == UNDATED):  # one folder for them, not undated/undated
                 yield name
             before = name
+
+
+def sidecar(path: str) -> str:
+    """Where the sidecar of the file at ``path`` stands: ``IMG_1.HEIC.xmp``.
+
+    Of a name so long that nothing can be added, ``IMG_1.xmp``: an archive that was there
+    before may have some.
+    """
+    beside = path + SIDECAR
+    if len(beside.rpartition("/")[2].encode("utf-8", "surrogateescape")) <= _LONGEST_NAME:
+        return beside
+    return str(PurePosixPath(path).with_suffix(SIDECAR))
+
+
+def lead(resources: Sequence[Resource]) -> Resource:
+    """The file that names the asset."""
+    return min(resources, key=_rank)
 
 
 def _rank(resource: Resource) -> tuple[int, str]:

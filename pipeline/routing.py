@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.config.models import Route
 from pipeline.ledger import work
 from pipeline.rooms import Room
-from pipeline.states import CopyState
+from pipeline.states import ENDED_WELL, CopyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class Assignment:
 
 
 class Router:
-    """Applies the policy and reserves the bytes it hands out. ``rooms`` stand in order."""
+    """Applies the policy and reserves the bytes it hands out. ``rooms`` stand in order;
+    ``sidecars`` are those of them that get one with each asset."""
 
-    def __init__(self, route: Route, rooms: Sequence[Room]) -> None:
+    def __init__(self, route: Route, rooms: Sequence[Room], sidecars: Collection[str] = ()) -> None:
         self.rooms: Mapping[str, Room] = {room.name: room for room in rooms}
+        self.sidecars = sidecars
         self._route = route
 
     @property
@@ -35,15 +37,29 @@ class Router:
 
     def assign(self, item: work.Item) -> Assignment:
         """Reserve room for what the asset still needs; an asset is never divided."""
-        whole = [name for name in self.rooms if not _missing(item, name)]
+        whole = [name for name in self.rooms if not self._missing(item, name)]
         wanted = self.enough - len(whole)
         chosen: list[str] = []
         for room in self._candidates(item, whole):
             if len(chosen) == wanted:
                 break
-            if room.reserve(_missing_bytes(item, room.name)):
+            missing = self._missing(item, room.name)
+            if room.reserve(sum(piece.resource.size or 0 for piece in missing)):
                 chosen.append(room.name)
         return Assignment(tuple(chosen), max(0, wanted - len(chosen)))
+
+    def sinks_of(self, piece: work.Piece, sinks: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``sinks`` that still need this piece."""
+        return tuple(name for name in sinks if self._needs(name, piece))
+
+    def _missing(self, item: work.Item, sink: str) -> list[work.Piece]:
+        return [piece for piece in item.pieces if self._needs(sink, piece)]
+
+    def _needs(self, sink: str, piece: work.Piece) -> bool:
+        if piece.generated and sink not in self.sidecars:
+            return False
+        copy = piece.copies.get(sink)
+        return copy is None or copy.state not in ENDED_WELL
 
     def _candidates(self, item: work.Item, whole: Sequence[str]) -> list[Room]:
         rooms = [room for name, room in self.rooms.items() if name not in whole]
@@ -59,26 +75,6 @@ def _roominess(room: Room) -> float:
     return float("inf") if free is None else free
 
 
-def _missing(item: work.Item, sink: str) -> list[work.Piece]:
-    """Pieces of the asset that are not confirmed at the sink."""
-
-    def confirmed(piece: work.Piece) -> bool:
-        copy = piece.copies.get(sink)
-        return copy is not None and copy.state is CopyState.CONFIRMED
-
-    return [piece for piece in item.pieces if not confirmed(piece)]
-
-
-def _missing_bytes(item: work.Item, sink: str) -> int:
-    return sum(piece.resource.size or 0 for piece in _missing(item, sink))
-
-
 def _begun(item: work.Item, sink: str) -> bool:
     states = (piece.copies[sink].state for piece in item.pieces if sink in piece.copies)
     return any(state in (CopyState.CONFIRMED, CopyState.TRANSFERRED) for state in states)
-
-
-def sinks_of(piece: work.Piece, sinks: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``sinks`` that still need this piece."""
-    states = {name: copy.state for name, copy in piece.copies.items()}
-    return tuple(name for name in sinks if states.get(name) is not CopyState.CONFIRMED)

@@ -24,6 +24,11 @@ class CopyState(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     MISSING = "missing"  # was confirmed, a later check did not find it or found other bytes
+    YIELDED = "yielded"  # a sidecar whose place another's file has, or an edit of it: that stays
+
+
+ENDED_WELL = (CopyState.CONFIRMED, CopyState.YIELDED)
+"""States of a copy that leave nothing to do."""
 
 
 class Proof(StrEnum):

@@ -68,11 +68,6 @@ class Present:
 
     udid: str
     name: str
-    ios: str = ""
-
-    @property
-    def described(self) -> str:
-        return f"{self}, iOS {self.ios}" if self.ios else f"{self} (it says nothing yet)"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.udid})" if self.name else self.udid
@@ -117,21 +112,16 @@ async def present() -> list[Present]:
     """The phones on the cable, in a stable order; their names where they tell. Raises Away."""
     async with _understood(_CONNECT):
         found = {device.serial for device in await list_devices() if device.is_usb}
-    return [await _look(udid) for udid in sorted(found)]
+    return [Present(udid, await _name(udid)) for udid in sorted(found)]
 
 
-async def _look(udid: str) -> Present:
+async def _name(udid: str) -> str:
     with contextlib.suppress(Away, Missing, Denied):
         async with _understood(_CONNECT):
             lockdown = await create_using_usbmux(serial=udid, autopair=False)
             async with lockdown:
-                return _present(udid, lockdown)
-    return Present(udid, "")
-
-
-def _present(udid: str, lockdown: LockdownClient) -> Present:
-    told = lockdown.all_values
-    return Present(udid, str(told.get("DeviceName", "")), str(told.get("ProductVersion", "")))
+                return str(lockdown.all_values.get("DeviceName", ""))
+    return ""
 
 
 class Files:
@@ -198,7 +188,7 @@ class Phone:
     """A paired phone with a few AFC connections."""
 
     def __init__(self, udid: str, lockdown: LockdownClient, files: list[Files]) -> None:
-        self.present = _present(udid, lockdown)
+        self.present = Present(udid, str(lockdown.all_values.get("DeviceName", "")))
         self._lockdown = lockdown
         self._files = files
 

@@ -61,7 +61,11 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
         taken = f"{files(one.files, 'file')}, {show_size(one.bytes)}"
         yield "spared", f"{one.instead}: {taken} came from {one.taken} instead"
     for sink in summary.sinks:
-        yield sink.name, f"{files(sink.copies, 'copy')}, {show_size(sink.bytes)}"
+        beside = f" + {files(sink.sidecars, 'sidecar')}" if sink.sidecars else ""
+        yield sink.name, f"{files(sink.copies, 'copy')}{beside}, {show_size(sink.bytes)}"
+    if summary.yielded:
+        theirs = files(summary.yielded, "sidecar")
+        yield "left as is", f"{theirs} that somebody else wrote or edited"
     for state, meaning in _OUTSIDE.items():
         if outside := summary.assets.get(state):
             yield state, f"{files(outside)} {meaning}"
@@ -203,6 +207,9 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
     if sink.moved:
         number = files(sink.moved, "copy")
         console.print(f"  {number} moved to another place there, unchanged", style="dim")
+    if sink.edited:
+        edited = files(sink.edited, "sidecar")
+        console.print(f"  {edited} edited since; they are left as they are", style="dim")
     if sink.foreign:
         number = files(sink.foreign, "file")
         console.print(f"  {number} there that this pipeline did not write", style="dim")

@@ -73,7 +73,7 @@ FILES = tuple(role for role in Role if role is not Role.METADATA)
 
 def _of_source(roles: tuple[Role, ...]) -> tuple[Role, ...]:
     if Role.METADATA in roles:
-        raise ValueError("metadata is no file of the source")
+        raise ValueError("metadata is no file of the source: see keep.sidecars")
     return roles
 
 
@@ -144,6 +144,14 @@ class Select(Part):
         if not self.kinds or not self.roles:
             raise ValueError("kinds and roles must name at least one each")
         return self
+
+
+class Keep(Part):
+    """What people would miss if only the files were kept."""
+
+    sidecars: Literal["auto", "always", "never"] = "auto"
+    """An XMP beside each asset with its albums, keywords, title, caption, favourite, hidden,
+    place and time with zone. auto: at sinks that are folders. The files are never changed."""
 
 
 class Staging(Part):
@@ -235,6 +243,7 @@ class Choices(Part):
     than a share of its room, for example {icloud: {used_above: 95%}}."""
     path: Annotated[str, AfterValidator(_template)] = DEFAULT_PATH
     """Where a file goes below each sink's root; see the documentation for the fields."""
+    keep: Keep = Keep()
     staging: Staging = Staging()
     limits: Limits = Limits()
     verify: Verify = Verify()

@@ -63,6 +63,11 @@ def worth_keeping(metadata: Metadata, albums: Albums) -> bool:
     return any(fields) or metadata.utc_offset is not None
 
 
+def compose(asset: Asset, filename: str, albums: Albums) -> bytes | None:
+    """The sidecar, or None where there is nothing that people would miss."""
+    return render(asset, filename, albums) if worth_keeping(asset.metadata, albums) else None
+
+
 def render(asset: Asset, filename: str, albums: Albums) -> bytes:
     """The sidecar of the file that the source calls ``filename``, in UTF-8.
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, or_, select, update
+from sqlalchemy import Connection, and_, exists, insert, or_, select, update
 
-from connectors.base import Receipt
+from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm, Checksum, Digests
 from pipeline.ledger import albums, schema
 from pipeline.ledger.codec import now
@@ -60,15 +60,19 @@ def _selected(connection: Connection) -> str:
     return albums.selection(connection) or ""
 
 
-def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> set[str]:
-    """Paths of those that are confirmed copies already."""
-    query = select(_C.path).where(
-        _C.sink == sink,
-        _C.path.in_([receipt.path for receipt in receipts]),
-        _C.state == CopyState.CONFIRMED,
+def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, bool]:
+    """Paths of those that are confirmed copies already, and whether each is a sidecar."""
+    query = (
+        select(_C.path, _R.role)
+        .join(schema.resources)
+        .where(
+            _C.sink == sink,
+            _C.path.in_([receipt.path for receipt in receipts]),
+            _C.state == CopyState.CONFIRMED,
+        )
     )
     with ledger.read() as connection:
-        return set(connection.execute(query).scalars())
+        return {row.path: row.role == Role.METADATA for row in connection.execute(query)}
 
 
 def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, list[Any]]:
@@ -84,7 +88,11 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[s
         .where(
             _R.chosen,
             _A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)),
-            or_(_R.size.in_(sizes), _R.checksum.in_(sources), _R.path.in_(paths)),
+            or_(
+                and_(_R.role != Role.METADATA, _R.size.in_(sizes)),  # sidecars are all alike
+                _R.checksum.in_(sources),
+                _R.path.in_(paths),
+            ),
             ~here,
         )
     )
@@ -92,14 +100,14 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[s
         rows = connection.execute(query).all()
     by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
     for row in rows:
-        by_size[row.size].append(row)
+        by_size[row.size if row.role != Role.METADATA else None].append(row)
         by_checksum[row.checksum].append(row)
         by_path[row.path].append(row)
     found = {}
     for receipt in receipts:
         source = receipt.properties.get("source")
         fits = by_size[receipt.size]
-        at_path = [row for row in by_path[receipt.path] if row.size != receipt.size]
+        at_path = [row for row in by_path[receipt.path] if row not in fits]
         found[receipt.path] = by_checksum[source] if source else fits + at_path
     return found
 
@@ -137,12 +145,15 @@ def open_question(evidence: Evidence, rows: Sequence[Any]) -> bool:
     return any(_proof(row, evidence) is None for row in rows)
 
 
-def adopt(ledger: Ledger, sink: str, found: Iterable[tuple[Evidence, Sequence[Any]]]) -> set[str]:
-    """Confirm each file as the copy of one resource that it is proven to be; their paths."""
+def adopt(
+    ledger: Ledger, sink: str, found: Iterable[tuple[Evidence, Sequence[Any]]]
+) -> dict[str, bool]:
+    """Confirm each file as the copy of one resource that it is proven to be; their paths, and
+    whether each is a sidecar."""
 
-    def work(connection: Connection) -> set[str]:
+    def work(connection: Connection) -> dict[str, bool]:
         taken: set[int] = set()
-        adopted: set[str] = set()
+        adopted: dict[str, bool] = {}
         for evidence, rows in found:
             fits = [row for row in fitting(evidence, rows) if row.id not in taken]
             if not fits:
@@ -151,7 +162,7 @@ def adopt(ledger: Ledger, sink: str, found: Iterable[tuple[Evidence, Sequence[An
             # Of several with the same bytes, the one that would go to this very path.
             row = next((row for row in fits if row.path == path), fits[0])
             taken.add(row.id)
-            adopted.add(path)
+            adopted[path] = row.role == Role.METADATA
             _confirm(connection, sink, row, evidence)
         return adopted
 

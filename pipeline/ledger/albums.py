@@ -6,34 +6,80 @@ import json
 from collections.abc import Iterable
 from functools import partial
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Album
 from pipeline.ledger import schema
+from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
 
 _B, _M = schema.albums.c, schema.album_members.c
 _SELECTION = "selection"
+_ALBUMS = "albums"
+_STALE, _FRESH = "stale", "fresh"
 
 
 def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str]]]) -> None:
-    """Set all albums and members anew, an album at a time."""
+    """Bring all albums and members up to date, an album at a time.
 
-    def clear(connection: Connection) -> None:
-        connection.execute(delete(schema.album_members))
-        connection.execute(delete(schema.albums))
+    The sidecars of assets that joined or left an album, or whose album has another name, are
+    due. Until the end, the albums count as ``stale``.
+    """
+    seen: set[str] = set()
+    for album, members in albums:
+        ledger.transact(partial(_put, album=album, members=set(members)))
+        seen.add(album.id)
 
-    def fill(connection: Connection, key: int, album: Album, members: list[str]) -> None:
-        values = {"id": key, "album_id": album.id, "path": json.dumps(album.path)}
-        connection.execute(insert(schema.albums).values(**values))
-        if members:
-            rows = [{"album": key, "asset_id": asset_id} for asset_id in members]
-            connection.execute(insert(schema.album_members).prefix_with("OR IGNORE"), rows)
+    def finish(connection: Connection) -> None:
+        for row in connection.execute(select(schema.albums)).all():
+            if row.album_id not in seen:
+                due(connection, _members(connection, row.id))
+                connection.execute(delete(schema.album_members).where(_M.album == row.id))
+                connection.execute(delete(schema.albums).where(_B.id == row.id))
+        _remember(connection, _ALBUMS, _FRESH)
 
-    ledger.transact(clear)
-    for key, (album, members) in enumerate(albums, 1):
-        ledger.transact(partial(fill, key=key, album=album, members=list(members)))
+    ledger.transact(finish)
+
+
+def _put(connection: Connection, album: Album, members: set[str]) -> None:
+    path = json.dumps(album.path)
+    row = connection.execute(select(schema.albums).where(_B.album_id == album.id)).one_or_none()
+    if row is None:
+        done = connection.execute(insert(schema.albums).values(album_id=album.id, path=path))
+        assert done.inserted_primary_key is not None
+        key, before = done.inserted_primary_key[0], set[str]()
+    else:
+        key, before = row.id, set(_members(connection, row.id))
+        if row.path != path:
+            connection.execute(update(schema.albums).where(_B.id == key).values(path=path))
+            due(connection, before & members)
+    due(connection, before ^ members)
+    gone = [{"was": asset_id} for asset_id in before - members]
+    if gone:
+        connection.execute(
+            delete(schema.album_members).where(_M.album == key, _M.asset_id == bindparam("was")),
+            gone,
+        )
+    new = [{"album": key, "asset_id": asset_id} for asset_id in members - before]
+    if new:
+        connection.execute(insert(schema.album_members), new)
+
+
+def _members(connection: Connection, album: int) -> Iterable[str]:
+    return connection.execute(select(_M.asset_id).where(_M.album == album)).scalars().all()
+
+
+def outdated(connection: Connection) -> None:
+    """The source says that albums changed: what is known of them is stale."""
+    _remember(connection, _ALBUMS, _STALE)
+
+
+def stale(ledger: Ledger) -> bool:
+    """Whether the albums were never read, or have changed since."""
+    with ledger.read() as connection:
+        query = select(schema.meta.c.value).where(schema.meta.c.key == _ALBUMS)
+        return connection.execute(query).scalar() != _FRESH
 
 
 def members(ledger: Ledger, wanted: Iterable[str]) -> tuple[set[str], list[str]]:
@@ -76,7 +122,9 @@ def selection(connection: Connection) -> str | None:
 
 
 def remember_selection(ledger: Ledger, digest: str) -> None:
-    statement = upsert(schema.meta).values(key=_SELECTION, value=digest)
-    ledger.transact(
-        lambda c: c.execute(statement.on_conflict_do_update(["key"], set_={"value": digest}))
-    )
+    ledger.transact(lambda connection: _remember(connection, _SELECTION, digest))
+
+
+def _remember(connection: Connection, key: str, value: str) -> None:
+    statement = upsert(schema.meta).values(key=key, value=value)
+    connection.execute(statement.on_conflict_do_update(["key"], set_={"value": value}))

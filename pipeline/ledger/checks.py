@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, select, update
 
-from connectors.base import Receipt
+from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
 from pipeline.ledger import schema
 from pipeline.ledger.codec import now
@@ -17,6 +17,8 @@ from pipeline.states import AssetState, CopyState
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _BATCH = 200
+GONE = "missing"
+"""Why a copy that is not there is wrong; any other reason says what is there instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Held:
     size: int
     remote_id: str | None
     sha256: str
+    generated: bool = False  # a sidecar of our making, which people and programs may edit
 
 
 _CHECKED = Op(
@@ -51,7 +54,7 @@ def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
     after = 0
     while True:
         query = (
-            select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256)
+            select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
             .join(schema.resources)
             .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource > after)
             .order_by(_C.resource)
@@ -62,13 +65,22 @@ def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
         if not rows:
             return
         after = rows[-1].resource
-        yield [Held(r.resource, sink, r.path, r.size, r.remote_id, r.sha256) for r in rows]
+        yield [_held(row, sink) for row in rows]
 
 
-def mark(ledger: Ledger, copy: Held, why: str) -> None:
-    """The copy was looked at: right, or missing because of ``why``."""
+def _held(row: Any, sink: str) -> Held:
+    generated = row.role == Role.METADATA
+    return Held(row.resource, sink, row.path, row.size, row.remote_id, row.sha256, generated)
+
+
+def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
+    """The copy was looked at: right, or missing because of ``why``. Returns its state: a
+    sidecar that somebody edited is theirs from now on, and nothing is wrong with it."""
     state = CopyState.MISSING if why else CopyState.CONFIRMED
+    if copy.generated and why not in ("", GONE):
+        state, why = CopyState.YIELDED, "edited since it was written: that stays"
     ledger.add(_CHECKED, key=copy.resource, at=copy.sink, when=now(), new_state=state, why=why)
+    return state
 
 
 def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
@@ -110,6 +122,7 @@ class Comparison:
         self.checked = 0
         self.moved = 0
         self.foreign = 0
+        self.edited = 0  # sidecars that are no longer as we wrote them
         self.doubled: list[str] = []
         self.wrong: list[tuple[str, str]] = []
         self.bare = False  # a file came without a checksum: its size alone was compared
@@ -142,9 +155,8 @@ class Comparison:
             for copy in batch:
                 if not self._was_seen(copy.resource):
                     other = self._instead.get(copy.path)
-                    why = f"replaced by a file of {other.size} bytes" if other else "missing"
-                    mark(self._ledger, copy, why)
-                    self.wrong.append((copy.path, why))
+                    why = f"replaced by a file of {other.size} bytes" if other else GONE
+                    self._judge(copy, copy.path, why)
         self._ledger.flush()
 
     def _look_into(self) -> None:
@@ -167,9 +179,10 @@ class Comparison:
 
     def _rows(self, which: Any) -> list[Any]:
         query = (
-            select(schema.copies, *[getattr(_R, algorithm) for algorithm in Algorithm])
+            select(schema.copies, _R.role, *[getattr(_R, algorithm) for algorithm in Algorithm])
             .join(schema.resources)
             .where(_C.sink == self._sink, which, _C.confirmed.is_not(None))
+            .where(_C.state != CopyState.YIELDED)  # somebody else's by now
         )
         with self._ledger.read() as connection:
             return list(connection.execute(query).all())
@@ -179,15 +192,19 @@ class Comparison:
         self._seen[row.resource] = 1
         self.bare = self.bare or not receipt.checksums
         why = _difference(row, receipt)
-        copy = Held(row.resource, self._sink, row.path, row.size, row.remote_id, row.sha256)
+        copy = _held(row, self._sink)
         if not why and (receipt.path, receipt.id) != (row.path, row.remote_id):
             # Also where only the case of a name differs: the sink's way to write it counts.
             self.moved += receipt.path.casefold() != row.path.casefold()
             _found_at(self._ledger, copy, receipt)
-        mark(self._ledger, copy, why)
+        self._judge(copy, receipt.path, why)
         self.checked += 1
-        if why:
-            self.wrong.append((receipt.path, why))
+
+    def _judge(self, copy: Held, path: str, why: str) -> None:
+        state = mark(self._ledger, copy, why)
+        self.edited += state is CopyState.YIELDED
+        if state is CopyState.MISSING:
+            self.wrong.append((path, why))
 
     def _was_seen(self, resource: int) -> bool:
         return resource < len(self._seen) and bool(self._seen[resource])

@@ -31,6 +31,8 @@ def dump_metadata(metadata: Metadata) -> str:
     found = {name: value for name in _METADATA if (value := getattr(metadata, name))}
     if metadata.location is not None:
         found["location"] = asdict(metadata.location)
+    if metadata.utc_offset == 0:  # the zone of London in winter, not an unknown one
+        found["utc_offset"] = 0
     if metadata.added is not None:
         found["added"] = timestamp(metadata.added)
     return json.dumps(found, ensure_ascii=False) if found else "{}"

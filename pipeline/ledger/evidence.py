@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, and_, case, exists, func, literal, or_, select
 
+from connectors.base import Role
 from connectors.checksums import Algorithm, Digests
 from pipeline.ledger import schema
 from pipeline.ledger.checks import Held
@@ -21,6 +22,8 @@ from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+# A sidecar proves nothing of a photo. That it is there, the asset's own state says.
+_FILE = _R.role != Role.METADATA
 Order = Literal["largest", "oldest"]
 
 
@@ -132,7 +135,7 @@ def still(connection: Connection, rules: Rules, keys: Iterable[int]) -> dict[int
 
 def _why(rules: Rules) -> Any:
     """The reason that keeps an asset; empty if it may go."""
-    mine = _R.asset == _A.id
+    mine = and_(_R.asset == _A.id, _FILE)
     copied = exists().where(_C.resource == _R.id, _C.state == CopyState.CONFIRMED)
     newest = func.max(func.coalesce(_A.created, ""), func.coalesce(_added(), ""))
     tests: list[tuple[Any, Kept]] = [
@@ -162,7 +165,7 @@ def _places(rules: Rules) -> Any:
         here = exists().where(
             _C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED
         )
-        return ~exists().where(_R.asset == _A.id, ~here)
+        return ~exists().where(_R.asset == _A.id, _FILE, ~here)
 
     parts = (case((or_(*map(whole, group)), 1), else_=0) for group in rules.groups)
     return sum(parts, literal(0))
@@ -183,14 +186,19 @@ def _files(
     query = (
         select(schema.copies, _R.sha256)
         .join(schema.resources)
-        .where(_R.asset.in_(keys), _C.sink.in_(rules.sinks), _C.state == CopyState.CONFIRMED)
+        .where(
+            _R.asset.in_(keys),
+            _FILE,
+            _C.sink.in_(rules.sinks),
+            _C.state == CopyState.CONFIRMED,
+        )
     )
     for row in connection.execute(query.order_by(_C.sink)):
         copy = Held(row.resource, row.sink, row.path, row.size, row.remote_id, row.sha256)
         held[row.resource].append(copy)
     files: dict[int, list[File]] = defaultdict(list)
     for row in connection.execute(
-        select(schema.resources).where(_R.asset.in_(keys)).order_by(_R.id)
+        select(schema.resources).where(_R.asset.in_(keys), _FILE).order_by(_R.id)
     ):
         values = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
         files[row.asset].append(

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from connectors.base import Asset, Page, Resource
-from pipeline.ledger import schema
+from connectors.base import Asset, Page, Resource, Role
+from pipeline.ledger import albums, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
+from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
 from pipeline.naming import folded
 from pipeline.states import AssetState, CopyState
@@ -63,7 +64,8 @@ def assets(connection: Connection, at_once: int = 500) -> Iterator[list[Asset]]:
             return
         after = rows[-1].id
         resources: dict[int, list[Resource]] = {row.id: [] for row in rows}
-        files = select(schema.resources).where(_R.asset.in_(list(resources))).order_by(_R.id)
+        of_source = and_(_R.asset.in_(list(resources)), _R.role != Role.METADATA)
+        files = select(schema.resources).where(of_source).order_by(_R.id)
         for file in connection.execute(files):
             resources[file.asset].append(load_resource(file))
         yield [load_asset(row, tuple(resources[row.id])) for row in rows]
@@ -167,6 +169,9 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
     for asset in fresh:
         writer.put(asset, known.get(asset.id))
     writer.write()
+    due(connection, [asset.id for asset in fresh])
+    if page.albums_changed:
+        albums.outdated(connection)
     if page.gone:
         connection.execute(
             update(schema.assets)
@@ -241,7 +246,8 @@ class _Writer:
                 self._connection.execute(statement, rows)
 
     def _known_resources(self, asset: int) -> dict[str, Any]:
-        rows = self._connection.execute(select(schema.resources).where(_R.asset == asset))
+        listed = and_(_R.asset == asset, _R.role != Role.METADATA)
+        rows = self._connection.execute(select(schema.resources).where(listed))
         return {row.resource_id: row for row in rows}
 
     def _merge_resources(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 
 from connectors.errors import Misconfigured
 from pipeline.ledger import schema
 
-STEPS: dict[int, Callable[[Connection], None]] = {}
+
+def _sidecars(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE copies ADD COLUMN replaces VARCHAR DEFAULT '' NOT NULL"))
+    schema.metadata.create_all(connection)
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 1
+VERSION = 2
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -95,6 +95,8 @@ copies = Table(
     Column("confirmed", String),
     Column("checked", String),  # the last time the sink was asked again
     Column("reason", String, nullable=False, default=""),
+    # SHA-256 sums of earlier content of ours that may lie at the path, for generated files.
+    Column("replaces", String, nullable=False, default="", server_default=""),
     PrimaryKeyConstraint("resource", "sink"),
     Index("copies_sink_path", "sink", "path"),
     sqlite_with_rowid=False,
@@ -147,6 +149,14 @@ album_members = Table(
     Column("asset_id", String, nullable=False),
     PrimaryKeyConstraint("album", "asset_id"),
     Index("album_members_asset", "asset_id"),
+    sqlite_with_rowid=False,
+)
+
+sidecars_due = Table(
+    "sidecars_due",
+    metadata,
+    # Assets whose sidecar is to be made anew; their metadata or albums changed.
+    Column("asset_id", String, primary_key=True),
     sqlite_with_rowid=False,
 )
 

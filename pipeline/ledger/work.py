@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -17,55 +16,23 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from connectors.base import Asset, Receipt, Resource
+from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm, Digests
 from pipeline.ledger import schema
 from pipeline.ledger.codec import load_asset, load_resource, now
+from pipeline.ledger.items import Copy as Copy
+from pipeline.ledger.items import Item as Item
+from pipeline.ledger.items import Piece as Piece
 from pipeline.ledger.store import Ledger, Op
-from pipeline.states import AssetState, CopyState, Proof, RunState
+from pipeline.states import ENDED_WELL, AssetState, CopyState, Proof, RunState
 
 _GOAL = "goal"
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One resource at one sink, as the ledger knows it."""
-
-    sink: str
-    state: CopyState
-    path: str | None
-    token: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One chosen resource of an asset, and its copies by sink."""
-
-    key: int
-    resource: Resource
-    path: str
-    proof: Proof
-    digests: Digests | None  # of the bytes received before, without blocks
-    copies: dict[str, Copy]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One asset with work left."""
-
-    key: int
-    asset: Asset
-    filename: str
-    pieces: tuple[Piece, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(piece.resource.size or 0 for piece in self.pieces)
 
 
 def begin_run(ledger: Ledger, command: str) -> int:
@@ -92,13 +59,18 @@ def end_run(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
     ledger.transact(lambda connection: connection.execute(statement.values(**values)))
 
 
-def open_assets(ledger: Ledger, sinks: Sequence[str], enough: int) -> None:
+def open_assets(
+    ledger: Ledger, sinks: Sequence[str], enough: int, sidecars: Collection[str] = ()
+) -> None:
     """Set to pending what has work left: fewer than ``enough`` whole copies at ``sinks``.
+
+    At those sinks that are in ``sidecars``, a copy is whole with its sidecar only.
 
     What was confirmed is looked at again only when the sinks or the number are others than
     last time, so that an unchanged library of any size costs next to nothing.
     """
-    goal = f"{enough} of {sorted(sinks)}"
+    goal = f"{enough} of {sorted(sinks)}, sidecars at {sorted(sidecars)}"
+    whole = _whole_copies(sinks, sidecars)
 
     def work(connection: Connection) -> None:
         meta = schema.meta.c
@@ -107,41 +79,46 @@ def open_assets(ledger: Ledger, sinks: Sequence[str], enough: int) -> None:
         states = unsettled if before == goal else [*unsettled, AssetState.CONFIRMED]
         connection.execute(
             update(schema.assets)
-            .where(_A.state.in_(states), _whole_copies(sinks) < enough)
+            .where(_A.state.in_(states), whole < enough)
             .values(state=AssetState.PENDING, reason="")
         )
-        _confirm(connection, [*unsettled, AssetState.PENDING], sinks, enough)
+        _confirm(connection, [*unsettled, AssetState.PENDING], whole >= enough)
         remembered = upsert(schema.meta).values(key=_GOAL, value=goal)
         connection.execute(remembered.on_conflict_do_update(["key"], set_={"value": goal}))
 
     ledger.transact(work)
 
 
-def recognize(ledger: Ledger, sinks: Sequence[str], enough: int) -> None:
-    """Confirm what is pending although its copies are there (an asset that came back)."""
-    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], sinks, enough))
-
-
-def _confirm(
-    connection: Connection, states: Sequence[AssetState], sinks: Sequence[str], enough: int
+def recognize(
+    ledger: Ledger, sinks: Sequence[str], enough: int, sidecars: Collection[str] = ()
 ) -> None:
+    """Confirm what is pending although its copies are there (an asset that came back)."""
+    whole = _whole_copies(sinks, sidecars)
+    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], whole >= enough))
+
+
+def _confirm(connection: Connection, states: Sequence[AssetState], complete: Any) -> None:
     connection.execute(
         update(schema.assets)
-        .where(_A.state.in_(states), _whole_copies(sinks) >= enough)
+        .where(_A.state.in_(states), complete)
         .values(state=AssetState.CONFIRMED, reason="")
     )
 
 
-def _whole_copies(sinks: Sequence[str]) -> Any:
+def _whole_copies(sinks: Sequence[str], sidecars: Collection[str]) -> Any:
     """Number of sinks at which every chosen resource of an asset is confirmed."""
 
     def whole(sink: str) -> Any:
-        here = exists().where(
-            _C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED
-        )
-        return case((exists().where(_R.asset == _A.id, _R.chosen, ~here), 0), else_=1)
+        here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
+        wanted = _wanted_at(sink, sidecars)
+        return case((exists().where(_R.asset == _A.id, wanted, ~here), 0), else_=1)
 
     return sum((whole(sink) for sink in sinks), literal(0))
+
+
+def _wanted_at(sink: str, sidecars: Collection[str]) -> Any:
+    """Whether a resource is to be at the sink."""
+    return and_(_R.chosen, true() if sink in sidecars else _R.role != Role.METADATA)
 
 
 def totals(ledger: Ledger) -> tuple[int, int]:
@@ -159,13 +136,13 @@ def by_state(ledger: Ledger) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def missing_bytes(ledger: Ledger, sink: str) -> int:
+def missing_bytes(ledger: Ledger, sink: str, sidecars: Collection[str] = ()) -> int:
     """Bytes of pending assets that are not confirmed at the sink."""
-    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
+    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, _R.chosen, ~here)
+        .where(_A.state == AssetState.PENDING, _wanted_at(sink, sidecars), ~here)
     )
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
@@ -223,7 +200,8 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     copies: dict[int, dict[str, Copy]] = defaultdict(dict)
     for row in connection.execute(select(schema.copies).join(schema.resources).where(chosen)):
         state = CopyState(row.state)
-        copies[row.resource][row.sink] = Copy(row.sink, state, row.path, row.token)
+        ours = frozenset(row.replaces.split())
+        copies[row.resource][row.sink] = Copy(row.sink, state, row.path, row.token, ours)
     pieces: dict[int, list[Piece]] = defaultdict(list)
     for row in connection.execute(select(schema.resources).where(chosen).order_by(_R.id)):
         pieces[row.asset].append(
@@ -233,7 +211,7 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     return [
         Item(
             row.id,
-            load_asset(row, tuple(piece.resource for piece in pieces[row.id])),
+            load_asset(row, tuple(p.resource for p in pieces[row.id] if not p.generated)),
             row.filename,
             tuple(pieces[row.id]),
         )
@@ -288,6 +266,7 @@ _CONFIRMED = Op(
         size=bindparam("bytes"),
         confirmed=bindparam("when"),
         checked=bindparam("when"),
+        replaces="",
     ),
 )
 _COPY_FAILED = Op(

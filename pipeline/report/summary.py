@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
+from connectors.base import Role
 from pipeline.ledger import schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
@@ -44,11 +45,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SinkTotals:
-    """What one sink holds, confirmed by its own answers."""
+    """What one sink holds, confirmed by its own answers. ``copies`` and ``bytes`` are of the
+    source's files, ``sidecars`` are beside them."""
 
     name: str
     copies: int
     bytes: int
+    sidecars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ class Summary:
     wrong; those that merely wait are in ``waiting``, counted by reason. ``verified_files`` were
     checked against the source's own checksum; ``unverifiable_files`` only by size, since the
     source gives no checksum anyone can recompute. ``listed`` and ``expected`` (the source's own
-    count, None if it gives none) differ when the source did not list everything.
+    count, None if it gives none) differ when the source did not list everything. ``yielded``
+    counts sidecars that were not written, or no longer are ours, since somebody else's stands
+    there.
     """
 
     run: int
@@ -96,6 +101,7 @@ class Summary:
     problems: tuple[Failure, ...]
     quarantine: str | None
     spared: tuple[Spared, ...] = ()
+    yielded: int = 0
 
     @property
     def total(self) -> int:
@@ -185,6 +191,7 @@ def summarize(
             problems=_problems(connection),
             quarantine=str(quarantine) if quarantine else None,
             spared=spared,
+            yielded=_yielded(connection),
         )
 
 
@@ -206,20 +213,28 @@ def _proofs(connection: Connection) -> dict[str, int]:
     query = (
         select(_R.proof, func.count())
         .select_from(schema.resources.join(schema.assets, _R.asset == _A.id))
-        .where(_R.chosen, _A.state == AssetState.CONFIRMED)
+        .where(_R.chosen, _R.role != Role.METADATA, _A.state == AssetState.CONFIRMED)
         .group_by(_R.proof)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _sinks(connection: Connection) -> tuple[SinkTotals, ...]:
+    generated = case((_R.role == Role.METADATA, 1), else_=0)
+    of_files = func.coalesce(func.sum(_C.size).filter(generated == 0), 0)
     query = (
-        select(_C.sink, func.count(), func.coalesce(func.sum(_C.size), 0))
+        select(_C.sink, func.count(), of_files, func.sum(generated))
+        .join(schema.resources)
         .where(_C.state == CopyState.CONFIRMED)
         .group_by(_C.sink)
     )
     rows = connection.execute(query.order_by(_C.sink))
-    return tuple(SinkTotals(row[0], row[1], int(row[2])) for row in rows)
+    return tuple(SinkTotals(row[0], row[1] - row[3], int(row[2]), row[3]) for row in rows)
+
+
+def _yielded(connection: Connection) -> int:
+    query = select(func.count()).where(_C.state == CopyState.YIELDED)
+    return int(connection.execute(query).scalar_one())
 
 
 def _failures(connection: Connection) -> tuple[Failure, ...]:

@@ -32,6 +32,7 @@ class Adopted:
 
     ``known`` were confirmed copies before, ``files`` of ``bytes`` are now. ``foreign`` are no
     file of the library; ``unproven`` might be one, but only a download would tell.
+    ``sidecars`` of ours were found beside them.
     """
 
     sink: str
@@ -40,6 +41,7 @@ class Adopted:
     known: int = 0
     foreign: int = 0
     unproven: int = 0
+    sidecars: int = 0
 
 
 def adopt(run: Run, sink: Sink, place: Place) -> int:
@@ -93,7 +95,7 @@ class Adoption:
     def _batch(self, batch: Sequence[Receipt], readers: ThreadPoolExecutor, download: bool) -> None:
         ledger, name = self._run.ledger, self._sink.name
         known = adoption.known(ledger, name, batch)
-        self.found.known += len(known - self._mine)
+        self.found.known += sum(not known[path] for path in known.keys() - self._mine)
         fresh = [receipt for receipt in batch if receipt.path not in known]
         rows = adoption.candidates(ledger, name, fresh)
         proven: list[Evidence] = []
@@ -115,12 +117,14 @@ class Adoption:
     def _adopt(self, found: Sequence[Evidence], rows: dict[str, list[Any]]) -> None:
         pairs = [(one, rows[one.receipt.path]) for one in found]
         adopted = adoption.adopt(self._run.ledger, self._sink.name, pairs)
-        self._mine |= adopted
+        files = {path for path, sidecar in adopted.items() if not sidecar}
+        self._mine |= adopted.keys()
         self._settled += len(found)
-        self.found.files += len(adopted)
-        self.found.bytes += sum(one.receipt.size for one in found if one.receipt.path in adopted)
+        self.found.files += len(files)
+        self.found.sidecars += len(adopted) - len(files)
+        self.found.bytes += sum(one.receipt.size for one in found if one.receipt.path in files)
         self.found.foreign += len(found) - len(adopted)
-        self._run.meter.add(adopted=len(adopted))
+        self._run.meter.add(adopted=len(files))
 
     def _read(self, one: Evidence) -> Evidence | None:
         """What a file's own bytes say; None where it cannot be read."""

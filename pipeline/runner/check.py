@@ -18,7 +18,7 @@ from pipeline.meter import Meter
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import Job
 from pipeline.stages.recheck import reread
-from pipeline.states import Exit, RunState
+from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
 
 T = TypeVar("T")
@@ -28,8 +28,9 @@ _READERS = 4
 @dataclass
 class SinkCheck:
     """What one sink was found to hold. ``wrong`` names copies that are missing or changed,
-    ``foreign`` counts files the ledger does not know, ``doubled`` names content held twice,
-    ``moved`` counts copies that are elsewhere now, unchanged."""
+    ``edited`` counts sidecars that somebody changed (theirs now, and not wrong), ``foreign``
+    files the ledger does not know; ``doubled`` names content held twice, ``moved`` counts
+    copies that are elsewhere now, unchanged."""
 
     name: str
     checked: int = 0
@@ -37,6 +38,7 @@ class SinkCheck:
     wrong: list[tuple[str, str]] = field(default_factory=list)
     foreign: int = 0
     moved: int = 0
+    edited: int = 0
     doubled: list[str] = field(default_factory=list)
 
 
@@ -111,6 +113,7 @@ class _Checker:
         self._result.foreign = compared.foreign
         self._result.moved = compared.moved
         self._result.doubled = compared.doubled
+        self._result.edited = compared.edited
         self._result.wrong = compared.wrong
         # Of what came without a checksum nothing is proven: it is read, and counted then.
         self._result.checked = 0 if compared.bare else compared.checked
@@ -137,8 +140,9 @@ class _Checker:
                 for copy, why in zip(batch, answers, strict=True):
                     self._result.checked += 1
                     self._result.bytes_read += copy.size
-                    checks.mark(self._ledger, copy, why)
-                    if why:
+                    state = checks.mark(self._ledger, copy, why)
+                    self._result.edited += state is CopyState.YIELDED
+                    if state is CopyState.MISSING:
                         self._result.wrong.append((copy.path, why))
                     self._tell()
 

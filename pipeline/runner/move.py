@@ -6,19 +6,22 @@ import difflib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from connectors.base import Prefetches, Prompter, Sink, Source
 from connectors.errors import CapacityExceeded, Misconfigured, SessionExpired
 from pipeline import retry
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, albums, work
+from pipeline.keep import policy
+from pipeline.keep.xmp import compose
+from pipeline.ledger import Ledger, albums, sidecars, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.naming import Template
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
-from pipeline.routing import Assignment, Router, sinks_of
+from pipeline.routing import Assignment, Router
 from pipeline.runner.adopt import adopt
 from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
@@ -27,6 +30,7 @@ from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
 from pipeline.stages.discover import Discovered, Discovery, load_albums
 from pipeline.stages.download import Downloads
+from pipeline.stages.sidecars import Sidecars
 from pipeline.stages.upload import Lane
 from pipeline.staging import Staged, Staging
 from pipeline.states import AssetState
@@ -54,7 +58,8 @@ class Mover:
     def __post_init__(self) -> None:
         limits = self.job.pipeline.limits
         self.rooms = {sink.name: Room(sink) for sink in self.job.sinks}
-        self.router = Router(self.job.pipeline.route, list(self.rooms.values()))
+        self.sidecars = policy.sidecar_sinks(self.job.pipeline.keep, self.job.sinks)
+        self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.sidecars)
         self.places = {
             sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
@@ -117,7 +122,7 @@ class Mover:
             self.discover()
             for sink in self.job.sinks:
                 self.ask(sink, self.rooms[sink.name].look)
-            work.open_assets(self.ledger, list(self.rooms), self.router.enough)
+            self.open_assets()
             self._adopt()
             assets, size = work.totals(self.ledger)
             self.meter.assets_total, self.meter.bytes_total = assets, size
@@ -148,7 +153,7 @@ class Mover:
         source, pipeline = self.source, self.job.pipeline
         members = None
         if pipeline.select.albums:
-            load_albums(self.ledger, source)
+            self.ask(source, lambda: load_albums(self.ledger, source))
             members, unknown = albums.members(self.ledger, pipeline.select.albums)
             self._check_albums(unknown)
         found = Discovery(
@@ -161,6 +166,7 @@ class Mover:
                 source.name,
                 "Run again later; what is missing is not copied.",
             )
+        self._keep(albums_read=members is not None)
         self.discovered = found
         return found
 
@@ -175,11 +181,22 @@ class Mover:
         for name in unknown:
             self.run.notice("warning", f"there is no album called {name!r}", self.job.source.name)
 
+    def _keep(self, *, albums_read: bool) -> None:
+        """Find out which sidecars are new or other than before. The source is asked for its
+        albums only when it says that they changed."""
+        if self.sidecars and not albums_read and albums.stale(self.ledger):
+            self.ask(self.source, lambda: load_albums(self.ledger, self.source))
+        sidecars.refresh(self.ledger, policy.form(self.sidecars), compose)
+
+    def open_assets(self) -> None:
+        """Set to pending whatever has work left."""
+        work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.sidecars)
+
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
         adopted = sum(adopt(self.run, sink, self.places[sink.name]) for sink in self.job.sinks)
         if adopted:
-            work.open_assets(self.ledger, list(self.rooms), self.router.enough)
+            self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")
 
     def _sweep(self) -> None:
@@ -199,15 +216,17 @@ class Mover:
                 lanes[sink].put(piece, staged)
 
         downloads = Downloads(self.run, self.job.pipeline.limits.downloads, deliver)
+        writer = Sidecars(self.run, deliver)
         try:
             while True:
-                started = self._pass(downloads)
+                started = self._pass(downloads, writer)
                 self._drain()
                 left = work.smallest(self.ledger)
                 if left is None or not (started or self._room_returns(lanes, left)):
                     break
         finally:
             downloads.finish()
+            writer.finish()
             self.meter.phase = "finishing"
             for lane in lanes.values():
                 lane.finish()
@@ -217,7 +236,7 @@ class Mover:
         threads = self.job.pipeline.limits.uploads or sink.traits.transfers
         return Lane(self.run, sink, self.places[sink.name], threads, self._full)
 
-    def _pass(self, downloads: Downloads) -> int:
+    def _pass(self, downloads: Downloads, writer: Sidecars) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""
         started = 0
         for batch in work.pending(self.ledger):
@@ -225,18 +244,26 @@ class Mover:
             self._prefetch([item for item, assigned in chosen if assigned.sinks])
             for item, assigned in chosen:
                 if assigned.sinks:
-                    self._start(item, assigned, downloads)
+                    self._start(item, assigned, downloads, writer)
                     started += 1
         return started
 
     def _prefetch(self, items: Sequence[work.Item]) -> None:
         if isinstance(self.source, Prefetches):
             self.source.prefetch(
-                [(item.asset.id, piece.resource) for item in items for piece in item.pieces]
+                [
+                    (item.asset.id, piece.resource)
+                    for item in items
+                    for piece in item.pieces
+                    if not piece.generated
+                ]
             )
 
-    def _start(self, item: work.Item, assigned: Assignment, downloads: Downloads) -> None:
-        pieces = [(piece, sinks_of(piece, assigned.sinks)) for piece in item.pieces]
+    def _start(
+        self, item: work.Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
+    ) -> None:
+        every = [(piece, self.router.sinks_of(piece, assigned.sinks)) for piece in item.pieces]
+        pieces = [(piece, sinks) for piece, sinks in every if sinks]
         reserved = {
             sink: sum(piece.resource.size or 0 for piece, sinks in pieces if sink in sinks)
             for sink in assigned.sinks
@@ -244,13 +271,21 @@ class Mover:
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
         copies = sum(len(sinks) for _, sinks in pieces)
         asset = AssetWork(self.run, item, copies, success, reserved, self._ended)
+        asset.places = item.places
         with self._changed:
             self._under_way += 1
-        for piece, sinks in pieces:
-            for sink in sinks:
-                work.plan_copy(self.ledger, piece.key, sink)
-            if sinks:
-                downloads.put(PieceWork(asset, piece, sinks))
+        works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
+        files = [piece for piece in works if not piece.piece.generated]
+        for sidecar in (piece for piece in works if piece.piece.generated):
+            if files:
+                asset.last = len(sidecar.sinks), partial(writer.put, sidecar)
+        for piece in works:
+            for sink in piece.sinks:
+                work.plan_copy(self.ledger, piece.piece.key, sink)
+        for piece in files:
+            downloads.put(piece)
+        if not files:
+            writer.offer(works[0])
 
     def _ended(self) -> None:
         with self._changed:

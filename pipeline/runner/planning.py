@@ -67,7 +67,7 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
     found = mover.discover()
-    work.open_assets(ledger, list(mover.rooms), mover.router.enough)
+    mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
     return Plan(
@@ -76,5 +76,5 @@ def _compared(mover: Mover) -> Plan:
         by_state=work.by_state(ledger),
         listed=found.present,
         expected=found.expected,
-        sinks=tuple(preflight(ledger, job.pipeline.route, capacities)),
+        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.sidecars)),
     )

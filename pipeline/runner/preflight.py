@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +28,17 @@ class SinkPlan:
 
 
 def preflight(
-    ledger: Ledger, route: Route, capacities: Mapping[str, Capacity | None]
+    ledger: Ledger,
+    route: Route,
+    capacities: Mapping[str, Capacity | None],
+    sidecars: Collection[str] = (),
 ) -> list[SinkPlan]:
-    """Apply the policy to the sizes of all pending assets; sinks stand in their order."""
+    """Apply the policy to the sizes of all pending assets; sinks stand in their order.
+
+    Those in ``sidecars`` get a sidecar with each asset.
+    """
     if route.to == "all":
-        return [_alone(ledger, name, capacity) for name, capacity in capacities.items()]
+        return [_alone(ledger, name, capacities[name], sidecars) for name in capacities]
     return _shared(ledger, route, capacities)
 
 
@@ -40,8 +46,10 @@ def _free(capacity: Capacity | None) -> float:
     return float("inf") if capacity is None or capacity.free is None else capacity.free
 
 
-def _alone(ledger: Ledger, name: str, capacity: Capacity | None) -> SinkPlan:
-    needed = work.missing_bytes(ledger, name)
+def _alone(
+    ledger: Ledger, name: str, capacity: Capacity | None, sidecars: Collection[str]
+) -> SinkPlan:
+    needed = work.missing_bytes(ledger, name, sidecars)
     lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
     return SinkPlan(name, needed, capacity, int(lacking))
 

@@ -80,5 +80,5 @@ def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
         # By now the other sinks have told more about the bytes; what is still open is read.
         if search.found.unproven:
             search.look(download=download)
-    work.open_assets(mover.ledger, list(mover.rooms), mover.router.enough)
+    mover.open_assets()
     return tuple(search.found for search in searches)

@@ -59,6 +59,8 @@ class AssetWork:
     """Follows one asset; settles it when the last of its copies has ended.
 
     ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
+    ``places`` says where its first file is, by sink. ``last`` begins its last piece, the
+    sidecar, once nothing else is under way and all of it went well.
     """
 
     run: Run
@@ -70,6 +72,8 @@ class AssetWork:
     failure: tuple[AssetState, str] | None = None
     moved: int = 0
     suffixes: dict[str, str] = field(default_factory=dict)  # by sink, after a name conflict
+    places: dict[str, str] = field(default_factory=dict)
+    last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that it will be
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def copied(self, sink: str, reserved: int, stored: int) -> None:
@@ -89,10 +93,18 @@ class AssetWork:
         self._end(copies)
 
     def _end(self, copies: int) -> None:
+        begin = None
         with self._lock:
             self.open -= copies
-            if self.open:
+            if self.last and self.open == self.last[0]:
+                begin, self.last = self.last[1], None
+                if self.failure is not None:
+                    begin, self.open = None, 0
+            if self.open and begin is None:
                 return
+        if begin is not None:
+            begin()
+            return
         for sink, size in self.reserved.items():
             self.run.rooms[sink].give_back(size)
         state, reason = self.failure or (self.success, "")

@@ -83,7 +83,8 @@ class Discovery:
         number = listing.begin(self._ledger, self._source.name)
         self._meter.listed = 0
         cursor, expected, full, changed = None, None, since is None, False
-        written = listing.record(self._ledger, Page(), number, selection)
+        nothing = Page(albums_changed=False)
+        written = listing.record(self._ledger, nothing, number, selection)
         for page in self._source.pages(since):
             self._stop.check()
             written()  # one page is written while the next is fetched

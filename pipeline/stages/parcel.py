@@ -33,6 +33,10 @@ class Parcel:
     def key(self) -> int:
         return self.piece.piece.key
 
+    @property
+    def generated(self) -> bool:
+        return self.piece.piece.generated
+
     def may_again(self, error: Transient, attempts: int) -> bool:
         """Whether to try again after this answer. Being asked for less is not the file's
         fault, so that has a budget of time and not of attempts."""

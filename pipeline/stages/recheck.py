@@ -8,7 +8,7 @@ from dataclasses import replace
 from connectors.base import ReadBack, Receipt, Traits
 from connectors.checksums import Algorithm, Digests, digest
 from connectors.errors import ItemError, NotFound
-from pipeline.ledger.checks import Held
+from pipeline.ledger.checks import GONE, Held
 from pipeline.stages.confirm import confirm
 from pipeline.stopping import Stop
 
@@ -19,7 +19,7 @@ def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
     try:
         found = digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
     except NotFound:
-        return "missing"
+        return GONE
     except ItemError as error:
         return str(error)
     return "" if found == copy.sha256 else f"holds sha256:{found}, not sha256:{copy.sha256}"

@@ -74,10 +74,12 @@ class Lane:
     def put(self, piece: PieceWork, staged: Staged) -> None:
         """Take over a verified file. Never waits: the staging budget bounds what is here."""
         copy = piece.piece.copies.get(self.sink.name)
-        path = copy.path if copy and copy.path else self._path(piece)
+        known = copy.path if copy and not piece.piece.generated else None
+        path = known or self._path(piece)
         with self._idle:
             self._open += 1
-        parcel = Parcel(piece, staged, _put(piece, staged, path), copy.token if copy else None)
+        put = _put(piece, staged, path, copy.replaces if copy else frozenset())
+        parcel = Parcel(piece, staged, put, copy.token if copy else None)
         self._queue.put(parcel)
 
     def finish(self) -> None:
@@ -253,8 +255,11 @@ class Lane:
         confirm(self.sink.traits, answer, parcel.staged.digests)
         work.confirmed(self._run.ledger, parcel.key, self.sink.name, answer)
         self._end(parcel)
+        asset = parcel.piece.asset
+        if parcel.key == asset.item.first.key:
+            asset.places[self.sink.name] = answer.path
         promised = parcel.piece.piece.resource.size or 0
-        parcel.piece.asset.copied(self.sink.name, promised, parcel.put.size)
+        asset.copied(self.sink.name, promised, parcel.put.size)
 
     # --- ends ---
 
@@ -305,12 +310,28 @@ class Lane:
     def _rename(self, parcel: Parcel, error: PathConflict) -> None:
         """The path holds other content, which stays: take a name nobody else would."""
         asset = parcel.piece.asset
+        if parcel.generated:
+            self._yield(parcel, error)
+            return
         salt = asset.item.asset.id if parcel.starts == 0 else parcel.put.digests[Algorithm.SHA256]
         asset.suffixes[self.sink.name] = naming.suffix_for(salt)
         parcel.put = replace(parcel.put, path=self._path(parcel.piece))
         self._again(parcel, error)
 
+    def _yield(self, parcel: Parcel, error: PathConflict) -> None:
+        """A sidecar of another name would be read by nobody: the one that is there stays."""
+        asset, sink = parcel.piece.asset, self.sink.name
+        outdated = bool(parcel.put.replaces) and not self.sink.traits.replaces
+        why = f"{sink} replaces nothing" if outdated else f"{error}: that stays"
+        work.copy_failed(self._run.ledger, parcel.key, sink, CopyState.YIELDED, why)
+        reason = f"{sink}: {parcel.put.path} was not written: {why}"
+        work.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
+        self._end(parcel)
+        asset.copied(sink, parcel.piece.piece.resource.size or 0, 0)
+
     def _path(self, piece: PieceWork) -> str:
+        if piece.piece.generated:
+            return naming.sidecar(piece.asset.places[self.sink.name])
         suffix = piece.asset.suffixes.get(self.sink.name)
         if not suffix:
             return piece.piece.path
@@ -318,7 +339,7 @@ class Lane:
         return self._run.names(asset, asset.resources, suffix)[piece.piece.resource.id]
 
     def _end(self, parcel: Parcel) -> None:
-        if parcel.staged.let_go():
+        if parcel.staged.let_go() and not parcel.generated:
             self._run.meter.add(done=parcel.put.size)
         with self._idle:
             self._open -= 1
@@ -342,8 +363,9 @@ class _Tokens:
             return self._held.pop()
 
 
-def _put(piece: PieceWork, staged: Staged, path: str) -> Put:
+def _put(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]) -> Put:
     asset, resource = piece.asset.item.asset, piece.piece.resource
+    generated = piece.piece.generated
     properties = {
         "asset": asset.id,
         "resource": resource.id,
@@ -356,8 +378,10 @@ def _put(piece: PieceWork, staged: Staged, path: str) -> Put:
     return Put(
         path=path,
         digests=staged.digests,
-        modified=asset.created,
+        # Programs look at a sidecar again when its own time is new.
+        modified=None if generated else asset.created,
         media_type=resource.media_type,
-        description=asset.metadata.caption,
+        description=None if generated else asset.metadata.caption,
         properties=properties,
+        replaces=replaces,
     )

@@ -57,7 +57,9 @@ def test_the_first_signal_ends_cleanly_and_the_same_command_goes_on(
     out, err = rest.communicate(timeout=60)
     assert rest.returncode == Exit.OK, err
     assert "All 60 assets confirmed" in out
-    assert len([path for path in tmp_path.rglob("*.*") if path.is_file()]) == 72
+    files = [path for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert len([path for path in files if path.suffix != ".xmp"]) == 72
+    assert len([path for path in files if path.suffix == ".xmp"]) == 20, "one for each favourite"
 
 
 def test_the_second_signal_stops_now_and_loses_nothing(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_after_a_rebuild_a_run_moves_nothing(
     assert found["exit"] == Exit.OK
     files = {sink: one["files"] for sink, one in found["sinks"].items()}
     assert len(set(files.values())) == 1 and files["drive"] == COUNT, files
+    sidecars = [one["sidecars"] for one in found["sinks"].values()]
+    assert sidecars == [COUNT, 0, 0], "of folders alone"
     assert all(one["foreign"] == one["unproven"] == 0 for one in found["sinks"].values())
     assert job.world.dropbox.counts["files/download"] == downloads, "a listing was enough"
     assert job.run() == 0

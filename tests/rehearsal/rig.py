@@ -8,16 +8,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.cli.app import invoke
 from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
+from sandbox.library.model import Asset
 from sandbox.server import Sandbox
+from tests.keep.reading import Sidecar, read
 
 ARGUMENTS = ["run", "--from", "icloud:demo@example.com", "--to"]
 
@@ -26,15 +29,63 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def asked_for(library: Library) -> list[Asset]:
+    """Each asset that is neither trashed nor shared."""
+    return [asset for asset in library if asset.trashed is None and not asset.shared]
+
+
 def wanted(library: Library) -> Counter[str]:
-    """Every file that has to land: of each asset that is neither trashed nor shared."""
-    assets = (a for a in library if a.trashed is None and not a.shared)
-    return Counter(sha(file.content.read()) for asset in assets for file in asset.files)
+    """Every file that has to land."""
+    return Counter(sha(file.content.read()) for asset in asked_for(library) for file in asset.files)
 
 
 def landed(folder: Path) -> Counter[str]:
-    """Every file below the folder, whatever its name, by content."""
-    return Counter(sha(path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+    """Every file below the folder, whatever its name, by content; sidecars of our making, which
+    the library does not have as files, are held to ``assert_kept``."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".xmp")
+    return Counter(sha(path.read_bytes()) for path in files)
+
+
+def assert_kept(folder: Path, library: Library) -> None:
+    """Each asset has one sidecar, beside a file of it, that says what the library says."""
+    told: dict[str, Sidecar] = {}
+    for path in folder.rglob("*.xmp"):
+        others = (p for p in path.parent.iterdir() if p.suffix != ".xmp" and p.stem == path.stem)
+        beside = path.with_suffix("").is_file() or any(others)
+        assert beside, f"{path.name} stands alone"
+        sidecar = read(path.read_bytes())
+        key = sidecar.plain["dc:identifier"]
+        assert key not in told, f"{path.name} is the second sidecar of {key}"
+        told[key] = sidecar
+    expected = {asset.id: asset for asset in asked_for(library)}
+    assert told.keys() == expected.keys()
+    tags = album_tags(library)
+    for key, asset in expected.items():
+        plain, lists = told[key].plain, told[key].lists
+        assert lists.get("dc:title", [None]) == [asset.title]
+        assert lists.get("dc:description", [None]) == [asset.caption]
+        assert lists.get("dc:subject", []) == list(dict.fromkeys(asset.keywords))
+        assert plain.get("xmp:Rating") == ("5" if asset.favorite else None)
+        assert ("outpour:Hidden" in plain) == asset.hidden
+        assert ("exif:GPSLatitude" in plain) == (asset.location is not None)
+        taken = datetime.fromisoformat(plain["exif:DateTimeOriginal"])
+        assert round(taken.timestamp() * 1000) == asset.created
+        assert taken.utcoffset() == timedelta(seconds=asset.utc_offset)
+        found = {tag for tag in lists.get("digiKam:TagsList", []) if tag.startswith("Albums/")}
+        assert found == tags[asset.number]
+
+
+def album_tags(library: Library) -> dict[int, set[str]]:
+    """By the number of an asset, the albums it is in, as a tag each."""
+    tags: dict[int, set[str]] = defaultdict(set)
+    for album in library.albums.all():
+        path, above = [album.title], album.parent
+        while above:
+            path.insert(0, library.albums.get(above).title)
+            above = library.albums.get(above).parent
+        for number in [] if album.folder else library.members(album):
+            tags[number].add("/".join(["Albums", *(part.replace("/", "_") for part in path)]))
+    return tags
 
 
 def strays(folder: Path) -> list[str]:

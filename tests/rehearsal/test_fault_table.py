@@ -19,7 +19,7 @@ from sqlalchemy import update
 from connectors.private import state_dir
 from pipeline.ledger import Ledger, schema
 from sandbox.faults import Faults
-from tests.rehearsal.rig import cloud, landed, run, strays, wanted
+from tests.rehearsal.rig import assert_kept, cloud, landed, run, strays, wanted
 
 ONCE = [
     "flip_byte",
@@ -66,6 +66,7 @@ def test_a_fault_met_once_costs_nothing(name: str, tmp_path: Path) -> None:
         assert trouble.counts[name] == 1, "the fault was not met: the row proves nothing"
         assert code == 0
         assert landed(tmp_path / "Photos") == wanted(double.library)
+        assert_kept(tmp_path / "Photos", double.library)
     assert strays(tmp_path / "Photos") == []
 
 
@@ -88,6 +89,7 @@ def test_a_fault_that_stays_names_the_photo_and_only_that(
         trouble.clear()
         assert run(tmp_path / "Photos") == 0
         assert landed(tmp_path / "Photos") == wanted(double.library)
+        assert_kept(tmp_path / "Photos", double.library)
 
 
 @pytest.mark.parametrize("name", ["short_page", "split_pair", "duplicate_record", "error_item"])
@@ -165,6 +167,7 @@ def test_two_photos_of_one_name_size_and_date_both_land(tmp_path: Path) -> None:
         assert len(set(tags)) >= 2, "no two different photos: the row proves nothing"
         assert run(tmp_path / "Photos") == 0
         assert landed(tmp_path / "Photos") == wanted(double.library)
+        assert_kept(tmp_path / "Photos", double.library)
 
 
 def test_a_fingerprint_nobody_can_recompute_is_never_called_verified(
@@ -233,6 +236,7 @@ def everything_at_once(seed: int, folder: Path) -> None:
             assert code in (1, 3, 5), code  # 3: refused again right after it was renewed
         assert code == 0, "six runs did not complete the library"
         assert landed(folder) == wanted(double.library)
+        assert_kept(folder, double.library)
         assert strays(folder) == []
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.faults import Faults
-from tests.rehearsal.rig import cloud, killed_run, landed, run, strays, wanted
+from tests.keep.reading import read
+from tests.rehearsal.rig import assert_kept, cloud, killed_run, landed, run, strays, wanted
 
 
 def killed_many_times(seed: int, kills: int, folder: Path) -> int:
@@ -23,11 +24,15 @@ def killed_many_times(seed: int, kills: int, folder: Path) -> int:
         for _ in range(kills):
             struck += killed_run(folder, after=chance.uniform(0.8, 3.5)) is None
             assert not landed_finals(folder) - wanted(double.library).keys()
+            for path in folder.rglob("*.xmp"):
+                read(path.read_bytes())  # whole, or not there
         assert run(folder) == 0
         assert landed(folder) == wanted(double.library), "lost, torn or doubled"
+        assert_kept(folder, double.library)
         assert strays(folder) == []
         assert run(folder) == 0, "the ledger is not consistent"
         assert landed(folder) == wanted(double.library)
+        assert_kept(folder, double.library)
     return struck
 
 
@@ -35,7 +40,7 @@ def landed_finals(folder: Path) -> set[str]:
     """Contents under final names; what is under way has names of its own."""
     from tests.rehearsal.rig import sha
 
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".xmp")
     return {sha(path.read_bytes()) for path in files if not path.name.startswith(".outpour")}
 
 

@@ -16,7 +16,7 @@ from connectors.private import state_dir
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.faults import Faults
-from tests.rehearsal.rig import ARGUMENTS, cloud, landed, run, sha, strays, wanted
+from tests.rehearsal.rig import ARGUMENTS, assert_kept, cloud, landed, run, sha, strays, wanted
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
 
@@ -105,6 +105,7 @@ def test_an_archive_of_another_tool_is_adopted_without_a_download(
         assert double.counts["content"] == sum(lost.values()) < 10
         letter = Counter([sha(b"not a photo")])
         assert landed(folder) == wanted(double.library) + letter, "lost, or doubled"
+        assert_kept(folder, double.library)
         assert times == {path: path.stat().st_mtime_ns for path in times}, "an old file was touched"
         assert f"adopted       {sum(there.values()) - 1} files" in capsys.readouterr().out
         double.reset_counts()

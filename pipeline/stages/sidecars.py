@@ -1,0 +1,85 @@
+"""Sidecars: written once all files of an asset have arrived, so that they stand beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+
+from connectors.checksums import digest
+from connectors.errors import Fatal, ItemError
+from pipeline.keep.xmp import compose
+from pipeline.ledger import albums, work
+from pipeline.naming import lead
+from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.verify import Mismatch, prove
+from pipeline.staging import Staged
+from pipeline.states import AssetState
+from pipeline.stopping import Stopped
+
+Deliver = Callable[[PieceWork, Staged], None]
+_MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
+
+
+class Sidecars:
+    """A thread that turns sidecar pieces into verified staged files."""
+
+    def __init__(self, run: Run, deliver: Deliver) -> None:
+        self._run = run
+        self._deliver = deliver
+        self._queue: queue.Queue[PieceWork | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._loop, name="sidecars", daemon=True)
+        self._thread.start()
+
+    def put(self, piece: PieceWork) -> None:
+        """Take over a piece whose asset has all its files. Never waits."""
+        self._queue.put(piece)
+
+    def offer(self, piece: PieceWork) -> None:
+        """The same, once the others have become few. Raises Stopped."""
+        while self._queue.qsize() > _MANY:
+            self._run.stop.sleep(0.05)
+        self.put(piece)
+
+    def finish(self) -> None:
+        """Return when all that was taken over has been delivered or settled."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while (piece := self._queue.get()) is not None:
+            with contextlib.suppress(Stopped):
+                self._one(piece)
+
+    def _one(self, piece: PieceWork) -> None:
+        self._run.stop.check()  # what is not begun stays pending in the ledger
+        cost = self._run.staging.reserve(piece.piece.resource.size or 0)
+        try:
+            staged = self._written(piece, cost)
+        except OSError as error:
+            self._run.staging.release(cost)
+            hint = "Make room there, or set staging.path and staging.size; then run again."
+            self._run.stop.set("failed", Fatal(f"cannot write to staging: {error}", hint=hint))
+        except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
+            self._run.staging.release(cost)
+            told = str(error) if isinstance(error, ItemError) else f"unexpected: {error!r}"
+            piece.failed(AssetState.FAILED, told)
+        else:
+            self._deliver(piece, staged)
+
+    def _written(self, piece: PieceWork, cost: int) -> Staged:
+        run, asset, key = self._run, piece.asset.item.asset, piece.piece.key
+        with run.ledger.read() as connection:
+            found = albums.of(connection, asset.id)
+        content = compose(asset, lead(asset.resources).filename, found) or b""
+        digests = digest([content])
+        try:
+            proof = prove(piece.piece.resource, digests)
+        except Mismatch as mismatch:
+            raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
+        path = run.staging.path(key)
+        path.unlink(missing_ok=True)  # a sink may have taken an earlier one: never write into it
+        path.write_bytes(content)
+        work.received(run.ledger, key, digests, proof)
+        return Staged(path, digests, cost, run.staging, len(piece.sinks))
