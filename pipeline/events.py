@@ -10,7 +10,7 @@ from typing import Protocol
 class Progress:
     """A snapshot. Bytes and counts are of this run; ``*_total`` are None until known."""
 
-    phase: str  # "listing", "moving", "finishing"
+    phase: str  # "listing", "adopting", "moving", "finishing", ...
     listed: int = 0
     listed_expected: int | None = None
     assets_done: int = 0
@@ -21,6 +21,7 @@ class Progress:
     failed: int = 0
     retries: int = 0
     staged_bytes: int = 0
+    adopted: int = 0  # files that were at a sink already
     places: dict[str, str] = field(default_factory=dict)  # name -> "", "waiting 12 s", "full"
 
 

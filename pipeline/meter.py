@@ -63,5 +63,6 @@ class Meter:
                 failed=self.failed,
                 retries=self.retries,
                 staged_bytes=staged,
+                adopted=self.adopted,
                 places=dict(places),
             )

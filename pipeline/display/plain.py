@@ -86,6 +86,8 @@ def describe(progress: Progress, rates: Rates) -> str:
     if progress.phase == "listing":
         of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
         return f"listing: {count(progress.listed)}{of}"
+    if progress.phase == "adopting":
+        return f"looking at what is there already: {files(progress.adopted, 'file')} proven"
     parts = [f"{count(progress.assets_done)} assets"]
     if progress.assets_total is not None:
         done, total = progress.assets_done, progress.assets_total

@@ -77,6 +77,8 @@ class Terminal:
                 return Text("starting …", style="dim")
             if progress.phase == "listing":
                 return _listing(progress, self._rates)
+            if progress.phase == "adopting":
+                return _adopting(progress)
             return _moving(progress, self._rates)
 
 
@@ -88,6 +90,12 @@ def _listing(progress: Progress, rates: Rates) -> RenderableType:
         text.append(f"  {count(round(rates.listed_per_second))}/s", style="dim")
     bar = _bar(progress.listed, progress.listed_expected)
     return Group(bar, text)
+
+
+def _adopting(progress: Progress) -> RenderableType:
+    text = Text("Looking at what is there already: ", style="bold")
+    text.append(f"{files(progress.adopted, 'file')} proven", style="not bold")
+    return Group(_bar(0, None), text)
 
 
 def _moving(progress: Progress, rates: Rates) -> RenderableType:

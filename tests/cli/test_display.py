@@ -15,6 +15,7 @@ from pipeline.cli.prompter import TerminalPrompter
 from pipeline.cli.tell import show_capacity
 from pipeline.display.plain import Plain, describe
 from pipeline.display.rates import Rates
+from pipeline.display.terminal import Terminal
 from pipeline.display.words import duration, files, printable, share
 from pipeline.events import ItemEvent, Notice, Progress
 
@@ -66,6 +67,16 @@ def test_one_line_says_it_all() -> None:
         rates.feed(progress)
     line = "moving: 40%, 40 of 100 assets, 40.0 MB of 100 MB, 4.0 MB/s, 15 s left, 2 failed"
     assert describe(progress, rates) == f"{line}, drive waiting 12 s"
+
+
+def test_looking_through_an_archive_shows_that_it_gets_on() -> None:
+    at = Progress("adopting", adopted=1234)
+    assert describe(at, Rates()) == "looking at what is there already: 1,234 files proven"
+    screen = io.StringIO()
+    terminal = Terminal(Console(file=screen, force_terminal=True, width=80))
+    with terminal:
+        terminal.progress(at)
+    assert "1,234 files proven" in screen.getvalue()
 
 
 def test_plain_lines_are_few() -> None:
