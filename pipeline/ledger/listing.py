@@ -110,8 +110,9 @@ def finish(
                 .values(state=AssetState.GONE, reason="no longer at the source")
             )
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
-        # A count is compared with this listing: what only earlier ones named may be gone.
-        named = _named(connection, since=0 if expected is None else number)
+        # A count is compared with a full listing alone: what only earlier ones named may be gone.
+        # One of changes names few by nature.
+        named = _named(connection, since=number if full and expected is not None else 0)
         unreadable = connection.execute(select(schema.problems.c.id).limit(1)).first()
         whole = not unreadable and (expected is None or named >= expected)
         connection.execute(
