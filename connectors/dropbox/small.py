@@ -92,23 +92,16 @@ class SmallFiles:
         return answers
 
     def _joined(self, batch: Sequence[Item], sessions: Sequence[str]) -> list[Answer]:
-        contents = [_content(body) for _, body in batch]
-        good = [
-            (session, data)
-            for session, data in zip(sessions, contents, strict=True)
-            if isinstance(data, bytes)
-        ]
+        ids, lengths, data, unread = _join(batch, sessions)
         failures: dict[str, OutpourError | None] = {}
-        if good:
-            data = b"".join(data for _, data in good)
-            ids, lengths = [session for session, _ in good], [len(part) for _, part in good]
+        if ids:
             found = self._sessions.append_many(ids, lengths, data, content_hash(data))
             failures = dict(zip(ids, found, strict=True))
         answers: list[Answer] = []
-        for (put, _), session, content in zip(batch, sessions, contents, strict=True):
+        for (put, _), session in zip(batch, sessions, strict=True):
             failure = failures.get(session)
-            if isinstance(content, OutpourError):
-                answers.append(content)
+            if session in unread:
+                answers.append(unread[session])
             elif failure is not None:
                 answers.append(_again(put, failure))
             else:
@@ -181,11 +174,19 @@ def _first(items: Sequence[Item], most: int) -> Sequence[Item]:
     return items[:most]
 
 
-def _content(body: Body) -> bytes | OutpourError:
-    try:
-        return read(body, 0, body.size)
-    except OutpourError as error:
-        return error
+def _join(
+    batch: Sequence[Item], sessions: Sequence[str]
+) -> tuple[list[str], list[int], bytes, dict[str, OutpourError]]:
+    """Sessions, lengths and joined bytes of what can be read; why the others cannot."""
+    parts: dict[str, bytes] = {}
+    unread: dict[str, OutpourError] = {}
+    for (_, body), session in zip(batch, sessions, strict=True):
+        try:
+            parts[session] = read(body, 0, body.size)
+        except OutpourError as error:
+            unread[session] = error
+    lengths = [len(part) for part in parts.values()]
+    return list(parts), lengths, b"".join(parts.values()), unread
 
 
 def _complete(put: Put, session: str) -> Transferred:

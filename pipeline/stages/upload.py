@@ -56,6 +56,7 @@ class Lane:
         # that another thread takes just at the end makes the rest of the time negative).
         self._queue: queue.Queue[Parcel | None] = queue.Queue()
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
+        self._gathering = threading.Lock()
         self._batches = isinstance(sink, BatchTransfers)
         self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
         self._told_again = run.retried(sink.name)
@@ -96,8 +97,8 @@ class Lane:
     # --- transfers ---
 
     def _transfers(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group, alone = self._company(first)
+        while (taken := self._take()) is not None:
+            group, alone = taken
             if len(group) == 1:
                 group, alone = [], [*group, *alone]
             if group:
@@ -106,6 +107,15 @@ class Lane:
                 with self._outcome(parcel):
                     self._check()
                     self._transfer(parcel)
+
+    def _take(self) -> tuple[list[Parcel], list[Parcel]] | None:
+        """What one thread sends next: files that share a request, and others; None at the end.
+
+        One thread gathers at a time: many would each find a few files, and send small requests.
+        """
+        with self._gathering:
+            first = self._queue.get()
+            return None if first is None else self._company(first)
 
     def _company(self, first: Parcel) -> tuple[list[Parcel], list[Parcel]]:
         """Small files that may share a request with the first, and what else was met on the
