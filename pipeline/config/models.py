@@ -152,6 +152,8 @@ class Keep(Part):
     sidecars: Literal["auto", "always", "never"] = "auto"
     """An XMP beside each asset with its albums, keywords, title, caption, favourite, hidden,
     place and time with zone. auto: at sinks that are folders. The files are never changed."""
+    albums: Literal["none", "index"] = "none"
+    """index: albums.json and albums.txt at sinks that are folders, with the files of each album."""
 
 
 class Staging(Part):

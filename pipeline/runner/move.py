@@ -25,6 +25,7 @@ from pipeline.routing import Assignment, Router
 from pipeline.runner.adopt import adopt
 from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
+from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
@@ -130,6 +131,7 @@ class Mover:
             self._sweep()
             if assets:
                 self._move()
+            self._index()
         except Stopped:
             pass
         except SessionExpired as error:
@@ -184,9 +186,17 @@ class Mover:
     def _keep(self, *, albums_read: bool) -> None:
         """Find out which sidecars are new or other than before. The source is asked for its
         albums only when it says that they changed."""
-        if self.sidecars and not albums_read and albums.stale(self.ledger):
+        wanted = self.sidecars or self.job.pipeline.keep.albums != "none"
+        if wanted and not albums_read and albums.stale(self.ledger):
             self.ask(self.source, lambda: load_albums(self.ledger, self.source))
         sidecars.refresh(self.ledger, policy.form(self.sidecars), compose)
+
+    def _index(self) -> None:
+        """Say at each folder which of its files are in which album."""
+        self.ledger.flush()
+        for sink in self.job.sinks:
+            if policy.takes_index(self.job.pipeline.keep, sink):
+                self.ask(sink, partial(write_index, self.run, sink))
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -284,3 +285,34 @@ def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: 
         assert sidecar.lists.get("dc:description", [None]) == [asset.metadata.caption]
         gardener = "Albums/Garden" in sidecar.lists.get("digiKam:TagsList", [])
         assert gardener == (asset.id in world.library.albums[GARDEN])
+
+
+def test_the_index_names_the_files_of_each_album(world: World) -> None:
+    world.keep = Keep(albums="index", sidecars="never")
+    world.library.albums[GARDEN] = ()
+    assert world.run().exit is Exit.OK
+    told = json.loads((world.root / "albums.json").read_text())
+    assert told["albums"] == [
+        {"path": ["Garden"], "files": []},
+        {"path": ["Trips", "Norway"], "files": [
+            "2024/05/IMG_0000.HEIC", "2024/05/IMG_0000.MOV", "2024/05/IMG_0001.HEIC"]},
+    ]  # fmt: skip
+    text = (world.root / "albums.txt").read_text()
+    assert "Trips / Norway (3)\n    2024/05/IMG_0000.HEIC\n" in text
+    before = (world.root / "albums.json").stat().st_ino
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").stat().st_ino == before, "written only when it changes"
+
+
+def test_the_index_follows_the_albums_and_leaves_an_edit_alone(world: World) -> None:
+    world.keep = Keep(albums="index")
+    world.run()
+    world.library.albums[GARDEN] = ("asset-00004",)
+    assert world.run().exit is Exit.OK
+    assert "IMG_0004.HEIC" in (world.root / "albums.json").read_text()
+    (world.root / "albums.txt").write_text("mine")
+    world.library.albums[GARDEN] = ("asset-00005",)
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.txt").read_text() == "mine"
+    assert "IMG_0005.HEIC" in (world.root / "albums.json").read_text()
+    assert any("albums.txt" in notice.text for notice in world.recorder.notices)
