@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    text,
 )
 
 VERSION = 2
@@ -195,6 +194,7 @@ prints = Table(
     # The files of a sighting by content: how assets of two sources are known to be one.
     Column("sighting", ForeignKey("sightings.id"), nullable=False),
     Column("resource_id", String, nullable=False),
+    Column("source", String, nullable=False),
     Column("role", String, nullable=False),
     Column("size", BigInteger),
     Column("content", String),  # algo:value; NULL while nothing that can be recomputed is known
@@ -202,7 +202,7 @@ prints = Table(
     Column("merged", String),  # the file's id in the merged asset
     PrimaryKeyConstraint("sighting", "resource_id"),
     Index("prints_content", "content"),
-    Index("prints_unsettled", "size", sqlite_where=text("content IS NULL")),
+    Index("prints_size", "size", "role", "source", "content"),
     sqlite_with_rowid=False,
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, tuple_, update
 
 from connectors.base import Asset, Kind, Resource, Role
 from connectors.checksums import Checksum
@@ -76,7 +76,7 @@ def put(
             [{k if k == "key" else f"new_{k}": v for k, v in row.items()} for row in changed],
         )
     entered = rows(connection, source, [asset.id for asset in fresh])
-    _put_prints(connection, [(entered[asset.id].id, asset) for asset in fresh])
+    _put_prints(connection, source, [(entered[asset.id].id, asset) for asset in fresh])
     return entered
 
 
@@ -99,7 +99,7 @@ def _values(asset: Asset) -> dict[str, Any]:
     }
 
 
-def _put_prints(connection: Connection, entered: Sequence[tuple[int, Asset]]) -> None:
+def _put_prints(connection: Connection, source: str, entered: Sequence[tuple[int, Asset]]) -> None:
     """What was computed stays as long as nothing says that the bytes are others."""
     keys = [key for key, _ in entered]
     found = connection.execute(select(schema.prints).where(_N.sighting.in_(keys)))
@@ -118,6 +118,7 @@ def _put_prints(connection: Connection, entered: Sequence[tuple[int, Asset]]) ->
                 {
                     "sighting": key,
                     "resource_id": resource.id,
+                    "source": source,
                     "role": resource.role,
                     "size": resource.size,
                     "content": content,
@@ -215,29 +216,30 @@ def learn(connection: Connection) -> None:
     )
 
 
-def unsettled(connection: Connection, after: tuple[int, str], most: int) -> list[Any]:
-    """Files whose bytes have to be read to know: another source has one of the same role and
-    size. (sighting, resource_id) rows in that order, after ``after``."""
+def unsettled(
+    connection: Connection, source: str, others: Sequence[str], after: tuple[int, str], most: int
+) -> list[Any]:
+    """Files of ``source`` whose bytes have to be read to know: one of ``others`` has one of the
+    same role and size. (sighting, resource_id) rows in that order, after ``after``."""
     mine, theirs = schema.prints.alias(), schema.prints.alias()
     own, other = schema.sightings.alias(), schema.sightings.alias()
-    rival = exists().where(
-        theirs.c.size == mine.c.size,
-        theirs.c.role == mine.c.role,
-        theirs.c.sighting == other.c.id,
-        other.c.source != own.c.source,
-        ~other.c.gone,
+    rival = (
+        exists()
+        .where(theirs.c.size == mine.c.size, theirs.c.role == mine.c.role)
+        .where(theirs.c.source.in_(others))
+        .where(other.c.id == theirs.c.sighting, ~other.c.gone)
     )
     query = (
-        select(mine.c.sighting, mine.c.resource_id, own.c.source, own.c.asset, own.c.asset_id)
-        .join(own, own.c.id == mine.c.sighting)
-        .where(mine.c.content.is_(None), ~own.c.gone, rival)
-        .where(
-            (mine.c.sighting > after[0])
-            | ((mine.c.sighting == after[0]) & (mine.c.resource_id > after[1]))
+        select(
+            mine.c.sighting, mine.c.resource_id,
+            own.c.asset, own.c.asset_id, own.c.principal,
         )
+        .join(own, own.c.id == mine.c.sighting)
+        .where(mine.c.source == source, mine.c.content.is_(None), ~own.c.gone, rival)
+        .where(tuple_(mine.c.sighting, mine.c.resource_id) > tuple_(*after))
         .order_by(mine.c.sighting, mine.c.resource_id)
         .limit(most)
-    )
+    )  # fmt: skip
     return list(connection.execute(query))
 
 

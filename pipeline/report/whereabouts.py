@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, literal, select
+from sqlalchemy import Connection, Select, case, exists, func, literal, select
 
 from connectors.base import Role
 from pipeline.ledger import schema
@@ -85,23 +85,33 @@ def _assets(names: Sequence[str]) -> Select[Any]:
             func.max(_S.size).label("size"),
             func.min(_S.created).label("created"),
             func.min(_S.filename).label("filename"),
-            func.max(case((_rival(), 1), else_=0)).label("unproven"),
+            func.max(case(*_rivals(names), else_=0)).label("unproven"),
         )
         .where(~_S.gone, _S.source.in_(names))
         .group_by(_S.principal)
     )
 
 
-def _rival() -> Any:
-    """Whether an original of the same size elsewhere may be this one, for all that is known."""
-    mine, theirs = schema.prints.alias(), schema.prints.alias()
+def _rivals(names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+    """For each source, whether an original of the same size elsewhere may be this one, for all
+    that is known. One case a source, so that an index answers each."""
+    for name in names:
+        others = [other for other in names if other != name]
+        mine, theirs = schema.prints.alias(), schema.prints.alias()
+        unknown = mine.c.content.is_(None) & _rival(others, mine, schema.prints.alias())
+        to_unknown = _rival(others, mine, theirs, theirs.c.content.is_(None))
+        original = exists().where(mine.c.sighting == _S.id, mine.c.role == Role.ORIGINAL)
+        original = original.where(unknown | to_unknown).correlate(schema.sightings)
+        yield (_S.source == name) & original, 1
+
+
+def _rival(others: Sequence[str], mine: Any, theirs: Any, *doubt: Any) -> Any:
     other = schema.sightings.alias()
-    return (
-        select(mine.c.sighting)
-        .join(theirs, (theirs.c.size == mine.c.size) & (theirs.c.role == mine.c.role))
-        .join(other, other.c.id == theirs.c.sighting)
-        .where(mine.c.sighting == _S.id, mine.c.role == Role.ORIGINAL)
-        .where(other.c.source != _S.source, other.c.principal != _S.principal, ~other.c.gone)
-        .where(mine.c.content.is_(None) | theirs.c.content.is_(None))
-        .exists()
+    here = exists().where(
+        other.c.id == theirs.c.sighting, other.c.principal != _S.principal, ~other.c.gone
     )
+    found = exists().where(
+        theirs.c.size == mine.c.size, theirs.c.role == mine.c.role, theirs.c.source.in_(others)
+    )
+    here = here.correlate(theirs, schema.sightings)
+    return found.where(*doubt, here).correlate(mine, schema.sightings)

@@ -98,17 +98,16 @@ class Mover:
         if not job.others:
             self._parts = []
             return job.source
-        self._parts = [(source, Place(source.name, 1, self.stop)) for source in job.sources]
-        settling = Settling(self.stop, limits.attempts, limits.downloads, self._uncompared)
+        parts = {source.name: Place(source.name, limits.downloads, self.stop)
+                 for source in job.sources}  # fmt: skip
+        self._parts = [(source, parts[source.name]) for source in job.sources]
+        settling = Settling(parts, self.stop, limits.attempts, limits.downloads)
         return Together(job.sources, self.ledger, settling if self.compare else None)
 
     @property
     def spared(self) -> tuple[Spared, ...]:
         """What one source spared another, where there are several."""
         return self.source.spared.totals() if isinstance(self.source, Together) else ()
-
-    def _uncompared(self, place: str, text: str) -> None:
-        self.run.notice("warning", text, place)
 
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.ends, self.stop, prompter, self.run.notice)

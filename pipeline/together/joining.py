@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,12 @@ def take(
     return _merged(connection, order, [*named, *abandoned], hold=hold)
 
 
-def held(connection: Connection, order: Sequence[str], most: int) -> Joined:
-    """Merged assets the ledger does not have yet, at most so many."""
-    return _merged(connection, order, twins.unrecorded(connection, most))
+def held(
+    connection: Connection, order: Sequence[str], waiting: Collection[str], most: int
+) -> Joined:
+    """Merged assets the ledger does not have yet, but for those ``waiting``; at most so many."""
+    names = twins.unrecorded(connection, most + len(waiting))
+    return _merged(connection, order, [name for name in names if name not in waiting][:most])
 
 
 def adopt_library(connection: Connection, source: str) -> None:

@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from connectors.base import Resource, Source
+from connectors.base import Resource, Role, Source
 from connectors.checksums import Algorithm, Hasher
-from connectors.errors import OutpourError, Transient
+from connectors.errors import Fatal, ItemError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
 from pipeline.limits import Place
 from pipeline.stopping import Stop
 
 _BATCH = 64
+_DEAD_ENDS = 20  # files in a row that exhaust their retries: it is the place, not the files
 
 Found = tuple[str, str, int, str, str]
 """(source, asset id, sighting, resource id, content)"""
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that could not be read. ``original`` says that it is what its asset is known by."""
+
+    source: str
+    asset: str
+    principal: str
+    original: bool
+    reason: str
+
+
 @dataclass
 class Settling:
-    """Reads what has to be read. ``tell`` hears of files that cannot be."""
+    """Reads what has to be read, through the gate in front of each source."""
 
+    places: Mapping[str, Place]
     stop: Stop
     attempts: int
     readers: int
-    tell: Callable[[str, str], None]
 
-    def found(self, ledger: Ledger, sources: Mapping[str, Source]) -> Iterator[list[Found]]:
+    def answers(
+        self, ledger: Ledger, sources: Mapping[str, Source]
+    ) -> Iterator[tuple[list[Found], list[Failed]]]:
         """What the files turned out to be, some at a time.
 
         Only files of which another source has one of the same role and size: all others are
-        different whatever their bytes. What cannot be read stays unsettled and is told.
+        different whatever their bytes. Raises Fatal where nothing can be read, or Stopped.
         """
-        places = {name: Place(name, self.readers, self.stop) for name in sources}
-        after = (0, "")
         with ThreadPoolExecutor(self.readers, thread_name_prefix="settle") as readers:
-            while True:
-                with ledger.read() as connection:
-                    rows = sightings.unsettled(connection, after, _BATCH)
-                if not rows:
-                    return
-                after = (rows[-1].sighting, rows[-1].resource_id)
-                known = [row for row in rows if row.source in sources]
-                answers = readers.map(
-                    lambda row: self._read(places[row.source], sources[row.source], row), known
-                )
-                found = [one for one in answers if one is not None]
-                if found:
-                    yield found
+            for name, source in sources.items():
+                others = [other for other in sources if other != name]
+                read = partial(self._read, source)
+                for rows in _unsettled(ledger, name, others):
+                    answers = [answer for answer in readers.map(read, rows) if answer is not None]
+                    found = [answer for answer in answers if not isinstance(answer, Failed)]
+                    yield found, [answer for answer in answers if isinstance(answer, Failed)]
 
-    def _read(self, place: Place, source: Source, row: Any) -> Found | None:
-        asset = sightings.load(row.asset)
+    def _read(self, source: Source, row: Any) -> Found | Failed | None:
+        asset, place = sightings.load(row.asset), self.places[source.name]
         resource = next(r for r in asset.resources if r.id == row.resource_id)
         if not resource.local:
             return None
@@ -65,9 +72,13 @@ class Settling:
                 stop=self.stop,
                 attempts=self.attempts,
             )
-        except OutpourError as error:
-            self.tell(source.name, f"{resource.filename} cannot be compared: {error}")
-            return None
+        except (Transient, ItemError) as error:
+            if isinstance(error, Transient) and place.dead_end() >= _DEAD_ENDS:
+                raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
+            reason = f"{resource.filename} cannot be compared: {error}"
+            original = resource.role is Role.ORIGINAL
+            return Failed(source.name, asset.id, row.principal, original, reason)
+        place.succeeded(resource.size or 0)
         return source.name, asset.id, row.sighting, resource.id, content
 
     def _content(self, source: Source, asset_id: str, resource: Resource) -> str:
@@ -82,3 +93,14 @@ class Settling:
         if resource.size is not None and hasher.size != resource.size:
             raise Transient(f"{hasher.size} of {resource.size} bytes came")
         return f"{Algorithm.APPLE}:{hasher.digests()[Algorithm.APPLE]}"
+
+
+def _unsettled(ledger: Ledger, source: str, others: Sequence[str]) -> Iterator[list[Any]]:
+    after = (0, "")
+    while True:
+        with ledger.read() as connection:
+            rows = sightings.unsettled(connection, source, others, after, _BATCH)
+        if not rows:
+            return
+        after = (rows[-1].sighting, rows[-1].resource_id)
+        yield rows

@@ -44,11 +44,13 @@ _MEMBERS = 500
 
 @dataclass
 class _Course:
-    """One listing of all sources. ``full`` if it names everything; ``missing`` are assets that
-    a source counts and did not name."""
+    """One listing of all sources. ``full`` if it names everything; ``waiting`` are principals
+    that nobody can tell from others yet; ``missing`` are assets that a source counts and did
+    not name."""
 
     full: bool
     cursors: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
     problems: int = 0
     missing: int = 0
 
@@ -82,11 +84,8 @@ class Together:
         for source in self._sources.values():
             yield from self._changes(source, before.get(source.name), course)
         if self._settling is not None:
-            for found in self._settling.found(self._ledger, self._sources):
-                yield _page(self._do(joining.settle, found), course)
-            while (held := self._do(joining.held, _STALE)).assets:
-                yield _page(held, course)
-        alive = self._ledger.transact(sightings.principals)
+            yield from self._compared(self._settling, course)
+        alive = self._ledger.transact(sightings.principals) - len(course.waiting)
         yield Page(
             expected=alive + course.problems + course.missing,
             cursor=json.dumps(course.cursors),
@@ -118,6 +117,19 @@ class Together:
         if expected is not None:
             there = self._ledger.transact(lambda c: sightings.count(c, name))
             course.missing += max(0, expected - there - problems)
+
+    def _compared(self, settling: Settling, course: _Course) -> Iterator[Page]:
+        """Files that only their bytes can tell apart. An asset whose original could not be read
+        is a problem and waits: moved now, it might land twice."""
+        self._ledger.transact(twins.forget_problems)
+        for found, failed in settling.answers(self._ledger, self._sources):
+            course.waiting |= {one.principal for one in failed if one.original}
+            course.problems += len(failed)
+            problems = tuple(twins.problem(one.source, one.asset, one.reason) for one in failed)
+            joined = self._do(joining.settle, found)
+            yield replace(_page(joined, course), problems=problems)
+        while (held := self._do(joining.held, course.waiting, _STALE)).assets:
+            yield _page(held, course)
 
     def _listed(self, source: Source, since: str | None) -> Iterator[Page]:
         try:

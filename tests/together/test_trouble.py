@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from connectors.base import Resource, Role, Stream
-from connectors.errors import Transient
+from connectors.errors import OutpourError, SessionExpired, Transient
+from pipeline.runner.comparing import compare
 from pipeline.states import AssetState, Exit
+from pipeline.stopping import Stop
+from tests.engine.rig import Recorder
 from tests.together.rig import Counting, Photo, World, files, other_scheme
 from tests.together.test_together import states
 
@@ -91,3 +96,73 @@ def test_a_photo_without_any_usable_fingerprint_lands_once_over_time(world: Worl
     world.phone.trash("P1")
     assert world.run().exit is Exit.OK
     assert world.landed() == files(photo)
+
+
+# --- while bytes are compared ----------------------------------------------------------------
+
+
+class Unsteady(Counting):
+    """Raises ``error``, where there is one, for every file."""
+
+    error: OutpourError | None = None
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+        if self.error is not None:
+            raise self.error
+        return super().open(asset_id, resource, offset)
+
+
+def test_a_source_that_needs_a_person_while_bytes_are_compared_ends_the_run(world: World) -> None:
+    photo = world.both(1, known=False)
+    phone = Unsteady("phone", world.phone)
+    world.sources[0] = phone
+    phone.error = SessionExpired("the phone is not there")
+    assert world.run().exit is Exit.NEEDS_PERSON
+    phone.error = None
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+
+
+def test_what_cannot_be_compared_is_named_and_waits_instead_of_landing_twice(
+    world: World,
+) -> None:
+    photo, other = world.both(1, known=False), world.only(world.cloud, 2)
+    phone = Unsteady("phone", world.phone)
+    world.sources[0] = phone
+    phone.error = Transient("the file is busy")
+    outcome = world.run()
+    assert outcome.exit is Exit.ITEMS_FAILED
+    (problem,) = outcome.summary.problems
+    assert "busy" in problem.reason and "IMG_0001.HEIC" in problem.reason
+    assert world.landed() == files(photo, other), "what the other source knows moves"
+    phone.error = None
+    outcome = world.run()
+    assert outcome.exit is Exit.OK and not outcome.summary.problem_count
+    assert world.landed() == files(photo, other)
+    assert states(world) == {AssetState.CONFIRMED: 2}
+
+
+def test_questions_to_a_large_ledger_are_answered_by_its_indexes(world: World) -> None:
+    """No table is read whole for each of its rows, which a large library would never end."""
+    world.both(1, known=False)
+    plans: list[str] = []
+
+    def explain(
+        connection: Connection, _: object, statement: str, values: Any, *__: object
+    ) -> None:
+        if statement.startswith(("SELECT", "UPDATE")) and "prints" in statement:
+            raw: Any = connection.connection.dbapi_connection
+            plans.append(
+                "\n".join(r[3] for r in raw.execute(f"EXPLAIN QUERY PLAN {statement}", values))
+            )
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        assert world.run().exit is Exit.OK
+        compare(world.sources, world.ledger, Recorder(), stop=Stop(), attempts=1)
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert plans
+    for plan in plans:
+        nested = plan.partition("CORRELATED")[2]
+        assert "SCAN prints" not in nested and "SCAN sightings" not in nested, plan
