@@ -33,16 +33,23 @@ def on(asset: Asset, places: tuple[int, ...]) -> bool:
 
 @dataclasses.dataclass
 class Joint:
+    """``mine`` is the library on the phone, ``theirs`` the one in iCloud; with ``cloud_only``
+    some assets are not on the phone at all. ``scheme`` is what the phone has for fingerprints
+    of what it holds, as in ``Placement``."""
+
     phone: Phone
     on_phone: OnPhone
     cloud: ICloud
     mine: Library
     theirs: Library
     cloud_only: bool
+    scheme: int
 
     def held(self) -> tuple[list[Asset], list[Asset]]:
         """What the phone lists, and what iCloud lists."""
-        mine = [asset for asset in self.mine if placed(asset, self.cloud_only) is not None]
+        mine = [
+            asset for asset in self.mine if placed(asset, self.cloud_only, self.scheme) is not None
+        ]
         return _kept(mine), _kept(self.theirs)
 
     def wanted(self) -> Counter[str]:
@@ -88,16 +95,26 @@ class Joint:
         return content
 
 
-def placed(asset: Asset, cloud_only: bool) -> Placement | None:
+def placed(asset: Asset, cloud_only: bool, scheme: int) -> Placement | None:
     if cloud_only and on(asset, ONLY_IN_CLOUD):
         return None
     away = on(asset, OPTIMISED)
-    return Placement(synced=on(asset, IN_CLOUD), local=not away, stand_in=asset.number % 20 == 3)
+    return Placement(
+        synced=on(asset, IN_CLOUD),
+        local=not away,
+        stand_in=asset.number % 20 == 3,
+        scheme=1 if away else scheme,
+    )
 
 
 @contextmanager
 def joint(
-    use: Point, count: int, *, cloud_only: bool = False, account: Account | None = None
+    use: Point,
+    count: int,
+    *,
+    cloud_only: bool = False,
+    scheme: int = 1,
+    account: Account | None = None,
 ) -> Iterator[Joint]:
     """Both doubles, with ``use`` told to point this process at them."""
     mine, theirs = (Library(count, shared=False) for _ in range(2))
@@ -106,12 +123,12 @@ def joint(
         if not on(asset, there):
             theirs.purge(asset.id)
     phone = Phone(away=0.02)
-    on_phone = OnPhone(phone, mine, place=lambda asset: placed(asset, cloud_only))
+    on_phone = OnPhone(phone, mine, place=lambda asset: placed(asset, cloud_only, scheme))
     cloud = ICloud(theirs, account or Account(), Faults(seed=7))
     with Sandbox([cloud], faults=cloud.faults) as sandbox, SandboxPhones([phone]) as phones:
         use(sandbox)
         use(phones)
-        yield Joint(phone, on_phone, cloud, mine, theirs, cloud_only)
+        yield Joint(phone, on_phone, cloud, mine, theirs, cloud_only, scheme)
 
 
 def _kept(assets: Iterable[Asset]) -> list[Asset]:

@@ -122,6 +122,31 @@ def test_stranded_is_right_to_the_asset_with_a_full_icloud_and_reads_no_photo(
         assert code == 0 and "only iphone" in said and "only icloud" in said, said
 
 
+@pytest.mark.parametrize("scheme", [0, 2])
+def test_without_fingerprints_the_bytes_decide_though_the_cable_is_pulled_meanwhile(
+    use: Point, outpour: Outpour, tmp_path: Path, scheme: int
+) -> None:
+    with joint(use, 30, scheme=scheme) as both:
+        pulled(both, tmp_path, outpour, 3)
+        fetched = both.cloud.counts["content"]
+        code, said = outpour(*run(tmp_path))
+        assert code == 0 and both.cloud.counts["content"] == fetched, said
+
+
+def test_a_phone_that_leaves_while_bytes_are_compared_leaves_nothing_doubled(
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
+    with joint(use, 30, scheme=0) as both:
+        both.phone.faults.once("unplug", "DCIM/*")
+        both.phone.away = 3600
+        code, said = outpour(*run(tmp_path))
+        assert code == 3 and "Plug the iPhone in" in said, said
+        assert not landed(tmp_path), "nothing moves before everything is compared"
+        both.phone.plug()
+        moved(both, tmp_path, outpour)
+
+
 # --- over time -----------------------------------------------------------------------------
 
 
