@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
-from connectors.base import Problem, Role
+from connectors.base import Role
 from pipeline.ledger import schema
 from pipeline.states import CopyState
 
-_COMPARED = "compared: "
 _S, _N = schema.sightings.c, schema.prints.c
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
@@ -137,14 +136,3 @@ def unrecorded(connection: Connection, most: int) -> list[str]:
     recorded = exists().where(_A.asset_id == _S.principal)
     query = select(_S.principal).where(~_S.gone, ~recorded).distinct().limit(most)
     return list(connection.execute(query).scalars())
-
-
-def problem(source: str, asset_id: str, reason: str) -> Problem:
-    """An asset that could not be compared with what other sources have."""
-    return Problem(f"{_COMPARED}{source}/{asset_id}", reason)
-
-
-def forget_problems(connection: Connection) -> None:
-    """Before everything is compared anew, whatever else the listing names again."""
-    mark = schema.problems.c.id.startswith(_COMPARED, autoescape=True)
-    connection.execute(schema.problems.delete().where(mark))

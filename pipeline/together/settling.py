@@ -27,8 +27,7 @@ Found = tuple[str, str, int, str, str]
 class Failed:
     """A file that could not be read. ``original`` says that it is what its asset is known by."""
 
-    source: str
-    asset: str
+    id: str
     principal: str
     original: bool
     reason: str
@@ -77,7 +76,9 @@ class Settling:
                 raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
             reason = f"{resource.filename} cannot be compared: {error}"
             original = resource.role is Role.ORIGINAL
-            return Failed(source.name, asset.id, row.principal, original, reason)
+            return Failed(
+                f"{source.name}/{asset.id}/{resource.id}", row.principal, original, reason
+            )
         place.succeeded(resource.size or 0)
         return source.name, asset.id, row.sighting, resource.id, content
 

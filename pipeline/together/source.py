@@ -14,6 +14,7 @@ from connectors.base import (
     HasAlbums,
     Page,
     Prefetches,
+    Problem,
     Prompter,
     Reconnects,
     Resource,
@@ -86,8 +87,10 @@ class Together:
         if self._settling is not None:
             yield from self._compared(self._settling, course)
         alive = self._ledger.transact(sightings.principals) - len(course.waiting)
+        expected = alive + course.problems + course.missing
         yield Page(
-            expected=alive + course.problems + course.missing,
+            # Changes alone are no listing to hold a count against, unless a source fell short.
+            expected=expected if course.full or course.missing else None,
             cursor=json.dumps(course.cursors),
             full=course.full,
             albums_changed=False,
@@ -121,11 +124,10 @@ class Together:
     def _compared(self, settling: Settling, course: _Course) -> Iterator[Page]:
         """Files that only their bytes can tell apart. An asset whose original could not be read
         is a problem and waits: moved now, it might land twice."""
-        self._ledger.transact(twins.forget_problems)
         for found, failed in settling.answers(self._ledger, self._sources):
             course.waiting |= {one.principal for one in failed if one.original}
             course.problems += len(failed)
-            problems = tuple(twins.problem(one.source, one.asset, one.reason) for one in failed)
+            problems = tuple(Problem(one.id, one.reason) for one in failed)
             joined = self._do(joining.settle, found)
             yield replace(_page(joined, course), problems=problems)
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:

@@ -183,3 +183,20 @@ def test_a_second_source_may_be_added_later(tmp_path: Path) -> None:
     assert first.run().exit is Exit.OK
     assert first.landed() == files(*photos, *more)
     assert [dict(source.opened) for source in first.sources] == [{("P50", "original"): 1}, {}]
+
+
+def test_an_unchanged_library_costs_one_question_a_source(world: World) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    class Asked(MemorySource):
+        def pages(self, since: str | None = None):  # type: ignore[no-untyped-def]
+            asked.append((self.name, since is None))
+            return super().pages(since)
+
+    world.both(1, known=False)
+    world.only(world.phone, 2)
+    sources = [Asked("phone", world.phone), Asked("cloud", world.cloud)]
+    world.run(sources)
+    asked.clear()
+    world.run(sources)
+    assert asked == [("phone", False), ("cloud", False)]
