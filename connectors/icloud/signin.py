@@ -24,6 +24,7 @@ from connectors.icloud.settings import ICloudSettings
 from connectors.private import store_secret
 
 _TRIES = 3
+_SENDINGS = 4  # Apple locks who asks for many more
 _KEY_SECONDS = 90.0  # to plug a security key in and touch it
 _TERMS = "https://www.apple.com/legal/internet-services/icloud/"
 
@@ -131,22 +132,39 @@ def _type_code(api: Api, prompter: Prompter) -> None:
             "Apple offers no way to send a code",
             hint="add a trusted device or phone number at https://account.apple.com",
         )
-    way = (
-        prompter.choose("Where should the code appear?", [text for text, _ in ways])
-        if (len(ways) > 1)
-        else 0
-    )
-    api.ask_for_code(ways[way][1])
-    if api.two_factor_delivery_notice:
-        prompter.tell(api.two_factor_delivery_notice)
-    for _ in range(_TRIES):
-        typed = re.sub(r"\D", "", prompter.ask(f"Code ({ways[way][0]}):"))
-        if typed and api.validate_2fa_code(typed):
-            return
-        prompter.tell("Apple does not accept this code.")
+    tries = 0
+    for _ in range(_SENDINGS):
+        description, phone = _way(ways, prompter)
+        api.ask_for_code(phone)
+        if api.two_factor_delivery_notice:
+            prompter.tell(api.two_factor_delivery_notice)
+        while tries < _TRIES:
+            question = f"Code ({description}); just Enter if none arrives:"
+            typed = re.sub(r"\D", "", prompter.ask(question))
+            if not typed:
+                break  # codes do get lost: by the same way again, or by another
+            if api.validate_2fa_code(typed):
+                return
+            prompter.tell("Apple does not accept this code.")
+            tries += 1
+        if tries == _TRIES:
+            raise SessionExpired(
+                "no code was accepted",
+                hint="connect again and type the newest code within a minute",
+            )
     raise SessionExpired(
-        "no code was accepted", hint="connect again and type the newest code within a minute"
+        "no code arrived",
+        hint="on a trusted iPhone, Settings > your name > Sign-In & Security > Get Verification "
+        "Code shows one; connect again and type it",
     )
+
+
+def _way(
+    ways: list[tuple[str, dict[str, Any] | None]], prompter: Prompter
+) -> tuple[str, dict[str, Any] | None]:
+    if len(ways) == 1:
+        return ways[0]
+    return ways[prompter.choose("Where should the code appear?", [text for text, _ in ways])]
 
 
 def _ways(api: Api) -> list[tuple[str, dict[str, Any] | None]]:

@@ -145,6 +145,21 @@ def test_three_wrong_codes_end_it(bare: Rig) -> None:
     assert isinstance(error, SessionExpired) and "newest code" in error.hint
 
 
+def test_a_code_that_does_not_arrive_is_sent_again_or_another_way(bare: Rig) -> None:
+    bare.account.second_factor = "device"
+    person = bare.connect(PASSWORD, 0, "", 1, "", 1, bare.account.code, 1)
+    assert [question[:5] for question in person.asked[1:7]] == ["Where", "Code "] * 3
+    assert bare.account.codes_sent == 2
+    assert works(bare)
+
+
+def test_codes_that_never_arrive_end_with_where_else_to_find_one(bare: Rig) -> None:
+    bare.account.second_factor = "sms"
+    error = refused(bare, PASSWORD, *[""] * 4)
+    assert isinstance(error, SessionExpired) and "Get Verification Code" in error.hint
+    assert bare.account.codes_sent == 4
+
+
 def test_trust_spares_the_code_the_next_time(bare: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     bare.account.second_factor = "sms"
     bare.connect(PASSWORD, bare.account.code, 0)
