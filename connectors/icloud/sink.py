@@ -78,7 +78,7 @@ class ICloudSink:
         self._addresses = Addresses(self._cloudkit)
         self._content = Content(self._addresses)
         self._uploads = Uploads(self._account)
-        self._presence = Presence(self._cloudkit)
+        self._presence = Presence(self._cloudkit, self._addresses, settings.parallel)
         self._lock = threading.Lock()
         self._open_shelf: Shelf | None = None
         self._sent = Once()
@@ -96,16 +96,20 @@ class ICloudSink:
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         suffix = PurePosixPath(put.path).suffix.lower()
         if suffix in _SIDECARS:
-            raise ItemError(f"iCloud Photos takes pictures and videos, no {suffix} files")
+            roles = ", ".join(role for role in Role if role not in (Role.SIDECAR, Role.METADATA))
+            raise ItemError(
+                f"iCloud Photos takes pictures and videos, no {suffix} files: leave them out "
+                f"with select: {{roles: [{roles}]}}"
+            )
         self._check_free(put)
         fingerprint = put.digests[Algorithm.APPLE]
         there = self._there({put.path: fingerprint}).get(put.path)
         if there is not None:
             return Transferred(put, "", there)
-        single = _single(token)
+        single = _single(token, fingerprint)
         if single is None:
             single = self._sent.get(fingerprint, lambda: self._send(put, body, fingerprint))
-        token = json.dumps({"single": single})
+        token = json.dumps({"of": fingerprint, "single": single})
         keep(token)
         return Transferred(put, token)
 
@@ -205,7 +209,7 @@ class ICloudSink:
         for path, fingerprint in wanted.items():
             photo = photos.get(fingerprint)
             if photo is not None:
-                one = Held(path, fingerprint, assets[fingerprint] or photo.binned)
+                one = Held(path, fingerprint, photo.asset)
                 held.append(one)
                 receipts[path] = _receipt(one, photo)
         self._shelf.enter(held)
@@ -215,10 +219,9 @@ class ICloudSink:
         """Apple stores the same bytes once: sent again they would stay where they lie."""
         if not binned:
             return
-        for error in reclaim.restore(self._cloudkit, [photo.binned for photo in binned]):
+        for error in reclaim.restore(self._cloudkit, [photo.asset for photo in binned]):
             if error is not None:
                 raise error
-        self._presence.forget_bin()
 
     def _send(self, put: Put, body: Body, fingerprint: str) -> Single:
         if body.path.stat().st_size != put.size:
@@ -248,7 +251,7 @@ class ICloudSink:
         of: dict[str, list[int]] = {}
         for at, item in list(waiting.items()):
             fingerprint = item.put.digests[Algorithm.APPLE]
-            single = _single(item.token)
+            single = _single(item.token, fingerprint)
             if single is None:
                 del waiting[at]
                 answers[at] = NotFound(f"the bytes for {item.put.path} are not there")
@@ -276,9 +279,11 @@ class ICloudSink:
             yield Receipt(path, resource.size, (checksum,), id=asset)
 
 
-def _single(token: str | None) -> Single | None:
+def _single(token: str | None, fingerprint: str) -> Single | None:
+    """What a token says was received of this content; None for nothing, or another content."""
     try:
-        found = json.loads(token or "")["single"]
+        data = json.loads(token or "")
+        found = data["single"] if data["of"] == fingerprint else None
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None

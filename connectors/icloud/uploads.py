@@ -23,10 +23,13 @@ from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreada
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import PRIMARY, unsent
 from connectors.icloud.content import FAILURES, broken
-from connectors.icloud.network import Network
+from connectors.icloud.network import CONNECT_TIMEOUT, Network
 from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
 from connectors.icloud.trouble import of_answer
+
+# Apple answers only when it has taken in and hashed the whole file.
+_PATIENT = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=300.0)
 
 Single = dict[str, Any]
 """What the content host says it received; registering sends it back unchanged."""
@@ -61,7 +64,13 @@ class Uploads:
         try:
             with path.open("rb") as body:
                 answer = self._network.pool(url).request(
-                    "POST", url, body=body, headers=headers, redirect=False, retries=False
+                    "POST",
+                    url,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    retries=False,
+                    timeout=_PATIENT,
                 )
         except FAILURES as error:
             raise broken(error) from error

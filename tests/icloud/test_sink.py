@@ -245,3 +245,17 @@ def test_killed_and_run_again(cloud: Rig, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_a_hundred_times(cloud: Rig, tmp_path: Path, seed: int) -> None:
     killed_many_times(cloud, tmp_path / "Photos", 10, seed)
+
+
+@pytest.mark.parametrize(
+    "trouble", ["throttle@upload*:4x", "unavailable@upload*:3x", "cut_upload:3x", "lost_answer:1x"]
+)
+def test_trouble_on_the_way_loses_and_doubles_nothing(
+    cloud: Rig, tmp_path: Path, hurried: None, trouble: str
+) -> None:
+    bodies = photos(tmp_path / "Photos", 12)
+    cloud.faults.include(trouble)
+    cloud.icloud.uploads.index_after = 1
+    assert invoke(arguments(tmp_path / "Photos")) == 0
+    assert sum(cloud.faults.counts.values()) == int(trouble[-2]), "the trouble was met"
+    assert held(cloud) == prints(*bodies)
