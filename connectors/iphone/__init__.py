@@ -15,14 +15,18 @@ def _source(name: str, settings: Settings) -> Source:
 
 
 def _connect(settings: Settings, prompter: Prompter) -> None:
-    """Find the phone, explain what is in the way, pair. Ends after five minutes."""
+    """List the phones, explain what is in the way, pair. Ends after ``wait`` seconds where that
+    is set, else after five minutes."""
     chosen = cast(IPhoneSettings, settings)
     link = Link(chosen.device, chosen.wait, 1)
     try:
-        link.reconnect(prompter)
+        for phone in link.plugged_in():
+            prompter.tell(f"Plugged in: {phone.described}")
+        patience = chosen.wait if "wait" in chosen.model_fields_set else None
+        link.reconnect(prompter, patience)
         prompter.tell(f"Connected to {link.present}.")
     finally:
         link.close()
 
 
-connector = Connector(IPhoneSettings, source=_source, connect=_connect)
+connector = Connector(IPhoneSettings, source=_source, connect=_connect, location="device")

@@ -68,6 +68,11 @@ class Present:
 
     udid: str
     name: str
+    ios: str = ""
+
+    @property
+    def described(self) -> str:
+        return f"{self}, iOS {self.ios}" if self.ios else f"{self} (it says nothing yet)"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.udid})" if self.name else self.udid
@@ -112,16 +117,21 @@ async def present() -> list[Present]:
     """The phones on the cable, in a stable order; their names where they tell. Raises Away."""
     async with _understood(_CONNECT):
         found = {device.serial for device in await list_devices() if device.is_usb}
-    return [Present(udid, await _name(udid)) for udid in sorted(found)]
+    return [await _look(udid) for udid in sorted(found)]
 
 
-async def _name(udid: str) -> str:
+async def _look(udid: str) -> Present:
     with contextlib.suppress(Away, Missing, Denied):
         async with _understood(_CONNECT):
             lockdown = await create_using_usbmux(serial=udid, autopair=False)
             async with lockdown:
-                return str(lockdown.all_values.get("DeviceName", ""))
-    return ""
+                return _present(udid, lockdown)
+    return Present(udid, "")
+
+
+def _present(udid: str, lockdown: LockdownClient) -> Present:
+    told = lockdown.all_values
+    return Present(udid, str(told.get("DeviceName", "")), str(told.get("ProductVersion", "")))
 
 
 class Files:
@@ -188,7 +198,7 @@ class Phone:
     """A paired phone with a few AFC connections."""
 
     def __init__(self, udid: str, lockdown: LockdownClient, files: list[Files]) -> None:
-        self.present = Present(udid, str(lockdown.all_values.get("DeviceName", "")))
+        self.present = _present(udid, lockdown)
         self._lockdown = lockdown
         self._files = files
 

@@ -103,7 +103,7 @@ class Link:
     def lost(self, phone: Phone, away: Away) -> Transient:
         """Give up a broken connection; returns what to raise."""
         self._drop(phone, away)
-        return Transient(str(away), retry_after=_POLL, hint=away.trouble.hint)
+        return Transient(str(away), retry_after=_POLL, hint=away.trouble.action)
 
     def _drop(self, phone: Phone, away: Away) -> None:
         with self._lock:
@@ -112,9 +112,11 @@ class Link:
                 self._note(away)
                 self._end(phone)
 
-    def reconnect(self, prompter: Prompter) -> None:
-        """Wait for the phone with the person's help. Raises SessionExpired, Misconfigured."""
-        deadline = time.monotonic() + max(self._wait, _PERSON)
+    def reconnect(self, prompter: Prompter, patience: float | None = None) -> None:
+        """Wait for the phone with the person's help, ``patience`` seconds (None: five minutes,
+        or longer where the settings say so). Raises SessionExpired, Misconfigured."""
+        seconds = max(self._wait, _PERSON) if patience is None else patience
+        deadline = time.monotonic() + seconds
         told: Trouble | None = None
         while True:
             with self._lock:
@@ -124,11 +126,19 @@ class Link:
                     return
                 except Away as away:
                     error = away
-            if error.trouble is not told:
+            if seconds and error.trouble is not told:
+                waiting = "" if told else f" Waiting up to {seconds:.0f} s; Ctrl-C ends it."
                 told = error.trouble
-                prompter.tell(f"{_sentence(error)} {told.hint}")
+                prompter.tell(f"{_sentence(error)} {told.action}{waiting}")
             if time.monotonic() > deadline or self._closing.wait(_POLL):
                 raise SessionExpired(str(error), hint=error.trouble.hint)
+
+    def plugged_in(self) -> list[Present]:
+        """The phones on the cable now; none where nothing can be asked."""
+        try:
+            return self.bridge.run(present(), _PATIENCE)
+        except Away:
+            return []
 
     def close(self) -> None:
         """Wake who waits, and end the connections. May be called twice."""
@@ -154,7 +164,7 @@ class Link:
             names = ", ".join(map(str, found))
             raise Misconfigured(
                 f"{len(found)} iPhones are plugged in: {names}",
-                hint="Name one with `device: UDID`, or unplug the others.",
+                hint="Name one, as iphone:UDID or with `device: UDID`, or unplug the others.",
             )
         return found[0].udid
 
@@ -168,7 +178,7 @@ class Link:
         if time.monotonic() > self._since + self._wait:
             return SessionExpired(f"{away} (waited {self._wait:.0f} s)", hint=hint)
         message = f"{away}; waiting up to {self._wait:.0f} s for it"
-        return Throttled(message, retry_after=_RETRY, hint=hint)
+        return Throttled(message, retry_after=_RETRY, hint=away.trouble.action)
 
     def _note(self, away: Away) -> None:
         if self._away is None:

@@ -31,7 +31,10 @@ class IPhoneSettings(Settings):
         default=None, description="UDID of the phone; needed when several are plugged in"
     )
     wait: float = Field(
-        default=120, ge=0, description="seconds to wait for a phone that was unplugged or locked"
+        default=120,
+        ge=0,
+        le=3000,  # below what the engine waits for any place
+        description="seconds to wait for a phone that was unplugged or locked",
     )
     trashed: bool = Field(default=False, description="also take what is in Recently Deleted")
     connections: int = Field(default=4, ge=1, le=16, description="connections to the phone")
@@ -152,7 +155,7 @@ class IPhoneSource:
         if self._settings.device is None and udid != self._link.present.udid:
             raise Misconfigured(
                 f"another iPhone is plugged in ({self._link.present.udid}) than last time ({udid})",
-                hint="Plug in the first one, or go on with this one: `device: UDID`.",
+                hint="Plug in the first one, or go on with this one, as `device: UDID`.",
             )
         return udid, tuple(tuple(mark) if mark else None for mark in taken), trashed
 

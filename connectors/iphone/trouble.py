@@ -6,43 +6,43 @@ from enum import Enum
 
 
 class Trouble(Enum):
-    """(what is wrong, what to do), one sentence each."""
+    """(what is wrong, what to do); ``action`` and ``hint`` make one sentence of the latter."""
 
     NO_SERVICE = (
         "nothing on this computer talks to iPhones (no usbmuxd answers)",
-        "Install usbmuxd (Linux) or the Apple Devices app (Windows), then plug the iPhone in.",
+        "Install usbmuxd (Linux) or the Apple Devices app (Windows), plug the iPhone in",
     )
     ABSENT = (
         "no iPhone is plugged in",
-        "Plug the iPhone in with a cable that carries data, unlock it, then run again.",
+        "Plug the iPhone in with a cable that carries data, unlock it",
     )
     LOCKED = (
         "the iPhone is locked",
-        "Unlock the iPhone with its passcode, leave it unlocked, then run again.",
+        "Unlock the iPhone with its passcode, leave it unlocked",
     )
     UNTRUSTED = (
         "the iPhone has not been told to trust this computer yet",
-        "Unlock the iPhone, tap Trust, enter its passcode, then run again.",
+        "Unlock the iPhone, tap Trust, enter its passcode if it asks for it",
     )
     REFUSED = (
         "the iPhone was told not to trust this computer",
-        "Unplug the iPhone, plug it in again, and tap Trust when it asks.",
+        "Unplug the iPhone, plug it in again, tap Trust when it asks",
     )
     UNPAIRED = (
         "the iPhone no longer knows this computer",
-        "Unplug the iPhone, plug it in again, unlock it and tap Trust.",
+        "Unplug the iPhone, plug it in again, unlock it, tap Trust",
     )
     CUT = (
         "the connection to the iPhone broke off",
-        "Plug the iPhone in again (try another cable or port if this repeats), then run again.",
+        "Plug the iPhone in again (try another cable or port if this repeats)",
     )
     SILENT = (
         "the iPhone stopped answering",
-        "Unlock the iPhone, plug it in again if that does not help, then run again.",
+        "Unlock the iPhone, plug it in again if that does not help",
     )
     ODD = (
         "the iPhone gave an answer that is not understood",
-        "Restart the iPhone, plug it in again, then run again.",
+        "Restart the iPhone, plug it in again",
     )
 
     @property
@@ -50,8 +50,14 @@ class Trouble(Enum):
         return self.value[0]
 
     @property
+    def action(self) -> str:
+        """For somebody who is waited for."""
+        return f"{self.value[1]}."
+
+    @property
     def hint(self) -> str:
-        return self.value[1]
+        """For somebody who has to start again."""
+        return f"{self.value[1]}, then run again."
 
 
 class Away(Exception):

@@ -10,25 +10,31 @@ import pytest
 
 from connectors.base import Reconnects
 from connectors.errors import Misconfigured, SessionExpired, Throttled
+from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Trust
 from sandbox.library import Library
 from tests.iphone.conftest import Plug, listed
 
 pytest.importorskip("pymobiledevice3")
 
-from connectors.iphone import connector, link
+from connectors.iphone import connector
 
 Open = Callable[..., Any]
 
 
 class Person:
-    """Remembers what it was told; does ``then`` when told the first time."""
+    """Remembers the phones it was shown and what else it was told; does ``then`` when told
+    the first time."""
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.shown: list[str] = []
         self.told: list[str] = []
         self._then = then
 
     def tell(self, message: str) -> None:
+        if message.startswith("Plugged in: "):
+            self.shown.append(message.removeprefix("Plugged in: "))
+            return
         self.told.append(message)
         if len(self.told) == 1:
             self._then()
@@ -45,16 +51,12 @@ def connect(person: Person, **settings: Any) -> None:
     connector.connect(connector.settings(**settings), person)
 
 
-@pytest.fixture
-def impatient(monkeypatch: Any) -> None:
-    monkeypatch.setattr(link, "_PERSON", 0.2)
-
-
 def test_connect_names_the_phone(plug: Plug) -> None:
     plug(Phone())
     person = Person()
     connect(person)
     assert person.told == ["Connected to Sandbox iPhone (00008110-000A11DE0C90801E)."]
+    assert person.shown == ["Sandbox iPhone (00008110-000A11DE0C90801E), iOS 18.5"]
 
 
 def test_a_phone_without_a_passcode_connects(plug: Plug) -> None:
@@ -63,7 +65,7 @@ def test_a_phone_without_a_passcode_connects(plug: Plug) -> None:
     plug(phone)
     person = Person()
     connect(person)
-    assert len(person.told) == 1
+    assert len(person.told) == 1 and person.told[0].startswith("Connected")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,8 @@ def test_connect_explains_and_waits_for_the_person(
     change(phone, trouble)
     person = Person(then=lambda: change(phone, cure))
     connect(person)
-    assert words in person.told[0]
+    assert words in person.told[0] and "then run again" not in person.told[0]
+    assert "Waiting up to 300 s; Ctrl-C ends it." in person.told[0]
     assert person.told[-1].startswith("Connected")
 
 
@@ -100,17 +103,17 @@ def change(phone: Phone, what: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["unplug", "lock", "ask", "deny"])
-def test_connect_never_waits_forever(plug: Plug, impatient: None, trouble: str) -> None:
+def test_connect_never_waits_forever(plug: Plug, trouble: str) -> None:
     phone = Phone()
     plug(phone)
     change(phone, trouble)
     began = time.monotonic()
     with pytest.raises(SessionExpired) as caught:
         connect(Person(), wait=0.2)
-    assert caught.value.hint and time.monotonic() - began < 10
+    assert caught.value.hint.endswith(", then run again.") and time.monotonic() - began < 10
 
 
-def test_nothing_that_talks_to_iphones(monkeypatch: Any, impatient: None) -> None:
+def test_nothing_that_talks_to_iphones(monkeypatch: Any) -> None:
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
     with pytest.raises(SessionExpired, match="usbmuxd") as caught:
         connect(Person(), wait=0)
@@ -191,3 +194,66 @@ def test_without_tls_too(plug: Plug, open_source: Open) -> None:
     OnPhone(phone, Library(5, plain=True))
     plug(phone)
     assert len(listed(open_source())) == 5
+
+
+# --- from the command line ---------------------------------------------------------------
+
+
+def outpour(capfd: Any, *arguments: str) -> tuple[int, str]:
+    code = invoke(arguments)
+    printed = capfd.readouterr()
+    return code, printed.out + printed.err
+
+
+def test_the_command_lists_the_phone_and_connects(plug: Plug, capfd: Any) -> None:
+    plug(Phone())
+    code, said = outpour(capfd, "connect", "iphone")
+    assert code == 0
+    assert "Plugged in: Sandbox iPhone (00008110-000A11DE0C90801E), iOS 18.5" in said
+    assert "iphone: connected" in said
+
+
+def test_the_command_lists_two_phones_and_connects_the_chosen_one(plug: Plug, capfd: Any) -> None:
+    old = Phone(udid="00008030-00112233AABBCCDD", name="Old iPhone", version="16.7")
+    plug(Phone(), old)
+    code, said = outpour(capfd, "connect", "iphone")
+    assert code == 2
+    assert "Plugged in: Old iPhone (00008030-00112233AABBCCDD), iOS 16.7" in said
+    assert "2 iPhones are plugged in" in said and "iphone:UDID" in said
+    code, said = outpour(capfd, "connect", f"iphone:{old.udid}")
+    assert code == 0 and f"Connected to Old iPhone ({old.udid})." in said
+    assert old.hosts
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("unplug", "no iPhone is plugged in"),
+        ("lock", "the iPhone is locked"),
+        ("ask", "the iPhone has not been told to trust this computer yet"),
+        ("deny", "the iPhone was told not to trust this computer"),
+    ],
+)
+def test_each_trouble_is_one_sentence_and_what_to_do(
+    plug: Plug, capfd: Any, trouble: str, words: str
+) -> None:
+    phone = Phone()
+    plug(phone)
+    change(phone, trouble)
+    code, said = outpour(capfd, "connect", "iphone", "--set", "wait=0")
+    lines = [line for line in said.splitlines() if not line.startswith("Plugged in")]
+    assert code == 3 and len(lines) == 2
+    assert lines[0] == f"outpour: {words}"
+    assert lines[1].endswith(", then run again.")
+
+
+def test_no_usbmuxd_is_one_line_for_connect_and_run(capfd: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
+    for command in (
+        ["connect", "iphone", "--set", "wait=0"],
+        ["run", "--from", "iphone", "--to", "./Photos"],
+    ):
+        code, said = outpour(capfd, *command)
+        assert code == 3
+        assert "nothing on this computer talks to iPhones" in said
+        assert "Install usbmuxd" in said
