@@ -16,6 +16,7 @@ from benchmarks.results import Comparison, Results, table
 Part = Callable[[bool], Iterator[Comparison]]
 PARTS: Mapping[str, Part] = {
     "icloud-small": icloud.small,
+    "icloud-unchanged": icloud.unchanged,
     "icloud-large": icloud.large,
     "icloud-listing": icloud.listing,
     "icloud-memory": icloud.memory,

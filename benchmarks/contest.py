@@ -18,6 +18,8 @@ from benchmarks.double import ROOT, Double
 from benchmarks.results import Row
 
 OUTPOUR = (sys.executable, "-m", "pipeline.cli")
+NO_SIDECARS = {"OUTPOUR_KEEP__SIDECARS": "never"}
+"""Set where the others write none either: the same work for everybody."""
 _EVERY = 0.05  # seconds between two looks at the memory of the process tree
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import peers
-from benchmarks.contest import OUTPOUR, contend, home
+from benchmarks.contest import NO_SIDECARS, OUTPOUR, contend, home
 from benchmarks.double import Double
 from benchmarks.results import OURS, Comparison
 
@@ -43,7 +43,7 @@ def listing(quick: bool) -> Iterator[Comparison]:
         if double is not None:
             with home() as place:
                 double.reset()
-                command = _outpour(double, place, "plan")
+                command = _outpour(place, "plan")
                 environ = double.environ(place)
                 found.rows.append(
                     contend(OURS, command, environ, double, files=count, size=0, limit=LIMIT)
@@ -62,7 +62,7 @@ def _compare(which: str, count: int, size: int, goal: str) -> Iterator[Compariso
             for name, place, command in _contestants(double, found):
                 (place / "photos").mkdir()
                 double.reset()
-                environ = double.environ(place)
+                environ = double.environ(place) | NO_SIDECARS
                 row = contend(
                     name, command, environ, double, files=count, size=count * size, limit=LIMIT
                 )
@@ -101,13 +101,13 @@ def _contestants(double: Double, found: Comparison) -> Iterator[tuple[str, Path,
     else:
         found.remarks.append("ifuse or /dev/fuse was not here to compare with.")
     with home() as place:
-        yield OURS, place, _outpour(double, place, "run")
+        yield OURS, place, _outpour(place, "run")
 
 
-def _outpour(double: Double, place: Path, verb: str) -> list[str]:
-    ends = ["--from", f"iphone:{double.told['udid']}", "--to", str(place / "photos")]
+def _outpour(place: Path, verb: str) -> list[str]:
+    ends = ["--from", "iphone", "--to", str(place / "photos")]
     return [*OUTPOUR, verb, *ends]
 
 
 def _files(photos: Path) -> Iterator[Path]:
-    return (path for path in photos.rglob("*") if path.is_file() and ".outpour" not in path.parts)
+    return (path for path in photos.rglob("*") if path.is_file())

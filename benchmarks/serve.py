@@ -25,6 +25,7 @@ class ICloud:
         from sandbox import icloud
         from sandbox.library import Library
 
+        self._latency = latency
         self._library = Library(assets, size=size, plain=True, shared=False)
         self._library.warm()  # no contestant shall wait for the double's own hashing
         self._cloud = icloud.ICloud(self._library)
@@ -45,6 +46,16 @@ class ICloud:
 
     def count(self) -> Told:
         return {"requests": self._cloud.counts.total(), "kinds": dict(self._cloud.counts)}
+
+    def brisk(self) -> Told:
+        """No latency from now on, for what is not measured."""
+        self._sandbox.latency = 0
+        return {}
+
+    def usual(self) -> Told:
+        """The latency it began with."""
+        self._sandbox.latency = self._latency
+        return {}
 
     def addresses(self) -> Told:
         """Where the originals can be fetched from, as a listing would say."""
@@ -122,11 +133,13 @@ class IPhone:
     """A phone with ``assets`` JPEGs of ``size`` bytes each; ``latency`` is for each operation."""
 
     def __init__(self, parts: ExitStack, latency: float, assets: int, size: int | None) -> None:
-        from sandbox.iphone import OnPhone, Phone, SandboxPhones
+        from sandbox.iphone import OnPhone, Phone, Placement, SandboxPhones
         from sandbox.library import Library
 
         self._phone = Phone(latency=latency)
-        OnPhone(self._phone, Library(assets, size=size, plain=True, shared=False))
+        library = Library(assets, size=size, plain=True, shared=False)
+        # All of it below DCIM, where the other tools look too.
+        OnPhone(self._phone, library, place=lambda _: Placement())
         phones = parts.enter_context(SandboxPhones([self._phone]))
         self.told: Told = {"environ": phones.environ(), "udid": self._phone.udid}
 
