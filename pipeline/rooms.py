@@ -21,14 +21,14 @@ class Room:
     capacity, at growing intervals, finds room again.
     """
 
-    def __init__(self, sink: Sink, first_look: float = _FIRST_LOOK) -> None:
+    def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self._sink = sink
         self._lock = threading.Lock()
         self._free: int | None = None
         self._reserved = 0
         self._asleep: CapacityExceeded | None = None
-        self._first_look = self._interval = first_look
+        self._interval = _FIRST_LOOK
         self._look_at = 0.0
 
     def look(self) -> Capacity | None:
@@ -64,7 +64,7 @@ class Room:
         """Reserved bytes have become stored ones (a listing's size may be wrong)."""
         with self._lock:
             self._reserved -= reserved
-            self._interval = self._first_look  # it takes bytes again: no false alarm
+            self._interval = _FIRST_LOOK  # it takes bytes again: no false alarm
             if self._free is not None:
                 self._free -= stored
 
@@ -87,11 +87,14 @@ class Room:
         """What is left does not fit: sleep until there is more room than now."""
         return self.sleep(CapacityExceeded(f"{self.name} has no room for {needed} bytes more"))
 
+    @property
+    def due(self) -> bool:
+        """Whether the sink sleeps and it is time to look at it again."""
+        return self._asleep is not None and time.monotonic() >= self._look_at
+
     def wake(self, needed: int, lost: Callable[[OutpourError], None]) -> bool:
         """Look again if it is time to; True if there is room for ``needed`` bytes now."""
-        if self._asleep is None:
-            return False
-        if time.monotonic() < self._look_at:
+        if not self.due:
             return False
         try:
             capacity = self.look()
@@ -101,9 +104,10 @@ class Room:
         told = capacity is not None or not isinstance(self._sink, HasCapacity)
         room = self.free
         with self._lock:
+            # Grows also when there is room, until bytes are taken: what a place reports may lag.
+            self._interval = min(_LONGEST, self._interval * 2)
             if told and (room is None or room >= max(1, needed)):
                 self._asleep = None
                 return True
-            self._interval = min(_LONGEST, self._interval * 2)
             self._look_at = time.monotonic() + self._interval
         return False

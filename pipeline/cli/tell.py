@@ -146,6 +146,11 @@ def show_plan(console: Console, plan: Plan) -> None:
     for sink in plan.sinks:
         lacking = f", {show_size(sink.lacking)} too much" if sink.lacking else ""
         show_capacity(console, sink.name, sink.capacity, f"needs {show_size(sink.needed)}{lacking}")
+    if not plan.staging.fits:
+        room = f"needs {show_size(plan.staging.needed)}, {show_size(plan.staging.free)} free"
+        console.print(f"\nstaging  {printable(plan.staging.path)}  {room}", soft_wrap=True)
+    if any(not sink.fits for sink in plan.sinks):
+        console.print(f"\nWhat does not fit: {plan.if_full}.", style="yellow", soft_wrap=True)
     console.print("Nothing was changed.", style="dim")
 
 

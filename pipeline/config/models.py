@@ -191,9 +191,11 @@ class Route(Part):
     spread: at those with the most room. An asset is never divided between sinks."""
     copies: int = Field(default=1, ge=1, le=100)
     """How many sinks get each asset, with first or spread."""
-    full: Literal["stop", "wait"] = "stop"
-    """When an asset fits nowhere: stop ends the run with its own exit code once all that fits
-    is done. wait looks again, at growing intervals, until there is room."""
+    full: Literal["next", "wait", "stop"] = "next"
+    """When a sink is full. next: what was meant for it goes to the next sink with room; what
+    fits nowhere is left to a later run, which the exit code says. wait: the same, but the run
+    waits, looking again at growing intervals, until there is room. stop: nothing more is
+    started."""
 
 
 class Threshold(Part):

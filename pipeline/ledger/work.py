@@ -148,11 +148,31 @@ def missing_bytes(ledger: Ledger, sink: str, sidecars: Collection[str] = ()) -> 
         return int(connection.execute(query).scalar_one())
 
 
-def pending_sizes(ledger: Ledger) -> Iterator[int]:
-    """Sizes of the pending assets, in the order they will be taken up."""
-    query = select(_A.size).where(_A.state == AssetState.PENDING).order_by(_A.id)
+def pending_bytes(
+    ledger: Ledger, sinks: Sequence[str], sidecars: Collection[str] = ()
+) -> Iterator[tuple[int, dict[str, int]]]:
+    """Size of each pending asset, and what of it each sink lacks, in the order of being taken
+    up. Never held whole in memory."""
+
+    def lacking(sink: str) -> Any:
+        here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
+        missing = select(func.coalesce(func.sum(_R.size), 0))
+        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, sidecars), ~here)
+        return missing.correlate(schema.assets).scalar_subquery()
+
+    query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)
     with ledger.read() as connection:
-        yield from connection.execute(query.execution_options(yield_per=1000)).scalars()
+        rows = connection.execute(query.order_by(_A.id).execution_options(yield_per=1000))
+        for size, *missing in rows:
+            yield size, dict(zip(sinks, missing, strict=True))
+
+
+def largest_file(ledger: Ledger) -> int:
+    """Bytes of the largest chosen file of the pending assets."""
+    query = select(func.coalesce(func.max(_R.size), 0)).join(schema.assets)
+    with ledger.read() as connection:
+        pending = query.where(_A.state == AssetState.PENDING, _R.chosen)
+        return int(connection.execute(pending).scalar_one())
 
 
 def smallest(ledger: Ledger) -> int | None:

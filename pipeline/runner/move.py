@@ -25,8 +25,10 @@ from pipeline.routing import Assignment, Router
 from pipeline.runner.adopt import adopt
 from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
+from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
+from pipeline.runner.preflight import outlook, preflight
 from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
 from pipeline.stages.discover import Discovered, Discovery, load_albums
@@ -40,6 +42,7 @@ from pipeline.together import Together
 from pipeline.together.settling import Settling
 
 T = TypeVar("T")
+_BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
 
 
 @dataclass
@@ -82,6 +85,7 @@ class Mover:
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
         )
+        self.full = Fullness(self.job.pipeline.route.full, self.rooms, self.ledger, self.run.notice)
         self._under_way = 0
         self._changed = threading.Condition()
 
@@ -120,10 +124,9 @@ class Mover:
             if self.idle:
                 return
             self.discover()
-            for sink in self.job.sinks:
-                self.ask(sink, self.rooms[sink.name].look)
             self.open_assets()
             self._adopt()
+            self._foretell()
             assets, size = work.totals(self.ledger)
             self.meter.assets_total, self.meter.bytes_total = assets, size
             self.meter.phase = "moving"
@@ -208,6 +211,15 @@ class Mover:
             self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")
 
+    def _foretell(self) -> None:
+        """Read what room there is, and say before the first byte what will not fit."""
+        capacities = {
+            sink.name: self.ask(sink, self.rooms[sink.name].look) for sink in self.job.sinks
+        }
+        plans = preflight(self.ledger, self.job.pipeline.route, capacities, self.sidecars)
+        for remark in outlook(self.ledger, self.job, plans):
+            self.run.notice(remark.level, remark.text, remark.place)
+
     def _sweep(self) -> None:
         """Staged files nobody will ask for any more."""
         wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
@@ -224,14 +236,19 @@ class Mover:
             for sink in piece.sinks:
                 lanes[sink].put(piece, staged)
 
+        def reopen(sink: str) -> None:
+            lanes[sink].no_room = None
+
         downloads = Downloads(self.run, self.job.pipeline.limits.downloads, deliver)
         writer = Sidecars(self.run, deliver)
         try:
             while True:
-                started = self._pass(downloads, writer)
+                started = self._pass(downloads, writer, reopen)
                 self._drain()
                 left = work.smallest(self.ledger)
-                if left is None or not (started or self._room_returns(lanes, left)):
+                if left is None or self.full.ends:
+                    break
+                if not (started or self.full.returns(left, reopen, self.stop)):
                     break
         finally:
             downloads.finish()
@@ -243,13 +260,21 @@ class Mover:
 
     def _lane(self, sink: Sink) -> Lane:
         threads = self.job.pipeline.limits.uploads or sink.traits.transfers
-        return Lane(self.run, sink, self.places[sink.name], threads, self._full)
 
-    def _pass(self, downloads: Downloads, writer: Sidecars) -> int:
+        def full(_: Lane, error: CapacityExceeded) -> None:
+            self.full.fills(sink.name, error)
+
+        return Lane(self.run, sink, self.places[sink.name], threads, full)
+
+    def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""
         started = 0
-        for batch in work.pending(self.ledger):
+        for batch in work.pending(self.ledger, batch=_BATCH):
+            self.full.look(reopen)
+            if self.full.ends:
+                break
             chosen = [(item, self.router.assign(item)) for item in batch]
+            self.full.owed |= any(assigned.owed for _, assigned in chosen)
             self._prefetch([item for item, assigned in chosen if assigned.sinks])
             for item, assigned in chosen:
                 if assigned.sinks:
@@ -307,24 +332,3 @@ class Mover:
                 self.stop.check()
                 self._changed.wait(0.25)
         self.ledger.flush()
-
-    # --- full places ---
-
-    def _full(self, lane: Lane, error: CapacityExceeded) -> None:
-        if self.rooms[lane.sink.name].sleep(error):
-            self.run.notice("warning", f"full: {error}", lane.sink.name, error.hint)
-
-    def _room_returns(self, lanes: dict[str, Lane], needed: int) -> bool:
-        """What is left fits nowhere: with ``full: wait``, wait until ``needed`` bytes do."""
-        if self.job.pipeline.route.full == "stop":
-            return False
-        for room in self.rooms.values():
-            if room.asleep is None and room.doze(needed):
-                self.run.notice("warning", f"no room for {needed} bytes more", room.name)
-        while True:
-            for room in self.rooms.values():
-                if room.wake(needed, lambda error: self.run.notice("warning", str(error))):
-                    lanes[room.name].no_room = None
-                    self.run.notice("info", "has room again", room.name)
-                    return True
-            self.stop.sleep(0.25)

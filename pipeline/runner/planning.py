@@ -13,7 +13,7 @@ from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
-from pipeline.runner.preflight import SinkPlan, preflight
+from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
 from pipeline.stopping import Stop
 
 
@@ -31,10 +31,12 @@ class Plan:
     listed: int
     expected: int | None
     sinks: tuple[SinkPlan, ...]
+    staging: StagingPlan
+    if_full: str  # what the policy does about what does not fit
 
     @property
     def fits(self) -> bool:
-        return all(sink.fits for sink in self.sinks)
+        return self.staging.fits and all(sink.fits for sink in self.sinks)
 
 
 def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
@@ -77,4 +79,6 @@ def _compared(mover: Mover) -> Plan:
         listed=found.present,
         expected=found.expected,
         sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.sidecars)),
+        staging=staging_plan(ledger, job),
+        if_full=consequence(job.pipeline.route),
     )

@@ -9,7 +9,31 @@ from pathlib import Path
 
 from connectors.base import Capacity
 from pipeline.config.models import Route
+from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
+from pipeline.runner.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One line. ``place`` is empty where it concerns no single one."""
+
+    level: str
+    text: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StagingPlan:
+    """Bytes that may lie on the staging disk at once, and what is free there."""
+
+    path: str
+    needed: int
+    free: int
+
+    @property
+    def fits(self) -> bool:
+        return self.needed <= self.free
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +63,7 @@ def preflight(
     """
     if route.to == "all":
         return [_alone(ledger, name, capacities[name], sidecars) for name in capacities]
-    return _shared(ledger, route, capacities)
+    return _shared(ledger, route, capacities, sidecars)
 
 
 def _free(capacity: Capacity | None) -> float:
@@ -55,26 +79,69 @@ def _alone(
 
 
 def _shared(
-    ledger: Ledger, route: Route, capacities: Mapping[str, Capacity | None]
+    ledger: Ledger,
+    route: Route,
+    capacities: Mapping[str, Capacity | None],
+    sidecars: Collection[str],
 ) -> list[SinkPlan]:
     left = {name: _free(capacity) for name, capacity in capacities.items()}
     needed = dict.fromkeys(left, 0)
     lacking = 0
-    copies = min(route.copies, len(left))
-    for size in work.pending_sizes(ledger):
-        order: Sequence[str] = list(left)
+    for size, missing in work.pending_bytes(ledger, list(left), sidecars):
+        order: list[str] = [name for name in left if missing[name]]
         if route.to == "spread":
-            order = sorted(order, key=lambda name: left[name], reverse=True)
-        chosen = [name for name in order if left[name] >= size][:copies]
+            order.sort(key=lambda name: left[name], reverse=True)
+        order.sort(key=lambda name: missing[name] >= size)  # where a part is, the rest belongs
+        copies = max(0, min(route.copies, len(left)) - (len(left) - len(order)))
+        chosen = [name for name in order if left[name] >= missing[name]][:copies]
         for name in chosen:
-            left[name] -= size
-            needed[name] += size
+            left[name] -= missing[name]
+            needed[name] += missing[name]
         lacking += size * (copies - len(chosen))
     last = list(left)[-1]
     return [
         SinkPlan(name, needed[name], capacity, lacking if name == last else 0)
         for name, capacity in capacities.items()
     ]
+
+
+def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
+    """What will lie on the staging disk at most, and what is free there."""
+    _, size = work.totals(ledger)
+    needed = min(size, max(job.pipeline.staging.size, work.largest_file(ledger)))
+    return StagingPlan(str(job.staging), needed, staging_room(job.staging))
+
+
+def outlook(ledger: Ledger, job: Job, plans: Sequence[SinkPlan]) -> list[Remark]:
+    """What a person should know before the first byte; nothing where all fits at one sink."""
+    route, remarks = job.pipeline.route, []
+    used = [one for one in plans if one.needed]
+    if route.to != "all" and len(used) > 1:
+        parts = [f"{show_size(one.needed)} to {one.name}" for one in used]
+        remarks.append(Remark("info", f"by free space: {', '.join(parts)}"))
+    for one in plans:
+        if not one.fits:
+            where = one.name if route.to == "all" else ""
+            what = f"{show_size(one.lacking)} will not fit"
+            text = what if where else f"{what} anywhere"
+            remarks.append(Remark("warning", f"{text}: {consequence(route)}", where))
+    staging = staging_plan(ledger, job)
+    if not staging.fits:
+        text = (
+            f"the staging disk ({staging.path}) has {show_size(staging.free)} free of the "
+            f"{show_size(staging.needed)} that may wait there: set staging.size or staging.path"
+        )
+        remarks.append(Remark("warning", text))
+    return remarks
+
+
+def consequence(route: Route) -> str:
+    """What the policy does about what does not fit."""
+    if route.full == "wait":
+        return "the run waits for room and goes on"
+    if route.full == "stop":
+        return "the run stops there"
+    return "it waits for a later run, the rest goes on"
 
 
 def staging_room(folder: Path) -> int:

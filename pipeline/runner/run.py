@@ -58,7 +58,8 @@ def _snapshot(mover: Mover) -> Progress:
 def _why_waiting(mover: Mover) -> str:
     if mover.stop:
         return mover.stop.reason
-    full = ", ".join(room.name for room in mover.rooms.values())
+    rooms = mover.rooms.values()
+    full = ", ".join(room.name for room in rooms if room.asleep) or ", ".join(mover.rooms)
     return f"no room at {full}"
 
 

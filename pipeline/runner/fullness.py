@@ -1,0 +1,90 @@
+"""What becomes of a run when sinks have no room: who sleeps, who is told, when work returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from connectors.errors import CapacityExceeded, DailyLimit, OutpourError
+from pipeline.ledger import Ledger, work
+from pipeline.rooms import Room
+from pipeline.stopping import Stop
+
+Tell = Callable[[str, str, str, str], None]
+"""Level, text, place, hint: one line for each change of state."""
+
+_TICK = 0.25  # seconds between two looks at the clock while nothing else can be done
+
+
+class Fullness:
+    """Follows the policy ``full``. ``reopen`` makes the lane of a sink take files again."""
+
+    def __init__(
+        self,
+        policy: Literal["next", "wait", "stop"],
+        rooms: Mapping[str, Room],
+        ledger: Ledger,
+        tell: Tell,
+    ) -> None:
+        self._policy = policy
+        self._rooms = rooms
+        self._ledger = ledger
+        self._tell = tell
+        self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
+        self.owed = False  # an asset found too little room
+
+    def fills(self, sink: str, error: CapacityExceeded) -> None:
+        """The sink said it is full."""
+        if not self._rooms[sink].sleep(error):
+            return
+        if isinstance(error, DailyLimit):
+            when = (
+                f", goes on {error.resume_at.astimezone():%d %b %H:%M}" if error.resume_at else ""
+            )
+            self._tell("warning", f"takes no more for now: {error}{when}", sink, error.hint)
+        else:
+            self._tell("warning", f"full: {error}", sink, error.hint)
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing more is to be started: with ``stop``, once a place is full."""
+        asleep = any(room.asleep for room in self._rooms.values())
+        return self._policy == "stop" and (asleep or self.owed)
+
+    def look(self, reopen: Callable[[str], None]) -> bool:
+        """Ask the sleeping sinks for which it is time; True if one takes files again."""
+        due = [room for room in self._rooms.values() if room.due]
+        needed = work.smallest(self._ledger) if due else None
+        if needed is None:
+            return False
+        woken = [room.name for room in due if room.wake(needed, self._unheard(room.name))]
+        for name in woken:
+            self._silent.discard(name)
+            reopen(name)
+            self._tell("info", "has room again", name, "")
+        return bool(woken)
+
+    def returns(self, needed: int, reopen: Callable[[str], None], stop: Stop) -> bool:
+        """What is left, ``needed`` bytes at least, fits nowhere: whether it does after a wait.
+
+        With ``wait`` until there is room, however long; else only for a limit that time lifts.
+        """
+        for room in self._rooms.values():
+            if room.asleep is None and room.free is not None and room.free < needed:
+                room.doze(needed)
+                self._tell("warning", f"no room for {needed} bytes more", room.name, "")
+        asleep = [room.asleep for room in self._rooms.values() if room.asleep]
+        timed = any(isinstance(why, DailyLimit) for why in asleep)
+        if not asleep or not (self._policy == "wait" or (self._policy == "next" and timed)):
+            return False
+        while not self.look(reopen):
+            stop.sleep(_TICK)
+        return True
+
+    def _unheard(self, sink: str) -> Callable[[OutpourError], None]:
+        def tell(error: OutpourError) -> None:
+            if sink not in self._silent:
+                self._silent.add(sink)
+                self._tell("warning", str(error), sink, "")
+
+        return tell
