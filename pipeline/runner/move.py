@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -154,15 +154,12 @@ class Mover:
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
-        source, pipeline = self.source, self.job.pipeline
-        members = None
-        if pipeline.select.albums:
-            self.ask(source, lambda: load_albums(self.ledger, source))
-            members, unknown = albums.members(self.ledger, pipeline.select.albums)
-            self._check_albums(unknown)
-        found = Discovery(
-            self.ledger, source, self.run.source_place, self.meter, self.stop, self.run.attempts
-        ).run(Selection(pipeline, members))
+        source = self.source
+        members = self._members()
+        found = self._list(members)
+        if members is not None and isinstance(source, Together) and source.unsure:
+            members = self._members()  # what was listed just now can be in albums too
+            found = self._list(members)
         if found.missing:
             self.run.notice(
                 "error",
@@ -173,6 +170,21 @@ class Mover:
         self._keep(albums_read=members is not None)
         self.discovered = found
         return found
+
+    def _list(self, members: Collection[str] | None) -> Discovered:
+        place, attempts = self.run.source_place, self.run.attempts
+        discovery = Discovery(self.ledger, self.source, place, self.meter, self.stop, attempts)
+        return discovery.run(Selection(self.job.pipeline, members))
+
+    def _members(self) -> set[str] | None:
+        """What the selected albums hold; None if none are selected."""
+        wanted = self.job.pipeline.select.albums
+        if not wanted:
+            return None
+        self.ask(self.source, lambda: load_albums(self.ledger, self.source))
+        members, unknown = albums.members(self.ledger, wanted)
+        self._check_albums(unknown)
+        return members
 
     def _check_albums(self, unknown: Sequence[str]) -> None:
         """Some may have gone since; that none is there is a mistake and no empty library."""

@@ -61,7 +61,8 @@ class Together:
 
     Lists changes of each source since its own cursor. Files that nobody can recognise without
     their bytes are read and compared (``settling``; None leaves them apart). A Source that
-    HasAlbums, Prefetches and Reconnects as far as its parts do.
+    HasAlbums, Prefetches and Reconnects as far as its parts do. ``unsure`` tells that albums
+    may name other assets of the merged library than they did when they were read.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Together:
         self._ledger = ledger
         self._settling = settling
         self._turns = Turns()
+        self.unsure = False
         self._expired = ""  # the source that wants a sign-in
 
     # --- listing ---
@@ -109,10 +111,11 @@ class Together:
                 course.cursors[name] = page.cursor
             joined = self._do(partial(joining.take, hold=hold), name, page.assets, number)
             left = self._do(joining.leave, name, page.gone)
+            self.unsure = self.unsure or bool(joined.gone)  # two became one
             marked = tuple(replace(one, id=f"{name}/{one.id}") for one in page.problems)
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
-                full=course.full, albums_changed=page.albums_changed,
+                full=course.full, albums_changed=page.albums_changed or bool(joined.gone),
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)
@@ -129,7 +132,9 @@ class Together:
             course.problems += len(failed)
             problems = tuple(Problem(one.id, one.reason) for one in failed)
             joined = self._do(joining.settle, found)
-            yield replace(_page(joined, course), problems=problems)
+            self.unsure = self.unsure or bool(joined.gone)
+            changed = bool(joined.gone)
+            yield replace(_page(joined, course), problems=problems, albums_changed=changed)
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:
             yield _page(held, course)
 
@@ -207,6 +212,7 @@ class Together:
     # --- the rest ---
 
     def albums(self) -> Iterator[Album]:
+        self.unsure = False
         for source in self._sources.values():
             if isinstance(source, HasAlbums):
                 for album in source.albums():
@@ -226,7 +232,9 @@ class Together:
 
     def _merged_ids(self, source: str, ids: list[str]) -> list[str]:
         with self._ledger.read() as connection:
-            return twins.principals(connection, source, ids)
+            found = twins.principals(connection, source, ids)
+        self.unsure = self.unsure or len(found) < len(ids)  # some were never listed
+        return found
 
     def reconnect(self, prompter: Prompter) -> None:
         for source in self._sources.values():

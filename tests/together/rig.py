@@ -13,7 +13,7 @@ from connectors.base import Asset, Kind, Resource, Role, Source, Stream
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
-from pipeline.config.models import Limits, Pipeline, Staging
+from pipeline.config.models import Limits, Pipeline, Select, Staging
 from pipeline.ledger import Ledger
 from pipeline.runner import Job, Outcome, run
 from pipeline.stopping import Stop
@@ -102,21 +102,22 @@ class World:
         self.put(library, photo, photo.asset(f"{letter}{number}", known=known))
         return photo
 
-    def job(self, sources: Sequence[Source] | None = None) -> Job:
+    def job(self, sources: Sequence[Source] | None = None, select: Select | None = None) -> Job:
         first, *others = self.sources if sources is None else sources
         sink = MemorySink("to", self.shelf)
         pipeline = Pipeline(
             name="test",
             sources=tuple(place(source.name) for source in (first, *others)),
             sinks=(place("to"),),
+            select=select or Select(),
             staging=Staging(path=self.folder / "s"),
             limits=Limits(downloads=4, uploads=4, attempts=3),
         )
         return Job(pipeline, first, (sink,), tuple(others))
 
-    def run(self, sources: Sequence[Source] | None = None) -> Outcome:
+    def run(self, sources: Sequence[Source] | None = None, select: Select | None = None) -> Outcome:
         with Ledger.open(self.ledger) as ledger:
-            return run(self.job(sources), ledger, Recorder(), stop=Stop(), prompter=None)
+            return run(self.job(sources, select), ledger, Recorder(), stop=Stop(), prompter=None)
 
     def landed(self) -> Counter[bytes]:
         return Counter(contents(self.shelf).values())
