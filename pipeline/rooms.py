@@ -47,6 +47,12 @@ class Room:
             return None if self._free is None else self._free - self._reserved
 
     @property
+    def left(self) -> int | None:
+        """Bytes that are not used, reserved or not; None where the sink says nothing."""
+        with self._lock:
+            return self._free
+
+    @property
     def asleep(self) -> CapacityExceeded | None:
         """Why the sink takes nothing now; None if it does."""
         return self._asleep

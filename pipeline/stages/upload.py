@@ -25,6 +25,7 @@ from connectors.errors import (
 from pipeline import naming, retry
 from pipeline.ledger import work
 from pipeline.limits import Place
+from pipeline.stages.ahead import Ahead
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.parcel import Parcel, pause
@@ -59,6 +60,7 @@ class Lane:
         self._gathering = threading.Lock()
         self._batches = isinstance(sink, BatchTransfers)
         self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
+        self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._told_again = run.retried(sink.name)
         self._open = 0
         self._idle = threading.Condition()
@@ -102,11 +104,11 @@ class Lane:
             if len(group) == 1:
                 group, alone = [], [*group, *alone]
             if group:
-                self._transfer_group(group)
+                self._send_group(group)
             for parcel in alone:
-                with self._outcome(parcel):
+                with self._outcome(parcel), self._ahead.turn(1) as turn:
                     self._check()
-                    self._transfer(parcel)
+                    turn.sent += self._transfer(parcel)
 
     def _take(self) -> tuple[list[Parcel], list[Parcel]] | None:
         """What one thread sends next: files that share a request, and others; None at the end.
@@ -142,17 +144,21 @@ class Lane:
         small = parcel.put.size <= self.sink.traits.batch_below
         return small and self._batches
 
-    def _transfer_group(self, group: list[Parcel]) -> None:
-        sink = self.sink
-        assert isinstance(sink, BatchTransfers)
+    def _send_group(self, group: list[Parcel]) -> None:
         try:
-            self._check()
-            answers = self._call(lambda: sink.transfer_many([self._triple(p) for p in group]))
+            with self._ahead.turn(len(group)) as turn:
+                turn.sent += self._transfer_group(group)
         except (OutpourError, Stopped) as error:
             for parcel in group:
                 with self._outcome(parcel):
                     raise error
-            return
+
+    def _transfer_group(self, group: list[Parcel]) -> int:
+        """How many of them wait for their commit now. Raises what concerns them all."""
+        sink, waiting = self.sink, 0
+        assert isinstance(sink, BatchTransfers)
+        self._check()
+        answers = self._call(lambda: sink.transfer_many([self._triple(p) for p in group]))
         again = self._patient(group, answers)
         for parcel, answer in zip(group, answers, strict=True):
             if parcel in again:
@@ -161,7 +167,8 @@ class Lane:
             with self._outcome(parcel):
                 if isinstance(answer, OutpourError):
                     raise answer
-                self._arrived(parcel, answer)
+                waiting += self._arrived(parcel, answer)
+        return waiting
 
     def _patient(
         self, parcels: list[Parcel], answers: Sequence[object | OutpourError]
@@ -187,17 +194,19 @@ class Lane:
             raise self._broken
         self._run.stop.check()
 
-    def _transfer(self, parcel: Parcel) -> None:
+    def _transfer(self, parcel: Parcel) -> bool:
+        """Whether it waits for its commit now."""
         if parcel.token is None and self._tokens is not None:
             token = self._call(self._tokens.take)
             self._keep(parcel, token)
-        self._arrived(parcel, self._call(lambda: self._attempt(parcel)))
+        return self._arrived(parcel, self._call(lambda: self._attempt(parcel)))
 
-    def _arrived(self, parcel: Parcel, sent: Transferred) -> None:
+    def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent
         self.place.succeeded(parcel.put.size)
         work.transferred(self._run.ledger, parcel.key, self.sink.name, parcel.put.path, sent.token)
         self._sent.put(parcel)
+        return sent.receipt is None
 
     def _triple(self, parcel: Parcel) -> tuple[Put, Body, str | None]:
         staged = parcel.staged
@@ -240,7 +249,9 @@ class Lane:
                         self._sent.put(None)  # the end comes after this batch
                         break
                     batch.append(parcel)
+            ahead = sum(1 for parcel in batch if parcel.sent and parcel.sent.receipt is None)
             self._commit(batch)
+            self._ahead.kept(ahead)
 
     def _commit(self, batch: list[Parcel]) -> None:
         while batch:
