@@ -1,0 +1,198 @@
+"""What people get wrong with Drive and Dropbox: one clear line each, and nothing lost.
+
+Each ends with the exit code that says what to do; once it is put right, the same command
+completes the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.private import forget_secret
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+from sandbox.dropbox.content import Content
+from sandbox.dropbox.tree import Commit
+from sandbox.gdrive.store import SharedDrive
+from tests.clouds.conftest import COUNT
+from tests.dropbox.bench import DropboxPlace
+from tests.gdrive.bench import DrivePlace
+from tests.rehearsal.fanout import FanOut
+
+Say = Callable[[], str]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Say:
+    """What stands on standard error after the name of the program: the line a person reads."""
+
+    def read() -> str:
+        found = [line for line in capsys.readouterr().err.splitlines() if line[:8] == "outpour:"]
+        assert len(found) == 1, found
+        return found[0]
+
+    return read
+
+
+def to(job: FanOut, *sinks: str) -> None:
+    job.config.write_text(
+        f"source: icloud:demo@example.com\nsinks: [{', '.join(sinks)}]\nlimits: {{attempts: 2}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs"), [("gdrive", "needs a client id"), ("dropbox", "needs an app key")]
+)
+def test_no_client_id_and_no_app_key(
+    job: FanOut,
+    capsys: pytest.CaptureFixture[str],
+    said: Say,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    needs: str,
+) -> None:
+    for name in ("GDRIVE_CLIENT_ID", "GDRIVE_CLIENT_SECRET", "DROPBOX_APP_KEY"):
+        monkeypatch.delenv(f"OUTPOUR_{name}")
+    assert invoke(["connect", kind]) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert needs in err and "docs/cloud-sign-in.md" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
+def test_never_connected(job: FanOut, said: Say, kind: str) -> None:
+    forget_secret(f"{kind}:default")
+    to(job, kind)
+    assert job.run() == Exit.NEEDS_PERSON
+    assert f"outpour connect {kind}" in said()
+    _ = DrivePlace(job.world.drive), DropboxPlace(job.world.dropbox)
+    assert job.run() == 0
+
+
+@pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
+def test_a_sign_in_that_was_taken_back_in_mid_run(job: FanOut, said: Say, kind: str) -> None:
+    """After a third of the files; connected again, the same command brings the rest."""
+    to(job, kind)
+    drive, dropbox = job.world.drive, job.world.dropbox
+    signin = drive.signin if kind == "gdrive" else dropbox.signin
+    revoke = DrivePlace(drive).expire if kind == "gdrive" else signin.revoke
+    fake = job.world.cloud.handle
+    seen = 0
+
+    def handle(request: Any) -> Any:
+        nonlocal seen
+        seen += "content" in request.host or "cvws" in request.host
+        if seen == 6:
+            revoke()
+        return fake(request)
+
+    job.world.cloud.handle = handle  # type: ignore[method-assign]
+    assert job.run() == Exit.NEEDS_PERSON
+    assert f"outpour connect {kind}" in said()
+    _ = DrivePlace(drive), DropboxPlace(dropbox)
+    job.world.cloud.handle = fake  # type: ignore[method-assign]
+    assert job.run() == 0
+    held = job.held()["drive" if kind == "gdrive" else "dropbox"]
+    assert held == job.wanted()
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_clock_that_is_a_day_off(
+    job: FanOut, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """No sign-in of a person depends on it: all goes well."""
+    import google.auth._helpers
+
+    real = google.auth._helpers.utcnow
+    off = timedelta(hours=hours)
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + off
+
+        @classmethod
+        def utcnow(cls) -> datetime:  # type: ignore[override]
+            return datetime.utcnow() + off
+
+    monkeypatch.setattr("google.auth._helpers.utcnow", lambda: real() + off)
+    monkeypatch.setattr("dropbox.dropbox_client.datetime", Shifted)
+    monkeypatch.setattr("connectors.dropbox.client.datetime", Shifted)
+    assert job.run() == 0
+    job.assert_whole()
+
+
+def test_a_folder_that_is_a_file_in_dropbox(job: FanOut, said: Say) -> None:
+    to(job, "dropbox")
+    job.world.dropbox.tree.write(Commit("/Outpour"), Content.of(b"notes", keep=True))
+    assert job.run() == Exit.USAGE
+    assert "/Outpour is a file in Dropbox, not a folder" in said()
+    job.world.dropbox.tree.remove("/outpour")
+    assert job.run() == 0 and job.held()["dropbox"] == job.wanted()
+
+
+@pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
+def test_full_at_the_start(job: FanOut, said: Say, kind: str) -> None:
+    to(job, kind)
+    if kind == "gdrive":
+        job.world.drive.store.limit = 0
+    else:
+        job.world.dropbox.tree.limit = 0
+    assert job.run() == Exit.NO_ROOM
+    assert "room" in said()
+    assert job.world.drive.received == job.world.dropbox.received == 0
+    job.world.drive.store.limit = job.world.dropbox.tree.limit = 10**9
+    assert job.run() == 0
+
+
+def test_one_full_sink_does_not_keep_the_others_from_their_copies(job: FanOut, said: Say) -> None:
+    job.world.drive.store.limit = 0
+    assert job.run() == Exit.NO_ROOM
+    assert "room" in said()
+    held = job.held()
+    assert held["folder"] == held["dropbox"] == job.wanted() and not held["drive"]
+    job.world.drive.store.limit = 10**9
+    sent = job.world.dropbox.received
+    job.assert_brought_back()
+    assert job.world.dropbox.received == sent
+
+
+@pytest.mark.parametrize(
+    ("role", "code", "why"),
+    [
+        ("reader", Exit.ITEMS_FAILED, "not everything is confirmed"),
+        ("", Exit.USAGE, "the shared drive cannot be found"),  # no member at all
+    ],
+)
+def test_a_shared_drive_without_rights(
+    job: FanOut, said: Say, role: str, code: Exit, why: str
+) -> None:
+    job.world.drive.store.drives["0AShared"] = SharedDrive("0AShared", "Family", role)
+    to(job, "{type: gdrive, drive: 0AShared}", f"{{type: local, path: {job.folder}}}")
+    assert job.run() == code
+    assert why in said()
+    assert not job.held()["drive"]
+    job.world.drive.store.drives["0AShared"] = SharedDrive("0AShared", "Family")
+    assert job.run() == 0 and job.held()["drive"] == job.held()["folder"] == job.wanted()
+
+
+def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those photos are named, the others arrive; another template brings them too."""
+    to(job, "dropbox")
+    text = job.config.read_text()
+    job.config.write_text(text + 'path: "thumbs.db/{filename}"\n')
+    assert job.run() == Exit.ITEMS_FAILED
+    shown = capsys.readouterr()
+    assert "Dropbox does not take the name" in shown.out and "Traceback" not in shown.err
+    assert not job.held()["dropbox"] and f"0 of {COUNT}" in shown.out
+
+
+def test_a_service_account_that_cannot_work_is_refused_with_the_reason(
+    job: FanOut, said: Say
+) -> None:
+    to(job, "{type: gdrive, service_account: ./robot.json}")
+    assert job.run() == Exit.USAGE
+    assert "a service account owns no storage" in said()
