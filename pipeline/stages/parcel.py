@@ -1,16 +1,20 @@
-"""One staged piece on its way to one sink, and how patient we are with it."""
+"""One staged piece on its way to one sink, what goes with it, and how patient we are."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.base import Put, Transferred
+from connectors.base import Put, Reserves, Transferred
+from connectors.checksums import Algorithm
 from connectors.errors import Throttled, Transient
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
+
+_KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 
 
 @dataclass(eq=False)
@@ -56,3 +60,44 @@ def pause(parcels: Sequence[Parcel], errors: Sequence[Transient]) -> float:
     told = [error.retry_after for error in errors if error.retry_after is not None]
     tries = max(max(parcel.failures, parcel.refusals) for parcel in parcels)
     return max(told) if told else grown(tries)
+
+
+class Tokens:
+    """Hands out reserved tokens one by one, fetched many at a time."""
+
+    _MANY = 500
+
+    def __init__(self, sink: Reserves) -> None:
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._held: list[str] = []
+
+    def take(self) -> str:
+        with self._lock:
+            if not self._held:
+                self._held = self._sink.reserve(self._MANY)
+            return self._held.pop()
+
+
+def put_of(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]) -> Put:
+    asset, resource = piece.asset.item.asset, piece.piece.resource
+    generated = piece.piece.generated
+    properties = {
+        "asset": asset.id,
+        "resource": resource.id,
+        "role": str(resource.role),
+        # With these a lost ledger is rebuilt from a listing, also for another kind of sink.
+        **{str(algorithm): staged.digests[algorithm] for algorithm in _KEPT},
+    }
+    if resource.checksum is not None:
+        properties["source"] = str(resource.checksum)
+    return Put(
+        path=path,
+        digests=staged.digests,
+        # Programs look at a sidecar again when its own time is new.
+        modified=None if generated else asset.created,
+        media_type=resource.media_type,
+        description=None if generated else asset.metadata.caption,
+        properties=properties,
+        replaces=replaces,
+    )

@@ -28,7 +28,7 @@ from pipeline.limits import Place
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
-from pipeline.stages.parcel import Parcel, pause
+from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
 from pipeline.staging import Staged
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stopped
@@ -36,7 +36,6 @@ from pipeline.stopping import Stopped
 T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _DEAD_ENDS = 20
-_KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 _FRESH_STARTS = 4  # how often one file is sent from the beginning before giving up
 
 NoRoom = Callable[["Lane", CapacityExceeded], None]
@@ -59,7 +58,7 @@ class Lane:
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._gathering = threading.Lock()
         self._batches = isinstance(sink, BatchTransfers)
-        self._tokens = _Tokens(sink) if isinstance(sink, Reserves) else None
+        self._tokens = Tokens(sink) if isinstance(sink, Reserves) else None
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._told_again = run.retried(sink.name)
         self._open = 0
@@ -81,7 +80,7 @@ class Lane:
         path = known or self._path(piece)
         with self._idle:
             self._open += 1
-        put = _put(piece, staged, path, copy.replaces if copy else frozenset())
+        put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
         parcel = Parcel(piece, staged, put, copy.token if copy else None)
         self._queue.put(parcel)
 
@@ -365,44 +364,3 @@ class Lane:
         with self._idle:
             self._open -= 1
             self._idle.notify_all()
-
-
-class _Tokens:
-    """Hands out reserved tokens one by one, fetched many at a time."""
-
-    _MANY = 500
-
-    def __init__(self, sink: Reserves) -> None:
-        self._sink = sink
-        self._lock = threading.Lock()
-        self._held: list[str] = []
-
-    def take(self) -> str:
-        with self._lock:
-            if not self._held:
-                self._held = self._sink.reserve(self._MANY)
-            return self._held.pop()
-
-
-def _put(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]) -> Put:
-    asset, resource = piece.asset.item.asset, piece.piece.resource
-    generated = piece.piece.generated
-    properties = {
-        "asset": asset.id,
-        "resource": resource.id,
-        "role": str(resource.role),
-        # With these a lost ledger is rebuilt from a listing, also for another kind of sink.
-        **{str(algorithm): staged.digests[algorithm] for algorithm in _KEPT},
-    }
-    if resource.checksum is not None:
-        properties["source"] = str(resource.checksum)
-    return Put(
-        path=path,
-        digests=staged.digests,
-        # Programs look at a sidecar again when its own time is new.
-        modified=None if generated else asset.created,
-        media_type=resource.media_type,
-        description=None if generated else asset.metadata.caption,
-        properties=properties,
-        replaces=replaces,
-    )
