@@ -19,6 +19,7 @@ from connectors.errors import (
     NotFound,
     OutpourError,
     PathConflict,
+    SessionExpired,
     Throttled,
     Transient,
 )
@@ -179,7 +180,10 @@ class Lane:
                 again.append(parcel)
                 errors.append(answer)
                 self._told_again(answer)
-        if again:
+            elif isinstance(answer, SessionExpired):  # it concerns the place, not the file
+                again.append(parcel)
+                self.place.expired(answer)
+        if errors:
             self.place.wait(
                 pause(again, errors), less=any(isinstance(e, Throttled) for e in errors)
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Body, Put, Receipt, Transferred
-from connectors.errors import OutpourError, Throttled, Transient
+from connectors.errors import OutpourError, SessionExpired, Throttled, Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.states import Exit
 from tests.engine.rig import contents, fill, go, job
@@ -20,7 +20,7 @@ Sent = Sequence[tuple[Put, Body, str | None]]
 class Busy(MemorySink):
     """Answers ``error`` about the first file of a batch it meets, ``times`` times."""
 
-    def __init__(self, step: str, error: Transient, times: int) -> None:
+    def __init__(self, step: str, error: OutpourError, times: int) -> None:
         super().__init__("to", Shelf())
         self.step = step
         self.error = error
@@ -28,7 +28,7 @@ class Busy(MemorySink):
         self.victim = ""
         self.asked: list[float] = []
 
-    def busy(self, step: str, put: Put) -> Transient | None:
+    def busy(self, step: str, put: Put) -> OutpourError | None:
         self.victim = self.victim or (put.path if step == self.step else "")
         if step != self.step or put.path != self.victim:
             return None
@@ -74,3 +74,16 @@ def test_a_file_that_keeps_failing_ends_alone(step: str, tmp_path: Path) -> None
     outcome = go(work, tmp_path / "ledger.sqlite")
     assert outcome.exit is Exit.ITEMS_FAILED and outcome.summary.confirmed == 11
     assert sink.victim not in contents(sink._shelf) and len(sink.asked) <= 6
+
+
+@pytest.mark.parametrize("step", ["send", "commit"])
+def test_a_sign_in_that_ends_within_a_batch_concerns_the_place(step: str, tmp_path: Path) -> None:
+    """No file fails for it: all wait for the person, and the next run goes on."""
+    sink = Busy(step, SessionExpired("the sign-in has ended"), times=1)
+    library = Library()
+    fill(library, 12, size=500)
+    work = job(MemorySource("from", library), [sink], staging=tmp_path / "s", attempts=3)
+    outcome = go(work, tmp_path / "ledger.sqlite")
+    assert outcome.exit is Exit.NEEDS_PERSON and not outcome.summary.failures
+    assert go(work, tmp_path / "ledger.sqlite").exit is Exit.OK
+    assert len(contents(sink._shelf)) == 16
