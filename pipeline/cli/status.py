@@ -20,7 +20,9 @@ from pipeline.cli.tell import show_capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.words import files, here, printable
 from pipeline.ledger import Ledger
+from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
+from pipeline.runner.job import Job
 from pipeline.states import RunState
 
 
@@ -45,9 +47,16 @@ def status(
     pipeline = pipeline_of(config, from_, to)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
         rooms = list(asking.map(_room, (*job.sources, *job.sinks)))
+        ahead = _prospect(job)
     now = _standing(ledger_path(pipeline.name))
     if json:
-        emit({"pipeline": asdict(now) if now else None, "places": [_data(*room) for room in rooms]})
+        emit(
+            {
+                "pipeline": asdict(now) if now else None,
+                "places": [_data(*room) for room in rooms],
+                "reclaim": asdict(ahead) if ahead else None,
+            }
+        )
         return 0
     with paper() as console:
         if now:
@@ -56,6 +65,8 @@ def status(
             console.print(f"{pipeline.name}: has not run yet")
         for name, capacity, trouble in rooms:
             show_capacity(console, name, capacity, trouble)
+        if ahead:
+            _show_prospect(console, ahead)
     return 0
 
 
@@ -70,6 +81,30 @@ def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
 
 def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:
     return {"name": name, "capacity": asdict(capacity) if capacity else None, "error": trouble}
+
+
+def _prospect(job: Job) -> Prospect | None:
+    path = ledger_path(job.pipeline.name)
+    if not path.exists():
+        return None
+    try:
+        with Ledger.open(path, exclusive=False) as ledger:
+            return prospect(job, ledger)
+    except OutpourError:
+        return None  # what is wrong with the ledger was said above
+
+
+def _show_prospect(console: Console, ahead: Prospect) -> None:
+    """What would make room at the source: now, and after a move."""
+    name = printable(ahead.source)
+    flag = " --copies 1" if ahead.copies == 1 else ""
+    if ahead.now.assets:
+        where = "at two places" if ahead.copies > 1 else "at one place"
+        text = f"{show_size(ahead.now.bytes)} of {name} could be freed: {files(ahead.now.assets)}"
+        console.print(f"\n{text} proven {where} (outpour reclaim{flag})", soft_wrap=True)
+    if ahead.moved.assets:
+        text = f"{show_size(ahead.moved.bytes)} more once moved ({files(ahead.moved.assets)})"
+        console.print(f"Up to {text}", style="dim", soft_wrap=True)
 
 
 def _standing(path: Path) -> Standing | None:

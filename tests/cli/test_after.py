@@ -123,3 +123,26 @@ def test_schema_accepts_what_load_accepts(capsys: pytest.CaptureFixture[str]) ->
     assert names <= set(schema["properties"])
     references = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)))
     assert references <= set(schema["$defs"])
+
+
+def test_status_tells_what_could_be_freed_now_and_after_a_move(
+    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = f"after-{request.node.name}"
+    fill(library(store), COUNT)
+    size = sum(map(len, library(store).contents.values()))
+    path = tmp_path / "family.yaml"
+    path.write_text(
+        f"source: memory:{store}\nsinks:\n  - {{type: memory, name: a, store: {store}-a}}\n"
+        f"  - {{type: memory, name: b, store: {store}-b, limit: {size // 2}}}\n"
+    )
+    assert invoke(["run", "-q", str(path)]) == Exit.NO_ROOM
+    capsys.readouterr()
+    assert invoke(["status", "--json", str(path)]) == Exit.OK
+    told = json.loads(capsys.readouterr().out)
+    ahead = told["reclaim"]
+    assert 0 < ahead["now"]["assets"] < COUNT and ahead["copies"] == 2
+    assert ahead["moved"]["assets"] == told["pipeline"]["assets"]["waiting"]["assets"]
+    assert invoke(["status", str(path)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "could be freed" in out and "more once moved" in out

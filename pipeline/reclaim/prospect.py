@@ -1,0 +1,42 @@
+"""What a reclaim could free, by what the ledger knows: a look ahead that asks no place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.base import Reclaims
+from pipeline.ledger import Ledger, evidence
+from pipeline.ledger.evidence import Kept, Totals
+from pipeline.reclaim.policy import KEEP, Policy, moment
+from pipeline.reclaim.witness import panel
+from pipeline.runner.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """``now`` may go by the rules that hold unless told otherwise, with ``copies`` copies;
+    ``moved`` could besides, once it is moved (at most: favourites and what is new stay)."""
+
+    source: str
+    copies: int
+    now: Totals
+    moved: Totals
+
+
+def prospect(job: Job, ledger: Ledger) -> Prospect | None:
+    """None where the source cannot free space, or no sink counts."""
+    if job.others or not isinstance(job.source, Reclaims):
+        return None
+    counted = panel(job.pipeline, job.sinks, same_disk=False)
+    today = datetime.now(UTC)
+    policy = Policy(fresh=moment(KEEP, today), copies=min(2, len(counted.groups)))
+    if not policy.copies:
+        return None
+    totals = evidence.tally(ledger, policy.rules(counted.groups))
+    return Prospect(
+        job.source.name,
+        policy.copies,
+        totals.get(None, Totals()),
+        totals.get(Kept.UNCONFIRMED, Totals()),
+    )
