@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from connectors.errors import Misconfigured
 from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of
@@ -62,9 +63,14 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
 
 def _asked(config: Path | None, from_: list[str] | None) -> tuple[Sequence[Place], Path, int]:
     """The sources to compare, the ledger that knows more of them, and attempts for a step."""
-    if config is not None or not from_:
+    if config is not None:
         pipeline = pipeline_of(config, from_, None)
         return pipeline.sources, ledger_path(pipeline.name), pipeline.limits.attempts
+    if not from_:
+        raise Misconfigured(
+            "what should be compared? Name a pipeline file, or --from twice",
+            hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
+        )
     return several_places(from_, Path.cwd()), Path(), Limits().attempts
 
 

@@ -46,6 +46,9 @@ def resolve(
                 continue
             taken[place.name] = loc
             found[side].append(place)
+    for at, place in enumerate(found["source"]):
+        if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"][:at]):
+            mistakes.append(Mistake(taken[place.name], "is named twice"))
     for place in found["sink"]:
         if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"]):
             mistakes.append(Mistake(taken[place.name], "is the source itself"))

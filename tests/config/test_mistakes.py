@@ -83,6 +83,10 @@ MISTAKES = {
         "source: memory:a\nsinks: [./A, ./B]\n",
         "p.yaml:2: sinks[1]: another place is called 'local' already; give this one a name:",
     ),
+    "the same source again": (
+        "source: [memory:a, memory:b, memory:a]\nsinks: [./A]\n",
+        "p.yaml:1: source[2]: is named twice",
+    ),
     "onto itself": ("source: ./A\nsinks: [./A]\n", "p.yaml:2: sinks[0]: is the source itself"),
     "escaping template": (
         PLACES + "path: '../{filename}'\n",

@@ -133,3 +133,20 @@ def test_a_request_takes_few_and_the_source_gets_a_rest() -> None:
     """Some hundred deletions in a row are refused for hours."""
     pace = freeing.Pace()
     assert pace.batch <= 50 and pace.pause >= 1
+
+
+def test_of_several_sources_none_is_freed(
+    config: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copies of the one library say nothing of what each source would lose."""
+    store = store_of(request)
+    both = config.with_name("both.yaml")
+    text = config.read_text().replace(f"memory:{store}", f"[memory:{store}, memory:{store}-phone]")
+    both.write_text(text)
+    assert invoke(["run", "-q", str(both)]) == Exit.OK
+    capsys.readouterr()
+    assert invoke(["reclaim", str(both), "--older-than", "1d", "--yes"]) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert "only where the pipeline has one source" in told
+    assert "that names only the place to be freed" in told
+    assert held(request) == 6

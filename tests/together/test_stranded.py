@@ -9,10 +9,12 @@ import pytest
 
 from connectors.base import Role
 from connectors.errors import Misconfigured
+from pipeline.cli.app import invoke
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.whereabouts import Whereabouts
 from pipeline.runner.comparing import compare
+from pipeline.states import Exit
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder
 from tests.together.rig import Photo, World, other_scheme
@@ -80,3 +82,8 @@ def test_after_a_run_everything_is_known_and_stands_in_the_report(world: World) 
 def test_one_source_has_nothing_to_be_compared_with(world: World) -> None:
     with pytest.raises(Misconfigured, match="at least two"):
         compare(world.sources[:1], world.ledger, Recorder(), stop=Stop(), attempts=2)
+
+
+def test_without_places_it_says_what_to_write(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["stranded"]) == Exit.USAGE
+    assert "--from iphone --from icloud:ann@example.com" in capsys.readouterr().err
