@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 DROPBOX_BLOCK = 4 * 1024 * 1024
 _APPLE_SALT = b"com.apple.XattrObjectSalt\0com.apple.DataObjectSalt\0"
 _APPLE_SCHEME_1 = 0x01
+_LARGE = 256 * 1024  # bytes of a chunk from which a second thread is worth its cost
 
 
 class Algorithm(StrEnum):
@@ -109,8 +113,20 @@ class Hasher:
         self._block_room = DROPBOX_BLOCK
 
     def update(self, chunk: bytes | memoryview) -> None:
-        for plain in (self._apple, self._sha256, self._md5):
-            plain.update(chunk)
+        """Take the next bytes; returns when every digest has them."""
+        if len(chunk) < _LARGE:
+            self._md5.update(chunk)
+            self._update_others(chunk)
+            return
+        beside = _helpers().submit(self._md5.update, chunk)
+        try:
+            self._update_others(chunk)
+        finally:
+            beside.result()
+
+    def _update_others(self, chunk: bytes | memoryview) -> None:
+        self._apple.update(chunk)
+        self._sha256.update(chunk)
         self.size += len(chunk)
         view = memoryview(chunk)
         while view:
@@ -138,6 +154,13 @@ class Hasher:
             },
             blocks,
         )
+
+
+@functools.cache
+def _helpers() -> ThreadPoolExecutor:
+    """MD5, the slowest, on another core: hashing is what bounds the speed of a single large file,
+    and hashlib lets other threads run meanwhile."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="md5")
 
 
 def digest(chunks: Iterable[bytes]) -> Digests:
