@@ -91,6 +91,11 @@ def job(folder: Path, kind: type[ICloudSource] = ICloudSource) -> Job:
     return Job(pipeline, kind("icloud", settings), sinks)
 
 
+def close(work: Job) -> None:
+    for end in (*work.sources, *work.sinks):
+        end.close()
+
+
 def ledger_of(folder: Path) -> Path:
     return folder / "cloud.sqlite"
 
@@ -108,5 +113,5 @@ def act(folder: Path, what: str, die_after: int, environ: Mapping[str, str]) -> 
                 outcome = session.free(POLICY, session.survey(POLICY))
             else:
                 outcome = session.undo(None)
-    work.close()
+    close(work)
     assert outcome.error is None

@@ -22,7 +22,7 @@ from pipeline.stopping import Stop
 from sandbox.library import Library
 from tests.engine.rig import Recorder
 from tests.icloud.rig import Rig, rig
-from tests.reclaim.cloud import PACE, POLICY, act, job, ledger_of
+from tests.reclaim.cloud import PACE, POLICY, act, close, job, ledger_of
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.reclaim.cloud"])
@@ -40,7 +40,7 @@ class Cloud:
         work = job(folder)
         with Ledger.open(ledger_of(folder)) as ledger:
             outcome = run(work, ledger, Recorder(), stop=Stop(), prompter=None)
-        work.close()
+        close(work)
         assert outcome.exit is Exit.OK, outcome
 
     def ids(self, view: str) -> set[str]:
@@ -53,7 +53,7 @@ class Cloud:
             Session(work, ledger, Recorder(), stop=Stop(), pace=PACE) as session,
         ):
             answer = what(session)
-        work.close()
+        close(work)
         return answer
 
     def reclaim(self) -> Done:
@@ -188,6 +188,7 @@ def test_killed_between_any_two_steps(made: Rig, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_killed_fifty_times(made: Rig, tmp_path: Path, seed: int) -> None:
     """Two hundred kills in all."""

@@ -95,6 +95,7 @@ def test_a_library_larger_than_any_place_lands_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_twenty_gigabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
