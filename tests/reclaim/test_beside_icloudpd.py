@@ -1,6 +1,6 @@
 """Deleting after copying, beside icloudpd: who deletes a photo of which no good copy is left?
 
-Both meet the same damage to the same library. ``-s`` prints the table of docs/reclaim.md.
+Both meet the same damage to the same library. With ``-s`` the slow ones print the rows of the table in docs/reclaim.md.
 """
 
 from __future__ import annotations
@@ -161,13 +161,12 @@ def test_nothing_is_deleted_whose_copy_is_not_good(case: Case, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not ICLOUDPD, reason="icloudpd is not installed (or OUTPOUR_ICLOUDPD)")
-def test_the_table(tmp_path: Path) -> None:
-    print("\n| | `--keep-icloud-recent-days 0` | `--delete-after-download` | Outpour |")
-    print("|---|---|---|---|")
-    for number, case in enumerate(CASES):
-        kept = theirs(case, tmp_path / f"keep-{number}", *KEEP)
-        after = theirs(case, tmp_path / f"after-{number}", *AFTER)
-        own = ours(case, tmp_path / f"ours-{number}")
-        assert own.lost() == 0
-        cells = (f"{scene.lost()} of {scene.deleted()}" for scene in (kept, after, own))
-        print(f"| {case.name} | {' | '.join(cells)} |", flush=True)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_table(case: Case, tmp_path: Path) -> None:
+    """A row of it: deleted without a good copy, of all that were deleted."""
+    kept = theirs(case, tmp_path / "keep", *KEEP)
+    after = theirs(case, tmp_path / "after", *AFTER)
+    own = ours(case, tmp_path / "ours")
+    cells = [f"{scene.lost()} of {scene.deleted()}" for scene in (kept, after, own)]
+    print(f"\n| {case.name} | {' | '.join(cells)} |", flush=True)
+    assert own.lost() == 0
