@@ -1,6 +1,7 @@
 """Deleting after copying, beside icloudpd: who deletes a photo of which no good copy is left?
 
-Both meet the same damage to the same library. With ``-s`` the slow ones print the rows of the table in docs/reclaim.md.
+Both meet the same damage to the same library. With ``-s`` the slow ones print the rows of the
+table in docs/reclaim.md.
 """
 
 from __future__ import annotations
