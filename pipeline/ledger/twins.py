@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 
 from connectors.base import Role
 from pipeline.ledger import schema
-from pipeline.states import CopyState
+from pipeline.states import AssetState, CopyState
 
 _S, _N = schema.sightings.c, schema.prints.c
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
@@ -136,3 +136,11 @@ def unrecorded(connection: Connection, most: int) -> list[str]:
     recorded = exists().where(_A.asset_id == _S.principal)
     query = select(_S.principal).where(~_S.gone, ~recorded).distinct().limit(most)
     return list(connection.execute(query).scalars())
+
+
+def orphans(connection: Connection, after: str, most: int) -> list[str]:
+    """Assets of the ledger, in the order of their ids, that are no principal (any more): they
+    became one with others in a run that was killed before it could say so."""
+    seen = exists().where(_S.principal == _A.asset_id, ~_S.gone)
+    query = select(_A.asset_id).where(_A.state != AssetState.GONE, _A.asset_id > after, ~seen)
+    return list(connection.execute(query.order_by(_A.asset_id).limit(most)).scalars())

@@ -137,6 +137,10 @@ class Together:
             yield replace(_page(joined, course), problems=problems, albums_changed=changed)
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:
             yield _page(held, course)
+        after = ""
+        while gone := self._ledger.transact(partial(twins.orphans, after=after, most=_STALE)):
+            yield _page(Joined((), tuple(gone)), course)
+            after = gone[-1]
 
     def _listed(self, source: Source, since: str | None) -> Iterator[Page]:
         try:

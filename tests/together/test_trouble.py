@@ -11,9 +11,11 @@ from sqlalchemy import Connection, Engine, event
 
 from connectors.base import Resource, Role, Stream
 from connectors.errors import OutpourError, SessionExpired, Transient
+from pipeline.ledger import Ledger, listing
 from pipeline.runner.comparing import compare
 from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
+from pipeline.together import Together
 from tests.engine.rig import Recorder
 from tests.together.rig import Counting, Photo, World, files, other_scheme
 from tests.together.test_together import states
@@ -166,3 +168,20 @@ def test_questions_to_a_large_ledger_are_answered_by_its_indexes(world: World) -
     for plan in plans:
         nested = plan.partition("CORRELATED")[2]
         assert "SCAN prints" not in nested and "SCAN sightings" not in nested, plan
+
+
+def test_killed_between_two_becoming_one_and_the_ledger_hearing_of_it(world: World) -> None:
+    photo = Photo.made(1)
+    world.put(world.phone, photo, photo.asset("P1", known=False, absent=["original"]))
+    world.put(world.cloud, photo, photo.asset("C1"))
+    assert world.run().exit is Exit.ITEMS_FAILED  # nobody can tell yet, and the phone has no bytes
+    world.put(world.phone, photo, photo.asset("P1"))
+    with Ledger.open(world.ledger) as ledger:
+        with ledger.read() as connection:
+            last = listing.last(connection, "phone + cloud")
+        assert last is not None
+        for _ in Together(world.sources, ledger).pages(last.cursor):
+            pass  # what it says is not written any more
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert states(world)[AssetState.CONFIRMED] == 1
