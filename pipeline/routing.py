@@ -36,16 +36,19 @@ class Router:
         return min(self._route.copies, len(self.rooms))
 
     def assign(self, item: work.Item) -> Assignment:
-        """Reserve room for what the asset still needs; an asset is never divided."""
-        whole = [name for name in self.rooms if not self._missing(item, name)]
-        wanted = self.enough - len(whole)
+        """Reserve room for what the asset still needs; an asset is never divided, and what
+        lacks nothing but its sidecar goes nowhere else for it."""
+        missing = {name: self._missing(item, name) for name in self.rooms}
+        wanted = self.enough - sum(not pieces for pieces in missing.values())
         chosen: list[str] = []
-        for room in self._candidates(item, whole):
-            if len(chosen) == wanted:
+        taken = 0
+        for room in self._candidates(item, missing):
+            if taken >= wanted:
                 break
-            missing = self._missing(item, room.name)
-            if room.reserve(sum(piece.resource.size or 0 for piece in missing)):
+            fits = room.reserve(sum(p.resource.size or 0 for p in missing[room.name]))
+            if fits:
                 chosen.append(room.name)
+            taken += fits or _sidecar_alone(missing[room.name])
         return Assignment(tuple(chosen), max(0, wanted - len(chosen)))
 
     def sinks_of(self, piece: work.Piece, sinks: Sequence[str]) -> tuple[str, ...]:
@@ -61,18 +64,25 @@ class Router:
         copy = piece.copies.get(sink)
         return copy is None or copy.state not in ENDED_WELL
 
-    def _candidates(self, item: work.Item, whole: Sequence[str]) -> list[Room]:
-        rooms = [room for name, room in self.rooms.items() if name not in whole]
+    def _candidates(
+        self, item: work.Item, missing: Mapping[str, Sequence[work.Piece]]
+    ) -> list[Room]:
+        rooms = [room for name, room in self.rooms.items() if missing[name]]
         if self._route.to == "spread":
             rooms.sort(key=lambda room: _roominess(room), reverse=True)
         # Where a part of the asset already is, the rest belongs.
         rooms.sort(key=lambda room: not _begun(item, room.name))
+        rooms.sort(key=lambda room: not _sidecar_alone(missing[room.name]))
         return rooms
 
 
 def _roominess(room: Room) -> float:
     free = room.free
     return float("inf") if free is None else free
+
+
+def _sidecar_alone(missing: Sequence[work.Piece]) -> bool:
+    return all(piece.generated for piece in missing)
 
 
 def _begun(item: work.Item, sink: str) -> bool:
