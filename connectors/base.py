@@ -255,7 +255,8 @@ class Traits:
     up to which a file gains from going in company. ``sidecars`` says that people open the
     files where they lie, with programs that look for a sidecar beside each. ``replaces`` says
     that the sink honours ``Put.replaces``: at every moment the path shows the old file or the
-    new one, whole, and content that is neither stays and is a PathConflict.
+    new one, whole, and content that is neither stays and is a PathConflict. ``refuses`` are
+    roles of files that the place cannot keep at all: they do not go there.
     """
 
     algorithm: Algorithm | None = None
@@ -267,6 +268,7 @@ class Traits:
     batch_below: int = 0
     sidecars: bool = False
     replaces: bool = False
+    refuses: frozenset[Role] = frozenset()
 
 
 Checkpoint = Callable[[str], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from connectors.base import Role
 from pipeline.config.models import Route
 from pipeline.ledger import work
 from pipeline.rooms import Room
@@ -21,11 +22,13 @@ class Assignment:
 
 class Router:
     """Applies the policy and reserves the bytes it hands out. ``rooms`` stand in order;
-    ``sidecars`` are those of them that get one with each asset."""
+    ``without`` are the roles of files that do not go to each of them."""
 
-    def __init__(self, route: Route, rooms: Sequence[Room], sidecars: Collection[str] = ()) -> None:
+    def __init__(
+        self, route: Route, rooms: Sequence[Room], without: Mapping[str, Collection[Role]]
+    ) -> None:
         self.rooms: Mapping[str, Room] = {room.name: room for room in rooms}
-        self.sidecars = sidecars
+        self._without = without
         self._route = route
 
     @property
@@ -51,18 +54,22 @@ class Router:
             taken += fits or _sidecar_alone(missing[room.name])
         return Assignment(tuple(chosen), max(0, wanted - len(chosen)))
 
-    def sinks_of(self, piece: work.Piece, sinks: Sequence[str]) -> tuple[str, ...]:
-        """Those of ``sinks`` that still need this piece."""
-        return tuple(name for name in sinks if self._needs(name, piece))
+    def portions(
+        self, item: work.Item, sinks: Sequence[str]
+    ) -> list[tuple[work.Piece, tuple[str, ...]]]:
+        """Each piece that is still needed at any of ``sinks``, with those that need it."""
+        missing = {name: self._missing(item, name) for name in sinks}
+        every = [(p, tuple(name for name in sinks if p in missing[name])) for p in item.pieces]
+        return [(piece, names) for piece, names in every if names]
 
     def _missing(self, item: work.Item, sink: str) -> list[work.Piece]:
-        return [piece for piece in item.pieces if self._needs(sink, piece)]
-
-    def _needs(self, sink: str, piece: work.Piece) -> bool:
-        if piece.generated and sink not in self.sidecars:
-            return False
-        copy = piece.copies.get(sink)
-        return copy is None or copy.state not in ENDED_WELL
+        out = self._without[sink]
+        fits = [piece for piece in item.pieces if piece.resource.role not in out]
+        if all(
+            piece.generated for piece in fits
+        ):  # none of it can be kept: the sink itself says so, and why
+            fits = [piece for piece in item.pieces if not piece.generated]
+        return [piece for piece in fits if _needs(sink, piece)]
 
     def _candidates(
         self, item: work.Item, missing: Mapping[str, Sequence[work.Piece]]
@@ -79,6 +86,11 @@ class Router:
 def _roominess(room: Room) -> float:
     free = room.free
     return float("inf") if free is None else free
+
+
+def _needs(sink: str, piece: work.Piece) -> bool:
+    copy = piece.copies.get(sink)
+    return copy is None or copy.state not in ENDED_WELL
 
 
 def _sidecar_alone(missing: Sequence[work.Piece]) -> bool:

@@ -70,7 +70,10 @@ class ICloudSink:
     def __init__(self, name: str, settings: ICloudSettings) -> None:
         self.name = name
         self.traits = Traits(
-            algorithm=Algorithm.APPLE, commit_batch=_COMMIT_BATCH, transfers=_TRANSFERS
+            algorithm=Algorithm.APPLE,
+            commit_batch=_COMMIT_BATCH,
+            transfers=_TRANSFERS,
+            refuses=frozenset({Role.SIDECAR, Role.METADATA}),
         )
         self._settings = settings
         self._account = Account(settings)

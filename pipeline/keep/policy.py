@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from connectors.base import Sink
+from connectors.base import Role, Sink
 from pipeline.config.models import Keep
 from pipeline.keep import xmp
 
 
-def sidecar_sinks(keep: Keep, sinks: Iterable[Sink]) -> frozenset[str]:
-    """Names of the sinks where a sidecar is to stand beside each asset."""
+def left_out(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Role]]:
+    """Roles of files that do not go to each sink: what it cannot keep, and sidecars where
+    none are to stand."""
     wanted = {"never": False, "always": True}.get(keep.sidecars)
-    return frozenset(s.name for s in sinks if (s.traits.sidecars if wanted is None else wanted))
+    return {
+        sink.name: sink.traits.refuses
+        if (sink.traits.sidecars if wanted is None else wanted)
+        else sink.traits.refuses | {Role.METADATA}
+        for sink in sinks
+    }
 
 
 def takes_index(keep: Keep, sink: Sink) -> bool:
@@ -20,6 +26,8 @@ def takes_index(keep: Keep, sink: Sink) -> bool:
     return keep.albums == "index" and sink.traits.sidecars and sink.traits.replaces
 
 
-def form(sidecars: Iterable[str]) -> str:
-    """Names the way sidecars are made now; empty if nobody wants any."""
-    return f"xmp {xmp.VERSION}" if any(sidecars) else ""
+def form(without: Mapping[str, Collection[Role]]) -> str:
+    """Names the way sidecars are made now; empty if no sink gets any. ``without`` is what is
+    ``left_out``."""
+    wanted = any(Role.METADATA not in roles for roles in without.values())
+    return f"xmp {xmp.VERSION}" if wanted else ""

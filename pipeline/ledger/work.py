@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,8 +15,8 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -31,7 +31,12 @@ from pipeline.ledger.items import Piece as Piece
 from pipeline.ledger.store import Ledger, Op
 from pipeline.states import ENDED_WELL, AssetState, CopyState, Proof, RunState
 
+LeftOut = Mapping[str, frozenset[Role]]
+"""Roles of files that do not go to a sink, by sink; where one is not named: sidecars."""
+
 _GOAL = "goal"
+_SIDECARS = frozenset({Role.METADATA})
+_NOTHING: LeftOut = {}
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 
@@ -60,17 +65,17 @@ def end_run(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
 
 
 def open_assets(
-    ledger: Ledger, sinks: Sequence[str], enough: int, sidecars: Collection[str] = ()
+    ledger: Ledger, sinks: Sequence[str], enough: int, without: LeftOut = _NOTHING
 ) -> None:
     """Set to pending what has work left: fewer than ``enough`` whole copies at ``sinks``.
 
-    At those sinks that are in ``sidecars``, a copy is whole with its sidecar only.
+    ``without`` are the roles without which a copy is whole at each sink.
 
     What was confirmed is looked at again only when the sinks or the number are others than
     last time, so that an unchanged library of any size costs next to nothing.
     """
-    goal = f"{enough} of {sorted(sinks)}, sidecars at {sorted(sidecars)}"
-    whole = _whole_copies(sinks, sidecars)
+    goal = _goal_of(sinks, enough, without)
+    whole = _whole_copies(sinks, without)
 
     def work(connection: Connection) -> None:
         meta = schema.meta.c
@@ -90,10 +95,10 @@ def open_assets(
 
 
 def recognize(
-    ledger: Ledger, sinks: Sequence[str], enough: int, sidecars: Collection[str] = ()
+    ledger: Ledger, sinks: Sequence[str], enough: int, without: LeftOut = _NOTHING
 ) -> None:
     """Confirm what is pending although its copies are there (an asset that came back)."""
-    whole = _whole_copies(sinks, sidecars)
+    whole = _whole_copies(sinks, without)
     ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], whole >= enough))
 
 
@@ -105,20 +110,41 @@ def _confirm(connection: Connection, states: Sequence[AssetState], complete: Any
     )
 
 
-def _whole_copies(sinks: Sequence[str], sidecars: Collection[str]) -> Any:
+def _goal_of(sinks: Sequence[str], enough: int, without: LeftOut) -> str:
+    """What makes an asset whole, as the ledger remembers it."""
+    roles = {sink: without.get(sink, _SIDECARS) for sink in sorted(sinks)}
+    goal = f"{enough} of {list(roles)}, "
+    goal += f"sidecars at {[sink for sink in roles if Role.METADATA not in roles[sink]]}"
+    refused = {sink: sorted(kept) for sink in roles if (kept := roles[sink] - _SIDECARS)}
+    return f"{goal}, without {refused}" if refused else goal
+
+
+def _whole_copies(sinks: Sequence[str], without: LeftOut) -> Any:
     """Number of sinks at which every chosen resource of an asset is confirmed."""
 
     def whole(sink: str) -> Any:
         here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
-        wanted = _wanted_at(sink, sidecars)
-        return case((exists().where(_R.asset == _A.id, wanted, ~here), 0), else_=1)
+        wanted = and_(_R.asset == _A.id, _wanted_at(sink, without))
+        missing: Any = exists().where(wanted, ~here)
+        if without.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
+            missing = or_(missing, ~exists().where(wanted, _R.role != Role.METADATA))
+        return case((missing, 0), else_=1)
 
     return sum((whole(sink) for sink in sinks), literal(0))
 
 
-def _wanted_at(sink: str, sidecars: Collection[str]) -> Any:
+def _wanted_at(sink: str, without: LeftOut) -> Any:
     """Whether a resource is to be at the sink."""
-    return and_(_R.chosen, true() if sink in sidecars else _R.role != Role.METADATA)
+    return and_(_R.chosen, *(_R.role != role for role in sorted(without.get(sink, _SIDECARS))))
+
+
+def refused(ledger: Ledger, roles: Collection[Role]) -> int:
+    """Chosen files of these roles, of all assets that are wanted."""
+    left = _A.state.in_([AssetState.EXCLUDED, AssetState.GONE])
+    query = select(func.count()).select_from(schema.resources.join(schema.assets))
+    with ledger.read() as connection:
+        found = query.where(_R.chosen, _R.role.in_(list(roles)), ~left)
+        return int(connection.execute(found).scalar_one())
 
 
 def totals(ledger: Ledger) -> tuple[int, int]:
@@ -136,20 +162,20 @@ def by_state(ledger: Ledger) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def missing_bytes(ledger: Ledger, sink: str, sidecars: Collection[str] = ()) -> int:
+def missing_bytes(ledger: Ledger, sink: str, without: LeftOut = _NOTHING) -> int:
     """Bytes of pending assets that are not confirmed at the sink."""
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, _wanted_at(sink, sidecars), ~here)
+        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~here)
     )
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
 
 
 def pending_bytes(
-    ledger: Ledger, sinks: Sequence[str], sidecars: Collection[str] = ()
+    ledger: Ledger, sinks: Sequence[str], without: LeftOut = _NOTHING
 ) -> Iterator[tuple[int, dict[str, int]]]:
     """Size of each pending asset, and what of it each sink lacks, in the order of being taken
     up. Never held whole in memory."""
@@ -157,7 +183,7 @@ def pending_bytes(
     def lacking(sink: str) -> Any:
         here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
         missing = select(func.coalesce(func.sum(_R.size), 0))
-        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, sidecars), ~here)
+        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, without), ~here)
         return missing.correlate(schema.assets).scalar_subquery()
 
     query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)

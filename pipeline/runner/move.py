@@ -62,8 +62,8 @@ class Mover:
     def __post_init__(self) -> None:
         limits = self.job.pipeline.limits
         self.rooms = {sink.name: Room(sink) for sink in self.job.sinks}
-        self.sidecars = policy.sidecar_sinks(self.job.pipeline.keep, self.job.sinks)
-        self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.sidecars)
+        self.without = policy.left_out(self.job.pipeline.keep, self.job.sinks)
+        self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.without)
         self.places = {
             sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
@@ -200,10 +200,11 @@ class Mover:
     def _keep(self, *, albums_read: bool) -> None:
         """Find out which sidecars are new or other than before. The source is asked for its
         albums only when it says that they changed."""
-        wanted = self.sidecars or self.job.pipeline.keep.albums != "none"
+        form = policy.form(self.without)
+        wanted = form or self.job.pipeline.keep.albums != "none"
         if wanted and not albums_read and albums.stale(self.ledger):
             self.ask(self.source, lambda: load_albums(self.ledger, self.source))
-        sidecars.refresh(self.ledger, policy.form(self.sidecars), compose)
+        sidecars.refresh(self.ledger, form, compose)
 
     def _index(self) -> None:
         """Say at each folder which of its files are in which album."""
@@ -214,7 +215,7 @@ class Mover:
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left."""
-        work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.sidecars)
+        work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.without)
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
@@ -228,7 +229,7 @@ class Mover:
         capacities = {
             sink.name: self.ask(sink, self.rooms[sink.name].look) for sink in self.job.sinks
         }
-        plans = preflight(self.ledger, self.job.pipeline.route, capacities, self.sidecars)
+        plans = preflight(self.ledger, self.job.pipeline.route, capacities, self.without)
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)
 
@@ -308,8 +309,7 @@ class Mover:
     def _start(
         self, item: work.Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
     ) -> None:
-        every = [(piece, self.router.sinks_of(piece, assigned.sinks)) for piece in item.pieces]
-        pieces = [(piece, sinks) for piece, sinks in every if sinks]
+        pieces = self.router.portions(item, assigned.sinks)
         reserved = {
             sink: sum(piece.resource.size or 0 for piece, sinks in pieces if sink in sinks)
             for sink in assigned.sinks

@@ -78,7 +78,7 @@ def _compared(mover: Mover) -> Plan:
         by_state=work.by_state(ledger),
         listed=found.present,
         expected=found.expected,
-        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.sidecars)),
+        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.without)),
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.base import Capacity
+from connectors.base import Capacity, Role, Sink
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
@@ -55,25 +55,23 @@ def preflight(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    sidecars: Collection[str] = (),
+    without: work.LeftOut,
 ) -> list[SinkPlan]:
     """Apply the policy to the sizes of all pending assets; sinks stand in their order.
 
-    Those in ``sidecars`` get a sidecar with each asset.
+    ``without`` are the roles of files that do not go to each.
     """
     if route.to == "all":
-        return [_alone(ledger, name, capacities[name], sidecars) for name in capacities]
-    return _shared(ledger, route, capacities, sidecars)
+        return [_alone(ledger, name, capacities[name], without) for name in capacities]
+    return _shared(ledger, route, capacities, without)
 
 
 def _free(capacity: Capacity | None) -> float:
     return float("inf") if capacity is None or capacity.free is None else capacity.free
 
 
-def _alone(
-    ledger: Ledger, name: str, capacity: Capacity | None, sidecars: Collection[str]
-) -> SinkPlan:
-    needed = work.missing_bytes(ledger, name, sidecars)
+def _alone(ledger: Ledger, name: str, capacity: Capacity | None, without: work.LeftOut) -> SinkPlan:
+    needed = work.missing_bytes(ledger, name, without)
     lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
     return SinkPlan(name, needed, capacity, int(lacking))
 
@@ -82,12 +80,12 @@ def _shared(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    sidecars: Collection[str],
+    without: work.LeftOut,
 ) -> list[SinkPlan]:
     left = {name: _free(capacity) for name, capacity in capacities.items()}
     needed = dict.fromkeys(left, 0)
     lacking = 0
-    for size, missing in work.pending_bytes(ledger, list(left), sidecars):
+    for size, missing in work.pending_bytes(ledger, list(left), without):
         order: list[str] = [name for name in left if missing[name]]
         if route.to == "spread":
             order.sort(key=lambda name: left[name], reverse=True)
@@ -114,7 +112,8 @@ def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
 
 def outlook(ledger: Ledger, job: Job, plans: Sequence[SinkPlan]) -> list[Remark]:
     """What a person should know before the first byte; nothing where all fits at one sink."""
-    route, remarks = job.pipeline.route, []
+    route = job.pipeline.route
+    remarks = [*_refusals(ledger, job.sinks)]
     used = [one for one in plans if one.needed]
     if route.to != "all" and len(used) > 1:
         parts = [f"{show_size(one.needed)} to {one.name}" for one in used]
@@ -133,6 +132,17 @@ def outlook(ledger: Ledger, job: Job, plans: Sequence[SinkPlan]) -> list[Remark]
         )
         remarks.append(Remark("warning", text))
     return remarks
+
+
+def _refusals(ledger: Ledger, sinks: Iterable[Sink]) -> Iterator[Remark]:
+    """What some sinks cannot keep, counted."""
+    for sink in sinks:
+        roles = sorted(sink.traits.refuses - {Role.METADATA})
+        count = work.refused(ledger, roles) if roles else 0
+        if count:
+            names = " or ".join(role.replace("_", " ") for role in roles)
+            text = f"keeps no {names} files: {count} are left out there"
+            yield Remark("info", text, sink.name)
 
 
 def consequence(route: Route) -> str:

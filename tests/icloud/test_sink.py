@@ -167,6 +167,20 @@ def test_a_folder_lands_in_icloud_each_photo_once(cloud: Rig, tmp_path: Path) ->
     assert invoke(verify) == 1, "what was deleted there is missed"
 
 
+def test_a_folder_with_edits_and_sidecars_ends_well_without_them(
+    cloud: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Photos keeps no such files: one line says so, and every picture that it can keep is there."""
+    bodies = photos(tmp_path / "Photos", 3)
+    (tmp_path / "Photos" / "IMG_0000.AAE").write_bytes(b"<aae>")
+    (tmp_path / "Photos" / "IMG_0001.JPG.xmp").write_bytes(b"<xmp>")
+    assert invoke(arguments(tmp_path / "Photos")) == 0
+    assert held(cloud) == prints(*bodies)
+    said = capsys.readouterr()
+    told = said.out + said.err
+    assert told.count("keeps no sidecar files: 2 are left out there") == 1
+
+
 PIPELINE = """
 source: {folder}
 sinks: [{{type: icloud, account: {account}}}{more}]
