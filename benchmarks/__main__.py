@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import compileall
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}")
     _compile()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as after Ctrl-C
     results = Results(chosen.out / "quick" if chosen.quick else chosen.out)
     failed = []
     for name in names:
@@ -60,6 +62,9 @@ def main() -> int:
         except RuntimeError as error:  # one part that fails leaves the others their turn
             failed.append(name)
             print(f"{name} failed: {error}", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print(f"stopped; what is finished is in {results.page}", file=sys.stderr)
+            return 130
     print(f"All of it is in {results.page}", file=sys.stderr)
     return 1 if failed else 0
 

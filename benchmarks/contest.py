@@ -83,9 +83,15 @@ def measure(command: Sequence[str], environ: Mapping[str, str], *, limit: float 
             start_new_session=True,
         )
         watch = _Watch(process.pid, begin + limit)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-        watch.end()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # we are to end: so is the contestant
+            watch.stop()
+            process.wait()
+            raise
+        finally:
+            seconds = time.perf_counter() - begin
+            watch.end()
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode(errors="replace")
@@ -120,13 +126,16 @@ class _Watch:
         self._ended.set()
         self._thread.join()
 
+    def stop(self) -> None:
+        self.stopped = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+
     def _loop(self) -> None:
         while not self._ended.wait(_EVERY):
             self.peak = max(self.peak, sum(_resident(pid) for pid in _tree(self._pid)))
             if time.perf_counter() > self._deadline and not self.stopped:
-                self.stopped = True
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._pid, signal.SIGKILL)
+                self.stop()
 
 
 def _tree(pid: int) -> Iterator[int]:
