@@ -7,6 +7,9 @@ neighbours and programs that pair them by name still do:
 
     IMG_1.HEIC  IMG_1.MOV  IMG_1.DNG  IMG_1.AAE  IMG_1-edited.HEIC  IMG_1-edited.MOV
 
+A sidecar that is named after a whole file (IMG_1.HEIC.xmp) stays named after it: programs
+look for it there, and nowhere else.
+
 Names depend on nothing but the asset and the template: no clock, no locale, no other asset.
 """
 
@@ -216,7 +219,9 @@ def _names(stem: str, resources: Sequence[Resource]) -> dict[str, str]:
     for resource in resources:
         extension = _split(resource.filename)[1]
         ending = f".{extension}" if extension else ""
-        marked = stem + _MARKS.get(resource.role, "")
+        marked = _beside(resource, resources, names, ending) or (
+            stem + _MARKS.get(resource.role, "")
+        )
         name, number = marked + ending, 1
         while folded(name) in taken:
             number += 1
@@ -224,6 +229,18 @@ def _names(stem: str, resources: Sequence[Resource]) -> dict[str, str]:
         taken.add(folded(name))
         names[resource.id] = name
     return names
+
+
+def _beside(
+    resource: Resource, resources: Sequence[Resource], names: dict[str, str], ending: str
+) -> str:
+    """The name of the file that a sidecar is named after; empty if it is after none."""
+    if resource.role is not Role.SIDECAR:
+        return ""
+    after = resource.filename.rpartition(".")[0].casefold()
+    found = (names[r.id] for r in resources if r.id in names and r.filename.casefold() == after)
+    name = next(found, "")
+    return name if len(f"{name}-99{ending}".encode()) <= _PART_BYTES else ""
 
 
 def _local(moment: datetime | None, offset: int | None) -> datetime | None:

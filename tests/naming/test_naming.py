@@ -225,3 +225,25 @@ def test_a_wrong_template_is_one_clear_line(template: str, says: str) -> None:
 def test_folded_is_what_some_system_takes_for_one() -> None:
     assert folded("IMG_É.JPG") == folded("img_e\u0301.jpg")
     assert folded("a/b.jpg") != folded("a/c.jpg")
+
+
+@pytest.mark.parametrize("suffix", ["", "k7q2m9xa"])
+def test_a_sidecar_named_after_a_whole_file_stays_so(suffix: str) -> None:
+    """Programs look for ``IMG_1.HEIC.xmp``, and never open it under another name."""
+    files = {
+        "IMG_1.HEIC": Role.ORIGINAL,
+        "IMG_1-edited.HEIC": Role.EDITED,
+        "img_1.heic.xmp": Role.SIDECAR,
+        "IMG_1.xmp": Role.SIDECAR,
+        "IMG_1-edited.HEIC.xmp": Role.SIDECAR,
+    }
+    resources = tuple(Resource(name, role, name, 1) for name, role in files.items())
+    asset = Asset("a", Kind.PHOTO, TAKEN, resources)
+    mark = f"-{suffix}" if suffix else ""
+    assert Template("{filename}").paths(asset, resources, suffix) == {
+        "IMG_1.HEIC": f"IMG_1{mark}.HEIC",
+        "IMG_1-edited.HEIC": f"IMG_1{mark}-edited.HEIC",
+        "img_1.heic.xmp": f"IMG_1{mark}.HEIC.xmp",
+        "IMG_1.xmp": f"IMG_1{mark}.xmp",
+        "IMG_1-edited.HEIC.xmp": f"IMG_1{mark}-edited.HEIC.xmp",
+    }
