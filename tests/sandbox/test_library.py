@@ -184,7 +184,7 @@ def test_given_bytes_are_kept() -> None:
 def test_libraries_of_one_seed_do_not_lend_each_other_fingerprints() -> None:
     """A plain and an ordinary library draw the same numbers and make different files of them."""
     for plain in (True, False):
-        library = Library(30, seed=5, size=3000, plain=plain)
+        library = Library(60, seed=5, size=30_000, plain=plain)
         for asset in library:
             for file in asset.files:
                 assert file.content.fingerprint() == apple_fingerprint(file.content.chunks())
