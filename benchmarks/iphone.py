@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,7 +98,11 @@ def _contestants(double: Double, found: Comparison) -> Iterator[tuple[str, Path,
         with home() as place:
             (place / "mounted").mkdir()
             line = _MOUNTED.format(point=place / "mounted", target=place / "photos")
-            yield "ifuse, cp -a", place, ["sh", "-c", line]
+            try:
+                yield "ifuse, cp -a", place, ["sh", "-c", line]
+            finally:  # ifuse lives on where its shell was stopped
+                unmount = ["fusermount", "-uz", str(place / "mounted")]
+                subprocess.run(unmount, check=False, stderr=subprocess.DEVNULL)
     else:
         found.remarks.append("ifuse or /dev/fuse was not here to compare with.")
     with home() as place:
