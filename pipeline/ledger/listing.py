@@ -93,8 +93,12 @@ def finish(
     cursor: str | None,
     expected: int | None,
     full: bool,
+    changes: bool = False,
 ) -> int:
     """Mark the listing complete; in a full one, what it did not name is gone.
+
+    ``changes`` says that it named only what changed; one that set out to name everything and
+    fell short is neither that nor full.
 
     Where the source counts more than it named, or could not show something, no cursor is
     kept: that is in no later change, so only another full listing can bring it. Returns how
@@ -110,9 +114,8 @@ def finish(
                 .values(state=AssetState.GONE, reason="no longer at the source")
             )
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
-        # A count is compared with a full listing alone: what only earlier ones named may be gone.
-        # One of changes names few by nature.
-        named = _named(connection, since=number if full and expected is not None else 0)
+        # A count is compared with this listing alone: what only earlier ones named may be gone.
+        named = _named(connection, since=0 if changes or expected is None else number)
         unreadable = connection.execute(select(schema.problems.c.id).limit(1)).first()
         whole = not unreadable and (expected is None or named >= expected)
         connection.execute(

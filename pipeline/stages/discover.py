@@ -97,7 +97,13 @@ class Discovery:
             changed = changed or page.albums_changed
         written()
         present = listing.finish(
-            self._ledger, self._source.name, number, cursor=cursor, expected=expected, full=full
+            self._ledger,
+            self._source.name,
+            number,
+            cursor=cursor,
+            expected=expected,
+            full=full,
+            changes=since is not None,
         )
         return Discovered(present, expected, full, changed)
 
