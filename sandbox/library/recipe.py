@@ -54,7 +54,12 @@ def pad_for(form: str, variant: int, size: int | None, natural: int) -> int:
 
 
 def make_content(form: str, variant: int, tag: str, padding: int, details: Details) -> Content:
-    """A real file of ``form`` followed by ``padding`` bytes, in a free box where it has boxes."""
+    """A real file of ``form`` followed by ``padding`` bytes, in a free box where it has boxes.
+
+    What is written into the file is part of its content's tag: two libraries may use one tag
+    for files taken at different moments.
+    """
+    tag = hashlib.blake2b(f"{tag} {form} {variant} {details}".encode(), digest_size=16).hexdigest()
     boxed = FORMATS[form].boxed
     extra = quicktime.free(padding) if boxed else b""
 

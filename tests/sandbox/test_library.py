@@ -181,10 +181,13 @@ def test_given_bytes_are_kept() -> None:
     assert Content.of(data).fingerprint() == asset.original.fingerprint
 
 
-def test_libraries_of_one_seed_do_not_lend_each_other_fingerprints() -> None:
-    """A plain and an ordinary library draw the same numbers and make different files of them."""
-    for plain in (True, False):
+@pytest.mark.parametrize("plain", [True, False])
+def test_libraries_do_not_lend_each_other_fingerprints(plain: bool) -> None:
+    """Files of one number, name and size in two libraries are different files."""
+    for first in (1, 2):
         library = Library(60, seed=5, size=30_000, plain=plain)
-        for asset in library:
-            for file in asset.files:
-                assert file.content.fingerprint() == apple_fingerprint(file.content.chunks())
+        library.add("NEW", created=first * 1_000_000_000_000, size=30_000)
+        for other in (library, Library(2, seed=first)):
+            for asset in other:
+                for file in asset.files:
+                    assert file.content.fingerprint() == apple_fingerprint(file.content.chunks())
