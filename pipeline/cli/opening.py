@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
-
 from connectors.errors import Misconfigured
 from connectors.private import state_dir
+from pipeline.cli.owning import owned
 from pipeline.config.load import load, one_shot
-from pipeline.config.models import Pipeline, Place
-from pipeline.ledger import Ledger, schema
+from pipeline.config.models import Pipeline
+from pipeline.ledger import Ledger
 from pipeline.runner import Job
-from pipeline.together.joining import adopt_library
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
 """The command line of this command."""
-
-_OWNER = "source"
 
 
 def pipeline_of(
@@ -66,7 +61,7 @@ def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
         job_of(pipeline) as job,
         Ledger.open(ledger_path(pipeline.name)) as ledger,
     ):
-        ledger.transact(lambda connection: _own(connection, pipeline))
+        owned(pipeline)(ledger)
         yield job, ledger
 
 
@@ -101,33 +96,3 @@ def require_ledger(name: str) -> None:
 def resume_command() -> str:
     """What to type to go on."""
     return shlex.join(["outpour", *ARGUMENTS.get()])
-
-
-def _own(connection: Connection, pipeline: Pipeline) -> None:
-    """Two files of one name must not share a ledger: it would take one library for the other.
-
-    A pipeline may be given more sources than it had: what was moved stays known.
-    """
-    meta = schema.meta
-    ours = [_identity(place) for place in pipeline.sources]
-    found = connection.execute(select(meta.c.value).where(meta.c.key == _OWNER)).scalar()
-    theirs: list[list[str]] = json.loads(found) if found else []
-    if not found:
-        connection.execute(insert(meta).values(key=_OWNER, value=json.dumps(ours)))
-    elif theirs != ours and len(theirs) < len(ours) and all(one in ours for one in theirs):
-        if len(theirs) == 1:
-            adopt_library(connection, pipeline.sources[ours.index(theirs[0])].name)
-        owner = update(meta).where(meta.c.key == _OWNER)
-        connection.execute(owner.values(value=json.dumps(ours)))
-    elif theirs != ours:
-        before = ", ".join(" ".join(identity) for identity in theirs)
-        raise Misconfigured(
-            f"the ledger called {pipeline.name!r} belongs to another source ({before})",
-            hint="Give this pipeline another name: in its file.",
-        )
-
-
-def _identity(place: Place) -> list[str]:
-    location = place.connector.location
-    where = getattr(place.settings, location) if location else ""
-    return [place.type, str(where or "")]

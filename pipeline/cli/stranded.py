@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
+from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
@@ -22,6 +23,7 @@ from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Place
 from pipeline.config.sizes import show_size
 from pipeline.display.words import files, here, printable
+from pipeline.ledger import Ledger
 from pipeline.report.whereabouts import Part, Whereabouts
 from pipeline.runner.comparing import compare
 from pipeline.states import Exit
@@ -37,7 +39,7 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
     outpour stranded family.yaml
     outpour stranded --from iphone --from icloud:ann@example.com
     """
-    places, ledger, attempts = _asked(config, from_)
+    places, ledger, attempts, claim = _asked(config, from_)
     stop, screen = Stop(), display.choose(machine=False, quiet=json)
     interrupts = Interrupts(stop, lambda: None)
     prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
@@ -49,7 +51,13 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
             stack.enter_context(interrupts())
             stack.enter_context(screen)
             found = compare(
-                sources, ledger, screen, stop=stop, attempts=attempts, prompter=prompter
+                sources,
+                ledger,
+                screen,
+                stop=stop,
+                attempts=attempts,
+                prompter=prompter,
+                claim=claim,
             )
     except Stopped:
         raise KeyboardInterrupt from None
@@ -61,17 +69,21 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
     return int(Exit.OK)
 
 
-def _asked(config: Path | None, from_: list[str] | None) -> tuple[Sequence[Place], Path, int]:
-    """The sources to compare, the ledger that knows more of them, and attempts for a step."""
+def _asked(
+    config: Path | None, from_: list[str] | None
+) -> tuple[Sequence[Place], Path, int, Callable[[Ledger], None]]:
+    """The sources to compare, the ledger that knows more of them, attempts for a step, and
+    what makes a ledger theirs."""
     if config is not None:
         pipeline = pipeline_of(config, from_, None)
-        return pipeline.sources, ledger_path(pipeline.name), pipeline.limits.attempts
+        known = ledger_path(pipeline.name)
+        return pipeline.sources, known, pipeline.limits.attempts, owned(pipeline)
     if not from_:
         raise Misconfigured(
             "what should be compared? Name a pipeline file, or --from twice",
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
-    return several_places(from_, Path.cwd()), Path(), Limits().attempts
+    return several_places(from_, Path.cwd()), Path(), Limits().attempts, lambda _: None
 
 
 def show(console: Console, found: Whereabouts) -> None:

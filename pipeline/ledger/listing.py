@@ -72,11 +72,16 @@ def assets(connection: Connection, at_once: int = 500) -> Iterator[list[Asset]]:
 
 
 def begin(ledger: Ledger, source: str) -> int:
-    """Number of a new listing. The old cursor stays valid until ``finish``."""
+    """Number of a new listing. The old cursor stays valid until ``finish``.
+
+    A ledger is of one source: what it had under another name is no more.
+    """
+    cursors = schema.cursors.c
 
     def work(connection: Connection) -> int:
-        found = last(connection, source)
-        number = found.number + 1 if found else 1
+        # Higher than any before, also under another name: assets remember the last that named them.
+        number = (connection.execute(select(func.max(cursors.listing))).scalar() or 0) + 1
+        connection.execute(delete(schema.cursors).where(cursors.source != source))
         values = {"listing": number, "complete": False}
         statement = upsert(schema.cursors).values(source=source, listed=0, **values)
         connection.execute(statement.on_conflict_do_update(["source"], set_=values))

@@ -8,7 +8,7 @@ says which principal its asset was, should it, or its twin, come back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,6 +241,19 @@ def unsettled(
         .limit(most)
     )  # fmt: skip
     return list(connection.execute(query))
+
+
+def rename(connection: Connection, names: Mapping[str, str]) -> None:
+    """Sources have other names now; two may have changed theirs with one another. What a
+    cursor says of them by name is forgotten."""
+    changed = {before: now for before, now in names.items() if before != now}
+    if changed:
+        connection.execute(update(schema.cursors).values(cursor=None))
+    for table in (schema.sightings, schema.prints) if changed else ():
+        between = {before: f"\0{number}" for number, before in enumerate(changed)}
+        steps = [*between.items(), *((between[before], now) for before, now in changed.items())]
+        for before, now in steps:
+            connection.execute(update(table).where(table.c.source == before).values(source=now))
 
 
 def settle(connection: Connection, sighting: int, resource_id: str, content: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from connectors.base import Prompter, Source
@@ -27,8 +27,11 @@ def compare(
     stop: Stop,
     attempts: int,
     prompter: Prompter | None = None,
+    claim: Callable[[Ledger], None] = lambda _: None,
 ) -> Whereabouts:
     """List the sources into a copy of the ledger, if there is one, and say who has what.
+
+    ``claim`` prepares the copy, or raises if the ledger is another pipeline's.
 
     No file is read and nothing is changed. Misconfigured for fewer than two sources; raises
     what ends a listing, or Stopped.
@@ -39,6 +42,7 @@ def compare(
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
     with scratch(ledger) as copy:
+        claim(copy)
         together = Together(sources, copy)
         place, meter = Place(together.name, 1, stop), Meter()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,22 @@ class Plan:
         return self.staging.fits and all(sink.fits for sink in self.sinks)
 
 
-def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
+def plan(
+    job: Job,
+    ledger: Path,
+    observer: Observer,
+    *,
+    stop: Stop,
+    claim: Callable[[Ledger], None] = lambda _: None,
+) -> Plan:
     """List the source into a copy of the ledger and compare what is left with the room.
+
+    ``claim`` prepares the copy, or raises if the ledger is another pipeline's.
 
     Works beside a run that is under way. Raises what ends the listing, or Stopped.
     """
     with scratch(ledger) as copy:
+        claim(copy)
         return _plan(job, copy, observer, stop)
 
 

@@ -1,0 +1,77 @@
+"""Whose ledger it is: two pipelines of one name must not take one library for the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connectors.errors import Misconfigured
+from pipeline.config.models import Pipeline, Place
+from pipeline.ledger import Ledger, schema, sightings
+from pipeline.together.joining import adopt_library
+
+_OWNER = "source"
+_NAMES = "source names"
+Identity = list[str]
+
+
+def owned(pipeline: Pipeline) -> Callable[[Ledger], None]:
+    """Makes a ledger the pipeline's own. Misconfigured if it belongs to other sources.
+
+    A pipeline may be given more sources than it had, and may name and order them anew: what
+    was moved stays known.
+    """
+
+    def claim(ledger: Ledger) -> None:
+        ledger.transact(lambda connection: _claim(connection, pipeline))
+
+    return claim
+
+
+def _claim(connection: Connection, pipeline: Pipeline) -> None:
+    ours = [_identity(place) for place in pipeline.sources]
+    theirs: list[Identity] = json.loads(_read(connection, _OWNER) or "[]")
+    if not _succeeds(theirs, ours):
+        owners = ", ".join(" ".join(identity) for identity in theirs)
+        raise Misconfigured(
+            f"the ledger called {pipeline.name!r} belongs to another source ({owners})",
+            hint="Give this pipeline another name: in its file.",
+        )
+    now = [place.name for place in pipeline.sources]
+    if theirs:
+        same = theirs == ours  # two of one identity are told apart by their order
+        kept = now if same else [now[ours.index(identity)] for identity in theirs]
+        before = json.loads(_read(connection, _NAMES) or "[]") or kept
+        sightings.rename(connection, dict(zip(before, kept, strict=True)))
+        if len(theirs) == 1 < len(ours):
+            adopt_library(connection, kept[0])
+    _write(connection, _OWNER, ours)
+    _write(connection, _NAMES, now)
+
+
+def _succeeds(theirs: Sequence[Identity], ours: Sequence[Identity]) -> bool:
+    """Whether these sources are those, or those and more."""
+    if list(theirs) == list(ours):
+        return True
+    return len(theirs) <= len(ours) and all(theirs.count(one) <= ours.count(one) for one in theirs)
+
+
+def _identity(place: Place) -> Identity:
+    location = place.connector.location
+    where = getattr(place.settings, location) if location else ""
+    return [place.type, str(where or "")]
+
+
+def _read(connection: Connection, key: str) -> str | None:
+    meta = schema.meta.c
+    return connection.execute(select(meta.value).where(meta.key == key)).scalar()
+
+
+def _write(connection: Connection, key: str, value: Sequence[object]) -> None:
+    text = json.dumps(value)
+    if _read(connection, key) != text:
+        statement = upsert(schema.meta).values(key=key, value=text)
+        connection.execute(statement.on_conflict_do_update(["key"], set_={"value": text}))
