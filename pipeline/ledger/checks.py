@@ -90,7 +90,7 @@ def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
 
 def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     """Assets that lost a copy at the sink wait for the next run; names each with the reason."""
-    lost = and_(_R.asset == _A.id, _C.sink == sink, _C.state == CopyState.MISSING)
+    lost = and_(_R.asset == _A.id, _R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)
     both = schema.copies.join(schema.resources)
 
     def work(connection: Any) -> list[tuple[str, str]]:

@@ -10,7 +10,13 @@ from functools import partial
 from typing import TypeVar
 
 from connectors.base import Prefetches, Prompter, Sink, Source
-from connectors.errors import CapacityExceeded, Misconfigured, SessionExpired
+from connectors.errors import (
+    CapacityExceeded,
+    ItemError,
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+)
 from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
@@ -57,6 +63,7 @@ class Mover:
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     discovered: Discovered | None = None
+    unindexed: OutpourError | None = None  # what kept an album index from being written
     idle: str = ""  # why there is nothing to do yet
 
     def __post_init__(self) -> None:
@@ -210,8 +217,14 @@ class Mover:
         """Say at each folder which of its files are in which album."""
         self.ledger.flush()
         for sink in self.job.sinks:
-            if policy.takes_index(self.job.pipeline.keep, sink):
+            if not policy.takes_index(self.job.pipeline.keep, sink):
+                continue
+            try:
                 self.ask(sink, partial(write_index, self.run, sink))
+            except (CapacityExceeded, ItemError) as error:
+                self.unindexed = error
+                text = f"the album index was not written: {error}"
+                self.run.notice("error", text, sink.name, error.hint)
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left."""

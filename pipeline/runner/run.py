@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from connectors.base import Prompter
-from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from connectors.errors import CapacityExceeded, Misconfigured, OutpourError, SessionExpired
 from pipeline.events import Observer, Progress
 from pipeline.ledger import Ledger, work
 from pipeline.report import summarize
@@ -45,7 +45,8 @@ def run(
         return Outcome(state, Exit.USAGE, summary, _error(stop))
     whole = summary.confirmed == summary.total and not summary.problem_count
     missing = mover.discovered.missing if mover.discovered else 0
-    return Outcome(state, _exit(state, whole and not missing), summary, _error(stop))
+    whole = whole and not missing and mover.unindexed is None
+    return Outcome(state, _exit(state, whole), summary, _error(stop))
 
 
 def _snapshot(mover: Mover) -> Progress:
@@ -71,7 +72,8 @@ def _state(mover: Mover, waiting: int) -> RunState:
         return RunState.FAILED
     if mover.stop:
         return RunState.INTERRUPTED
-    return RunState.NO_ROOM if waiting else RunState.COMPLETE
+    full = waiting or isinstance(mover.unindexed, CapacityExceeded)
+    return RunState.NO_ROOM if full else RunState.COMPLETE
 
 
 _EXITS = {

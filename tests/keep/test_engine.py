@@ -10,15 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Album, Asset, Metadata, Page, Sink
-from connectors.errors import Transient
+from connectors.base import (
+    Album,
+    Asset,
+    Body,
+    Checkpoint,
+    Metadata,
+    Page,
+    Put,
+    Sink,
+    Transferred,
+)
+from connectors.errors import CapacityExceeded, ItemError, OutpourError, Transient
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Keep
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, work
 from pipeline.runner import Outcome, verify
 from pipeline.runner.check import Verified
-from pipeline.states import Exit
+from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
 from tests.engine.rig import BadDay, Recorder, ShakySink, ShakySource, contents, fill, go, job
 from tests.keep.reading import read
@@ -65,15 +75,15 @@ class World:
 
     def run(self, *sinks: Sink) -> Outcome:
         places = sinks or [LocalSink("here", self.root)]
-        work = job(self.source, places, staging=self.folder / "s", attempts=self.attempts)
-        work = replace(work, pipeline=work.pipeline.model_copy(update={"keep": self.keep}))
+        made = job(self.source, places, staging=self.folder / "s", attempts=self.attempts)
+        made = replace(made, pipeline=made.pipeline.model_copy(update={"keep": self.keep}))
         self.recorder = Recorder()
-        return go(work, self.ledger, self.recorder)
+        return go(made, self.ledger, self.recorder)
 
     def verify(self) -> Verified:
-        work = job(self.source, [LocalSink("here", self.root)], staging=self.folder / "s")
+        made = job(self.source, [LocalSink("here", self.root)], staging=self.folder / "s")
         with Ledger.open(self.ledger) as ledger:
-            return verify(work, ledger, Recorder(), stop=Stop())
+            return verify(made, ledger, Recorder(), stop=Stop())
 
     def sidecars(self) -> dict[str, Path]:
         found = {read(p.read_bytes()).plain["dc:identifier"]: p for p in self.root.rglob("*.xmp")}
@@ -167,6 +177,18 @@ def test_verify_misses_ours_and_leaves_theirs_alone(world: World) -> None:
     assert outcome.exit is Exit.OK and lost.is_file()
     assert outcome.summary.yielded == 1 and outcome.summary.downloaded_bytes == 0
     assert world.verify().exit is Exit.OK
+
+
+def test_a_lost_file_that_nobody_asks_for_any_more_opens_no_asset(world: World) -> None:
+    """Nothing would bring it again: an asset that is whole must not wait for it for ever."""
+    world.run()
+    world.keep = Keep(sidecars="never")
+    world.run()
+    world.sidecars()["asset-00001"].unlink()
+    for _ in range(2):
+        world.verify()
+        with Ledger.open(world.ledger) as ledger:
+            assert work.by_state(ledger) == {AssetState.CONFIRMED: 6}
 
 
 def test_a_lost_ledger_finds_its_sidecars_again(world: World) -> None:
@@ -274,9 +296,9 @@ def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: 
         world.library.albums[GARDEN] = tuple(chance.sample(sorted(world.library.assets), 5))
         day = BadDay(seed * 10 + round_, 0.2)
         bad = ShakySource("from", world.library, day)
-        work = job(bad, [ShakySink("to", shelf, day)], staging=tmp_path / "s")
-        work = replace(work, pipeline=work.pipeline.model_copy(update={"keep": world.keep}))
-        go(work, world.ledger)
+        made = job(bad, [ShakySink("to", shelf, day)], staging=tmp_path / "s")
+        made = replace(made, pipeline=made.pipeline.model_copy(update={"keep": world.keep}))
+        go(made, world.ledger)
     assert world.run(MemorySink("to", shelf)).exit is Exit.OK
     told = [read(data) for path, data in contents(shelf).items() if path.endswith(".xmp")]
     assert sorted(s.plain["dc:identifier"] for s in told) == sorted(world.library.assets)
@@ -316,3 +338,36 @@ def test_the_index_follows_the_albums_and_leaves_an_edit_alone(world: World) -> 
     assert (world.root / "albums.txt").read_text() == "mine"
     assert "IMG_0005.HEIC" in (world.root / "albums.json").read_text()
     assert any("albums.txt" in notice.text for notice in world.recorder.notices)
+
+
+class Refusing(LocalSink):
+    """A folder where the index, and nothing else, cannot be written."""
+
+    error: OutpourError = CapacityExceeded("albums: No space left on device")
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        if put.path.startswith("albums."):
+            raise self.error
+        return super().transfer(put, body, token, keep)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CapacityExceeded("albums: No space left on device"), Exit.NO_ROOM),
+        (ItemError("albums: Permission denied"), Exit.ITEMS_FAILED),
+    ],
+)
+def test_an_index_that_cannot_be_written_fails_nothing_else(
+    world: World, error: OutpourError, code: Exit
+) -> None:
+    """Promise 1: what was asked for is not all there, and what is there is called so."""
+    world.keep = Keep(albums="index")
+    sink = Refusing("here", world.root)
+    sink.error = error
+    outcome = world.run(sink)
+    assert outcome.exit is code and not outcome.error
+    assert outcome.summary.confirmed == 6
+    (said,) = [n for n in world.recorder.notices if "index" in n.text]
+    assert said.place == "here" and str(error) in said.text
+    assert world.run().exit is Exit.OK and (world.root / "albums.json").is_file()
