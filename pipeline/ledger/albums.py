@@ -6,15 +6,23 @@ import json
 from collections.abc import Iterable
 from functools import partial
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Album
 from pipeline.ledger import schema
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
+from pipeline.states import AssetState, CopyState
 
 _B, _M = schema.albums.c, schema.album_members.c
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+# Left the source, and is kept at a sink: what became one with another asset is neither.
+_LEFT = (
+    exists()
+    .where(_A.asset_id == _M.asset_id, _A.state == AssetState.GONE)
+    .where(_R.asset == _A.id, _C.resource == _R.id, _C.state == CopyState.CONFIRMED)
+)
 _SELECTION = "selection"
 _ALBUMS = "albums"
 _STALE, _FRESH = "stale", "fresh"
@@ -24,7 +32,8 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str]]]) -> No
     """Bring all albums and members up to date, an album at a time.
 
     The sidecars of assets that joined or left an album, or whose album has another name, are
-    due. Until the end, the albums count as ``stale``.
+    due. Until the end, the albums count as ``stale``. Assets that left the source stay in the
+    albums they were in last: their copies are kept, and space that was freed costs no album.
     """
     seen: set[str] = set()
     for album, members in albums:
@@ -35,8 +44,9 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str]]]) -> No
         for row in connection.execute(select(schema.albums)).all():
             if row.album_id not in seen:
                 due(connection, _members(connection, row.id))
-                connection.execute(delete(schema.album_members).where(_M.album == row.id))
-                connection.execute(delete(schema.albums).where(_B.id == row.id))
+                connection.execute(delete(schema.album_members).where(_M.album == row.id, ~_LEFT))
+                empty = ~exists().where(_M.album == _B.id)
+                connection.execute(delete(schema.albums).where(_B.id == row.id, empty))
         _remember(connection, _ALBUMS, _FRESH)
 
     ledger.transact(finish)
@@ -58,7 +68,9 @@ def _put(connection: Connection, album: Album, members: set[str]) -> None:
     gone = [{"was": asset_id} for asset_id in before - members]
     if gone:
         connection.execute(
-            delete(schema.album_members).where(_M.album == key, _M.asset_id == bindparam("was")),
+            delete(schema.album_members).where(
+                _M.album == key, _M.asset_id == bindparam("was"), ~_LEFT
+            ),
             gone,
         )
     new = [{"album": key, "asset_id": asset_id} for asset_id in members - before]

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import Connection, and_, delete, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Role
@@ -70,7 +70,9 @@ def _turn(connection: Connection, form: str) -> None:
 def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
     """One batch: how many were due, and how many of them changed."""
     ids = connection.execute(select(_DUE.c.asset_id).limit(_BATCH)).scalars().all()
-    rows = connection.execute(select(schema.assets).where(_A.asset_id.in_(ids))).all()
+    # What left the source keeps the sidecar it had: nothing newer is known of it.
+    there = and_(_A.asset_id.in_(ids), _A.state != AssetState.GONE)
+    rows = connection.execute(select(schema.assets).where(there)).all()
     changed = sum(_one(connection, row, compose) for row in rows)
     connection.execute(delete(_DUE).where(_DUE.c.asset_id.in_(ids)))
     return len(ids), changed

@@ -371,3 +371,24 @@ def test_an_index_that_cannot_be_written_fails_nothing_else(
     (said,) = [n for n in world.recorder.notices if "index" in n.text]
     assert said.place == "here" and str(error) in said.text
     assert world.run().exit is Exit.OK and (world.root / "albums.json").is_file()
+
+
+def test_what_left_the_source_stays_in_its_albums_where_it_is_kept(world: World) -> None:
+    """Space that is freed at the source must not cost the albums of what was copied."""
+    world.keep = Keep(albums="index")
+    world.library.albums = {NORWAY: ("asset-00000", "asset-00001"), GARDEN: ("asset-00002",)}
+    assert world.run().exit is Exit.OK
+    index = (world.root / "albums.json").read_text()
+    tags = world.tags("asset-00000")
+    for key in ("asset-00000", "asset-00002"):
+        world.library.trash(key)
+    world.library.albums = {NORWAY: ("asset-00001",)}  # an empty album may go too
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").read_text() == index
+    assert world.tags("asset-00000") == tags
+    for key in ("asset-00000", "asset-00002"):  # brought back, and one out of its album
+        world.library.restore(key)
+    world.library.albums = {NORWAY: ("asset-00001",), GARDEN: ("asset-00002",)}
+    assert world.run().exit is Exit.OK
+    assert "IMG_0000" not in (world.root / "albums.json").read_text()
+    assert not world.tags("asset-00000") and world.tags("asset-00002") == ["Albums/Garden"]
