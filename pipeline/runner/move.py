@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.base import Prefetches, Prompter, Sink, Source
+from connectors.base import Prefetches, Prompter, Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
@@ -48,6 +48,7 @@ from pipeline.together import Together
 from pipeline.together.settling import Settling
 
 T = TypeVar("T")
+_BESIDE = (Role.SIDECAR, Role.METADATA)  # named after where the other files came to be
 _BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
 
 
@@ -266,7 +267,7 @@ class Mover:
             lanes[sink].no_room = None
 
         downloads = Downloads(self.run, self.job.pipeline.limits.downloads, deliver)
-        writer = Sidecars(self.run, deliver)
+        writer = Sidecars(self.run, deliver, downloads.put)
         try:
             while True:
                 started = self._pass(downloads, writer, reopen)
@@ -334,10 +335,11 @@ class Mover:
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
-        files = [piece for piece in works if not piece.piece.generated]
-        for sidecar in (piece for piece in works if piece.piece.generated):
-            if files:
-                asset.last = len(sidecar.sinks), partial(writer.put, sidecar)
+        files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
+        files = files or [piece for piece in works if not piece.piece.generated]
+        after = [piece for piece in works if all(piece is not file for file in files)]
+        if files and after:
+            asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
         for piece in works:
             for sink in piece.sinks:
                 work.plan_copy(self.ledger, piece.piece.key, sink)

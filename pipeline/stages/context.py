@@ -59,8 +59,8 @@ class AssetWork:
     """Follows one asset; settles it when the last of its copies has ended.
 
     ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
-    ``places`` says where its first file is, by sink. ``last`` begins its last piece, the
-    sidecar, once nothing else is under way and all of it went well.
+    ``places`` says where its first file is, by sink. ``last`` begins its last pieces, the
+    sidecars, once nothing else is under way and all of it went well.
     """
 
     run: Run
@@ -73,7 +73,7 @@ class AssetWork:
     moved: int = 0
     suffixes: dict[str, str] = field(default_factory=dict)  # by sink, after a name conflict
     places: dict[str, str] = field(default_factory=dict)
-    last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that it will be
+    last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that these will be
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def copied(self, sink: str, reserved: int, stored: int) -> None:

@@ -31,6 +31,7 @@ class Downloads:
     def __init__(self, run: Run, threads: int, deliver: Deliver) -> None:
         self._run = run
         self._deliver = deliver
+        self._finished = False
         self._queue: queue.Queue[PieceWork | None] = queue.Queue(maxsize=2 * threads)
         self._threads = [
             threading.Thread(target=self._loop, name=f"download-{n}", daemon=True)
@@ -40,15 +41,19 @@ class Downloads:
             thread.start()
 
     def put(self, piece: PieceWork) -> None:
-        """Hand over a piece; waits while enough is under way. Raises Stopped."""
+        """Hand over a piece; waits while enough is under way. Raises Stopped, also once it is
+        finished."""
         while True:
             self._run.stop.check()
+            if self._finished:
+                raise Stopped
             with contextlib.suppress(queue.Full):
                 self._queue.put(piece, timeout=0.25)
                 return
 
     def finish(self) -> None:
         """Return when all that was handed over has been delivered or settled."""
+        self._finished = True
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:

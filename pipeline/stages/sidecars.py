@@ -1,4 +1,5 @@
-"""Sidecars: written once all files of an asset have arrived, so that they stand beside them."""
+"""Sidecars: brought once all files of an asset have arrived, so that they stand beside them,
+whatever names these had to take."""
 
 from __future__ import annotations
 
@@ -23,18 +24,21 @@ _MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
 
 
 class Sidecars:
-    """A thread that turns sidecar pieces into verified staged files."""
+    """A thread that turns sidecar pieces into verified staged files: it writes those of our
+    making, and has the source's own fetched."""
 
-    def __init__(self, run: Run, deliver: Deliver) -> None:
+    def __init__(self, run: Run, deliver: Deliver, fetch: Callable[[PieceWork], None]) -> None:
         self._run = run
         self._deliver = deliver
+        self._fetch = fetch
         self._queue: queue.Queue[PieceWork | None] = queue.Queue()
         self._thread = threading.Thread(target=self._loop, name="sidecars", daemon=True)
         self._thread.start()
 
-    def put(self, piece: PieceWork) -> None:
-        """Take over a piece whose asset has all its files. Never waits."""
-        self._queue.put(piece)
+    def put(self, *pieces: PieceWork) -> None:
+        """Take over pieces whose asset has all its other files. Never waits."""
+        for piece in pieces:
+            self._queue.put(piece)
 
     def offer(self, piece: PieceWork) -> None:
         """The same, once the others have become few. Raises Stopped."""
@@ -54,6 +58,9 @@ class Sidecars:
 
     def _one(self, piece: PieceWork) -> None:
         self._run.stop.check()  # what is not begun stays pending in the ledger
+        if not piece.piece.generated:
+            self._fetch(piece)
+            return
         cost = self._run.staging.reserve(piece.piece.resource.size or 0)
         try:
             staged = self._written(piece, cost)

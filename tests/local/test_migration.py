@@ -63,6 +63,29 @@ def test_every_file_lands_once_under_a_name_for_every_system(tmp_path: Path) -> 
     assert held(tmp_path / "to") == kept
 
 
+def test_a_sidecar_stands_beside_its_photo_also_where_that_took_another_name(
+    tmp_path: Path,
+) -> None:
+    """Never beside the photo of somebody else: programs would take it for that one's."""
+    names = ("IMG_1.HEIC", "IMG_1.AAE", "IMG_1.HEIC.xmp")
+    for name in names:
+        path = tmp_path / "from" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode())
+        os.utime(path, (WHEN, WHEN))
+    taken = tmp_path / "to" / "2020/09/IMG_1.HEIC"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(b"another photo, which was there before")
+    assert go(setting(tmp_path), tmp_path / "ledger").exit is Exit.OK
+    kept = {path.name: data for path, data in ((p, p.read_bytes()) for p in taken.parent.iterdir())}
+    assert kept.pop("IMG_1.HEIC") == taken.read_bytes()
+    (photo,) = [name for name in kept if name.endswith(".HEIC")]
+    stem = photo.removesuffix(".HEIC")
+    assert kept == {
+        photo: b"IMG_1.HEIC", f"{stem}.AAE": b"IMG_1.AAE", f"{photo}.xmp": b"IMG_1.HEIC.xmp"
+    }  # fmt: skip
+
+
 def test_a_leftover_of_older_content_is_not_taken_for_the_file(tmp_path: Path) -> None:
     """Its size is right and a folder gives no checksum: nothing could tell."""
     source, staging = tmp_path / "from", tmp_path / "staging"
