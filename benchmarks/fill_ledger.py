@@ -14,7 +14,7 @@ from pathlib import Path
 
 from connectors.base import Asset, Kind, Metadata, Page, Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests, digest
-from pipeline.ledger import Ledger, listing, work
+from pipeline.ledger import Ledger, listing, steps, work
 from pipeline.states import AssetState, Proof
 
 _PAGE = 200
@@ -51,11 +51,11 @@ def move_all(ledger: Ledger) -> None:
         for item in batch:
             for piece in item.pieces:
                 receipt = Receipt(piece.path, 2_000_000, (), id=f"{piece.key}")
-                work.plan_copy(ledger, piece.key, "sink")
-                work.received(ledger, piece.key, _DIGESTS, Proof.CHECKSUM)
-                work.transferred(ledger, piece.key, "sink", piece.path, "token")
-                work.confirmed(ledger, piece.key, "sink", receipt)
-            work.settle(ledger, item.key, AssetState.CONFIRMED)
+                steps.plan_copy(ledger, piece.key, "sink")
+                steps.received(ledger, piece.key, _DIGESTS, Proof.CHECKSUM)
+                steps.transferred(ledger, piece.key, "sink", piece.path, "token")
+                steps.confirmed(ledger, piece.key, "sink", receipt)
+            steps.settle(ledger, item.key, AssetState.CONFIRMED)
     ledger.flush()
 
 

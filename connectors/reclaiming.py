@@ -1,4 +1,4 @@
-"""Optional abilities that freeing space asks for, beside ``connectors.base.Reclaims``."""
+"""Optional abilities that freeing space asks for, beside ``connectors.abilities.Reclaims``."""
 
 from __future__ import annotations
 

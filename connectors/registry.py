@@ -12,7 +12,8 @@ from importlib.metadata import entry_points
 
 from pydantic import BaseModel, ConfigDict
 
-from connectors.base import Prompter, Sink, Source
+from connectors.abilities import Prompter
+from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 
 GROUP = "outpour.connectors"

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from connectors.base import Capacity, HasCapacity, Sink
+from connectors.abilities import Capacity, HasCapacity
+from connectors.base import Sink
 from connectors.errors import CapacityExceeded, DailyLimit, OutpourError
 
 _FIRST_LOOK = 5.0  # seconds until a full sink is asked again; doubles up to the longest

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"base", "errors", "checksums", "reclaiming", "registry", "private"}
+SHARED = {"abilities", "base", "errors", "checksums", "reclaiming", "registry", "private"}
 
 
 def modules() -> Iterator[tuple[str, set[str]]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from connectors.base import Prompter, Sink
+from connectors.abilities import Prompter
+from connectors.base import Sink
 from connectors.dropbox.settings import DropboxSettings, dropbox_settings
 from connectors.registry import Connector, Settings
 

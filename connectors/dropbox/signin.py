@@ -16,7 +16,7 @@ from dropbox.exceptions import ApiError
 from dropbox.oauth import DropboxOAuth2FlowNoRedirect
 from dropbox.session import WEB_HOST
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.dropbox.auth import SCOPES, Grant, store_grant
 from connectors.dropbox.client import Client, short, speaking
 from connectors.dropbox.meaning import retry_after

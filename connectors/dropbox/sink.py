@@ -6,16 +6,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from connectors.base import (
-    Body,
-    Capacity,
-    Checkpoint,
-    Prompter,
-    Put,
-    Receipt,
-    Traits,
-    Transferred,
-)
+from connectors.abilities import Capacity, Prompter
+from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm
 from connectors.dropbox.auth import load_grant
 from connectors.dropbox.client import Client

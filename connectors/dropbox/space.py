@@ -6,7 +6,7 @@ from typing import Any
 
 from dropbox.exceptions import ApiError
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.dropbox.client import Client, speaking
 from connectors.errors import Transient
 

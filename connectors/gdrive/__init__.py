@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from connectors.base import Prompter, Sink
+from connectors.abilities import Prompter
+from connectors.base import Sink
 from connectors.gdrive.settings import DriveSettings, drive_settings
 from connectors.gdrive.sink import GoogleDrive
 from connectors.registry import Connector, Settings

@@ -21,7 +21,7 @@ import requests
 from google_auth_oauthlib.flow import Flow
 from oauthlib.oauth2 import OAuth2Error
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
 from connectors.gdrive.api import Api
 from connectors.gdrive.auth import GUIDE, Auth, Client, Grant, load_client, store_grant

@@ -9,16 +9,8 @@ from datetime import UTC, datetime
 from posixpath import split as split_path
 from unicodedata import normalize
 
-from connectors.base import (
-    Body,
-    Capacity,
-    Checkpoint,
-    Prompter,
-    Put,
-    Receipt,
-    Traits,
-    Transferred,
-)
+from connectors.abilities import Capacity, Prompter
+from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import NotFound, OutpourError, PathConflict, Transient, Unreadable
 from connectors.gdrive import properties

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from connectors.base import Prompter, Sink, Source
+from connectors.abilities import Prompter
+from connectors.base import Sink, Source
 from connectors.icloud.settings import ICloudSettings
 from connectors.registry import Connector, Settings
 

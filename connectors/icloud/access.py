@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.errors import SessionExpired
 from connectors.icloud.session import Api
 

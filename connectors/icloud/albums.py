@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from connectors.base import Album
+from connectors.abilities import Album
 from connectors.icloud import fields
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone, equals
 from connectors.icloud.patience import Patience

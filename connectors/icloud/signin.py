@@ -14,7 +14,7 @@ from pyicloud.exceptions import (
     PyiCloudFailedLoginException,
 )
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.errors import Misconfigured, SessionExpired
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password

@@ -15,18 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from connectors.base import (
-    Body,
-    Capacity,
-    Checkpoint,
-    Prompter,
-    Put,
-    Receipt,
-    Resource,
-    Role,
-    Traits,
-    Transferred,
-)
+from connectors.abilities import Capacity, Prompter
+from connectors.base import Body, Checkpoint, Put, Receipt, Resource, Role, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import (
     CapacityExceeded,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from connectors.base import Album, Capacity, Page, Prompter, Resource, Stream
+from connectors.abilities import Album, Capacity, Prompter
+from connectors.base import Page, Resource, Stream
 from connectors.errors import Misconfigured, OutpourError
 from connectors.icloud import albums, reclaim, storage
 from connectors.icloud.account import Account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyicloud.exceptions import PyiCloudException
 from pyicloud.services import AccountService
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.errors import Transient
 from connectors.icloud.account import Account
 from connectors.icloud.refusals import explain

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from connectors.base import Prompter, Source
+from connectors.abilities import Prompter
+from connectors.base import Source
 from connectors.iphone.link import Link
 from connectors.iphone.source import IPhoneSettings, IPhoneSource
 from connectors.registry import Connector, Settings

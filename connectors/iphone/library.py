@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from connectors.base import Album
+from connectors.abilities import Album
 from connectors.iphone import schema
 
 _USER_ALBUM, _ROOT_FOLDER = 2, 3999

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Throttled, Transient
 from connectors.iphone.bridge import Bridge
 from connectors.iphone.device import Files, Phone, Present, present

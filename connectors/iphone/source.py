@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connectors.base import Album, Capacity, Page, Problem, Prompter, Resource, Stream
+from connectors.abilities import Album, Capacity, Prompter
+from connectors.base import Page, Problem, Resource, Stream
 from connectors.errors import CursorLost, Misconfigured, NotFound
 from connectors.iphone.copying import Copy, State, state
 from connectors.iphone.device import Files, Stat

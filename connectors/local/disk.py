@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.errors import (
     CapacityExceeded,
     ItemError,

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from connectors.base import Body, Capacity, Checkpoint, Put, Receipt, Traits, Transferred
+from connectors.abilities import Capacity
+from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
 from connectors.local import disk

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from connectors.base import Asset, Capacity, Page, Problem, Resource
+from connectors.abilities import Capacity
+from connectors.base import Asset, Page, Problem, Resource
 from connectors.errors import ItemError, Misconfigured, NotFound, Transient
 from connectors.local import disk
 from connectors.local.grouping import Group, groups, is_media

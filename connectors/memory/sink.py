@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from connectors.base import Body, Capacity, Checkpoint, Put, Receipt, Traits, Transferred
+from connectors.abilities import Capacity
+from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import CapacityExceeded, ItemError, NotFound, OutpourError, PathConflict
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from connectors.base import Album, Asset, Capacity, Page, Resource
+from connectors.abilities import Album, Capacity
+from connectors.base import Asset, Page, Resource
 from connectors.errors import CursorLost, ItemError, NotFound, OutpourError
 from connectors.reclaiming import Binned
 

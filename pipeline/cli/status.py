@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from connectors.base import Capacity, HasCapacity, Sink, Source
+from connectors.abilities import Capacity, HasCapacity
+from connectors.base import Sink, Source
 from connectors.errors import OutpourError
 from connectors.private import state_dir
 from pipeline.cli import options as o

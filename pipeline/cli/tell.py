@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.words import count, duration, files, printable, share, why
 from pipeline.report.summary import UNFINISHED, Failure, Summary

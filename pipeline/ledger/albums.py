@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from connectors.base import Album
+from connectors.abilities import Album
 from pipeline.ledger import schema
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger

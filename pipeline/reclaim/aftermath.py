@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.base import Capacity, Source
+from connectors.abilities import Capacity
+from connectors.base import Source
 from connectors.reclaiming import Binned, HasBin
 from pipeline.ledger import Ledger, trash
 from pipeline.ledger.evidence import Totals

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from connectors.base import Reclaims
+from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
 from pipeline.events import ItemEvent
 from pipeline.ledger import checks, trash

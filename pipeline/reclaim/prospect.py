@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connectors.base import Reclaims
+from connectors.abilities import Reclaims
 from pipeline.ledger import Ledger, evidence
 from pipeline.ledger.evidence import Kept, Totals
 from pipeline.reclaim.policy import KEEP, Policy, moment

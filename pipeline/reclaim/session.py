@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-from connectors.base import Capacity, HasCapacity, Prompter, Reclaims, Source
+from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
+from connectors.base import Source
 from connectors.errors import Misconfigured, SessionExpired
 from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
 from pipeline.config.sizes import show_size
 from pipeline.display.words import files

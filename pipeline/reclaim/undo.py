@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.base import Reclaims
+from connectors.abilities import Reclaims
 from connectors.errors import OutpourError
 from pipeline.ledger import trash
 from pipeline.ledger.trash import Trashed, TrashState

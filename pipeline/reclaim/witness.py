@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from connectors.base import ReadBack, Receipt, Sink
+from connectors.abilities import ReadBack
+from connectors.base import Receipt, Sink
 from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
 from connectors.reclaiming import Identifies

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from connectors.base import Inventory, ReadBack, Receipt, Sink
+from connectors.abilities import Inventory, ReadBack
+from connectors.base import Receipt, Sink
 from connectors.checksums import digest
 from connectors.errors import ItemError
 from pipeline import retry

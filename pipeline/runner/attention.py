@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from connectors.base import Prompter, Reconnects, Sink, Source
+from connectors.abilities import Prompter, Reconnects
+from connectors.base import Sink, Source
 from connectors.errors import OutpourError
 from pipeline.limits import Place
 from pipeline.stopping import Stop, Stopped

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connectors.base import Inventory, ReadBack, Sink
+from connectors.abilities import Inventory, ReadBack
+from connectors.base import Sink
 from connectors.errors import Misconfigured
 from pipeline import retry
 from pipeline.events import Notice, Observer

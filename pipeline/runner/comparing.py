@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from connectors.base import Prompter, Source
+from connectors.abilities import Prompter
+from connectors.base import Source
 from connectors.errors import Misconfigured
 from pipeline import retry
 from pipeline.events import Notice, Observer

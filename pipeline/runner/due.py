@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from connectors.base import Capacity, HasCapacity, Sink, Source
+from connectors.abilities import Capacity, HasCapacity
+from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 from pipeline.config.models import When
 

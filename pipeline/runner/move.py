@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.base import Prefetches, Prompter, Role, Sink, Source
+from connectors.abilities import Prefetches, Prompter
+from connectors.base import Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
@@ -21,7 +22,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, albums, sidecars, work
+from pipeline.ledger import Ledger, albums, sidecars, steps, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.naming import Template
@@ -342,7 +343,7 @@ class Mover:
             asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
         for piece in works:
             for sink in piece.sinks:
-                work.plan_copy(self.ledger, piece.piece.key, sink)
+                steps.plan_copy(self.ledger, piece.piece.key, sink)
         for piece in files:
             downloads.put(piece)
         if not files:

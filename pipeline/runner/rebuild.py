@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.base import Inventory, Prompter
+from connectors.abilities import Inventory, Prompter
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, steps, work
 from pipeline.runner.adopt import Adopted, Adoption
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
@@ -60,7 +60,7 @@ def rebuild(
             lambda: observer.progress(mover.meter.snapshot(0, {})),
         )
     finally:
-        work.leave_waiting(ledger, WAITS)
+        steps.leave_waiting(ledger, WAITS)
     work.end_run(ledger, mover.run_id, RunState.COMPLETE, "")
     return Rebuilt(sinks, work.by_state(ledger))
 

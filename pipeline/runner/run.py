@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from connectors.base import Prompter
+from connectors.abilities import Prompter
 from connectors.errors import CapacityExceeded, Misconfigured, OutpourError, SessionExpired
 from pipeline.events import Observer, Progress
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, steps, work
 from pipeline.report import summarize
 from pipeline.runner.job import Job, Outcome
 from pipeline.runner.move import Mover
@@ -30,7 +30,7 @@ def run(
     started = time.monotonic()
     mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"))
     mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
-    waiting = 0 if mover.idle else work.leave_waiting(ledger, _why_waiting(mover))
+    waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
     state = _state(mover, waiting)
     quarantine = job.quarantine if job.quarantine.exists() else None
     seconds = time.monotonic() - started

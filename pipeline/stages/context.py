@@ -10,7 +10,7 @@ from pathlib import Path
 from connectors.base import Asset, Resource, Source
 from connectors.errors import OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, steps, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.rooms import Room
@@ -41,7 +41,7 @@ class Run:
     verify_attempts: int
 
     def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
-        work.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)
+        steps.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)
         self.observer.notice(Notice(level, text, place, hint))
 
     def retried(self, place: str) -> Callable[[BaseException], None]:
@@ -49,7 +49,7 @@ class Run:
 
         def record(error: BaseException) -> None:
             self.meter.add(retries=1)
-            work.note(self.ledger, self.id, "retry", f"{place}: {error}")
+            steps.note(self.ledger, self.id, "retry", f"{place}: {error}")
 
         return record
 
@@ -110,7 +110,7 @@ class AssetWork:
         state, reason = self.failure or (self.success, "")
         if state not in (AssetState.WAITING, AssetState.PENDING):
             self.run.meter.settled(ok=self.failure is None)
-            work.settle(self.run.ledger, self.item.key, state, reason)
+            steps.settle(self.run.ledger, self.item.key, state, reason)
             self.run.observer.item(
                 ItemEvent(self.item.asset.id, self.item.filename, state, reason, self.moved)
             )
@@ -134,8 +134,8 @@ class PieceWork:
         run = self.asset.run
         reason = f"{self.piece.resource.filename}: {error}"
         for sink in self.sinks:
-            work.copy_failed(run.ledger, self.piece.key, sink, CopyState.FAILED, reason)
-        work.note(
+            steps.copy_failed(run.ledger, self.piece.key, sink, CopyState.FAILED, reason)
+        steps.note(
             run.ledger, run.id, state, reason, asset=self.asset.item.key, resource=self.piece.key
         )
         self.asset.failed(state, reason, len(self.sinks))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.base import HasAlbums, Page, Source
+from connectors.abilities import HasAlbums
+from connectors.base import Page, Source
 from connectors.errors import CursorLost
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing

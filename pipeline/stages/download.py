@@ -13,7 +13,7 @@ from connectors.base import Resource
 from connectors.checksums import Digests, Hasher
 from connectors.errors import Fatal, ItemError, Transient
 from pipeline import retry
-from pipeline.ledger import work
+from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.staging import Staged
@@ -104,7 +104,7 @@ class Downloads:
             path.unlink(missing_ok=True)
             piece.failed(AssetState.FAILED, error)
             return None
-        work.received(run.ledger, key, digests, proof)
+        steps.received(run.ledger, key, digests, proof)
         return Staged(path, digests, cost, run.staging, len(piece.sinks))
 
     def _quarantine(self, piece: PieceWork, path: Path, mismatch: Mismatch) -> None:
@@ -138,7 +138,7 @@ class Fetch:
                 return digests, prove(self._resource, digests)
             except Mismatch as mismatch:
                 self._run.meter.add(mismatches=1)
-                work.note(
+                steps.note(
                     self._run.ledger, self._run.id, "mismatch", f"{self._path.name}: {mismatch}"
                 )
                 if attempt == self._run.verify_attempts:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.base import Put, Reserves, Transferred
+from connectors.abilities import Reserves
+from connectors.base import Put, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import Throttled, Transient
 from pipeline.retry import THROTTLE_BUDGET, grown

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from connectors.base import ReadBack, Receipt, Traits
+from connectors.abilities import ReadBack
+from connectors.base import Receipt, Traits
 from connectors.checksums import Algorithm, Digests, digest
 from connectors.errors import ItemError, NotFound
 from pipeline.ledger.checks import GONE, Held

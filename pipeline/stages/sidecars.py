@@ -11,7 +11,7 @@ from collections.abc import Callable
 from connectors.checksums import digest
 from connectors.errors import Fatal, ItemError
 from pipeline.keep.xmp import compose
-from pipeline.ledger import albums, work
+from pipeline.ledger import albums, steps
 from pipeline.naming import lead
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
@@ -88,5 +88,5 @@ class Sidecars:
         path = run.staging.path(key)
         path.unlink(missing_ok=True)  # a sink may have taken an earlier one: never write into it
         path.write_bytes(content)
-        work.received(run.ledger, key, digests, proof)
+        steps.received(run.ledger, key, digests, proof)
         return Staged(path, digests, cost, run.staging, len(piece.sinks))

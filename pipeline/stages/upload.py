@@ -10,7 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from connectors.base import BatchTransfers, Body, Put, Receipt, Reserves, Sink, Transferred
+from connectors.abilities import BatchTransfers, Reserves
+from connectors.base import Body, Put, Receipt, Sink, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import (
     CapacityExceeded,
@@ -24,7 +25,7 @@ from connectors.errors import (
     Transient,
 )
 from pipeline import naming, retry
-from pipeline.ledger import work
+from pipeline.ledger import steps
 from pipeline.limits import Place
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.confirm import confirm
@@ -207,7 +208,7 @@ class Lane:
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent
         self.place.succeeded(parcel.put.size)
-        work.transferred(self._run.ledger, parcel.key, self.sink.name, parcel.put.path, sent.token)
+        steps.transferred(self._run.ledger, parcel.key, self.sink.name, parcel.put.path, sent.token)
         self._sent.put(parcel)
         return sent.receipt is None
 
@@ -227,7 +228,7 @@ class Lane:
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token
-        parcel.ticket = work.keep_token(
+        parcel.ticket = steps.keep_token(
             self._run.ledger, parcel.key, self.sink.name, parcel.put.path, token
         )
 
@@ -277,7 +278,7 @@ class Lane:
         if not isinstance(answer, Receipt):
             raise answer
         confirm(self.sink.traits, answer, parcel.staged.digests)
-        work.confirmed(self._run.ledger, parcel.key, self.sink.name, answer)
+        steps.confirmed(self._run.ledger, parcel.key, self.sink.name, answer)
         self._end(parcel)
         asset = parcel.piece.asset
         if parcel.key == asset.item.first.key:
@@ -316,9 +317,9 @@ class Lane:
 
     def _fail(self, parcel: Parcel, reason: str) -> None:
         reason = f"{self.sink.name}: {reason}"
-        work.copy_failed(self._run.ledger, parcel.key, self.sink.name, CopyState.FAILED, reason)
+        steps.copy_failed(self._run.ledger, parcel.key, self.sink.name, CopyState.FAILED, reason)
         asset = parcel.piece.asset
-        work.note(self._run.ledger, self._run.id, "failed", reason, asset=asset.item.key)
+        steps.note(self._run.ledger, self._run.id, "failed", reason, asset=asset.item.key)
         self._end(parcel)
         asset.failed(AssetState.FAILED, reason)
 
@@ -347,9 +348,9 @@ class Lane:
         asset, sink = parcel.piece.asset, self.sink.name
         outdated = bool(parcel.put.replaces) and not self.sink.traits.replaces
         why = f"{sink} replaces nothing" if outdated else f"{error}: that stays"
-        work.copy_failed(self._run.ledger, parcel.key, sink, CopyState.YIELDED, why)
+        steps.copy_failed(self._run.ledger, parcel.key, sink, CopyState.YIELDED, why)
         reason = f"{sink}: {parcel.put.path} was not written: {why}"
-        work.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
+        steps.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
         self._end(parcel)
         asset.copied(sink, parcel.piece.piece.resource.size or 0, 0)
 

@@ -9,18 +9,8 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from connectors.base import (
-    Album,
-    HasAlbums,
-    Page,
-    Prefetches,
-    Problem,
-    Prompter,
-    Reconnects,
-    Resource,
-    Source,
-    Stream,
-)
+from connectors.abilities import Album, HasAlbums, Prefetches, Prompter, Reconnects
+from connectors.base import Page, Problem, Resource, Source, Stream
 from connectors.errors import (
     CursorLost,
     Fatal,

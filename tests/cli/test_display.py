@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.errors import SessionExpired
 from pipeline.cli.prompter import TerminalPrompter
 from pipeline.cli.tell import show_capacity

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.base import BatchTransfers, Sink, Transferred
+from connectors.abilities import BatchTransfers
+from connectors.base import Sink, Transferred
 from connectors.checksums import Checksum
 from connectors.errors import CapacityExceeded, OutpourError, PathConflict, Throttled
 from tests.conformance.making import Bench, agree, content, only

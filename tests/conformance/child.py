@@ -14,7 +14,8 @@ from pathlib import Path
 from threading import Lock
 
 from connectors import registry
-from connectors.base import Body, Put, Reserves, Sink, Transferred
+from connectors.abilities import Reserves
+from connectors.base import Body, Put, Sink, Transferred
 from connectors.checksums import digest
 from connectors.errors import OutpourError
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.base import Body, Put, ReadBack, Receipt, Sink, Transferred
+from connectors.abilities import ReadBack
+from connectors.base import Body, Put, Receipt, Sink, Transferred
 from connectors.checksums import digest
 from connectors.errors import OutpourError
 

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import HasCapacity, Inventory, Receipt, Reserves, Sink, Transferred
+from connectors.abilities import HasCapacity, Inventory, Reserves
+from connectors.base import Receipt, Sink, Transferred
 from connectors.checksums import Checksum
 from connectors.errors import (
     CapacityExceeded,

@@ -20,19 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import (
-    Asset,
-    HasAlbums,
-    HasCapacity,
-    Kind,
-    Page,
-    Prefetches,
-    Reclaims,
-    Resource,
-    Role,
-    Source,
-    Stream,
-)
+from connectors.abilities import HasAlbums, HasCapacity, Prefetches, Reclaims
+from connectors.base import Asset, Kind, Page, Resource, Role, Source, Stream
 from connectors.checksums import digest
 from connectors.errors import CursorLost, ItemError, SessionExpired, Throttled, Transient
 from tests.conformance.places import SourcePlace, assert_silent

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from connectors.base import BatchTransfers, Receipt, Transferred
+from connectors.abilities import BatchTransfers
+from connectors.base import Receipt, Transferred
 from connectors.dropbox.sink import DropboxSink
 from connectors.errors import NotFound, PathConflict, Throttled, Transient, Unreadable
 from sandbox.dropbox import Dropbox as Double

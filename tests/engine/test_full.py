@@ -11,7 +11,8 @@ from typing import Literal
 
 import pytest
 
-from connectors.base import Body, Capacity, Checkpoint, Put, Receipt, Transferred
+from connectors.abilities import Capacity
+from connectors.base import Body, Checkpoint, Put, Receipt, Transferred
 from connectors.errors import DailyLimit, OutpourError
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route

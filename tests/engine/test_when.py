@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import When
 from pipeline.runner import Job, Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.base import HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects
+from connectors.abilities import HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects
 from connectors.errors import OutpourError, Transient
 from tests.icloud.rig import Rig
 

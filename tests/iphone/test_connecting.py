@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Reconnects
+from connectors.abilities import Reconnects
 from connectors.errors import Misconfigured, SessionExpired, Throttled
 from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Trust

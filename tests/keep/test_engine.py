@@ -10,17 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import (
-    Album,
-    Asset,
-    Body,
-    Checkpoint,
-    Metadata,
-    Page,
-    Put,
-    Sink,
-    Transferred,
-)
+from connectors.abilities import Album
+from connectors.base import Asset, Body, Checkpoint, Metadata, Page, Put, Sink, Transferred
 from connectors.errors import CapacityExceeded, ItemError, OutpourError, Transient
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Album, Asset, Kind, Resource, Role
+from connectors.abilities import Album
+from connectors.base import Asset, Kind, Resource, Role
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from tests.conformance.making import TAKEN, content

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
 from connectors.memory import MemorySink, MemorySource, Shelf
 from connectors.reclaiming import Binned

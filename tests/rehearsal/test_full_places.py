@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Capacity
+from connectors.abilities import Capacity
 from pipeline.cli.app import invoke
 from sandbox.dropbox.tree import File
 from sandbox.faults import Faults

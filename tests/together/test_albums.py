@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from connectors.base import Album
+from connectors.abilities import Album
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger, schema
 from pipeline.states import Exit

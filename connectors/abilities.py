@@ -1,0 +1,126 @@
+"""What only some places can do: Protocols of one or two methods, asked for with ``isinstance``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from connectors.base import Body, Put, Receipt, Resource, Transferred
+from connectors.errors import OutpourError
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Bytes. ``total`` and ``free`` are None where the place has no limit.
+
+    ``by_kind`` is the place's own division of ``used``; ``full`` and ``nearly_full`` are its
+    own words, not computed.
+    """
+
+    used: int
+    total: int | None = None
+    free: int | None = None
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    full: bool = False
+    nearly_full: bool = False
+
+
+@runtime_checkable
+class HasCapacity(Protocol):
+    def capacity(self) -> Capacity:
+        """Read afresh on every call. Raises Transient, SessionExpired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """``path`` names the folders above it, outermost first, its own title last."""
+
+    id: str
+    path: tuple[str, ...]
+
+
+@runtime_checkable
+class HasAlbums(Protocol):
+    def albums(self) -> Iterator[Album]: ...
+
+    def members(self, album: Album) -> Iterator[str]:
+        """Asset ids of one album."""
+        ...
+
+
+@runtime_checkable
+class Prefetches(Protocol):
+    def prefetch(self, items: Sequence[tuple[str, Resource]]) -> None:
+        """A hint that these (asset id, resource) pairs will be opened soon; never raises."""
+        ...
+
+
+@runtime_checkable
+class Reserves(Protocol):
+    def reserve(self, count: int) -> list[str]:
+        """Fresh tokens to give to ``transfer``, so that each is durable before it is used."""
+        ...
+
+
+@runtime_checkable
+class BatchTransfers(Protocol):
+    """Takes many small files at once, where a request costs more than their bytes do."""
+
+    def transfer_many(
+        self, items: Sequence[tuple[Put, Body, str | None]]
+    ) -> list[Transferred | OutpourError]:
+        """What ``transfer`` does, for (put, body, token) triples within the ``batch_`` traits.
+
+        One answer for each item, in order: as ``transfer`` would return it, or the error of
+        that item alone. No checkpoint is taken on the way: what a crash interrupts is sent
+        again. Raises only what concerns the whole batch; then nothing of it counts as sent.
+        """
+        ...
+
+
+@runtime_checkable
+class Inventory(Protocol):
+    def inventory(self) -> Iterator[Receipt]:
+        """Everything the sink holds under its root, with the checksums it lists for free."""
+        ...
+
+
+@runtime_checkable
+class ReadBack(Protocol):
+    def read(self, receipt: Receipt) -> Iterator[bytes]:
+        """The bytes as the sink holds them now, from its medium and not from a cache."""
+        ...
+
+
+@runtime_checkable
+class Reclaims(Protocol):
+    """Can free space at the source. Policy and proof are the engine's."""
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        """Move (asset id, revision) pairs to the place's own bin; an answer for each, in order.
+
+        An asset whose revision is another by now is refused with ItemError. Repeating is
+        harmless.
+        """
+        ...
+
+    def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
+        """Bring assets back from the bin; an answer for each, in order."""
+        ...
+
+
+class Prompter(Protocol):
+    """How a connector speaks with the person while connecting."""
+
+    def tell(self, message: str) -> None: ...
+    def ask(self, question: str, *, secret: bool = False) -> str: ...
+    def choose(self, question: str, options: Sequence[str]) -> int: ...
+
+
+@runtime_checkable
+class Reconnects(Protocol):
+    def reconnect(self, prompter: Prompter) -> None:
+        """Renew an expired session with the person's help; raises SessionExpired if that fails."""
+        ...
