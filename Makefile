@@ -37,8 +37,9 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
-rehearse: $(STAMP)  ## the long fault and kill tests, every seed
+rehearse: $(STAMP) $(IPHONE)/.installed  ## the long fault and kill tests, every seed
 	$(BIN)/python -m pytest -n 2 -q -m slow --timeout 3600 tests
+	$(IPHONE)/bin/python -m pytest -n 2 -q -m slow --timeout 3600 tests/iphone
 
 clean:
 	rm -rf $(VENV) $(IPHONE) demo build dist

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from connectors.errors import NotFound, Transient
+from connectors.errors import Fatal, NotFound, Transient
 from connectors.iphone.device import Files, Stat
 from connectors.iphone.library import Library
 from connectors.iphone.link import Link
@@ -108,6 +108,11 @@ def _copied(link: Link, folder: Path, before: State) -> bool:
             if link.connected:
                 return False  # changed while it was read
             raise
+        except OSError as error:
+            raise Fatal(
+                f"the phone's library cannot be copied to {folder.parent}: {error.strerror}",
+                hint="Make room there, or set TMPDIR to a folder with room, then run again.",
+            ) from error
         finally:
             stream.close()
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from connectors.abilities import HasAlbums
 from connectors.base import Asset, Kind, Role
 from connectors.checksums import digest
-from connectors.errors import CursorLost, Misconfigured, NotFound, Transient, Unreadable
+from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transient, Unreadable
 from sandbox.iphone import OnPhone, Phone, Placement, usual
 from sandbox.library import Library
 from tests.iphone.conftest import Plug, listed, read
@@ -200,6 +201,20 @@ def test_the_copy_is_private_and_goes_with_the_source(
     assert folder.stat().st_mode & 0o077 == 0
     source.close()
     assert not list(tmp_path.glob("outpour-iphone-*"))
+
+
+def test_without_room_for_the_copy_it_says_where_to_make_some(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    source = open_source()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(Fatal, match="cannot be copied to") as caught:
+            list(source.pages())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "TMPDIR" in caught.value.hint
 
 
 def test_a_listing_may_be_left_in_the_middle(on_phone: OnPhone, open_source: Open) -> None:

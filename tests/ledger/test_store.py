@@ -158,6 +158,21 @@ def test_an_older_ledger_is_brought_up_step_by_step_or_not_at_all(
     assert version(path) == schema.VERSION
 
 
+def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    set_version(path, 1)
+    with sqlite3.connect(path) as raw:
+        raw.executescript(
+            "alter table copies drop column replaces; drop table sightings; drop table prints;"
+            "insert into meta values ('kept', 'yes');"
+        )
+    assert "kept" in keys(path)
+    assert version(path) == schema.VERSION
+    with Ledger.open(path) as ledger, ledger.read() as connection:
+        assert connection.execute(select(schema.copies.c.replaces)).all() == []
+        assert connection.execute(select(schema.sightings)).all() == []
+
+
 def set_version(path: Path, number: int) -> None:
     Ledger.open(path).close()
     with sqlite3.connect(path) as raw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import unicodedata
@@ -19,6 +20,30 @@ from sandbox.faults import Faults
 from tests.rehearsal.rig import ARGUMENTS, assert_kept, cloud, landed, run, sha, strays, wanted
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
+
+
+def test_what_a_plan_says_is_needed_is_what_a_run_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Within 1%, also when a part is there already. Sidecars have no size before they are made."""
+    folder = tmp_path / "Photos"
+
+    def needed() -> int:
+        capsys.readouterr()
+        invoke(["plan", *ARGUMENTS[1:], str(folder), "--json"])
+        return int(json.loads(capsys.readouterr().out)["sinks"][0]["needed"])
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    with cloud(30, Faults()) as double:
+        for count in (0, 25):
+            for number in range(count):
+                double.library.add(f"NEW_{number}", size=40_000 + number)
+            before, said = size(), needed()
+            assert run(folder) == Exit.OK
+            assert said == pytest.approx(size() - before, rel=0.01)
+        assert needed() == 0
 
 
 def test_whatever_a_photo_is_called_it_lands_inside_under_a_name_for_every_system(
