@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transi
 from sandbox.iphone import OnPhone, Phone, Placement, usual
 from sandbox.library import Library
 from tests.iphone.conftest import Plug, listed, read
+from tests.rehearsal.rig import disk
 
 pytest.importorskip("pymobiledevice3")
 
@@ -204,16 +204,12 @@ def test_the_copy_is_private_and_goes_with_the_source(
 
 
 def test_without_room_for_the_copy_it_says_where_to_make_some(
-    on_phone: OnPhone, open_source: Open
+    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    source = open_source()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
+    with disk(tmp_path / "small", "size=64k"):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "small"))
         with pytest.raises(Fatal, match="cannot be copied to") as caught:
-            list(source.pages())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            list(open_source().pages())
     assert "TMPDIR" in caught.value.hint
 
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from pipeline.cli.app import invoke
 from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
@@ -148,3 +150,16 @@ def named(output: str) -> str:
     """What the run's JSON events name, for asserting that an item was not passed over."""
     events = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return json.dumps(events)
+
+
+@contextmanager
+def disk(place: Path, options: str) -> Iterator[None]:
+    """A disk of its own at ``place``."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk of its own can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

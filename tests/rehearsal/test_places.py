@@ -7,8 +7,6 @@ import re
 import subprocess
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,17 @@ from connectors.private import state_dir
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.faults import Faults
-from tests.rehearsal.rig import ARGUMENTS, assert_kept, cloud, landed, run, sha, strays, wanted
+from tests.rehearsal.rig import (
+    ARGUMENTS,
+    assert_kept,
+    cloud,
+    disk,
+    landed,
+    run,
+    sha,
+    strays,
+    wanted,
+)
 
 RESERVED = {"CON", "PRN", "AUX", "NUL", "COM1", "LPT1"}
 
@@ -71,19 +79,6 @@ DISKS = {  # as it is, and with room: bytes run out as foretold, names run out o
     "bytes": ("size=1m", "size=50m"),
     "names": ("size=50m,nr_inodes=12", "size=50m,nr_inodes=500"),
 }
-
-
-@contextmanager
-def disk(place: Path, options: str) -> Iterator[None]:
-    """A disk of its own at ``place``."""
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no disk of its own can be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.parametrize("lacking", DISKS)
