@@ -38,8 +38,10 @@ def choose(found: Asset, _unique: bool) -> listing.Choice:
 
 def list_all(ledger: Ledger, count: int) -> None:
     number = listing.begin(ledger, "source")
+    written = listing.record(ledger, Page(), number, choose)
     for start in range(0, count, _PAGE):
         page = Page(tuple(asset(n) for n in range(start, min(count, start + _PAGE))))
+        written()  # one page is written while the next is fetched, as in a run
         written = listing.record(ledger, page, number, choose)
     written()
     listing.finish(ledger, "source", number, cursor="c", expected=count, full=True)
