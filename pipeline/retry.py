@@ -102,7 +102,7 @@ class _Patience:
         elif isinstance(error, Throttled):
             self._place.troubled(error)
             self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
-        elif isinstance(error, Unreachable) and self._place.reached:
+        elif isinstance(error, Unreachable):
             self._place.troubled(error)
 
     def sleep(self, seconds: float) -> None:

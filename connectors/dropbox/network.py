@@ -14,10 +14,11 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import NewConnectionError
 
-from connectors.errors import Fatal, Misconfigured, Transient
+from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
 
-TIMEOUT = (30.0, 150.0)  # seconds to connect, and between bytes: 1,000 commits take their time
+TIMEOUT = (10.0, 150.0)  # seconds to connect, and between bytes: 1,000 commits take their time
 
 
 class _Adapter(HTTPAdapter):
@@ -52,11 +53,21 @@ def explain(error: requests.RequestException | OSError, host: str) -> Transient 
             hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
         )
     if isinstance(error, requests.exceptions.ProxyError):
-        return Transient(
+        return Unreachable(
             f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
         )
     if isinstance(error, OSError) and "CA certificate bundle" in str(error):
         return Fatal(f"{host}: {error}", hint="Correct or unset REQUESTS_CA_BUNDLE.")
+    if _unconnected(error):
+        return Unreachable(f"{host} cannot be reached", hint="Check the network connection.")
     return Transient(
         f"the connection to {host} failed ({type(error).__name__})", hint="Check the network."
+    )
+
+
+def _unconnected(error: requests.RequestException | OSError) -> bool:
+    """Whether not even a connection could be made."""
+    inner = error.args[0] if error.args else None  # urllib3's own
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
+        getattr(inner, "reason", inner), NewConnectionError
     )

@@ -20,12 +20,12 @@ import certifi
 import urllib3
 import urllib3.exceptions as broken
 
-from connectors.errors import Fatal, Misconfigured, Transient
+from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
 
 Body = bytes | Callable[[], Iterable[bytes]] | None
 """Bytes, or what makes a fresh stream of them for each attempt (with Content-Length set)."""
 
-_TIMEOUT = urllib3.Timeout(connect=30, read=120)  # Drive takes its time to seal a large file
+_TIMEOUT = urllib3.Timeout(connect=10, read=120)  # Drive takes its time to seal a large file
 _CA = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -149,9 +149,11 @@ def explain(error: Exception, host: str) -> Transient | Fatal:
             hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
         )
     if isinstance(error, broken.ProxyError):
-        return Transient(
+        return Unreachable(
             f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
         )
+    if isinstance(error, broken.NewConnectionError | broken.ConnectTimeoutError):
+        return Unreachable(f"{host} cannot be reached", hint="Check the network connection.")
     return Transient(
         f"the connection to {host} failed ({type(error).__name__})", hint="Check the network."
     )

@@ -19,12 +19,12 @@ _DEEPEST = 32
 
 def tree(cloudkit: CloudKit) -> Iterator[Album]:
     """Every album, folders entered as they are met."""
-    yield from _below(cloudkit, Patience(threading.Event()), None, ())
+    yield from _below(cloudkit, Patience(threading.Event(), cloudkit), None, ())
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
     """Asset ids of one album."""
-    patience = Patience(threading.Event())
+    patience = Patience(threading.Event(), cloudkit)
     seen: set[str] = set()
     rank, empty = 0, 0
     while empty < 2:  # an empty answer may come in the middle

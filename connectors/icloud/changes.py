@@ -100,7 +100,7 @@ class Changes:
         idle = 0
         try:
             while True:
-                found = self._page(zone, token, Patience(stopped), masters)
+                found = self._page(zone, token, Patience(stopped, self._cloudkit), masters)
                 idle = idle + 1 if found.token == token and found.more else 0
                 if idle >= _STUCK:
                     raise Transient("iCloud promises more changes and sends none", retry_after=30)

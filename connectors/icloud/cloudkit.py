@@ -85,12 +85,15 @@ def equals(field: str, value: str | int) -> dict[str, Any]:
 class CloudKit:
     """Every method is one request and may be called from any thread.
 
+    ``answered`` says that Apple ever answered here.
+
     All raise Transient, Throttled, SessionExpired, Fatal, or what ``trouble`` makes of the
     answer's own code.
     """
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self.answered = False
 
     def query(
         self,
@@ -170,7 +173,9 @@ class CloudKit:
         return found
 
     def post(self, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
-        return self.account.use(lambda api: _post(api, scope, path, payload))
+        reply = self.account.use(lambda api: _post(api, scope, path, payload))
+        self.answered = True
+        return reply
 
 
 def _post(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:

@@ -80,7 +80,9 @@ class Lister:
                 while silent < probes:
                     # Past the end no more than the probes are under way.
                     while len(under_way) < (self._parallel * _AHEAD if start < end else probes):
-                        task = _Task(self._cloudkit, Patience(stopped), zone, index, count)
+                        task = _Task(
+                            self._cloudkit, Patience(stopped, self._cloudkit), zone, index, count
+                        )
                         under_way.append(workers.submit(self._window, task, start))
                         start += PAGE_ASSETS
                     window = under_way.popleft().result()

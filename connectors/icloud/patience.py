@@ -2,6 +2,7 @@
 
 The engine retries whatever a connector raises, but a listing it can only start again as a
 whole; among a thousand requests a few are always refused, so these few are repeated here.
+Where nobody ever answered there is nothing to start again, and the engine tells the person.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TypeVar
 
 import tenacity
 
-from connectors.errors import Transient
+from connectors.errors import Transient, Unreachable
+from connectors.icloud.cloudkit import CloudKit
 
 T = TypeVar("T")
 
@@ -21,15 +23,17 @@ _LONGEST = 60.0
 
 
 class Patience:
-    """Repeats Transient failures, waiting as told; ``stopped`` ends the waiting."""
+    """Repeats Transient failures of requests to ``cloudkit``, waiting as told; ``stopped`` ends
+    the waiting."""
 
-    def __init__(self, stopped: threading.Event) -> None:
+    def __init__(self, stopped: threading.Event, cloudkit: CloudKit) -> None:
         self._stopped = stopped
+        self._cloudkit = cloudkit
 
     def call(self, work: Callable[[], T]) -> T:
         """The result of ``work``; the last error when it fails for too long."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Transient),
+            retry=tenacity.retry_if_exception(self._passes),
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(_ATTEMPTS), tenacity.stop_when_event_set(self._stopped)
             ),
@@ -38,6 +42,11 @@ class Patience:
             reraise=True,
         )
         return retrying(work)
+
+    def _passes(self, error: BaseException) -> bool:
+        if isinstance(error, Unreachable) and not self._cloudkit.answered:
+            return False
+        return isinstance(error, Transient)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.4, max=_LONGEST)

@@ -87,7 +87,7 @@ def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError |
 
 def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
     """What lies in Recently Deleted of one library."""
-    patience = Patience(threading.Event())
+    patience = Patience(threading.Event(), cloudkit)
     rank = empty = 0
     while empty < 2:
         reply = patience.call(

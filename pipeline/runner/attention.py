@@ -9,12 +9,13 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
-from connectors.errors import OutpourError
+from connectors.errors import OutpourError, Transient, Unreachable
 from pipeline.limits import Place
 from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")
 _TICK = 0.1
+_AGAIN = "; trying again"
 
 
 class Tell(Protocol):
@@ -79,12 +80,20 @@ class Attention:
         """Say once what a place waits for, and that it goes on."""
         for place, _ in self.ends:
             trouble = place.trouble
-            text = "" if trouble is None else str(trouble)
+            text = _said(trouble)
             before = self._told.get(place.name, "")
             if text == before or place.needs_person:
                 continue
             self._told[place.name] = text
+            if text.endswith(_AGAIN) and before.endswith(_AGAIN):
+                continue  # the same trouble, put another way
             if trouble is not None:
                 self.tell("warning", text, place.name, trouble.hint)
             else:
                 self.tell("info", "goes on", place.name)
+
+
+def _said(trouble: Transient | None) -> str:
+    if trouble is None:
+        return ""
+    return f"{trouble}{_AGAIN}" if isinstance(trouble, Unreachable) else str(trouble)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.dropbox import DropboxSettings
-from connectors.errors import Fatal, Misconfigured, Transient
+from connectors.errors import Fatal, Misconfigured, Unreachable
 from sandbox.dropbox import Dropbox as Double
 from sandbox.server import Sandbox
 from tests.conformance.making import Bench, content
@@ -92,12 +92,12 @@ def test_a_missing_ca_file_is_named(
         place.open().stat("a.jpg")
 
 
-def test_a_dead_proxy_is_transient(
+def test_a_dead_proxy_is_a_place_that_cannot_be_reached(
     place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(Transient) as caught:
+    with pytest.raises(Unreachable) as caught:
         bench.place(place.open(), "a.jpg", content(10))
     assert "HTTPS_PROXY" in caught.value.hint
 

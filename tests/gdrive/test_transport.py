@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.errors import Fatal, Misconfigured, Transient
+from connectors.errors import Fatal, Misconfigured, Unreachable
 from connectors.gdrive import DriveSettings
 from connectors.gdrive.transport import proxy_for
 from sandbox.gdrive import GoogleDrive as Double
@@ -120,12 +120,12 @@ def test_a_wrong_ca_file_is_named(
         place.open()
 
 
-def test_a_dead_proxy_is_transient(
+def test_a_dead_proxy_is_a_place_that_cannot_be_reached(
     place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(Transient) as caught:
+    with pytest.raises(Unreachable) as caught:
         bench.place(place.open(), "a.jpg", content(10))
     assert "proxy" in caught.value.hint.lower()
 

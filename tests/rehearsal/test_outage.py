@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.faults import Faults
-from tests.rehearsal.rig import double_of, landed, run, served, strays, wanted
+from tests.rehearsal.rig import ARGUMENTS, double_of, landed, run, served, strays, wanted
 
 
 def test_a_line_that_comes_back_costs_nothing(
@@ -37,9 +39,33 @@ def test_a_line_that_comes_back_costs_nothing(
     assert strays(tmp_path / "Photos") == []
 
 
-def test_a_line_that_never_was_up_is_not_waited_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_a_line_that_never_was_up_is_told_once_and_not_waited_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    signed_in: bool,
+) -> None:
+    with served(double_of(3, Faults())) as sandbox:
+        monkeypatch.setenv("OUTPOUR_LIMITS__ATTEMPTS", "4")
+        if signed_in:
+            assert run(tmp_path / "Photos") == Exit.OK
+            capsys.readouterr()
+        with sandbox.outage():
+            assert run(tmp_path / "Photos") == Exit.FATAL
+    said = capsys.readouterr().err.splitlines()
+    told, *_ = [line for line in said if line.startswith("icloud: ")]
+    assert "cannot be reached" in told and "trying again (Check the network connection." in told
+    assert len([line for line in said if "trying again" in line]) == 1
+    assert "Check the network connection" in said[-2]
+
+
+def test_programs_are_told_of_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with served(double_of(3, Faults())) as sandbox, sandbox.outage():
-        assert run(tmp_path / "Photos") == Exit.FATAL
-    assert "Check the network connection" in capsys.readouterr().err
+        monkeypatch.setenv("OUTPOUR_LIMITS__ATTEMPTS", "3")
+        assert invoke([*ARGUMENTS, str(tmp_path / "Photos"), "--json"]) == Exit.FATAL
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (notice,) = [event for event in events if event["event"] == "notice"]
+    assert notice["place"] == "icloud" and "trying again" in notice["text"] and notice["hint"]
