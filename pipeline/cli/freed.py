@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.text import Text
@@ -14,8 +14,8 @@ from pipeline.display.words import count, files, here, printable, share
 from pipeline.reclaim import Aftermath, Done, Policy, Survey
 
 
-def show_survey(console: Console, chosen: Survey, policy: Policy) -> None:
-    """The list of what would go, and why the rest stays."""
+def show_survey(console: Console, chosen: Survey, policy: Policy, *, acting: bool) -> None:
+    """The list of what would go, and why the rest stays; ``acting``: it goes right after."""
     for remark in chosen.remarks:
         console.print(printable(remark), style="yellow", soft_wrap=True)
     if not chosen.claims:
@@ -38,7 +38,7 @@ def show_survey(console: Console, chosen: Survey, policy: Policy) -> None:
     for why, total in chosen.kept.items():
         text = f"  {count(total.assets)} {why} ({show_size(total.bytes)})"
         console.print(text, style="dim", soft_wrap=True)
-    if chosen.claims:
+    if chosen.claims and not acting:
         note = "Every copy is checked again just before. Nothing was changed yet."
         console.print(note, style="dim", soft_wrap=True)
         if policy.has_goal:
@@ -98,7 +98,9 @@ def show_aftermath(console: Console, after: Aftermath) -> None:
 
 
 def _when(first: datetime | None, last: datetime | None) -> str:
-    if first is None or last is None:
+    if first is None or last is None or last <= datetime.now(UTC):
         return ""
+    if first <= datetime.now(UTC):
+        return f", by {here(last.isoformat())[:10]}"
     days = [here(moment.isoformat())[:10] for moment in (first, last)]
     return f", on {days[0]}" if days[0] == days[1] else f", from {days[0]} to {days[1]}"

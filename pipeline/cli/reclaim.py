@@ -129,7 +129,9 @@ def reclaim(
     undo: Back = None,
     json: o.Json = False,
 ) -> int:
-    """Free space at the source: only what is proven to be elsewhere, and so that it comes back.
+    """Free space at the source: only what is proven to be elsewhere.
+
+    What goes can be brought back with --undo.
 
     Shows what would go and changes nothing, unless --yes is given or you confirm it.
 
@@ -191,7 +193,7 @@ class _Act:
     def __call__(self, *, yes: bool, prompter: TerminalPrompter | None) -> int:
         if not self._json:
             with self._screen.pause(), paper() as console:
-                show_survey(console, self._chosen, self._policy)
+                show_survey(console, self._chosen, self._policy, acting=yes)
         if not (yes or self._agreed(prompter)):
             if self._json:
                 emit({"would_free": _survey(self._chosen)})

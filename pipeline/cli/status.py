@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -59,6 +60,8 @@ def status(
             }
         )
         return 0
+    ends = [f"--from={end}" for end in from_ or ()] + [f"--to={end}" for end in to or ()]
+    places = shlex.join([str(config)] if config else ends)
     with paper() as console:
         if now:
             _show_standing(console, now)
@@ -67,7 +70,7 @@ def status(
         for name, capacity, trouble in rooms:
             show_capacity(console, name, capacity, trouble)
         if ahead:
-            _show_prospect(console, ahead)
+            _show_prospect(console, ahead, places)
     return 0
 
 
@@ -95,14 +98,15 @@ def _prospect(job: Job) -> Prospect | None:
         return None  # what is wrong with the ledger was said above
 
 
-def _show_prospect(console: Console, ahead: Prospect) -> None:
-    """What would make room at the source: now, and after a move."""
+def _show_prospect(console: Console, ahead: Prospect, places: str) -> None:
+    """What would make room at the source: now, and after a move. ``places`` names the pipeline."""
     name = printable(ahead.source)
     flag = " --copies 1" if ahead.copies == 1 else ""
     if ahead.now.assets:
         where = "at two places" if ahead.copies > 1 else "at one place"
         text = f"{show_size(ahead.now.bytes)} of {name} could be freed: {files(ahead.now.assets)}"
-        console.print(f"\n{text} proven {where} (outpour reclaim{flag})", soft_wrap=True)
+        command = f"outpour reclaim {printable(places)}{flag}"
+        console.print(f"\n{text} proven {where} ({command})", soft_wrap=True)
     if ahead.moved.assets:
         text = f"{show_size(ahead.moved.bytes)} more once moved ({files(ahead.moved.assets)})"
         console.print(f"Up to {text}", style="dim", soft_wrap=True)

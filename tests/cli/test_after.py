@@ -146,3 +146,4 @@ def test_status_tells_what_could_be_freed_now_and_after_a_move(
     assert invoke(["status", str(path)]) == Exit.OK
     out = capsys.readouterr().out
     assert "could be freed" in out and "more once moved" in out
+    assert f"(outpour reclaim {path})" in out

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
-from pipeline.reclaim import freeing
+from pipeline.cli.freed import show_aftermath
+from pipeline.ledger.evidence import Totals
+from pipeline.reclaim import Aftermath, freeing
 from pipeline.states import Exit
 from tests.engine.rig import fill
 
@@ -56,6 +61,7 @@ def test_it_acts_tells_the_truth_and_undoes(
     out = capsys.readouterr().out
     assert held(request) == 0
     assert "6 assets" in out and "moved to the bin" in out
+    assert "Nothing was changed yet" not in out and "--yes" not in out
     assert "count as used until they leave" in out and "for good: Empty the bin" in out
     assert invoke(["reclaim", str(config), "--undo"]) == Exit.OK
     assert "6 assets of run" in capsys.readouterr().out
@@ -150,3 +156,22 @@ def test_of_several_sources_none_is_freed(
     assert "only where the pipeline has one source" in told
     assert "that names only the place to be freed" in told
     assert held(request) == 6
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        ((3, 3), "leave, on "),
+        ((3, 9), "leave, from "),
+        ((-2, 9), "leave, by "),
+        ((-9, -2), "leave."),
+    ],
+)
+def test_no_day_that_has_passed_is_foretold(days: tuple[int, int], words: str) -> None:
+    first, last = (datetime.now(UTC) + timedelta(days=number) for number in days)
+    after = Aftermath("icloud", None, Totals(2, 9), Totals(2, 9), first, last, "Empty the bin")
+    out = io.StringIO()
+    show_aftermath(Console(file=out, width=200), after)
+    assert words in out.getvalue()
+    if days[0] < 0:
+        assert f"{first:%Y-%m-%d}" not in out.getvalue()
