@@ -40,13 +40,22 @@ class Connector:
     location: str | None = None
 
 
+class MissingExtra(Misconfigured):
+    """The connector is known; what it needs is not installed. The hint says how to."""
+
+
+def how_to_install(package: str, extra: str) -> str:
+    """What to type, with the package from an index or in a clone of it."""
+    return f"pip install '{package}[{extra}]' (in a clone: pip install '.[{extra}]')"
+
+
 def names() -> list[str]:
     """Names of all installed connectors, sorted."""
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def get(name: str) -> Connector:
-    """The connector called ``name``; Misconfigured if there is none or its extra is missing."""
+    """The connector called ``name``; Misconfigured if there is none, MissingExtra."""
     found = list(entry_points(group=GROUP, name=name))
     if not found:
         raise Misconfigured(f"unknown connector {name!r}: choose one of {', '.join(names())}")
@@ -54,9 +63,9 @@ def get(name: str) -> Connector:
         loaded = found[0].load()
     except ImportError as missing:
         package = found[0].dist.name if found[0].dist else "outpour"
-        raise Misconfigured(
-            f"connector {name!r} needs a package that is not installed ({missing.name}): "
-            f"pip install '{package}[{name}]'"
+        raise MissingExtra(
+            f"{name} needs the extra {name!r}, which is not installed ({missing.name})",
+            hint=how_to_install(package, name),
         ) from missing
     except AttributeError:
         loaded = None

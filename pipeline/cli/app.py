@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connectors import registry
 from connectors.errors import (
     CapacityExceeded,
     Misconfigured,
@@ -56,6 +58,10 @@ def invoke(arguments: Sequence[str]) -> int:
     ARGUMENTS.set(arguments)
     try:
         app = _app(arguments)
+        if not arguments:
+            with contextlib.redirect_stdout(sys.stderr):
+                app(args=["--help"], prog_name="outpour", standalone_mode=False)
+            return int(Exit.USAGE)
         answer = app(args=list(arguments), prog_name="outpour", standalone_mode=False)
         return int(answer or 0)
     except _USAGE_ERROR as error:
@@ -104,7 +110,6 @@ def _of_system(error: OSError) -> int:
 
 def _app(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
-        no_args_is_help=True,
         add_completion=True,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -138,12 +143,12 @@ def _load(entry: EntryPoint) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = entry.load()
     except ImportError as missing:
-        reason = f"{entry.name} needs a package that is not installed ({missing.name})"
+        reason = f"{entry.name} needs the extra 'sandbox', which is not installed ({missing.name})"
 
         def unavailable() -> None:
-            raise Misconfigured(reason, hint="pip install 'outpour[sandbox]'")
+            raise Misconfigured(reason, hint=registry.how_to_install("outpour", "sandbox"))
 
-        unavailable.__doc__ = f"(not installed: {missing.name})"
+        unavailable.__doc__ = "Needs the extra 'sandbox', which is not installed."
         return unavailable
     return function
 

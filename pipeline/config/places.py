@@ -95,6 +95,8 @@ def _connector(kind: str, side: Side | None, loc: Loc) -> Connector:
         raise Mistakes([Mistake(loc, message)])
     try:
         connector = registry.get(kind)
+    except registry.MissingExtra:
+        raise  # nothing is wrong with what was written
     except Misconfigured as error:
         raise Mistakes([Mistake(loc, str(error))]) from None
     if side is not None and getattr(connector, side) is None:

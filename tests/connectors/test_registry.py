@@ -66,7 +66,7 @@ def test_a_missing_package_names_the_extra(install: Any) -> None:
     with pytest.raises(Misconfigured) as caught:
         registry.get("phone2")
     assert "no_such_package_anywhere" in str(caught.value)
-    assert "pip install 'other-phone2[phone2]'" in str(caught.value)
+    assert "pip install 'other-phone2[phone2]'" in caught.value.hint
 
 
 def test_what_is_no_connector_is_one_clear_line(install: Any) -> None:
