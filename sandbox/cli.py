@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,9 +77,10 @@ def serve(
     port: Port = 0,
     list_faults: ListFaults = False,
 ) -> None:
-    """Run doubles of iCloud, Google Drive, Dropbox and an iPhone until Ctrl-C.
+    """Run doubles of the clouds and of an iPhone until Ctrl-C.
 
-    Prints the environment that sends Outpour (and other tools) there.
+    Doubles of iCloud, Google Drive and Dropbox, and with --phone of an iPhone. Prints the
+    environment that sends Outpour (and other tools) there.
     """
     from sandbox.iphone.schema import VERSIONS
     from sandbox.world import FAULTS, World  # a second of imports that the demo does without
@@ -100,6 +102,7 @@ def serve(
     library = Library(assets, seed=seed, size=_bytes(size) if size else None, plain=plain)
     if size and _bytes(size) > _SLOW_TO_HASH:
         library.warm()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: tidily
     with World(
         library,
         account,
@@ -146,7 +149,7 @@ def demo(
     latency: Latency = 0.02,
     bandwidth: Bandwidth = "",
 ) -> int:
-    """Move a made-up iCloud library into a folder, through made-up trouble, and prove it.
+    """Move a made-up iCloud library into a folder, through trouble.
 
     Plans, runs and verifies against the sandbox in this process; nothing leaves the machine.
     """
@@ -171,7 +174,11 @@ def demo(
 
 def _tell(cloud: icloud.ICloud, folder: Path) -> None:
     met = sorted(cloud.faults.counts.items())
-    typer.echo(f"\nTrouble met on the way: {'' if met else 'none.'}", err=True)
+    if met:
+        # plan and verify meet some too, and a connector mends what it can before a run counts it.
+        typer.echo("\nTrouble that plan, run and verify met, mended at once or above:", err=True)
+    else:
+        typer.echo("\nNo trouble was met on the way.", err=True)
     for name, count in met:
         typer.echo(f"  {count:3} × {KNOWN.get(name, name)}", err=True)
     typer.echo(f"The photos are in {folder}.", err=True)

@@ -112,7 +112,7 @@ def _stopping() -> Notice:
     return Notice(
         "warning",
         "stopping: what is in flight is finished or dropped",
-        hint="press Ctrl-C again to stop now",
+        hint="Ctrl-C again: at once",
     )
 
 

@@ -38,7 +38,9 @@ def read(path: Path) -> Document:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise Misconfigured(
-            f"{path}: no such file", hint="docs/configuration.md shows what goes into it"
+            f"{path}: no such file",
+            hint="outpour schema prints what can stand in it; without a file: "
+            "outpour run --from icloud:ann@example.com --to ./Photos",
         ) from None
     except IsADirectoryError:
         raise Misconfigured(f"{path}: is a folder, not a pipeline file") from None

@@ -46,7 +46,11 @@ class Plain:
             self._rates.feed(progress)
             now = time.monotonic()
             begun = progress.phase != self._phase
-            if self._quiet or (now - self._last < self._every and not begun):
+            if (
+                self._quiet
+                or nothing_yet(progress)
+                or (now - self._last < self._every and not begun)
+            ):
                 return
             self._last, self._phase = now, progress.phase
             self._line(describe(progress, self._rates))
@@ -79,6 +83,16 @@ def sentence(notice: Notice) -> str:
     start = f"{notice.place}: " if notice.place else ""
     end = f" ({notice.hint})" if notice.hint else ""
     return f"{start}{notice.text}{end}"
+
+
+def nothing_yet(progress: Progress) -> bool:
+    """Whether a line could only say zero."""
+    if progress.phase == "listing":
+        return not (progress.listed or progress.listed_expected)
+    if progress.phase == "adopting":
+        return not progress.adopted
+    counted = (progress.assets_total, progress.assets_done, progress.failed, progress.bytes_done)
+    return not any(counted) and not any(progress.places.values())
 
 
 def describe(progress: Progress, rates: Rates) -> str:

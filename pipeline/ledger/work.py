@@ -161,14 +161,18 @@ def by_state(ledger: Ledger) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def missing_bytes(ledger: Ledger, sink: str, without: LeftOut = _NOTHING) -> int:
-    """Bytes of pending assets that are not confirmed at the sink."""
+def missing_bytes(
+    ledger: Ledger, sink: str, without: LeftOut = _NOTHING, *, role: Role | None = None
+) -> int:
+    """Bytes of pending assets that are not confirmed at the sink; of files of one ``role``."""
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
         .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~here)
     )
+    if role is not None:
+        query = query.where(_R.role == role)
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
 

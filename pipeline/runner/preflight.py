@@ -40,12 +40,14 @@ class StagingPlan:
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
     """Bytes one sink will be asked to take. ``capacity`` is None where it tells nothing;
-    ``lacking`` are bytes that go to no other sink either and will have to wait."""
+    ``lacking`` are bytes that go to no other sink either and will have to wait; ``sidecars``
+    what of ``needed`` is written beside the files, 0 where the policy chooses the sink later."""
 
     name: str
     needed: int
     capacity: Capacity | None
     lacking: int
+    sidecars: int = 0
 
     @property
     def fits(self) -> bool:
@@ -74,7 +76,8 @@ def _free(capacity: Capacity | None) -> float:
 def _alone(ledger: Ledger, name: str, capacity: Capacity | None, without: work.LeftOut) -> SinkPlan:
     needed = work.missing_bytes(ledger, name, without)
     lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
-    return SinkPlan(name, needed, capacity, int(lacking))
+    sidecars = work.missing_bytes(ledger, name, without, role=Role.METADATA)
+    return SinkPlan(name, needed, capacity, int(lacking), sidecars)
 
 
 def _shared(

@@ -92,6 +92,17 @@ def test_plain_lines_are_few() -> None:
     assert lines[-1] == "drive: is full (Make room)"
 
 
+def test_no_line_says_nothing_but_zero() -> None:
+    out = io.StringIO()
+    plain = Plain(out, every=0)
+    for phase in ("listing", "adopting", "moving", "finishing", "verifying"):
+        plain.progress(Progress(phase, assets_total=0, bytes_total=0))
+    assert out.getvalue() == ""
+    plain.progress(Progress("listing", listed=3))
+    plain.progress(Progress("moving", assets_total=3, bytes_total=10))
+    assert out.getvalue().splitlines() == ["listing: 3", "moving: 0%, 0 of 3 assets, 0 B of 10 B"]
+
+
 def test_quiet_says_only_what_is_wrong() -> None:
     out = io.StringIO()
     plain = Plain(out, quiet=True, every=0)

@@ -197,3 +197,35 @@ def test_a_new_library_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None
     assert isinstance(library("cli-empty"), Library)
     assert invoke(["run", "--from", "memory:cli-empty", "--to", "memory:cli-e"]) == Exit.OK
     assert "No assets to move" in capsys.readouterr().out
+
+
+def test_without_arguments_the_help_stands_there_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["--help"]) == Exit.OK
+    help_ = capsys.readouterr().out
+    assert "..." not in help_.partition("Commands:")[2]  # every line of it is whole
+    assert invoke([]) == Exit.USAGE
+    told = capsys.readouterr()
+    assert told.err == help_ and told.out == ""
+
+
+def test_a_missing_file_leads_to_something_that_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["run", "nowhere.yaml"]) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert "nowhere.yaml: no such file" in told
+    assert "outpour schema" in told and "outpour run --from" in told and "docs/" not in told
+
+
+def test_a_plan_says_why_a_folder_needs_more_than_what_moves(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = ["--from", f"memory:{store}", "--to", str(tmp_path)]
+    assert invoke(["plan", *ends, "--json"]) == Exit.OK
+    found = json.loads(capsys.readouterr().out)
+    (sink,) = found["sinks"]
+    assert sink["sidecars"] > 0 and sink["needed"] == found["bytes"] + sink["sidecars"]
+    assert invoke(["plan", *ends]) == Exit.OK
+    assert "of sidecars" in " ".join(capsys.readouterr().out.split())

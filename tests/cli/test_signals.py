@@ -46,7 +46,8 @@ def test_the_first_signal_ends_cleanly_and_the_same_command_goes_on(
     running.send_signal(number)
     out, err = running.communicate(timeout=30)
     assert running.returncode == Exit.INTERRUPTED
-    assert "stopping" in err and "press Ctrl-C again" in err
+    (line,) = [line for line in err.splitlines() if line.startswith("stopping")]
+    assert "Ctrl-C again" in line and len(f"^C{line}") < 80
     again = f"outpour run --from memory:stage --to {tmp_path}/Photos"
     assert f"go on with: {again}" in err
     assert re.search(r"waiting +\d+ assets: interrupted", out)
@@ -131,7 +132,7 @@ def test_ctrl_c_at_a_terminal_ends_cleanly(tmp_path: Path) -> None:
     argv = [*RUN, str(tmp_path / "Photos")]
     shown, code = at_terminal(argv, when={"Moving": CTRL_C}, STAGE="slow:0.3")
     assert code == Exit.INTERRUPTED
-    assert "press Ctrl-C again" in shown and "go on with: outpour run" in shown
+    assert "Ctrl-C again" in shown and "go on with: outpour run" in shown
     assert "Traceback" not in shown
     assert shown.endswith("Photos\r\n"), "the last line is whole, the prompt stands below it"
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h"), "the cursor is hidden"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -59,6 +60,15 @@ def test_it_serves_until_ctrl_c_and_can_be_controlled(running, monkeypatch) -> N
     assert child.wait(10) == 0
 
 
+def test_a_request_to_end_leaves_nothing_behind(running) -> None:
+    child, environ = running
+    bundle = Path(environ["REQUESTS_CA_BUNDLE"])
+    assert bundle.exists()
+    child.terminate()
+    assert child.wait(10) == 0
+    assert not bundle.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -90,6 +100,8 @@ def test_the_demo_moves_everything_through_trouble(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "byte for byte" in done.stdout
+    assert "Trouble that plan, run and verify met" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if line.endswith(" ")]
     assert re.search(r"\d+ × 410 for a fresh address", done.stderr)
     assert len([path for path in (tmp_path / "photos").rglob("*") if path.is_file()]) > 40
 
@@ -102,3 +114,17 @@ def test_the_demo_passes_on_how_its_commands_end(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == Exit.NEEDS_PERSON, done.stdout + done.stderr
     assert "outpour connect" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_the_extra_the_demo_says_what_to_install() -> None:
+    # None in sys.modules is how Python is told that a package is not there.
+    code = (
+        "import sys; sys.modules['PIL'] = None\n"
+        "from pipeline.cli.app import invoke; sys.exit(invoke(sys.argv[1:]))"
+    )
+    demo = subprocess.run([sys.executable, "-c", code, "demo"], capture_output=True, text=True)
+    assert demo.returncode == Exit.USAGE
+    assert "demo needs the extra 'sandbox', which is not installed" in demo.stderr
+    assert "'outpour[sandbox]'" in demo.stderr and "'.[sandbox]'" in demo.stderr
+    told = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
+    assert "demo      Needs the extra 'sandbox', which is not installed." in told.stdout
