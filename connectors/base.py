@@ -256,7 +256,8 @@ class Traits:
     files where they lie, with programs that look for a sidecar beside each. ``replaces`` says
     that the sink honours ``Put.replaces``: at every moment the path shows the old file or the
     new one, whole, and content that is neither stays and is a PathConflict. ``refuses`` are
-    roles of files that the place cannot keep at all: they do not go there.
+    roles of files that the place cannot keep at all: they do not go there. ``links`` says that
+    the sink may take a staged file itself (see ``Body.sole``) and asks the medium for it.
     """
 
     algorithm: Algorithm | None = None
@@ -269,6 +270,7 @@ class Traits:
     sidecars: bool = False
     replaces: bool = False
     refuses: frozenset[Role] = frozenset()
+    links: bool = False
 
 
 Checkpoint = Callable[[str], None]

@@ -34,6 +34,7 @@ class LocalSink:
             commit_batch=_COMMIT_BATCH,
             sidecars=True,
             replaces=True,
+            links=True,
         )
         self._readback = readback
         self._folders = Folders(root)

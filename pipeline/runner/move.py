@@ -89,6 +89,7 @@ class Mover:
             source=self.source,
             source_place=place,
             rooms=self.rooms,
+            traits={sink.name: sink.traits for sink in self.job.sinks},
             names=Template(self.job.pipeline.path).paths,
             quarantine=self.job.quarantine,
             attempts=limits.attempts,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.base import Asset, Resource, Source
+from connectors.base import Asset, Resource, Source, Traits
 from connectors.errors import OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps, work
@@ -24,7 +24,8 @@ Names = Callable[[Asset, Sequence[Resource], str], Mapping[str, str]]
 
 @dataclass
 class Run:
-    """One execution. ``quarantine`` is where bytes go that contradict their checksum."""
+    """One execution. ``quarantine`` is where bytes go that contradict their checksum;
+    ``rooms`` and ``traits`` are the sinks' by name."""
 
     id: int
     ledger: Ledger
@@ -35,6 +36,7 @@ class Run:
     source: Source
     source_place: Place
     rooms: Mapping[str, Room]
+    traits: Mapping[str, Traits]
     names: Names
     quarantine: Path
     attempts: int

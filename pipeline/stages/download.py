@@ -16,7 +16,7 @@ from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
-from pipeline.staging import Staged
+from pipeline.staging import FlushAhead, Staged
 from pipeline.states import AssetState, Proof
 from pipeline.stopping import Stopped
 
@@ -124,6 +124,8 @@ class Fetch:
         self._path = path
         self._hasher = Hasher()
         self._counted = 0
+        sinks = [run.traits[name] for name in piece.sinks]
+        self._read_again = len(sinks) > 1 or not sinks[0].links
 
     def verified(self) -> tuple[Digests, Proof]:
         """Digests and proof of a whole, verified file.
@@ -192,8 +194,11 @@ class Fetch:
                 self._hasher = Hasher()  # it starts from the beginning again
             with self._path.open("r+b" if self._hasher.size else "wb", buffering=0) as out:
                 out.seek(self._hasher.size)
+                ahead = None if self._read_again else FlushAhead(out.fileno(), self._hasher.size)
                 for chunk in stream:
                     self._write(out.write, chunk)
+                    if ahead:
+                        ahead.reached(self._hasher.size)
                 out.truncate()
         finally:
             stream.close()
