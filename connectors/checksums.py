@@ -109,7 +109,8 @@ class Hasher:
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._blocks = bytearray()
-        self._block = hashlib.sha256()
+        # Up to its end, the first block's SHA-256 is the whole's: small files pay for it once.
+        self._block = self._sha256
         self._block_room = DROPBOX_BLOCK
 
     def update(self, chunk: bytes | memoryview) -> None:
@@ -126,12 +127,13 @@ class Hasher:
 
     def _update_others(self, chunk: bytes | memoryview) -> None:
         self._apple.update(chunk)
-        self._sha256.update(chunk)
         self.size += len(chunk)
         view = memoryview(chunk)
         while view:
             head = view[: self._block_room]
-            self._block.update(head)
+            self._sha256.update(head)
+            if self._block is not self._sha256:
+                self._block.update(head)
             self._block_room -= len(head)
             view = view[len(head) :]
             if not self._block_room:
