@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from connectors.base import Body, Put, Receipt, Resource, Transferred
@@ -54,6 +55,17 @@ class HasAlbums(Protocol):
 class Prefetches(Protocol):
     def prefetch(self, items: Sequence[tuple[str, Resource]]) -> None:
         """A hint that these (asset id, resource) pairs will be opened soon; never raises."""
+        ...
+
+
+@runtime_checkable
+class Lends(Protocol):
+    def lend(self, asset_id: str, resource: Resource) -> Path:
+        """The resource's file itself, on a local disk, to be read and never changed.
+
+        It may change or go at any time. Raises NotFound, ItemError, Transient; ItemError also
+        when it is not as it was listed.
+        """
         ...
 
 

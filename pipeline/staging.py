@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,19 +84,24 @@ class FlushAhead:
 
 @dataclass
 class Staged:
-    """A verified file that some sinks still need; it goes when the last one lets go."""
+    """A verified file that some sinks still need; it goes when the last one lets go.
+
+    With ``lend`` it is a person's own file, which stays: calling it raises ItemError once the
+    file is not the same any more.
+    """
 
     path: Path
     digests: Digests
     cost: int
     staging: Staging
     users: int
+    lend: Callable[[], Path] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def sole(self) -> bool:
-        """Whether a single sink is left that needs it."""
-        return self.users == 1
+        """Whether nobody but a single sink needs it any more."""
+        return self.users == 1 and self.lend is None
 
     def let_go(self) -> bool:
         """One sink is done with it; True if it was the last, and the file is gone."""
@@ -105,7 +109,7 @@ class Staged:
             self.users -= 1
             last = self.users == 0
         if last:
-            with contextlib.suppress(FileNotFoundError):
-                self.path.unlink()
+            if self.lend is None:
+                self.path.unlink(missing_ok=True)
             self.staging.release(self.cost)
         return last

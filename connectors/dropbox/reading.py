@@ -40,9 +40,9 @@ def check(put: Put, body: Body) -> None:
     try:
         size = body.path.stat().st_size
     except OSError as error:
-        raise Unreadable(f"the staged file cannot be read: {error.strerror}") from error
+        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     if not size == body.size == put.size:
-        raise Unreadable(f"{put.path}: the staged file is not {put.size} bytes long")
+        raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
 
 
 def read(body: Body, start: int, end: int) -> bytes:
@@ -54,9 +54,9 @@ def read(body: Body, start: int, end: int) -> bytes:
             while len(data) < end - start and (more := file.read(end - start - len(data))):
                 data += more  # a read may bring less than asked for, of 2 GiB at most
     except OSError as error:
-        raise Unreadable(f"the staged file cannot be read: {error.strerror}") from error
+        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     if len(data) != end - start:
-        raise Unreadable(f"the staged file {body.path.name} is shorter than it was")
+        raise Unreadable(f"the file {body.path.name} is shorter than it was")
     return data
 
 

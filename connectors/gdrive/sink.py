@@ -69,7 +69,7 @@ class GoogleDrive:
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         if body.path.stat().st_size != put.size or body.size != put.size:
-            raise Unreadable(f"{put.path}: the staged file is not {put.size} bytes long")
+            raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
         ticket = Ticket.read(token) or self._fresh(keep)
         directory, name = _parts(put.path)
         folder = self._tree.ensure(directory)

@@ -202,7 +202,7 @@ def _pieces(body: Body, start: int, end: int) -> Iterator[bytes]:
         while start < end:
             data = file.read(min(_PIECE, end - start))
             if not data:
-                raise Unreadable(f"the staged file {body.path.name} is shorter than it was")
+                raise Unreadable(f"the file {body.path.name} is shorter than it was")
             start += len(data)
             yield data
 

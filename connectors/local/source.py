@@ -55,10 +55,7 @@ class LocalSource:
         yield Page(albums_changed=False)
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> FileStream:
-        place = PurePosixPath(asset_id)
-        if place.is_absolute() or ".." in place.parts or "/" in resource.id:
-            raise NotFound(f"no file {resource.id!r} of {asset_id!r} in this folder")
-        stream = FileStream(self._root / place.parent / resource.id, offset)
+        stream = FileStream(self._path(asset_id, resource), offset)
         if resource.handle != stream.identity:
             stream.close()
             raise ItemError(
@@ -66,12 +63,22 @@ class LocalSource:
             )
         return stream
 
+    def lend(self, asset_id: str, resource: Resource) -> Path:
+        self.open(asset_id, resource).close()
+        return self._path(asset_id, resource)
+
     def close(self) -> None:
         """Nothing to release."""
 
     def capacity(self) -> Capacity:
         """Of the disk, for what this user may still write."""
         return disk.room(self._root)
+
+    def _path(self, asset_id: str, resource: Resource) -> Path:
+        place = PurePosixPath(asset_id)
+        if place.is_absolute() or ".." in place.parts or "/" in resource.id:
+            raise NotFound(f"no file {resource.id!r} of {asset_id!r} in this folder")
+        return self._root / place.parent / resource.id
 
     # --- listing ---
 

@@ -12,7 +12,14 @@ from typing import BinaryIO
 from connectors.abilities import Capacity
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum, digest
-from connectors.errors import CapacityExceeded, ItemError, NotFound, OutpourError, PathConflict
+from connectors.errors import (
+    CapacityExceeded,
+    ItemError,
+    NotFound,
+    OutpourError,
+    PathConflict,
+    Transient,
+)
 
 _CHUNK = 1024 * 1024
 
@@ -161,6 +168,9 @@ class MemorySink:
         put, shelf = item.put, self._shelf
         # Computed from what is held, not copied from the request: a receipt is evidence.
         own = Checksum(Algorithm.SHA256, digest([data])[Algorithm.SHA256])
+        if not put.digests.agrees(own):
+            self._drop(item.token)
+            raise Transient(f"{put.path}: other bytes came than were sent")
         receipt = Receipt(
             put.path, len(data), (own,), modified=put.modified, properties=dict(put.properties)
         )

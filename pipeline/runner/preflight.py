@@ -13,6 +13,7 @@ from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
 from pipeline.runner.job import Job
+from pipeline.stages.lending import lends
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def _shared(
 def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
     """What will lie on the staging disk at most, and what is free there."""
     _, size = work.totals(ledger)
+    if not job.others and lends(job.source, [sink.traits for sink in job.sinks]):
+        size = 0
     needed = min(size, max(job.pipeline.staging.size, work.largest_file(ledger)))
     return StagingPlan(str(job.staging), needed, staging_room(job.staging))
 

@@ -218,6 +218,8 @@ class Lane:
 
     def _attempt(self, parcel: Parcel) -> Transferred:
         self._run.ledger.settled(parcel.ticket)
+        if parcel.staged.lend:
+            parcel.staged.lend()
 
         def keep(token: str) -> None:
             self._keep(parcel, token)
