@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from connectors.checksums import Algorithm, Checksum, Digests
-from connectors.errors import OutpourError
+from connectors.errors import OutpourError, Unreadable
 
 # --- what is moved -----------------------------------------------------------------------
 
@@ -204,8 +204,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A complete, verified file on local disk, unchanged while a sink reads it.
+    """A complete, verified file on local disk.
 
+    It is unchanged while a sink reads it, save where the sink's receipts carry a checksum: such
+    a sink may be given a person's own file, and finds out whether what arrived is the ``Put``.
     ``sole`` says that no other sink needs it, so that a sink on the same disk may take the
     file itself (link it) instead of copying its bytes.
     """
@@ -213,6 +215,15 @@ class Body:
     path: Path
     size: int
     sole: bool = False
+
+    def check(self, put: Put) -> None:
+        """Refuse a file that is not what it should be, before any of it is sent: Unreadable."""
+        try:
+            size = self.path.stat().st_size
+        except OSError as error:
+            raise Unreadable(f"{put.path}: the file cannot be read: {error.strerror}") from error
+        if not size == self.size == put.size:
+            raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from connectors.base import Body, Put
+from connectors.base import Body
 from connectors.checksums import DROPBOX_BLOCK
 from connectors.errors import Unreadable
 
@@ -33,16 +33,6 @@ class Budget:
             with self._changed:
                 self._used -= size
                 self._changed.notify_all()
-
-
-def check(put: Put, body: Body) -> None:
-    """Refuse a staged file that is not what it should be, before any of it is sent."""
-    try:
-        size = body.path.stat().st_size
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
-    if not size == body.size == put.size:
-        raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
 
 
 def read(body: Body, start: int, end: int) -> bytes:

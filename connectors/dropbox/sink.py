@@ -15,7 +15,7 @@ from connectors.dropbox.commit import ENTRIES, Committer
 from connectors.dropbox.files import Files
 from connectors.dropbox.folders import Folders
 from connectors.dropbox.large import PART, LargeFiles
-from connectors.dropbox.reading import Budget, check
+from connectors.dropbox.reading import Budget
 from connectors.dropbox.receipts import Root, same
 from connectors.dropbox.sessions import BATCH_ENTRIES, Sessions
 from connectors.dropbox.settings import DropboxSettings
@@ -64,7 +64,7 @@ class DropboxSink:
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         dropbox, ticket = self._dropbox, Ticket.read(token, put)
-        check(put, body)
+        body.check(put)
         there = dropbox.already(put, ticket)
         if there is not None:
             return there
@@ -151,7 +151,7 @@ class _SignedIn:
         """``already`` for one of many: the answer it has, None if it is to be sent."""
         put, body, token = item
         try:
-            check(put, body)
+            body.check(put)
             return self.already(put, Ticket.read(token, put))
         except OutpourError as error:
             return error

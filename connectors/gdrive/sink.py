@@ -68,8 +68,7 @@ class GoogleDrive:
         return _receipt(path, min(files, key=lambda file: str(file["id"]))) if files else None
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
-        if body.path.stat().st_size != put.size or body.size != put.size:
-            raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
+        body.check(put)
         ticket = Ticket.read(token) or self._fresh(keep)
         directory, name = _parts(put.path)
         folder = self._tree.ensure(directory)

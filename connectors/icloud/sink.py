@@ -217,8 +217,7 @@ class ICloudSink:
                 raise error
 
     def _send(self, put: Put, body: Body, fingerprint: str) -> Single:
-        if body.path.stat().st_size != put.size:
-            raise ItemError(f"{put.path}: the file does not have {put.size} bytes")
+        body.check(put)
         single = self._uploads.send(self._uploads.reserve(put.size), body.path, put.size)
         told = Checksum(Algorithm.APPLE, str(single.get("fileChecksum")))
         if told.verifiable and told.value != fingerprint:

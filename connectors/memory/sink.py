@@ -69,6 +69,7 @@ class MemorySink:
         there = self.stat(put.path)
         if there and not _outdated(there, put):
             return Transferred(put, token or "", _same(there, put))
+        body.check(put)
         token = token or uuid.uuid4().hex
         incoming = self._begin(token, put.size)
         keep(token)

@@ -149,7 +149,7 @@ class Lane:
         try:
             with self._ahead.turn(len(group)) as turn:
                 turn.sent += self._transfer_group(group)
-        except (OutpourError, Stopped) as error:
+        except Exception as error:
             for parcel in group:
                 with self._outcome(parcel):
                     raise error
@@ -264,7 +264,7 @@ class Lane:
             items = [parcel.sent for parcel in batch if parcel.sent is not None]
             try:
                 answers = self._call(partial(self.sink.commit, items))
-            except (OutpourError, Stopped) as error:
+            except Exception as error:
                 for parcel in batch:
                     with self._outcome(parcel):
                         raise error

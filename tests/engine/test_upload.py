@@ -87,3 +87,30 @@ def test_a_sign_in_that_ends_within_a_batch_concerns_the_place(step: str, tmp_pa
     assert outcome.exit is Exit.NEEDS_PERSON and not outcome.summary.failures
     assert go(work, tmp_path / "ledger.sqlite").exit is Exit.OK
     assert len(contents(sink._shelf)) == 16
+
+
+class Defective(MemorySink):
+    """Raises what no sink should, at ``step``."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__("to", Shelf())
+        self.step = step
+
+    def transfer_many(self, items: Sent) -> list[Transferred | OutpourError]:
+        if self.step == "send":
+            raise ZeroDivisionError
+        return super().transfer_many(items)
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        if self.step == "commit":
+            raise ZeroDivisionError
+        return super().commit(items)
+
+
+@pytest.mark.parametrize("step", ["send", "commit"])
+def test_a_defect_of_a_sink_ends_its_items_and_not_the_run(step: str, tmp_path: Path) -> None:
+    library = Library()
+    fill(library, 12, size=500)
+    work = job(MemorySource("from", library), [Defective(step)], staging=tmp_path / "s")
+    outcome = go(work, tmp_path / "ledger.sqlite")
+    assert outcome.exit is Exit.ITEMS_FAILED and outcome.summary.confirmed == 0
