@@ -112,8 +112,7 @@ def serve(
         port=port,
         ios=ios if phone else None,
     ) as world:
-        _announce(world)
-        _until_interrupted()
+        _until_interrupted(world)
 
 
 def _announce(world: World) -> None:
@@ -175,8 +174,9 @@ def demo(
 def _tell(cloud: icloud.ICloud, folder: Path) -> None:
     met = sorted(cloud.faults.counts.items())
     if met:
-        # plan and verify meet some too, and a connector mends what it can before a run counts it.
-        typer.echo("\nTrouble that plan, run and verify met, mended at once or above:", err=True)
+        # A run counts what it had to try again; a connector mends most before that.
+        text = "Trouble met by plan, run and verify together, most of it mended at once:"
+        typer.echo(f"\n{text}", err=True)
     else:
         typer.echo("\nNo trouble was met on the way.", err=True)
     for name, count in met:
@@ -215,8 +215,9 @@ def _child(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             continue
 
 
-def _until_interrupted() -> None:
+def _until_interrupted(world: World) -> None:
     try:
+        _announce(world)
         threading.Event().wait()
     except KeyboardInterrupt:
         typer.echo("", err=True)

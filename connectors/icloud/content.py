@@ -186,10 +186,7 @@ def broken(error: Exception) -> OutpourError:
         return fatal
     # Only the kind: the text of these errors holds the signed address.
     if unreachable(error):
-        return Unreachable(
-            f"iCloud cannot be reached ({type(error).__name__})",
-            hint="Check the network connection.",
-        )
+        return Unreachable("iCloud cannot be reached", hint="Check the network connection.")
     return Transient(f"the connection to iCloud failed ({type(error).__name__})")
 
 

@@ -72,11 +72,10 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
         )
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
-            kind = Unreachable if unreachable(known) else Transient
-            return kind(
-                f"iCloud cannot be reached ({_bottom(known)})",
-                hint="Check the network connection.",
-            )
+            hint = "Check the network connection."
+            if unreachable(known):
+                return Unreachable("iCloud cannot be reached", hint=hint)
+            return Transient(f"iCloud cannot be reached ({_bottom(known)})", hint=hint)
         if isinstance(known, PyiCloudAccountLockedException):
             return SessionExpired(_CODES[-20209][0], hint=_CODES[-20209][1])
         if isinstance(known, PyiCloudAcceptTermsException):

@@ -6,13 +6,16 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from rich.console import Console
 
 from pipeline.display.words import printable
 from pipeline.states import Exit
+
+F = TypeVar("F", bound="Found")
 
 
 class _Paper(Console):
@@ -37,6 +40,29 @@ def emit(data: Mapping[str, Any]) -> None:
     """One JSON document on standard output."""
     with paper():
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+class Found(Protocol):
+    """What a command found out: a dataclass that knows how the command ends."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def exit(self) -> Exit: ...
+
+
+def answer(
+    found: F, show: Callable[[Console, F], None], wrong: str, hint: str, *, json: bool
+) -> int:
+    """Tell what was found, ``wrong`` too where it is not all well; returns the exit code."""
+    if json:
+        emit({**asdict(found), "exit": int(found.exit)})
+    else:
+        with paper() as console:
+            show(console, found)
+    if found.exit is not Exit.OK:
+        complain(wrong, hint, found.exit)
+    return int(found.exit)
 
 
 def complain(message: str, hint: str, code: Exit) -> int:

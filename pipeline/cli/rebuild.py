@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import opened, pipeline_of, resume_command
-from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.output import answer, complain
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_rebuilt
@@ -53,11 +52,5 @@ def rebuild(
             )
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
-    if json:
-        emit({**asdict(found), "exit": int(found.exit)})
-    else:
-        with paper() as console:
-            show_rebuilt(console, found)
-    if found.exit is not Exit.OK:
-        complain("not everything was found at the sinks", "outpour run brings the rest", found.exit)
-    return int(found.exit)
+    wrong, hint = "not everything was found at the sinks", "outpour run brings the rest"
+    return answer(found, show_rebuilt, wrong, hint, json=json)

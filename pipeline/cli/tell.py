@@ -145,7 +145,7 @@ def show_plan(console: Console, plan: Plan) -> None:
         _number(console, "differs", counts)
     for sink in plan.sinks:
         lacking = f", {show_size(sink.lacking)} too much" if sink.lacking else ""
-        beside = f" with {show_size(sink.sidecars)} of sidecars" if sink.sidecars else ""
+        beside = " with sidecars" if sink.sidecars else ""
         needs = f"needs {show_size(sink.needed)}{beside}{lacking}"
         show_capacity(console, sink.name, sink.capacity, needs)
     if not plan.staging.fits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
-from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.output import answer, complain
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_verified
 from pipeline.runner import verify as verify_job
@@ -51,11 +50,5 @@ def verify(
             found = verify_job(job, ledger, screen, stop=stop, download=part)
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
-    if json:
-        emit({**asdict(found), "exit": int(found.exit)})
-    else:
-        with paper() as console:
-            show_verified(console, found)
-    if found.exit is not Exit.OK:
-        complain("some copies are not as they were", "outpour run brings them again", found.exit)
-    return int(found.exit)
+    wrong, hint = "some copies are not as they were", "outpour run brings them again"
+    return answer(found, show_verified, wrong, hint, json=json)

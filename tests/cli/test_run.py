@@ -228,4 +228,4 @@ def test_a_plan_says_why_a_folder_needs_more_than_what_moves(
     (sink,) = found["sinks"]
     assert sink["sidecars"] > 0 and sink["needed"] == found["bytes"] + sink["sidecars"]
     assert invoke(["plan", *ends]) == Exit.OK
-    assert "of sidecars" in " ".join(capsys.readouterr().out.split())
+    assert "with sidecars" in " ".join(capsys.readouterr().out.split())

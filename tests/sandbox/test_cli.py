@@ -100,7 +100,7 @@ def test_the_demo_moves_everything_through_trouble(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "byte for byte" in done.stdout
-    assert "Trouble that plan, run and verify met" in done.stderr
+    assert "Trouble met by plan, run and verify together" in done.stderr
     assert not [line for line in done.stderr.splitlines() if line.endswith(" ")]
     assert re.search(r"\d+ × 410 for a fresh address", done.stderr)
     assert len([path for path in (tmp_path / "photos").rglob("*") if path.is_file()]) > 40
