@@ -1,14 +1,14 @@
 """Making uploads visible: up to 1,000 at once, one batch after another.
 
 Dropbox locks an account's writes, so batches side by side would only meet
-``too_many_write_operations``. Commits add and never replace, and identical content at the
-path counts as success: repeating one is harmless.
+``too_many_write_operations``. Commits add, or replace exactly the revision that holds earlier
+content of ours; identical content at the path counts as success: repeating one is harmless.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -17,8 +17,9 @@ from dropbox.files import CommitInfo, UploadSessionCursor, UploadSessionFinishAr
 
 from connectors.base import Put, Receipt, Transferred
 from connectors.dropbox.client import Client, speaking
+from connectors.dropbox.files import Files
 from connectors.dropbox.meaning import NoRoute, entry_refused, tag_of
-from connectors.dropbox.receipts import Root, receipt, same, written
+from connectors.dropbox.receipts import Root, outdated, receipt, same, written
 from connectors.dropbox.ticket import Ticket
 from connectors.errors import NotFound, OutpourError, PathConflict, Transient
 
@@ -26,16 +27,15 @@ ENTRIES = 1000  # of one finish_batch
 
 Answer = Receipt | OutpourError
 Entry = tuple[Put, Ticket]
-Stat = Callable[[str], Receipt | None]
 
 
 class Committer:
     """Thread-safe; one request at a time."""
 
-    def __init__(self, client: Client, root: Root, stat: Stat, workers: Executor) -> None:
+    def __init__(self, client: Client, root: Root, files: Files, workers: Executor) -> None:
         self._client = client
         self._root = root
-        self._stat = stat
+        self._files = files
         self._workers = workers
         self._one_by_one = threading.Lock()
 
@@ -72,7 +72,7 @@ class Committer:
         return self._finish(entries[:half]) + self._finish(entries[half:])
 
     def _request(self, entries: Sequence[Entry]) -> list[Any]:
-        arguments = [self._argument(*entry) for entry in entries]
+        arguments = list(self._workers.map(self._argument, entries))
         with self._one_by_one:
             try:
                 with speaking("a commit"):
@@ -83,16 +83,23 @@ class Committer:
             raise Transient("Dropbox answered for another number of files than were sent")
         return list(found.entries)
 
-    def _argument(self, put: Put, ticket: Ticket) -> UploadSessionFinishArg:
+    def _argument(self, entry: Entry) -> UploadSessionFinishArg:
+        put, ticket = entry
         info = CommitInfo(
             path=self._root.full(put.path),
-            mode=WriteMode.add,
+            mode=self._mode(put),
             autorename=False,
             client_modified=written(put.modified),
             mute=True,
             strict_conflict=False,
         )
         return UploadSessionFinishArg(UploadSessionCursor(ticket.session, put.size), info)
+
+    def _mode(self, put: Put) -> WriteMode:
+        held = self._files.held(put.path) if put.replaces else None
+        if held is None or not outdated(held.receipt, put):
+            return WriteMode.add
+        return WriteMode.update(held.revision)  # what is edited meanwhile is another revision
 
     def _read(self, entry: Entry, result: Any) -> Answer:
         put, _ = entry
@@ -105,7 +112,7 @@ class Committer:
             # A file in the way, or a session that is no more: perhaps this very commit was
             # done before, and its answer got lost.
             if isinstance(error, PathConflict | NotFound):
-                held = self._stat(put.path)
+                held = self._files.stat(put.path)
                 if held is not None:
                     return same(held, put)
             return error

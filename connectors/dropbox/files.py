@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -20,6 +21,14 @@ _PAGE = 2000  # entries of one listing request, the most Dropbox gives
 _CHUNK = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file and the revision it is at."""
+
+    receipt: Receipt
+    revision: str
+
+
 class Files:
     """Thread-safe. Paths are seen from ``root``."""
 
@@ -29,6 +38,11 @@ class Files:
 
     def stat(self, path: str) -> Receipt | None:
         """The file at ``path``; None where nothing or a folder is."""
+        held = self.held(path)
+        return None if held is None else held.receipt
+
+    def held(self, path: str) -> Held | None:
+        """The same, with its revision."""
         try:
             with speaking("a look at a file"):
                 found = self._client.files_get_metadata(self._root.full(path))
@@ -37,7 +51,9 @@ class Files:
             if isinstance(refused, NotFound):
                 return None
             raise refused from error
-        return receipt(path, found) if isinstance(found, FileMetadata) else None
+        if not isinstance(found, FileMetadata):
+            return None
+        return Held(receipt(path, found), str(found.rev))
 
     def folder(self, path: str) -> Iterator[Any]:
         """Metadata of what is directly in a folder; nothing if it is not there."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 from unicodedata import normalize
 
 from connectors.base import Put, Receipt
-from connectors.checksums import Algorithm, Checksum
+from connectors.checksums import DROPBOX_BLOCK, Algorithm, Checksum
 from connectors.errors import PathConflict
+
+_EMPTY = hashlib.sha256().hexdigest()
 
 
 class Root:
@@ -48,6 +51,24 @@ def same(held: Receipt, put: Put) -> Receipt:
     if held.size != put.size or wanted not in held.checksums:
         raise PathConflict(f"{put.path} holds other content in Dropbox")
     return held
+
+
+def outdated(held: Receipt, put: Put) -> bool:
+    """Whether what is held is earlier content that ``put`` may take the place of.
+
+    Only files of one block can be told by their SHA-256; sidecars are.
+    """
+    if held.size > DROPBOX_BLOCK:
+        return False
+    ours = {Checksum(Algorithm.DROPBOX, _of_one_block(sha256)) for sha256 in put.replaces}
+    wanted = Checksum(Algorithm.DROPBOX, put.digests[Algorithm.DROPBOX])
+    return not ours.isdisjoint(held.checksums) and wanted not in held.checksums
+
+
+def _of_one_block(sha256: str) -> str:
+    """The content hash of a file of at most one block; an empty one has none."""
+    block = b"" if sha256 == _EMPTY else bytes.fromhex(sha256)
+    return hashlib.sha256(block).hexdigest()
 
 
 def written(moment: datetime | None) -> datetime | None:

@@ -16,7 +16,7 @@ from connectors.dropbox.files import Files
 from connectors.dropbox.folders import Folders
 from connectors.dropbox.large import PART, LargeFiles
 from connectors.dropbox.reading import Budget
-from connectors.dropbox.receipts import Root, same
+from connectors.dropbox.receipts import Root, outdated, same
 from connectors.dropbox.sessions import BATCH_ENTRIES, Sessions
 from connectors.dropbox.settings import DropboxSettings
 from connectors.dropbox.small import BATCH_BYTES, SmallFiles
@@ -45,6 +45,7 @@ class DropboxSink:
         batch_files=BATCH_ENTRIES,
         batch_bytes=BATCH_BYTES,
         batch_below=1024 * 1024,
+        replaces=True,
     )
 
     def __init__(self, name: str, settings: DropboxSettings) -> None:
@@ -135,7 +136,7 @@ class _SignedIn:
         self.folders = Folders(self.files.folder, workers)
         self.small = SmallFiles(sessions, budget, workers)
         self.large = LargeFiles(sessions, budget, workers)
-        self.committer = Committer(self.client, root, self.files.stat, workers)
+        self.committer = Committer(self.client, root, self.files, workers)
 
     def already(self, put: Put, ticket: Ticket | None) -> Transferred | None:
         """What need not be sent: a complete session of ours, or the same content at the path.
@@ -145,7 +146,9 @@ class _SignedIn:
         if ticket is not None and ticket.closed:
             return Transferred(put, ticket.written())
         held = self.files.stat(put.path) if self.folders.perhaps(put.path) else None
-        return None if held is None else Transferred(put, "", same(held, put))
+        if held is None or outdated(held, put):
+            return None
+        return Transferred(put, "", same(held, put))
 
     def known(self, item: tuple[Put, Body, str | None]) -> Answer | None:
         """``already`` for one of many: the answer it has, None if it is to be sent."""
