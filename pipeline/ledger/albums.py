@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
@@ -120,11 +121,24 @@ def names(ledger: Ledger) -> list[str]:
 
 
 def of(connection: Connection, asset_id: str) -> list[tuple[str, ...]]:
-    """Paths of the albums an asset is in."""
+    """Paths of the albums an asset is in, in order."""
+    return of_many(connection, [asset_id])[asset_id]
+
+
+def of_many(
+    connection: Connection, asset_ids: Sequence[str]
+) -> Mapping[str, list[tuple[str, ...]]]:
+    """The same for each of these assets; an empty list for those in none."""
     query = (
-        select(_B.path).join(schema.album_members).where(_M.asset_id == asset_id).order_by(_B.path)
+        select(_M.asset_id, _B.path)
+        .join(schema.albums)
+        .where(_M.asset_id.in_(asset_ids))
+        .order_by(_B.path)
     )
-    return [tuple(json.loads(path)) for path in connection.execute(query).scalars()]
+    found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for asset_id, path in connection.execute(query):
+        found[asset_id].append(tuple(json.loads(path)))
+    return found
 
 
 def selection(connection: Connection) -> str | None:

@@ -7,10 +7,12 @@ asset's metadata and albums make, so that a change of either is a change of its 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Role
@@ -73,81 +75,116 @@ def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
     # What left the source keeps the sidecar it had: nothing newer is known of it.
     there = and_(_A.asset_id.in_(ids), _A.state != AssetState.GONE)
     rows = connection.execute(select(schema.assets).where(there)).all()
-    changed = sum(_one(connection, row, compose) for row in rows)
+    of_asset = defaultdict(list)
+    keys = [row.id for row in rows]
+    for resource in connection.execute(select(schema.resources).where(_R.asset.in_(keys))):
+        of_asset[resource.asset].append(resource)
+    found = albums.of_many(connection, [row.asset_id for row in rows])
+    batch = _Batch()
+    for row in rows:
+        batch.add(row, of_asset[row.id], found[row.asset_id], compose)
+    batch.write(connection)
     connection.execute(delete(_DUE).where(_DUE.c.asset_id.in_(ids)))
-    return len(ids), changed
+    return len(ids), len(batch.opened)
 
 
-def _one(connection: Connection, row: Any, compose: Compose) -> bool:
-    every = connection.execute(select(schema.resources).where(_R.asset == row.id)).all()
-    known = next((r for r in every if r.role == Role.METADATA), None)
-    files = [r for r in every if r.role != Role.METADATA and r.chosen]
-    content = None
-    # Where a person keeps an XMP already, it says what is to be said.
-    if files and not any(r.filename.lower().endswith(SIDECAR) for r in files):
-        asset = load_asset(row, tuple(map(load_resource, files)))
-        first = lead(asset.resources)
-        content = compose(asset, first.filename, albums.of(connection, asset.id))
-    if content is None:
-        if known is not None:
-            statement = update(schema.resources).where(_R.id == known.id)
-            connection.execute(statement.values(chosen=False))
-        return False
-    path = sidecar(next(r.path for r in files if r.resource_id == first.id))
-    return _put(connection, row, known, sidecar(first.filename), path, content)
+@dataclass
+class _Batch:
+    """What changes for many assets, as rows of the statements below."""
 
+    made: list[dict[str, Any]] = field(default_factory=list)
+    renewed: list[dict[str, Any]] = field(default_factory=list)
+    unproven: list[dict[str, Any]] = field(default_factory=list)
+    outdated: list[dict[str, Any]] = field(default_factory=list)
+    unwanted: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
 
-def _put(
-    connection: Connection, row: Any, known: Any | None, filename: str, path: str, content: bytes
-) -> bool:
-    checksum = str(Checksum(Algorithm.SHA256, hashlib.sha256(content).hexdigest()))
-    if known is not None and known.chosen and known.checksum == checksum:
-        return False
-    values = {
-        "filename": filename,
-        "size": len(content),
-        "checksum": checksum,
-        "media_type": "application/rdf+xml",
-        "chosen": True,
-        "path": path,
-    }
-    if known is None:
-        done = connection.execute(
-            insert(schema.resources).values(
-                asset=row.id, resource_id=ID, role=Role.METADATA, handle="", local=True, **values
-            )
+    def add(
+        self, row: Any, resources: Sequence[Any], found: Sequence[tuple[str, ...]], compose: Compose
+    ) -> None:
+        """Take in one asset: its row, its resources, its albums."""
+        known = next((r for r in resources if r.role == Role.METADATA), None)
+        files = [r for r in resources if r.role != Role.METADATA and r.chosen]
+        content = None
+        # Where a person keeps an XMP already, it says what is to be said.
+        if files and not any(r.filename.lower().endswith(SIDECAR) for r in files):
+            asset = load_asset(row, tuple(map(load_resource, files)))
+            first = lead(asset.resources)
+            content = compose(asset, first.filename, found)
+        if content is None:
+            if known is not None:
+                self.unwanted.append({"key": known.id})
+            return
+        path = sidecar(next(r.path for r in files if r.resource_id == first.id))
+        self._put(row, known, sidecar(first.filename), path, content)
+
+    def _put(self, row: Any, known: Any | None, filename: str, path: str, content: bytes) -> None:
+        checksum = Checksum(Algorithm.SHA256, hashlib.sha256(content).hexdigest())
+        if known is not None and known.chosen and known.checksum == str(checksum):
+            return
+        new = {"name": filename, "bytes": len(content), "sum": str(checksum), "where": path}
+        if known is None:
+            self.made.append({"of": row.id, **new})
+        else:
+            self.renewed.append({"key": known.id, **new})
+            if known.checksum != str(checksum):
+                ours = Checksum.parse(known.checksum).value
+                self.unproven.append({"key": known.id})
+                self.outdated.append({"key": known.id, "ours": f" {ours}"})
+        self.opened.append({"key": row.id})
+
+    def write(self, connection: Connection) -> None:
+        writes = (
+            (_UNWANTED, self.unwanted),
+            (_MADE, self.made),
+            (_RENEWED, self.renewed),
+            (_UNPROVEN, self.unproven),
+            (_OUTDATED, self.outdated),
+            (_OPENED, self.opened),
         )
-        assert done.inserted_primary_key is not None
-        taken = insert(schema.paths).prefix_with("OR IGNORE")
-        key = done.inserted_primary_key[0]
-        connection.execute(taken.values(folded=folded(path), resource=key))
-    else:
-        if known.checksum != checksum:
-            _outdate(connection, known)
-            values |= {"proof": "", "received": None}
-        connection.execute(update(schema.resources).where(_R.id == known.id).values(**values))
-    connection.execute(
-        update(schema.assets)
-        .where(_A.id == row.id, _A.state == AssetState.CONFIRMED)
-        .values(state=AssetState.PENDING, reason="")
+        for statement, rows in writes:
+            if rows:
+                connection.execute(statement, rows)
+        if self.made:
+            _take_paths(connection, [row["of"] for row in self.made])
+
+
+def _take_paths(connection: Connection, assets: Sequence[int]) -> None:
+    """No other file may get the names of these assets' sidecars."""
+    query = select(_R.id, _R.path).where(_R.asset.in_(assets), _R.role == Role.METADATA)
+    rows = [{"folded": folded(path), "resource": key} for key, path in connection.execute(query)]
+    connection.execute(insert(schema.paths).prefix_with("OR IGNORE"), rows)
+
+
+_NEW: dict[str, Any] = {
+    "filename": bindparam("name"),
+    "size": bindparam("bytes"),
+    "checksum": bindparam("sum"),
+    "media_type": "application/rdf+xml",
+    "chosen": True,
+    "path": bindparam("where"),
+}
+_MADE = insert(schema.resources).values(
+    asset=bindparam("of"), resource_id=ID, role=Role.METADATA, handle="", local=True, **_NEW
+)
+_KNOWN = update(schema.resources).where(_R.id == bindparam("key"))
+_RENEWED = _KNOWN.values(**_NEW)
+_UNWANTED = _KNOWN.values(chosen=False)
+_UNPROVEN = _KNOWN.values(proof="", received=None)
+# Every sink needs the new content; whatever we may have put there may be replaced. What was on its
+# way counts as well: a crash can come between a sink's work and our knowing of it.
+_OUTDATED = (
+    update(schema.copies)
+    .where(_C.resource == bindparam("key"))
+    .values(
+        state=CopyState.PENDING,
+        token=None,
+        reason="changed at the source",
+        replaces=_C.replaces.concat(bindparam("ours")),
     )
-    return True
-
-
-def _outdate(connection: Connection, known: Any) -> None:
-    """Every sink needs the new content; whatever we may have put there may be replaced.
-
-    What was on its way counts as well: a crash can come between a sink's work and our
-    knowing of it.
-    """
-    ours = Checksum.parse(known.checksum).value
-    connection.execute(
-        update(schema.copies)
-        .where(_C.resource == known.id)
-        .values(
-            state=CopyState.PENDING,
-            token=None,
-            reason="changed at the source",
-            replaces=_C.replaces.concat(literal(f" {ours}")),
-        )
-    )
+)
+_OPENED = (
+    update(schema.assets)
+    .where(_A.id == bindparam("key"), _A.state == AssetState.CONFIRMED)
+    .values(state=AssetState.PENDING, reason="")
+)
