@@ -26,6 +26,7 @@ from pipeline.ledger import migrations
 
 T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
+_BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
 
 
@@ -40,6 +41,8 @@ class Op:
 
 @dataclass
 class _Job:
+    """A row for ``op``, or a piece of ``work``, or neither: then ``done`` alone is wanted."""
+
     op: Op | None = None
     row: dict[str, Any] | None = None
     work: Callable[[Connection], Any] | None = None
@@ -141,7 +144,9 @@ class Ledger:
 
     def flush(self) -> None:
         """Return when everything queued so far is durable."""
-        self.transact(lambda _: None)
+        job = _Job(done=threading.Event())
+        self._submit(job)
+        self._wait(job)
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the writer after all that was queued before, and return its answer."""
@@ -204,8 +209,11 @@ class Ledger:
             return [], True
         batch, deadline = [first], time.monotonic() + _LINGER
         while len(batch) < _MOST:
-            # Someone who waits for durability should not also wait for company.
-            patience = 0 if batch[-1].done is not None else max(0, deadline - time.monotonic())
+            # Someone who waits should not wait for long; others like them are near.
+            if batch[-1].done is not None:
+                brief = 0.0 if batch[-1].work is not None else _BRIEF
+                deadline = min(deadline, time.monotonic() + brief)
+            patience = max(0.0, deadline - time.monotonic())
             try:
                 job = self._jobs.get(timeout=patience) if patience else self._jobs.get_nowait()
             except queue.Empty:
