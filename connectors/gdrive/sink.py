@@ -24,7 +24,7 @@ from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
 from connectors.private import state_dir
 
-_TRANSFERS = 24  # one request each, most of it waiting
+_TRANSFERS = 32  # one request each, most of it waiting
 _ATTEMPTS = 3  # ids tried for one file; each failure means somebody used up an id of ours
 _UNKNOWN_TYPE = "application/octet-stream"
 
