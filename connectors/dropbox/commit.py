@@ -7,6 +7,7 @@ content of ours; identical content at the path counts as success: repeating one 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -21,7 +22,7 @@ from connectors.dropbox.files import Files
 from connectors.dropbox.meaning import NoRoute, entry_refused, tag_of
 from connectors.dropbox.receipts import Root, outdated, receipt, same, written
 from connectors.dropbox.ticket import Ticket
-from connectors.errors import NotFound, OutpourError, PathConflict, Transient
+from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
 
 ENTRIES = 1000  # of one finish_batch
 
@@ -96,7 +97,9 @@ class Committer:
         return UploadSessionFinishArg(UploadSessionCursor(ticket.session, put.size), info)
 
     def _mode(self, put: Put) -> WriteMode:
-        held = self._files.held(put.path) if put.replaces else None
+        held = None
+        with contextlib.suppress(ItemError):  # a path it refuses: said of this entry alone, later
+            held = self._files.held(put.path) if put.replaces else None
         if held is None or not outdated(held.receipt, put):
             return WriteMode.add
         return WriteMode.update(held.revision)  # what is edited meanwhile is another revision

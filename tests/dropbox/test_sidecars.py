@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from connectors.base import Receipt
+from connectors.checksums import Algorithm, digest
+from connectors.errors import ItemError
 from pipeline.config.models import Keep
 from pipeline.states import Exit
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
+from tests.conformance.making import Bench, content
 from tests.dropbox.bench import DropboxPlace, held
 from tests.keep.reading import read
 from tests.keep.test_engine import World
@@ -44,3 +49,14 @@ def test_one_that_a_person_edited_stays(place: DropboxPlace, tmp_path: Path) -> 
     outcome = world.run(place.open())
     assert outcome.exit is Exit.OK and outcome.summary.yielded == 1
     assert held(place.double)[path] == edited
+
+
+def test_a_name_it_refuses_fails_alone(place: DropboxPlace, tmp_path: Path) -> None:
+    """The look at what is there, before a commit, concerns one file and not its whole batch."""
+    bench, sink = Bench(tmp_path), place.open()
+    old = frozenset({digest([b"older"])[Algorithm.SHA256]})
+    staged = [bench.stage(path, content(300)) for path in ("a.xmp", f"{'x' * 300}.xmp")]
+    sent = [sink.transfer(replace(put, replaces=old), body, None, bench.keep)
+            for put, body in staged]  # fmt: skip
+    good, bad = sink.commit(sent)
+    assert isinstance(good, Receipt) and isinstance(bad, ItemError)
