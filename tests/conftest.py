@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 # The failing backend, not the null one: with the null backend a stored secret would silently
 # be lost, while a failing keyring sends it to the private file, inside the test's own folder.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+# What is started in the background has Ctrl-C ignored, and so would every child of these tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 _DEAD_PROXY = "http://127.0.0.1:9"  # keeps child processes off the network too
