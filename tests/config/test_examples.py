@@ -34,7 +34,8 @@ def test_examples_in_the_guide_load(text: str, tmp_path: Path) -> None:
     whole = "" if "source:" in text else "source: memory:a\n"
     whole += "" if "sinks:" in text else "sinks: [./Photos]\n"
     (tmp_path / "p.yaml").write_text(whole + text)
-    load(tmp_path / "p.yaml")
+    made = load(tmp_path / "p.yaml")
+    assert made.sources and made.sinks
 
 
 def test_the_guide_names_every_key_and_exit_code() -> None:

@@ -374,9 +374,11 @@ class SinkSuite(BatchTests, ReplaceTests):
             held = sink.stat(f"{n % 5}/{n}.jpg")
             assert held and held.size == 3000 + n
 
-    def test_close_twice(self, sink: Sink) -> None:
+    def test_close_twice(self, place: SinkPlace, sink: Sink, bench: Bench) -> None:
+        receipt = bench.place(sink, "IMG_1.jpg", content(5000))
         sink.close()
         sink.close()
+        agree(place.open(), receipt, content(5000))
 
     def test_nothing_secret_is_told(self, place: SinkPlace, sink: Sink, bench: Bench) -> None:
         bench.place(sink, "IMG_1.jpg", content(5000))

@@ -89,7 +89,8 @@ class SourceSuite:
         pages = source.pages()
         page = next(page for page in pages if page.assets)
         pages.close()  # type: ignore[attr-defined]
-        read(source, page.assets[0], page.assets[0].resources[0])
+        asset = page.assets[0]
+        assert len(read(source, asset, asset.resources[0])) == asset.resources[0].size
 
     def test_what_cannot_be_read_is_named_and_stops_nothing(self, place: SourcePlace) -> None:
         before = {asset.id for asset in listed(place.open())}
@@ -197,10 +198,10 @@ class SourceSuite:
         if not isinstance(source, Prefetches):
             pytest.skip("this source takes no hints")
         wanted = files(source)[:5]
+        before = [read(source, asset, resource) for asset, resource in wanted]
         unknown = ("no-such-asset", replace(wanted[0][1], id="no-such-file", handle=""))
         source.prefetch([(asset.id, resource) for asset, resource in wanted] + [unknown])
-        for asset, resource in wanted:
-            read(source, asset, resource)
+        assert [read(source, asset, resource) for asset, resource in wanted] == before
 
     def test_a_stream_closes_twice_and_in_the_middle(self, source: Source) -> None:
         asset, resource, data = largest(source)
@@ -286,9 +287,11 @@ class SourceSuite:
 
     # --- manners ---
 
-    def test_close_twice(self, source: Source) -> None:
+    def test_close_twice(self, place: SourcePlace, source: Source) -> None:
+        asset, resource, data = largest(source)
         source.close()
         source.close()
+        assert read(place.open(), asset, resource) == data
 
     def test_nothing_secret_is_told(self, place: SourcePlace, source: Source) -> None:
         _, resource = files(source)[0]

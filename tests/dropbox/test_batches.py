@@ -107,6 +107,8 @@ def test_somebody_who_hangs_up_on_long_headers_is_understood(
             break
         except Transient:
             continue
+    else:
+        pytest.fail("it never tried with fewer")
     finish(sink, double, items)
 
 

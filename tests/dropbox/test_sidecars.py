@@ -52,7 +52,7 @@ def test_one_that_a_person_edited_stays(place: DropboxPlace, tmp_path: Path) -> 
 
 
 def test_a_name_it_refuses_fails_alone(place: DropboxPlace, tmp_path: Path) -> None:
-    """The look at what is there, before a commit, concerns one file and not its whole batch."""
+    """One of a batch, where each is to replace something."""
     bench, sink = Bench(tmp_path), place.open()
     old = frozenset({digest([b"older"])[Algorithm.SHA256]})
     staged = [bench.stage(path, content(300)) for path in ("a.xmp", f"{'x' * 300}.xmp")]

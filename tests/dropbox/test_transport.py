@@ -79,6 +79,7 @@ def test_each_way_to_name_a_ca(
         monkeypatch.delenv(other)
     monkeypatch.setenv(name, bundle)
     bench.place(place.open(), "a.jpg", content(10))
+    assert held(double) == {"/Outpour/a.jpg": content(10)}
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
