@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from connectors.base import Asset, Page
 from connectors.errors import CursorLost, Misconfigured, Transient
@@ -10,7 +11,7 @@ from connectors.icloud import fields
 from connectors.icloud.addresses import Addresses
 from connectors.icloud.changes import Changes, Cursor
 from connectors.icloud.cloudkit import CloudKit, Zone
-from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Index, Lister
+from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Index, Lister
 from connectors.icloud.settings import ICloudSettings, Library
 
 
@@ -66,26 +67,40 @@ class Libraries:
         yield Page(full=False, albums_changed=False, cursor=str(Cursor(self._scope, tokens)))
 
     def _everything(self) -> Iterator[Page]:
-        """Tokens first: what changes from here on is a change for the next time.
+        tokens, counted = self._begin()
+        tally = _Tally()
+        tally.expect([count for _, index, count in counted if index is not BURSTS])
+        with self._lister.listings(counted) as listings:
+            for (_, index, _), listing in zip(counted, listings, strict=True):
+                if index is not BURSTS:
+                    listing.begin()
+            for (_, index, count), listing in zip(counted, listings, strict=True):
+                if index is BURSTS and count == len(tally.bursts):
+                    continue  # every picture of them has been listed among the others
+                for window in listing:
+                    assets = tally.add(index, window.assets)
+                    yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
+        yield Page(
+            expected=tally.expected,
+            full=tally.complete,
+            cursor=str(Cursor(self._scope, tokens)),
+        )
+
+    def _begin(self) -> tuple[dict[str, str], list[Asked]]:
+        """Tokens by zone, before anything is listed: what changes from here on is a change for
+        the next time. And all indexes, each with Apple's own count.
 
         These first requests are not repeated here: there is nothing yet the engine would have
         to list again.
         """
         zones = self.zones()
-        tokens = {zone.key: self._token(zone) for zone in zones}
-        tally = _Tally()
-        counted = [(zone, index, count) for zone in zones for index, count in self._counts(zone)]
-        tally.expect([count for _, index, count in counted if index is not BURSTS])
-        for zone, index, count in counted:
-            if index is BURSTS and count == len(tally.bursts):
-                continue  # every picture of them has been listed among the others
-            for window in self._lister.windows(zone, index, count):
-                assets = tally.add(index, window.assets)
-                yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
-        yield Page(
-            expected=tally.expected,
-            full=tally.complete,
-            cursor=str(Cursor(self._scope, tokens)),
+        with ThreadPoolExecutor(2, thread_name_prefix="icloud-begin") as workers:
+            tokens = workers.map(self._token, zones)
+            counts = workers.map(self._counts, zones)
+        listed = zip(zones, counts, strict=True)
+        return (
+            {zone.key: token for zone, token in zip(zones, tokens, strict=True)},
+            [(zone, index, count) for zone, indexes in listed for index, count in indexes],
         )
 
     def _counts(self, zone: Zone) -> list[tuple[Index, int | None]]:

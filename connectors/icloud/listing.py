@@ -9,11 +9,13 @@ until several in a row bring nothing new.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from connectors.base import Asset, Problem
 from connectors.icloud import records
@@ -52,6 +54,9 @@ DELETED = Index("CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpu
 BURSTS = Index("CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate")
 
 
+Asked = tuple[Zone, Index, int | None]
+
+
 @dataclass(slots=True)
 class Window:
     """What the ranks from ``start`` to ``start + 99`` hold."""
@@ -71,30 +76,25 @@ class Lister:
 
     def windows(self, zone: Zone, index: Index, count: int | None) -> Iterator[Window]:
         """The windows of one index in order, each asset once. ``count`` is Apple's own."""
-        fresh, silent, start, end = _Fresh(), 0, 0, count or 0
-        probes = _BLIND_PROBES if count is None else _PROBES
-        stopped = threading.Event()
-        under_way: deque[Future[Window]] = deque()
+        with self.listings([(zone, index, count)]) as (listing,):
+            yield from listing
+
+    @contextlib.contextmanager
+    def listings(self, asked: Iterable[Asked]) -> Iterator[list[Listing]]:
+        """One listing for each index (with Apple's own count); they share the workers."""
+        stopped, most = threading.Event(), self._parallel * _AHEAD
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="icloud-list") as workers:
+            made = []
+            for zone, index, count in asked:
+                patience = Patience(stopped, self._cloudkit)
+                fetch = partial(self._window, _Task(self._cloudkit, patience, zone, index, count))
+                made.append(Listing(workers, fetch, count, most))
             try:
-                while silent < probes:
-                    # Past the end no more than the probes are under way.
-                    while len(under_way) < (self._parallel * _AHEAD if start < end else probes):
-                        task = _Task(
-                            self._cloudkit, Patience(stopped, self._cloudkit), zone, index, count
-                        )
-                        under_way.append(workers.submit(self._window, task, start))
-                        start += PAGE_ASSETS
-                    window = under_way.popleft().result()
-                    window.assets = [asset for asset in window.assets if fresh.add(asset.id)]
-                    found = bool(window.assets or window.problems)
-                    silent = 0 if found or window.start < end else silent + 1
-                    if found:
-                        yield window
+                yield made
             finally:
                 stopped.set()
-                for future in under_way:
-                    future.cancel()
+                for listing in made:
+                    listing.cancel()
 
     def _window(self, task: _Task, start: int) -> Window:
         gather = Gather(task.cloudkit, task.patience, task.zone)
@@ -118,6 +118,56 @@ class Lister:
             else:
                 window.problems.append(item)
         return window
+
+
+class Listing:
+    """The windows of one index in order, each asset once. To be iterated once, by one thread.
+
+    ``fetch`` gives the window from some rank on; ``most`` are under way or waiting at once.
+    """
+
+    def __init__(
+        self, workers: Executor, fetch: Callable[[int], Window], count: int | None, most: int
+    ) -> None:
+        self._workers = workers
+        self._fetch = fetch
+        self._most = most
+        self._start, self._end = 0, count or 0
+        self._probes = _BLIND_PROBES if count is None else _PROBES
+        self._silent = 0  # windows past the end, in a row, that brought nothing new
+        self._under_way: deque[Future[Window]] = deque()
+
+    def begin(self) -> None:
+        """Ask for the first windows now: they arrive while another listing is read."""
+        while self._start < self._end and len(self._under_way) < self._most:
+            self._next()
+        # Past the end no more are asked for than have to be silent.
+        while self._start >= self._end and self._past < self._probes - self._silent:
+            self._next()
+
+    def __iter__(self) -> Iterator[Window]:
+        fresh = _Fresh()
+        while self._silent < self._probes:
+            self.begin()
+            window = self._under_way.popleft().result()
+            window.assets = [asset for asset in window.assets if fresh.add(asset.id)]
+            found = bool(window.assets or window.problems)
+            self._silent = 0 if found or window.start < self._end else self._silent + 1
+            if found:
+                yield window
+
+    def cancel(self) -> None:
+        for future in self._under_way:
+            future.cancel()
+
+    @property
+    def _past(self) -> int:
+        """How many windows past the end are under way."""
+        return min(len(self._under_way), (self._start - self._end) // PAGE_ASSETS)
+
+    def _next(self) -> None:
+        self._under_way.append(self._workers.submit(self._fetch, self._start))
+        self._start += PAGE_ASSETS
 
 
 @dataclass(frozen=True, slots=True)
