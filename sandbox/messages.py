@@ -58,6 +58,11 @@ class Wire:
             return data
         return self.sock.recv(min(limit, 1 << 20))
 
+    @property
+    def held(self) -> bool:
+        """Whether bytes are read already that nobody has asked for."""
+        return bool(self._buffer)
+
     def _until(self, mark: bytes, most: int) -> bytes | None:
         while (end := self._buffer.find(mark)) < 0:
             if len(self._buffer) > most:
@@ -105,6 +110,28 @@ class Body:
         if self._chunked and not self._left:
             self._wire.line()
         return data
+
+    def fill(self, view: memoryview) -> int:
+        """Read until ``view`` is full or the body ends; how many bytes came. As ``read``."""
+        at = 0
+        while at < len(view):
+            if self._chunked or self._wire.held or self._expects:
+                data = self.read(len(view) - at)
+                view[at : at + len(data)] = data
+                came = len(data)
+            else:
+                came = self._take(view[at : at + self._left])
+            if not came:
+                break
+            at += came
+        return at
+
+    def _take(self, view: memoryview) -> int:
+        came = self._wire.sock.recv_into(view) if view else 0
+        if view and not came:
+            raise ConnectionError("the request body ended early")
+        self._left -= came
+        return came
 
     def _next_chunk(self) -> None:
         self._left = int(self._wire.line().split(b";")[0], 16)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import Prefetches, Prompter
+from connectors.abilities import Capacity, Prefetches, Prompter
 from connectors.base import Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
@@ -135,8 +136,7 @@ class Mover:
                 return
             self.discover()
             self.open_assets()
-            self._adopt()
-            self._foretell()
+            self._survey()
             assets, size = work.totals(self.ledger)
             self.meter.assets_total, self.meter.bytes_total = assets, size
             self.meter.phase = "moving"
@@ -233,6 +233,17 @@ class Mover:
         """Set to pending whatever has work left."""
         work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.without)
 
+    def _survey(self) -> None:
+        """Before the first byte: what the sinks hold already, what room they have, and what of
+        the rest will not fit."""
+        with ThreadPoolExecutor(len(self.job.sinks), thread_name_prefix="room") as workers:
+            looks = {
+                sink.name: workers.submit(self.ask, sink, self.rooms[sink.name].look)
+                for sink in self.job.sinks
+            }
+            self._adopt()
+        self._foretell({name: look.result() for name, look in looks.items()})
+
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
         adopted = sum(adopt(self.run, sink, self.places[sink.name]) for sink in self.job.sinks)
@@ -240,11 +251,7 @@ class Mover:
             self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")
 
-    def _foretell(self) -> None:
-        """Read what room there is, and say before the first byte what will not fit."""
-        capacities = {
-            sink.name: self.ask(sink, self.rooms[sink.name].look) for sink in self.job.sinks
-        }
+    def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         plans = preflight(self.ledger, self.job.pipeline.route, capacities, self.without)
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)

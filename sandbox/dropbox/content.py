@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 BLOCK = 4 * 1024 * 1024
-_STEP = 1024 * 1024
+STEP = 1024 * 1024
 
 
 class Blocks:
@@ -86,8 +86,8 @@ class Content:
         at = 0
         for chunk in self.chunks:
             low, high = max(start - at, 0), min(end - at, len(chunk))
-            for step in range(low, high, _STEP):
-                yield chunk[step : min(step + _STEP, high)]
+            for step in range(low, high, STEP):
+                yield chunk[step : min(step + STEP, high)]
             at += len(chunk)
 
     def flipped(self) -> Content:
@@ -98,17 +98,11 @@ class Content:
         return Content.of(bytes(data), keep=bool(self.chunks))
 
 
-def receive(read: Callable[[int], bytes], *, keep: bool) -> Content:
-    """All of a request body, never more than a step of it in memory if it is not kept."""
-    blocks, kept, step = Blocks(), [], bytearray()
-    while data := read(_STEP):
-        step += data
-        if len(step) >= _STEP:  # TLS hands out 16 kB at a time: hash in larger pieces
-            blocks.update(step)
-            if keep:
-                kept.append(bytes(step))
-            step = bytearray()
-    blocks.update(step)
-    if keep and step:
-        kept.append(bytes(step))
-    return Content(blocks, kept)
+def receive(pieces: Iterable[memoryview], *, keep: bool) -> Content:
+    """All of a request body; a piece of it at a time in memory if it is not kept."""
+    made = Content()
+    for piece in pieces:
+        made.blocks.update(piece)
+        if keep:
+            made.chunks.append(bytes(piece))
+    return made

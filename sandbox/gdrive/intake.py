@@ -110,9 +110,9 @@ class _Breaking(Body):
         self._inner = inner
         self._rest = left
 
-    def read(self, size: int = -1) -> bytes:
+    def fill(self, view: memoryview) -> int:
         if self._rest <= 0:
             raise Abort
-        data = self._inner.read(min(size, self._rest) if size >= 0 else self._rest)
-        self._rest -= len(data)
-        return data
+        came = self._inner.fill(view[: self._rest])
+        self._rest -= came
+        return came

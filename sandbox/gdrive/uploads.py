@@ -30,20 +30,17 @@ _EMPTY = re.compile(rb"\r?\n\r?\n")
 _HEAD = 256 * 1024  # metadata longer than this is no metadata
 
 
-def units(body: Body, most: int | None = None) -> Iterator[bytearray]:
+def units(body: Body, most: int | None = None) -> Iterator[memoryview]:
     """The body in units of 256 KiB, the last one shorter; whole units even if it breaks off."""
     left = most
     while True:
-        unit = bytearray()
-        while len(unit) < UNIT and left != 0:
-            data = body.read(UNIT - len(unit) if left is None else min(UNIT - len(unit), left))
-            if not data:
-                break
-            unit += data
-            left = None if left is None else left - len(data)
-        if unit:
-            yield unit
-        if len(unit) < UNIT:
+        size = UNIT if left is None else min(UNIT, left)
+        unit = memoryview(bytearray(size))
+        came = body.fill(unit)
+        if came:
+            yield unit[:came]
+        left = None if left is None else left - came
+        if came < UNIT:
             return
 
 
@@ -74,7 +71,7 @@ def multipart(request: Request, content: Content) -> tuple[Any, str]:
     tail = _Tail(content, mark)
     tail.add(memoryview(bytes(buffer[start:])))
     for unit in parts:
-        tail.add(memoryview(unit))
+        tail.add(unit)
     tail.close()
     return parse_json(metadata), media_type or "application/octet-stream"
 
@@ -239,5 +236,5 @@ def take(session: Session, request: Request, part: Span, *, most: int | None = N
     limit = part.end if most is None else min(part.end, part.start + most)
     for unit in units(request.body):
         if len(unit) == UNIT or content.size + len(unit) == part.end:
-            content.add(memoryview(unit)[: max(0, limit - content.size)])
+            content.add(unit[: max(0, limit - content.size)])
     return content.size == session.total
