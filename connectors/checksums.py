@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -119,11 +120,8 @@ class Hasher:
             self._md5.update(chunk)
             self._update_others(chunk)
             return
-        beside = _helpers().submit(self._md5.update, chunk)
-        try:
+        with _cores.beside(lambda: self._md5.update(chunk)):
             self._update_others(chunk)
-        finally:
-            beside.result()
 
     def _update_others(self, chunk: bytes | memoryview) -> None:
         self._apple.update(chunk)
@@ -158,11 +156,40 @@ class Hasher:
         )
 
 
-@functools.cache
-def _helpers() -> ThreadPoolExecutor:
-    """MD5, the slowest, on another core: hashing is what bounds the speed of a single large file,
-    and hashlib lets other threads run meanwhile."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="md5")
+class _Cores:
+    """MD5, the slowest, on another core where one is idle: hashing is what bounds the speed of a
+    single large file, and hashlib lets other threads run meanwhile. With as many files at once
+    as there are cores, a second thread for each would only get in the way."""
+
+    def __init__(self) -> None:
+        self._count = os.cpu_count() or 1
+        self._busy = 0  # threads that hash
+        self._lock = threading.Lock()
+        self._helpers: ThreadPoolExecutor | None = None
+
+    @contextlib.contextmanager
+    def beside(self, work: Callable[[], None]) -> Iterator[None]:
+        """Have ``work`` done by the end of this block."""
+        with self._lock:
+            idle = self._busy + 1 < self._count
+            self._busy += 1 + idle
+            if idle and self._helpers is None:
+                self._helpers = ThreadPoolExecutor(self._count, thread_name_prefix="md5")
+        helper = None
+        try:
+            if idle and self._helpers is not None:
+                helper = self._helpers.submit(work)
+            yield
+            if helper is None:
+                work()
+        finally:
+            if helper is not None:
+                helper.result()
+            with self._lock:
+                self._busy -= 1 + idle
+
+
+_cores = _Cores()
 
 
 def digest(chunks: Iterable[bytes]) -> Digests:

@@ -59,7 +59,7 @@ Asked = tuple[Zone, Index, int | None]
 
 @dataclass(slots=True)
 class Window:
-    """What the ranks from ``start`` to ``start + 99`` hold."""
+    """What some 100 ranks from ``start`` on hold."""
 
     start: int
     assets: list[Asset] = field(default_factory=list)
@@ -96,9 +96,9 @@ class Lister:
                 for listing in made:
                     listing.cancel()
 
-    def _window(self, task: _Task, start: int) -> Window:
+    def _window(self, task: _Task, start: int, end: int) -> Window:
         gather = Gather(task.cloudkit, task.patience, task.zone)
-        rank, end, empty = start, start + PAGE_ASSETS, 0
+        rank, empty = start, 0
         while rank < end and empty < 2:
             reply = task.ask(rank, "ASCENDING")
             self._addresses.offer(task.zone, reply)
@@ -123,11 +123,12 @@ class Lister:
 class Listing:
     """The windows of one index in order, each asset once. To be iterated once, by one thread.
 
-    ``fetch`` gives the window from some rank on; ``most`` are under way or waiting at once.
+    ``fetch`` gives the window from one rank up to another; ``most`` of them are under way or
+    waiting at once.
     """
 
     def __init__(
-        self, workers: Executor, fetch: Callable[[int], Window], count: int | None, most: int
+        self, workers: Executor, fetch: Callable[[int, int], Window], count: int | None, most: int
     ) -> None:
         self._workers = workers
         self._fetch = fetch
@@ -166,8 +167,11 @@ class Listing:
         return min(len(self._under_way), (self._start - self._end) // PAGE_ASSETS)
 
     def _next(self) -> None:
-        self._under_way.append(self._workers.submit(self._fetch, self._start))
-        self._start += PAGE_ASSETS
+        start, end = self._start, self._start + PAGE_ASSETS
+        if start < self._end < end:
+            end = self._end  # what may lie past it is for the next to find
+        self._under_way.append(self._workers.submit(self._fetch, start, end))
+        self._start = end
 
 
 @dataclass(frozen=True, slots=True)

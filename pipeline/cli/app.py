@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Annotated, Any
 
@@ -21,12 +22,25 @@ from connectors.errors import (
     SessionExpired,
     redact,
 )
-from pipeline.cli import connect, rebuild, reclaim, report, run, schema, status, stranded, verify
 from pipeline.cli.opening import ARGUMENTS
 from pipeline.cli.output import complain, hush
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
+
+# Our own, by the module of this package that has a function of the name.
+_COMMANDS = {
+    "connect": "connect",
+    "plan": "run",
+    "run": "run",
+    "stranded": "stranded",
+    "status": "status",
+    "verify": "verify",
+    "rebuild": "rebuild",
+    "reclaim": "reclaim",
+    "report": "report",
+    "schema": "schema",
+}
 
 EPILOG = """\b
 Exit codes:
@@ -116,26 +130,17 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         epilog=EPILOG,
     )
     app.callback()(_root)
-    own: dict[str, Callable[..., Any]] = {
-        "connect": connect.connect,
-        "plan": run.plan,
-        "run": run.run,
-        "stranded": stranded.stranded,
-        "status": status.status,
-        "verify": verify.verify,
-        "rebuild": rebuild.rebuild,
-        "reclaim": reclaim.reclaim,
-        "report": report.report,
-        "schema": schema.schema,
-    }
-    special = {"reclaim": reclaim.Command}
-    for name, function in own.items():
-        app.command(name, cls=special.get(name), epilog=EPILOG)(function)
+    # Loaded only when wanted, or when help lists them.
     named = next((word for word in arguments if not word.startswith("-")), None)
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        # Loaded only when wanted, or when help lists them.
-        if named in (None, entry.name) and entry.name not in own:
-            app.command(entry.name)(_load(entry))
+    for name in [named] if named in _COMMANDS else _COMMANDS:
+        module = import_module(f"pipeline.cli.{_COMMANDS[name]}")
+        app.command(name, cls=getattr(module, "Command", None), epilog=EPILOG)(
+            getattr(module, name)
+        )
+    if named not in _COMMANDS:
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+            if named in (None, entry.name) and entry.name not in _COMMANDS:
+                app.command(entry.name)(_load(entry))
     return app
 
 
