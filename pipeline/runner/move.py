@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import Capacity, Prefetches, Prompter
+from connectors.abilities import Capacity, Lends, Prefetches, Prompter
 from connectors.base import Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
@@ -51,6 +51,7 @@ from pipeline.together.settling import Settling
 
 T = TypeVar("T")
 _BESIDE = (Role.SIDECAR, Role.METADATA)  # named after where the other files came to be
+_AT_HAND = 4  # files read at once from a local disk: more only keep the sinks from the cores
 _BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
 
 
@@ -275,7 +276,10 @@ class Mover:
         def reopen(sink: str) -> None:
             lanes[sink].no_room = None
 
-        downloads = Downloads(self.run, self.job.pipeline.limits.downloads, deliver)
+        most = self.job.pipeline.limits.downloads
+        if isinstance(self.source, Lends):
+            most = min(most, _AT_HAND)
+        downloads = Downloads(self.run, most, deliver)
         writer = Sidecars(self.run, deliver, downloads.put)
         try:
             while True:

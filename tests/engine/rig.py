@@ -20,6 +20,7 @@ from connectors.base import (
     Resource,
     Role,
     Sink,
+    Source,
     Stream,
     Transferred,
 )
@@ -173,7 +174,7 @@ def place(name: str) -> Place:
 
 
 def job(
-    source: MemorySource,
+    source: Source,
     sinks: Sequence[Sink],
     *,
     staging: Path,
@@ -181,6 +182,7 @@ def job(
     route: Route | None = None,
     attempts: int = 8,
     budget: int = 10**9,
+    downloads: int = 4,
 ) -> Job:
     pipeline = Pipeline(
         name="test",
@@ -189,7 +191,7 @@ def job(
         select=select or Select(),
         route=route or Route(),
         staging=Staging(path=staging, size=budget),
-        limits=Limits(downloads=4, uploads=4, attempts=attempts),
+        limits=Limits(downloads=downloads, uploads=4, attempts=attempts),
     )
     return Job(pipeline, source, tuple(sinks))
 

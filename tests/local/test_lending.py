@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from connectors.base import Body, Checkpoint, Put, Transferred
+from connectors.base import Body, Checkpoint, Put, Resource, Transferred
 from connectors.local.sink import LocalSink
-from connectors.local.source import LocalSource
+from connectors.local.source import FileStream, LocalSource
 from connectors.memory import MemorySink, Shelf
 from pipeline.states import Exit
 from tests.conformance.making import content
@@ -47,6 +48,26 @@ def test_nothing_is_copied_first_and_the_files_stay_as_they_are(tmp_path: Path) 
     assert held(tmp_path / "from") == made
 
 
+def test_files_at_hand_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """Reading them only takes a core, which the sinks need too."""
+    album(tmp_path / "from")
+    reading, most = [0], [0]
+
+    class Counted(LocalSource):
+        def open(self, asset_id: str, resource: Resource, offset: int = 0) -> FileStream:
+            stream = super().open(asset_id, resource, offset)
+            reading[0] += 1
+            most[0] = max(most[0], reading[0])
+            time.sleep(0.02)
+            reading[0] -= 1
+            return stream
+
+    source, sink = Counted("from", tmp_path / "from"), MemorySink("to", Shelf())
+    work = job(source, [sink], staging=tmp_path / "staging", downloads=16)
+    assert go(work, tmp_path / "ledger").exit is Exit.OK
+    assert 1 < most[0] <= 4
+
+
 def test_a_folder_that_reads_back_copies_and_never_takes_the_file_itself(tmp_path: Path) -> None:
     made = album(tmp_path / "from")
     assert pour(tmp_path, LocalSink("to", tmp_path / "to", readback=True)) is Exit.OK
@@ -73,11 +94,11 @@ def test_a_file_that_changes_on_its_way_is_named_and_taken_by_the_next_run(
     photo = tmp_path / "from" / "IMG_1.JPG"
     photo.parent.mkdir()
     photo.write_bytes(content(5000, 1))
-    time = photo.stat().st_mtime_ns
+    before = photo.stat().st_mtime_ns
 
     def change(body: Body) -> None:
         body.path.write_bytes(content(5000, 2))
-        os.utime(body.path, ns=(time, time) if not tells else (time + 10**9, time + 10**9))
+        os.utime(body.path, ns=(before, before) if not tells else (before + 10**9, before + 10**9))
 
     sink = Watched(change)
     assert pour(tmp_path, sink) is Exit.ITEMS_FAILED
