@@ -111,8 +111,8 @@ class _Breaking(Body):
         self._rest = left
 
     def fill(self, view: memoryview) -> int:
-        if self._rest <= 0:
-            raise Abort
         came = self._inner.fill(view[: self._rest])
         self._rest -= came
+        if came < len(view):
+            raise Abort
         return came

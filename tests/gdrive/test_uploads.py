@@ -132,6 +132,19 @@ def test_another_process_sends_only_what_is_missing(
     assert double.calls["upload.resumable"] == 1
 
 
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_a_small_file_whose_connection_ends_is_sent_again(
+    double: Double, place: DrivePlace, bench: Bench, size: int
+) -> None:
+    double.faults.once("cut_upload", "upload.multipart")
+    put, body = bench.stage("a.jpg", content(size))
+    sink = place.open()
+    with pytest.raises(Transient):
+        sink.transfer(put, body, None, bench.keep)
+    sink.transfer(put, body, bench.tokens[-1], bench.keep)
+    assert held(double) == {"Outpour/a.jpg": 1}
+
+
 def test_what_drive_says_it_has_is_believed(
     double: Double, place: DrivePlace, bench: Bench
 ) -> None:
