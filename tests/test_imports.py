@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"abilities", "base", "errors", "checksums", "reclaiming", "registry", "private"}
+SHARED = {
+    "abilities",
+    "base",
+    "checksums",
+    "errors",
+    "private",
+    "proxies",
+    "reclaiming",
+    "registry",
+}
 
 
 def modules() -> Iterator[tuple[str, set[str]]]:

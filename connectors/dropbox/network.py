@@ -14,8 +14,9 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ProxyError
 
+from connectors import proxies
 from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
 
 TIMEOUT = (10.0, 150.0)  # seconds to connect, and between bytes: 1,000 commits take their time
@@ -52,7 +53,7 @@ def explain(error: requests.RequestException | OSError, host: str) -> Transient 
             f"the certificate of {host} is not trusted",
             hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
         )
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, requests.exceptions.ProxyError) and _refused(error):
         return Unreachable(
             f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
         )
@@ -67,7 +68,17 @@ def explain(error: requests.RequestException | OSError, host: str) -> Transient 
 
 def _unconnected(error: requests.RequestException | OSError) -> bool:
     """Whether not even a connection could be made."""
-    inner = error.args[0] if error.args else None  # urllib3's own
     return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
-        getattr(inner, "reason", inner), NewConnectionError
+        _inner(error), NewConnectionError
     )
+
+
+def _refused(error: requests.exceptions.ProxyError) -> bool:
+    inner = _inner(error)
+    return not isinstance(inner, ProxyError) or proxies.refused(inner)
+
+
+def _inner(error: requests.RequestException | OSError) -> object:
+    """urllib3's own error behind one of requests."""
+    inner = error.args[0] if error.args else None
+    return getattr(inner, "reason", inner)

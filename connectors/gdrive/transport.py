@@ -20,6 +20,7 @@ import certifi
 import urllib3
 import urllib3.exceptions as broken
 
+from connectors import proxies
 from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
 
 Body = bytes | Callable[[], Iterable[bytes]] | None
@@ -148,7 +149,7 @@ def explain(error: Exception, host: str) -> Transient | Fatal:
             f"the certificate of {host} is not trusted",
             hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
         )
-    if isinstance(error, broken.ProxyError):
+    if isinstance(error, broken.ProxyError) and proxies.refused(error):
         return Unreachable(
             f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
         )

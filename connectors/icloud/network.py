@@ -24,6 +24,7 @@ import urllib3
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
+from connectors import proxies
 from connectors.errors import Fatal, Misconfigured
 
 CONNECT_TIMEOUT = 10.0
@@ -151,7 +152,6 @@ def untrusted(error: BaseException) -> Fatal | None:
 _NO_CONNECTION = (
     urllib3.exceptions.NewConnectionError,  # no such host, nobody there, no network
     urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
 )
 
 
@@ -159,6 +159,7 @@ def unreachable(error: BaseException) -> bool:
     """Whether not even a connection could be made."""
     return any(
         isinstance(part, _NO_CONNECTION)
+        or (isinstance(part, urllib3.exceptions.ProxyError) and proxies.refused(part))
         for cause in causes(error)
         for part in (cause, *cause.args, getattr(cause, "reason", None))
     )

@@ -33,6 +33,7 @@ from connectors.errors import (
     SessionExpired,
     Throttled,
     Transient,
+    Unreachable,
 )
 from tests.conformance.batch_tests import BatchTests
 from tests.conformance.making import (
@@ -292,18 +293,21 @@ class SinkSuite(BatchTests, ReplaceTests):
         sent = sink.transfer(put, body, token, bench.keep)
         agree(sink, only(sink.commit([sent])), content(5000))
 
+    @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
     def test_a_cut_connection_is_transient_and_shows_nothing(
-        self, place: SinkPlace, sink: Sink, bench: Bench
+        self, place: SinkPlace, sink: Sink, bench: Bench, large: bool
     ) -> None:
-        put, body = bench.stage("IMG_1.jpg", content(place.large))
+        data = content(place.large if large else 200)
+        put, body = bench.stage("IMG_1.jpg", data)
         place.cut()
-        with pytest.raises(Transient):
+        with pytest.raises(Transient) as raised:
             sink.transfer(put, body, None, bench.keep)
+        assert not isinstance(raised.value, Unreachable), "it was reached, and will be again"
         other = place.open()
         assert other.stat("IMG_1.jpg") is None
         token = bench.tokens[-1] if bench.tokens else None
         sent = other.transfer(put, body, token, bench.keep)
-        agree(other, only(other.commit([sent])), content(place.large))
+        agree(other, only(other.commit([sent])), data)
 
     def test_reserved_tokens_are_as_good_as_any(self, sink: Sink, bench: Bench) -> None:
         if not isinstance(sink, Reserves):

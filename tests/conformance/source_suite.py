@@ -23,7 +23,14 @@ import pytest
 from connectors.abilities import HasAlbums, HasCapacity, Prefetches, Reclaims
 from connectors.base import Asset, Kind, Page, Resource, Role, Source, Stream
 from connectors.checksums import digest
-from connectors.errors import CursorLost, ItemError, SessionExpired, Throttled, Transient
+from connectors.errors import (
+    CursorLost,
+    ItemError,
+    SessionExpired,
+    Throttled,
+    Transient,
+    Unreachable,
+)
 from tests.conformance.places import SourcePlace, assert_silent
 
 CHUNK_LIMIT = 8 * 1024 * 1024
@@ -217,9 +224,10 @@ class SourceSuite:
         asset, resource, data = largest(source)
         place.cut()
         got = b""
-        with pytest.raises(Transient):
+        with pytest.raises(Transient) as raised:
             for chunk in source.open(asset.id, resource):
                 got += chunk
+        assert not isinstance(raised.value, Unreachable), "it was reached, and will be again"
         assert data.startswith(got), "what came before the cut is right"
         stream = source.open(asset.id, resource, len(got))
         assert got[: stream.offset] + taken(stream) == data

@@ -37,7 +37,9 @@ def test_no_output_report_or_ledger_holds_a_secret(
         return said.out + said.err
 
     folder = str(tmp_path / "Photos")
-    with cloud(20, Faults.of(TROUBLE, seed=3)) as double:
+    faults = Faults.of(TROUBLE, seed=3)
+    faults.retry_after = 0
+    with cloud(20, faults) as double:
         monkeypatch.setenv("OUTPOUR_LIMITS__ATTEMPTS", "2")
         monkeypatch.setenv("OUTPOUR_DEBUG", "1")
         texts = {
