@@ -15,6 +15,7 @@ from connectors.icloud.trouble import of_record
 
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"
+_UNPAIRED = 10  # records that may lack in an answer that is full all the same
 
 
 class Gather:
@@ -30,8 +31,13 @@ class Gather:
         self._nameless = 0
 
     def take(self, found: Iterable[Record]) -> int:
-        """Add records; how many ranks of an index they stand for."""
-        assets, masters, failed = set(), set(), 0
+        """Add records; how many ranks of an index they stand for, rather too few than too many.
+
+        A full answer covers its ranks, though one half of a pair may be on another page. In a
+        shorter one a half alone can belong to another rank, so only pairs count, and errors.
+        """
+        assets: dict[str, str | None] = {}
+        masters, failed = set(), 0
         for record in found:
             name = record.get("recordName")
             if not isinstance(name, str) or not name:
@@ -42,12 +48,18 @@ class Gather:
                 failed += 1
             elif record.get("recordType") == ASSET:
                 self._assets[name] = record
-                assets.add(name)
+                assets[name] = fields.reference(record, "masterRef")
             elif record.get("recordType") == MASTER:
                 self._masters[name] = record
                 masters.add(name)
-        # One of the two may be missing from the answer while its rank is covered.
-        return max(len(assets), len(masters), (len(assets) + len(masters) + failed + 1) // 2)
+        both = len(assets) + len(masters) + failed
+        if both >= PAGE_RECORDS - _UNPAIRED:
+            return max(len(assets), len(masters), (both + 1) // 2)
+        return sum(master in masters for master in assets.values()) + (failed + 1) // 2
+
+    def __len__(self) -> int:
+        """How many assets there are so far."""
+        return len(self._assets)
 
     def masters(self) -> set[str]:
         return set(self._masters)

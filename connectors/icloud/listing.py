@@ -33,6 +33,7 @@ from connectors.icloud.patience import Patience
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
+_EMPTY = 6  # answers in a row that bring nothing, though there should be something
 _RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
 _AHEAD = 2  # windows under way or waiting for each worker
 
@@ -98,19 +99,9 @@ class Lister:
 
     def _window(self, task: _Task, start: int, end: int) -> Window:
         gather = Gather(task.cloudkit, task.patience, task.zone)
-        rank, empty = start, 0
-        while rank < end and empty < 2:
-            reply = task.ask(rank, "ASCENDING")
-            self._addresses.offer(task.zone, reply)
-            covered = gather.take(reply.records)
-            if not covered and task.count is not None and rank >= task.count:
-                break
-            rank += covered
-            empty = 0 if covered else empty + 1
-        if empty:  # nothing from this rank on, though there should be: come from the other side
-            gather.take(task.ask(min(end, task.count or end) - 1, "DESCENDING").records)
+        self._walk(task, gather, start, end)
         if gather.orphans():  # their assets may be on another page, or lost with a broken answer
-            gather.take(task.ask(start, "ASCENDING").records)
+            self._walk(task, gather, start, end)
         window = Window(start)
         for item in gather.finish():
             if isinstance(item, Asset):
@@ -118,6 +109,23 @@ class Lister:
             else:
                 window.problems.append(item)
         return window
+
+    def _walk(self, task: _Task, gather: Gather, start: int, end: int) -> None:
+        """Ask until the ranks from ``start`` to ``end`` are covered, as far as they can be had."""
+        rank, empty = start, 0
+        while rank < end and empty < _EMPTY:
+            reply = task.ask(rank, "ASCENDING")
+            self._addresses.offer(task.zone, reply)
+            covered = gather.take(reply.records)
+            if not covered and task.count is not None and rank >= task.count:
+                return
+            rank += covered
+            empty = 0 if covered else empty + 1
+            if empty and empty % 2 == 0:
+                # Nothing from this rank on, though there should be: come from the other side.
+                gather.take(task.ask(min(end, task.count or end) - 1, "DESCENDING").records)
+                if len(gather) >= end - start:
+                    return
 
 
 class Listing:
