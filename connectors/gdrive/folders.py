@@ -17,6 +17,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from connectors.private import private_dir
 
 _MOST_NAMES = 500_000  # of all folders together, some 35 MB; Drive's own limit for one folder
 _ATTEMPTS = 4
+_ABSENT = 30.0  # seconds for which a folder that was not there is made without another look
 
 
 class Reserved:
@@ -88,6 +90,7 @@ class Folder:
         self.path = path
         self.ids = ids
         self.children: dict[str, Folder] = {}
+        self.absent: dict[str, float] = {}  # folders asked for and not found, and when
         self.names: set[int] | None = None  # None until it has been listed
         self.busy: set[str] = set()
         self.lock = threading.Condition()
@@ -150,8 +153,11 @@ class Tree:
         for depth, part in enumerate(parts):
             with folder.lock:
                 child = folder.children.get(part)
-                if child is None:
+                known = time.monotonic() - folder.absent.get(part, -_ABSENT) < _ABSENT
+                if child is None and not (make and known):
                     child = self._look(folder, part, ours=depth >= len(base))
+                    if child is None:
+                        folder.absent[part] = time.monotonic()
                 if child is None and make:
                     child = self._make(folder, part)
                 if child is None:

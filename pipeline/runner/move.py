@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import Capacity, Lends, Prefetches, Prompter
+from connectors.abilities import Capacity, Lends, Prefetches, Prompter, Reserves
 from connectors.base import Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
@@ -41,6 +41,7 @@ from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
 from pipeline.stages.discover import Discovered, Discovery, load_albums
 from pipeline.stages.download import Downloads
+from pipeline.stages.parcel import Tokens
 from pipeline.stages.sidecars import Sidecars
 from pipeline.stages.upload import Lane
 from pipeline.staging import Staged, Staging
@@ -78,6 +79,9 @@ class Mover:
         self.places = {
             sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
+        }
+        self.tokens = {
+            sink.name: Tokens(sink) for sink in self.job.sinks if isinstance(sink, Reserves)
         }
         self.source = self._one_source()
         place = Place(self.source.name, limits.downloads, self.stop)
@@ -236,14 +240,24 @@ class Mover:
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
-        the rest will not fit."""
-        with ThreadPoolExecutor(len(self.job.sinks), thread_name_prefix="room") as workers:
+        the rest will not fit. Of sinks that nothing is for, only what they hold."""
+        pending, _ = work.totals(self.ledger)
+        asked = self.job.sinks if pending else ()
+        with ThreadPoolExecutor(thread_name_prefix="survey") as workers:
             looks = {
                 sink.name: workers.submit(self.ask, sink, self.rooms[sink.name].look)
-                for sink in self.job.sinks
+                for sink in asked
             }
+            reserved = [
+                workers.submit(self.ask, sink, self.tokens[sink.name].fill)
+                for sink in asked
+                if sink.name in self.tokens
+            ]
             self._adopt()
-        self._foretell({name: look.result() for name, look in looks.items()})
+        for one in reserved:
+            one.result()
+        if pending:
+            self._foretell({name: look.result() for name, look in looks.items()})
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
@@ -304,7 +318,8 @@ class Mover:
         def full(_: Lane, error: CapacityExceeded) -> None:
             self.full.fills(sink.name, error)
 
-        return Lane(self.run, sink, self.places[sink.name], threads, full)
+        tokens = self.tokens.get(sink.name)
+        return Lane(self.run, sink, self.places[sink.name], tokens, threads, full)
 
     def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""

@@ -73,11 +73,19 @@ class Tokens:
         self._lock = threading.Lock()
         self._held: list[str] = []
 
+    def fill(self) -> None:
+        """Fetch some where there are none, so that the first file need not wait for them."""
+        with self._lock:
+            self._fill()
+
     def take(self) -> str:
         with self._lock:
-            if not self._held:
-                self._held = self._sink.reserve(self._MANY)
+            self._fill()
             return self._held.pop()
+
+    def _fill(self) -> None:
+        if not self._held:
+            self._held = self._sink.reserve(self._MANY)
 
 
 def put_of(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]) -> Put:

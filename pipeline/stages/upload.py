@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import BatchTransfers, Reserves
+from connectors.abilities import BatchTransfers
 from connectors.base import Body, Put, Receipt, Sink, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import (
@@ -45,9 +45,20 @@ NoRoom = Callable[["Lane", CapacityExceeded], None]
 
 
 class Lane:
-    """Everything on its way to one sink. ``full`` is called once when it has no room."""
+    """Everything on its way to one sink. ``full`` is called once when it has no room.
 
-    def __init__(self, run: Run, sink: Sink, place: Place, threads: int, full: NoRoom) -> None:
+    ``tokens`` are None where the sink reserves none.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        sink: Sink,
+        place: Place,
+        tokens: Tokens | None,
+        threads: int,
+        full: NoRoom,
+    ) -> None:
         self.sink = sink
         self.place = place
         self.no_room: CapacityExceeded | None = None
@@ -60,7 +71,7 @@ class Lane:
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._gathering = threading.Lock()
         self._batches = isinstance(sink, BatchTransfers)
-        self._tokens = Tokens(sink) if isinstance(sink, Reserves) else None
+        self._tokens = tokens
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._told_again = run.retried(sink.name)
         self._open = 0
