@@ -95,6 +95,10 @@ class CloudKit:
         self.account = account
         self.answered = False
 
+    def sign_in(self) -> None:
+        """Have a session, if there is none yet; raises what ``Account.use`` raises."""
+        self.account.use(lambda _: None)
+
     def query(
         self,
         zone: Zone,

@@ -93,6 +93,7 @@ class Libraries:
         These first requests are not repeated here: there is nothing yet the engine would have
         to list again.
         """
+        self._cloudkit.sign_in()  # once, not by both of the following at the same time
         zones = self.zones()
         with ThreadPoolExecutor(2, thread_name_prefix="icloud-begin") as workers:
             tokens = workers.map(self._token, zones)

@@ -33,7 +33,8 @@ from connectors.icloud.patience import Patience
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
-_EMPTY = 6  # answers in a row that bring nothing, though there should be something
+_EMPTY = 6  # answers in a row that bring nothing, though there should be something...
+_SILENT = 2  # ...and where perhaps there is nothing
 _RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
 _AHEAD = 2  # windows under way or waiting for each worker
 
@@ -113,7 +114,8 @@ class Lister:
     def _walk(self, task: _Task, gather: Gather, start: int, end: int) -> None:
         """Ask until the ranks from ``start`` to ``end`` are covered, as far as they can be had."""
         rank, empty = start, 0
-        while rank < end and empty < _EMPTY:
+        patience = _EMPTY if start < (task.count or 0) else _SILENT
+        while rank < end and empty < patience:
             reply = task.ask(rank, "ASCENDING")
             self._addresses.offer(task.zone, reply)
             covered = gather.take(reply.records)
