@@ -31,7 +31,7 @@ from connectors.private import private_dir
 
 _MOST_NAMES = 500_000  # of all folders together, some 35 MB; Drive's own limit for one folder
 _ATTEMPTS = 4
-_ABSENT = 30.0  # seconds for which a folder that was not there is made without another look
+_ABSENT = 10.0  # seconds for which a folder that was not there is made without another look
 
 
 class Reserved:

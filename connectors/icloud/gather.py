@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from connectors.base import Asset, Problem
 from connectors.icloud import fields, records
-from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
+from connectors.icloud.cloudkit import PAGE_ASSETS, PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.patience import Patience
 from connectors.icloud.trouble import of_record
 
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"
-_UNPAIRED = 10  # records that may lack in an answer that is full all the same
 
 
 class Gather:
@@ -52,14 +51,10 @@ class Gather:
             elif record.get("recordType") == MASTER:
                 self._masters[name] = record
                 masters.add(name)
-        both = len(assets) + len(masters) + failed
-        if both >= PAGE_RECORDS - _UNPAIRED:
-            return max(len(assets), len(masters), (both + 1) // 2)
+        full = max(len(assets), len(masters))
+        if full >= PAGE_ASSETS:
+            return full
         return sum(master in masters for master in assets.values()) + (failed + 1) // 2
-
-    def __len__(self) -> int:
-        """How many assets there are so far."""
-        return len(self._assets)
 
     def masters(self) -> set[str]:
         return set(self._masters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -71,14 +72,11 @@ class Libraries:
         tally = _Tally()
         tally.expect([count for _, index, count in counted if index is not BURSTS])
         with self._lister.listings(counted) as listings:
-            for (_, index, _), listing in zip(counted, listings, strict=True):
-                if index is not BURSTS:
-                    listing.begin()
-            for (_, index, count), listing in zip(counted, listings, strict=True):
-                if index is BURSTS and count == len(tally.bursts):
+            for (zone, index, count), listing in zip(counted, listings, strict=True):
+                if index is BURSTS and count == len(tally.bursts[zone.key]):
                     continue  # every picture of them has been listed among the others
                 for window in listing:
-                    assets = tally.add(index, window.assets)
+                    assets = tally.add(zone, index, window.assets)
                     yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
         yield Page(
             expected=tally.expected,
@@ -136,7 +134,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.expected: int | None = None
-        self.bursts: set[str] = set()
+        self.bursts: defaultdict[str, set[str]] = defaultdict(set)  # listed, by library
         self._listed = 0
 
     @property
@@ -147,12 +145,13 @@ class _Tally:
         known = [count for count in counts if count is not None]
         self.expected = sum(known) if len(known) == len(counts) else None
 
-    def add(self, index: Index, assets: list[Asset]) -> tuple[Asset, ...]:
+    def add(self, zone: Zone, index: Index, assets: list[Asset]) -> tuple[Asset, ...]:
         """Those not listed before."""
+        bursts = self.bursts[zone.key]
         if index is BURSTS:
-            assets = [asset for asset in assets if asset.id not in self.bursts]
+            assets = [asset for asset in assets if asset.id not in bursts]
             if self.expected is not None:
                 self.expected += len(assets)
-        self.bursts.update(asset.id for asset in assets if asset.metadata.burst)
+        bursts.update(asset.id for asset in assets if asset.metadata.burst)
         self._listed += len(assets)
         return tuple(assets)

@@ -83,14 +83,23 @@ class Lister:
 
     @contextlib.contextmanager
     def listings(self, asked: Iterable[Asked]) -> Iterator[list[Listing]]:
-        """One listing for each index (with Apple's own count); they share the workers."""
+        """One listing for each index (with Apple's own count); they share the workers.
+
+        Each begins when the one before it has asked for all its windows; BURSTS, which may turn
+        out not to be needed, only when it is read.
+        """
         stopped, most = threading.Event(), self._parallel * _AHEAD
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="icloud-list") as workers:
-            made = []
+            made: list[Listing] = []
+            ahead: Listing | None = None
             for zone, index, count in asked:
                 patience = Patience(stopped, self._cloudkit)
                 fetch = partial(self._window, _Task(self._cloudkit, patience, zone, index, count))
                 made.append(Listing(workers, fetch, count, most))
+                if index is not BURSTS:
+                    if ahead is not None:
+                        ahead.then = made[-1]
+                    ahead = made[-1]
             try:
                 yield made
             finally:
@@ -113,9 +122,9 @@ class Lister:
 
     def _walk(self, task: _Task, gather: Gather, start: int, end: int) -> None:
         """Ask until the ranks from ``start`` to ``end`` are covered, as far as they can be had."""
-        rank, empty = start, 0
-        patience = _EMPTY if start < (task.count or 0) else _SILENT
-        while rank < end and empty < patience:
+        rank, last, empty = start, min(end, task.count or end) - 1, 0
+        most = _EMPTY if start < (task.count or 0) else _SILENT
+        while rank < end and empty < most and not task.patience.stopped:
             reply = task.ask(rank, "ASCENDING")
             self._addresses.offer(task.zone, reply)
             covered = gather.take(reply.records)
@@ -123,11 +132,11 @@ class Lister:
                 return
             rank += covered
             empty = 0 if covered else empty + 1
-            if empty and empty % 2 == 0:
-                # Nothing from this rank on, though there should be: come from the other side.
-                gather.take(task.ask(min(end, task.count or end) - 1, "DESCENDING").records)
-                if len(gather) >= end - start:
-                    return
+            if not empty or empty % 2:
+                continue
+            # Nothing from this rank on, though there should be: come from the other side.
+            if gather.take(task.ask(last, "DESCENDING").records) > last - rank:
+                return
 
 
 class Listing:
@@ -147,14 +156,18 @@ class Listing:
         self._probes = _BLIND_PROBES if count is None else _PROBES
         self._silent = 0  # windows past the end, in a row, that brought nothing new
         self._under_way: deque[Future[Window]] = deque()
+        self.then: Listing | None = None
 
     def begin(self) -> None:
-        """Ask for the first windows now: they arrive while another listing is read."""
+        """Ask for the next windows now. Once all are asked for, ``then`` begins too: its own
+        arrive while this one is read."""
         while self._start < self._end and len(self._under_way) < self._most:
             self._next()
         # Past the end no more are asked for than have to be silent.
         while self._start >= self._end and self._past < self._probes - self._silent:
             self._next()
+        if self._start >= self._end and self.then is not None:
+            self.then.begin()
 
     def __iter__(self) -> Iterator[Window]:
         fresh = _Fresh()

@@ -30,6 +30,10 @@ class Patience:
         self._stopped = stopped
         self._cloudkit = cloudkit
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def call(self, work: Callable[[], T]) -> T:
         """The result of ``work``; the last error when it fails for too long."""
         retrying = tenacity.Retrying(

@@ -89,6 +89,7 @@ def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
     """What lies in Recently Deleted of one library."""
     patience = Patience(threading.Event(), cloudkit)
     rank = empty = 0
+    known: set[str] = set()
     while empty < 2:
         reply = patience.call(
             lambda rank=rank: cloudkit.query(  # type: ignore[misc]
@@ -103,10 +104,11 @@ def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
         covered = gather.take(reply.records)
         ends = {record.get("recordName"): _end(record) for record in reply.records}
         for item in gather.finish():
-            if isinstance(item, Asset):
+            if isinstance(item, Asset) and item.id not in known:
+                known.add(item.id)
                 yield Trashed(item, ends.get(records.split_id(item.id)[1]))
-        rank += covered
-        empty = 0 if covered else empty + 1
+        empty = 0 if reply.records else empty + 1
+        rank += max(covered, 1) if reply.records else 0
 
 
 class _Now:

@@ -131,7 +131,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_root)
     # Loaded only when wanted, or when help lists them.
-    named = next((word for word in arguments if not word.startswith("-")), None)
+    named = arguments[0] if arguments and not arguments[0].startswith("-") else None
     for name in [named] if named in _COMMANDS else _COMMANDS:
         module = import_module(f"pipeline.cli.{_COMMANDS[name]}")
         app.command(name, cls=getattr(module, "Command", None), epilog=EPILOG)(

@@ -248,14 +248,10 @@ class Mover:
                 sink.name: workers.submit(self.ask, sink, self.rooms[sink.name].look)
                 for sink in asked
             }
-            reserved = [
-                workers.submit(self.ask, sink, self.tokens[sink.name].fill)
-                for sink in asked
-                if sink.name in self.tokens
-            ]
+            for sink in asked:
+                if sink.name in self.tokens:
+                    workers.submit(self.tokens[sink.name].fill)
             self._adopt()
-        for one in reserved:
-            one.result()
         if pending:
             self._foretell({name: look.result() for name, look in looks.items()})
 

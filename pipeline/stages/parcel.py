@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from connectors.abilities import Reserves
 from connectors.base import Put, Transferred
 from connectors.checksums import Algorithm
-from connectors.errors import Throttled, Transient
+from connectors.errors import OutpourError, Throttled, Transient
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
@@ -74,8 +75,11 @@ class Tokens:
         self._held: list[str] = []
 
     def fill(self) -> None:
-        """Fetch some where there are none, so that the first file need not wait for them."""
-        with self._lock:
+        """Fetch some where there are none, so that the first file need not wait for them.
+
+        Raises nothing: ``take`` meets the same trouble and tells of it.
+        """
+        with contextlib.suppress(OutpourError), self._lock:
             self._fill()
 
     def take(self) -> str:

@@ -196,18 +196,19 @@ class Uploads:
             raise route.failed({".tag": "payload_too_large"})
 
     def _pieces(self, request: Request) -> Iterator[memoryview]:
-        cut = self.faults.hit("cut_upload", request.path)
+        """The body; each piece is hashed as a whole, as TLS hands out no more than 16 kB."""
         length = int(request.headers.get("content-length") or 0)
-        left, step = length // 2, min(STEP, length or STEP)
-        while True:
-            piece = memoryview(bytearray(step))  # TLS hands out 16 kB at a time: hash larger ones
+        left = length // 2 if self.faults.hit("cut_upload", request.path) else None
+        step = min(STEP, length or STEP)
+        while left is None or left > 0:
+            piece = memoryview(bytearray(step if left is None else min(step, left)))
             came = request.body.fill(piece)
             with self._counting:
                 self.received += came
-            left -= came
-            if cut and left <= 0:
-                raise Abort
+            if left is not None:
+                left -= came
             if came:
                 yield piece[:came]
-            if came < step or request.body.done:
+            if came < len(piece) or request.body.done:
                 return
+        raise Abort

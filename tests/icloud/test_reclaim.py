@@ -36,6 +36,16 @@ def test_each_is_answered_in_order(ready: Rig, source: ICloudSource) -> None:
     assert second.id not in ready.ids("trashed")
 
 
+def test_the_bin_names_each_asset_once(ready: Rig, source: ICloudSource) -> None:
+    """Also where the halves of a pair come on different pages: sizes are summed up."""
+    assert all(answer is None for answer in source.trash(pairs(listing(source)[0][:12])))
+    ready.faults.add("split_pair", 0.5)
+    ready.faults.add("short_page", 0.5)
+    binned = [one.id for one in source.binned()]
+    assert len(binned) == len(set(binned))
+    assert set(binned) == ready.ids("trashed")
+
+
 def test_an_asset_whose_files_changed_stays(ready: Rig, source: ICloudSource) -> None:
     """The revision covers the record of the files too, which has a change tag of its own."""
     asset = listing(source)[0][0]
