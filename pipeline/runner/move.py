@@ -252,8 +252,7 @@ class Mover:
                 if sink.name in self.tokens:
                     workers.submit(self.tokens[sink.name].fill)
             self._adopt()
-        if pending:
-            self._foretell({name: look.result() for name, look in looks.items()})
+        self._foretell({name: look.result() for name, look in looks.items()})
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
@@ -263,7 +262,8 @@ class Mover:
             self.run.notice("info", f"{adopted} files were there already and are proven")
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
-        plans = preflight(self.ledger, self.job.pipeline.route, capacities, self.without)
+        route = self.job.pipeline.route
+        plans = preflight(self.ledger, route, capacities, self.without) if capacities else []
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)
 
