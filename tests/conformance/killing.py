@@ -23,9 +23,13 @@ def kill_at(
     files: Mapping[str, int],
     folder: Path,
     moments: Sequence[int],
-) -> None:
+) -> int:
     """Lives of a process that uploads ``files`` (sizes by path) and dies at these requests;
-    every other one only after its last request was answered. The last life is whole."""
+    every other one only after its last request was answered. The last life is whole.
+
+    How many were killed: some may have finished before their moment came.
+    """
+    struck = 0
     tree = folder / "tree"
     for path, size in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +39,13 @@ def kill_at(
         child = _start(kind, settings, tree, folder)
         while child.poll() is None and not mortal.died.wait(0.01):
             pass
+        struck += mortal.died.is_set()
         child.kill()
         child.wait()
     mortal.revive()
     last = _start(kind, settings, tree, folder)
     assert last.wait(60) == 0
+    return struck
 
 
 def _start(

@@ -26,7 +26,7 @@ from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import OAuthClient, SharedDrive
 from sandbox.messages import Answer, Request
 from tests.conformance.making import Bench, content
-from tests.gdrive.bench import DrivePlace
+from tests.gdrive.bench import DrivePlace, held
 
 BROWSER, PASTE, DEVICE = range(3)
 ROBOT = "robot@project.iam.example.com"
@@ -242,6 +242,8 @@ def test_short_lived_tokens_are_no_trouble(double: Double, place: DrivePlace, be
     sink = place.open()
     for n in range(3):
         bench.place(sink, f"{n}.jpg", content(10 + n))
+    assert double.signin.refreshes >= 3, "it was not asked again: proves nothing"
+    assert held(double) == {f"Outpour/{n}.jpg": 1 for n in range(3)}
 
 
 def test_a_sign_in_service_that_stumbles(

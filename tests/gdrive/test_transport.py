@@ -54,6 +54,8 @@ def test_dropped_idle_connections_are_replaced(
             bench.place(sink, f"{n}.jpg", content(100 + n))
             sandbox.drop_connections()
             threading.Event().wait(0.05)
+        assert sandbox.connections >= 3, "they were kept: proves nothing"
+    assert held(double) == {f"Outpour/{n}.jpg": 1 for n in range(3)}
     double.close()
 
 
@@ -106,6 +108,7 @@ def test_each_way_to_name_a_ca(
         monkeypatch.delenv(other)
     monkeypatch.setenv(name, bundle)
     bench.place(place.open(), "a.jpg", content(10))
+    assert held(double) == {"Outpour/a.jpg": 1}
 
 
 @pytest.mark.parametrize("text", [None, "no certificate"])
