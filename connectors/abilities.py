@@ -100,6 +100,19 @@ class Inventory(Protocol):
 
 
 @runtime_checkable
+class Situated(Protocol):
+    def whereabouts(self) -> str:
+        """Which place this is (folder, disk, account), told without asking a service.
+
+        The same in another process; empty while there is no such place yet. Another one at
+        least whenever the place is another; it may also be another for a place that is the
+        same (a disk with another number). Raises SessionExpired where nobody signed in,
+        Misconfigured.
+        """
+        ...
+
+
+@runtime_checkable
 class ReadBack(Protocol):
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         """The bytes as the sink holds them now, from its medium and not from a cache."""

@@ -23,13 +23,15 @@ SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``app_key`` is the app that was let in; a refresh token works with no other."""
+    """``app_key`` is the app that was let in; a refresh token works with no other. ``account``
+    is Dropbox's own id of the person's, empty in a grant of an earlier version."""
 
     refresh_token: str
     app_key: str
+    account: str = ""
 
     def __repr__(self) -> str:
-        return f"Grant(app_key={self.app_key!r})"
+        return f"Grant(app_key={self.app_key!r}, account={self.account!r})"
 
 
 def store_grant(settings: DropboxSettings, grant: Grant) -> None:
@@ -51,6 +53,12 @@ def load_grant(settings: DropboxSettings) -> Grant:
             hint="Run 'outpour connect dropbox' for this app, or remove app_key.",
         )
     return grant
+
+
+def signed_in(settings: DropboxSettings) -> str:
+    """Who signed in before; empty where nobody did, or an earlier version did not ask."""
+    stored = load_secret(_key(settings))
+    return Grant(**json.loads(stored)).account if stored else ""
 
 
 def _key(settings: DropboxSettings) -> str:

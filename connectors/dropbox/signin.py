@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -17,7 +18,7 @@ from dropbox.oauth import DropboxOAuth2FlowNoRedirect
 from dropbox.session import WEB_HOST
 
 from connectors.abilities import Prompter
-from connectors.dropbox.auth import SCOPES, Grant, store_grant
+from connectors.dropbox.auth import SCOPES, Grant, signed_in, store_grant
 from connectors.dropbox.client import Client, short, speaking
 from connectors.dropbox.meaning import retry_after
 from connectors.dropbox.network import TIMEOUT, explain, session
@@ -43,11 +44,11 @@ class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is no
         return str(super().build_url(target, params, ours))
 
 
-def sign_in(settings: DropboxSettings, prompter: Prompter) -> None:
-    """Connect with the person's help and say as whom.
+def sign_in(settings: DropboxSettings, prompter: Prompter, *, again: bool = False) -> None:
+    """Connect with the person's help and say as whom; ``again``: only as the same person.
 
-    Raises Misconfigured without a usable app key, SessionExpired where the code is refused,
-    Transient. What was stored before stays unless all went well.
+    Raises Misconfigured without a usable app key, SessionExpired where the code is refused or
+    somebody else's, Transient. What was stored before stays unless all went well.
     """
     key = app_key(settings)
     flow = _Flow(settings, key)
@@ -59,8 +60,13 @@ def sign_in(settings: DropboxSettings, prompter: Prompter) -> None:
     )
     code = prompter.ask("Paste the code that Dropbox shows at the end:", secret=True).strip()
     grant = Grant(_refresh_token(flow, code), key)
-    _introduce(settings, grant, prompter)
-    store_grant(settings, grant)
+    account = _introduce(settings, grant, prompter)
+    if again and signed_in(settings) not in ("", account):
+        raise SessionExpired(
+            "that is another Dropbox account than before",
+            hint="Sign out in the browser first, or use its private window.",
+        )
+    store_grant(settings, replace(grant, account=account))
 
 
 def _refresh_token(flow: _Flow, code: str) -> str:
@@ -103,8 +109,8 @@ def _denied(response: requests.Response) -> OutpourError:
     return Misconfigured(f"Dropbox does not accept this app: {why or error}", hint=GUIDE)
 
 
-def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> None:
-    """Say who is connected, which proves that all works."""
+def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> str:
+    """Say who is connected; the account's id, which proves that all works."""
     client = Client(settings, grant, 1)
     try:
         try:
@@ -117,3 +123,4 @@ def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> N
         client.close()
     room = "" if found.free is None else f", {found.free / 1e9:.1f} GB free"
     prompter.tell(f"Connected as {account.email}{room}.")
+    return str(account.account_id)

@@ -31,7 +31,8 @@ Answer = Transferred | OutpourError
 
 
 class DropboxSink:
-    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack and Reconnects.
+    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack, Situated and
+    Reconnects.
 
     Bytes go into upload sessions, which nobody sees; ``commit`` makes files of them. A token
     names a session and what it holds. Sessions nobody commits vanish after seven days.
@@ -108,10 +109,14 @@ class DropboxSink:
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         return self._dropbox.files.content(receipt.path)
 
+    def whereabouts(self) -> str:
+        grant = load_grant(self._settings)
+        return f"{grant.account} {grant.app_key} {self._settings.folder}"
+
     def reconnect(self, prompter: Prompter) -> None:
         from connectors.dropbox.signin import sign_in
 
-        sign_in(self._settings, prompter)
+        sign_in(self._settings, prompter, again=True)
         with self._lock:
             self._made = None
 

@@ -106,6 +106,12 @@ def load_grant(settings: DriveSettings) -> Grant:
     return Grant(**json.loads(stored))
 
 
+def signed_in(settings: DriveSettings) -> str:
+    """Who signed in before; empty where nobody did, or an earlier version did not ask."""
+    stored = load_secret(_key(settings))
+    return Grant(**json.loads(stored)).user if stored else ""
+
+
 def _key(settings: DriveSettings) -> str:
     return f"gdrive:{settings.account}"
 

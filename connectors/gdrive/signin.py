@@ -24,7 +24,7 @@ from oauthlib.oauth2 import OAuth2Error
 from connectors.abilities import Prompter
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
 from connectors.gdrive.api import Api
-from connectors.gdrive.auth import GUIDE, Auth, Client, Grant, load_client, store_grant
+from connectors.gdrive.auth import GUIDE, Auth, Client, Grant, load_client, signed_in, store_grant
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.loopback import Loopback
 from connectors.gdrive.settings import DriveSettings
@@ -41,11 +41,12 @@ _WAYS = (
 )
 
 
-def sign_in(settings: DriveSettings, prompter: Prompter) -> None:
-    """Connect with the person's help and say as whom.
+def sign_in(settings: DriveSettings, prompter: Prompter, *, again: bool = False) -> None:
+    """Connect with the person's help and say as whom; ``again``: only as the same person.
 
-    Raises Misconfigured without a usable client, SessionExpired where the person refused or
-    took too long, Transient, Fatal. What was stored before stays unless all went well.
+    Raises Misconfigured without a usable client, SessionExpired where the person refused,
+    took too long or is another, Transient, Fatal. What was stored before stays unless all
+    went well.
     """
     transport = Transport(1)
     try:
@@ -61,6 +62,11 @@ def sign_in(settings: DriveSettings, prompter: Prompter) -> None:
         grant = _grant(client, token, settings)
         auth = Auth(settings, transport, grant)
         user = _introduce(auth, settings, transport, prompter)
+        if again and signed_in(settings) not in ("", user):
+            raise SessionExpired(
+                "that is another Google account than before",
+                hint="Choose the same account, in a private window if need be.",
+            )
         store_grant(settings, replace(grant, user=user))
     finally:
         transport.close()

@@ -30,7 +30,8 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class GoogleDrive:
-    """Sink with HasCapacity, Reserves, Inventory, ReadBack and Reconnects.
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated and
+    Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -133,10 +134,14 @@ class GoogleDrive:
             raise NotFound(f"{receipt.path} is not in Google Drive")
         return self._api.content(found.id)
 
+    def whereabouts(self) -> str:
+        settings = self._settings
+        return f"{self._auth.who} {settings.drive or 'my drive'} {settings.folder}"
+
     def reconnect(self, prompter: Prompter) -> None:
         from connectors.gdrive.signin import sign_in  # its OAuth packages would slow every start
 
-        sign_in(self._settings, prompter)
+        sign_in(self._settings, prompter, again=True)
         self._auth.reload()
 
     # --- inner ---------------------------------------------------------------------------

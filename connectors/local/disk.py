@@ -8,6 +8,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,27 @@ def meaning(error: OSError, what: str) -> OutpourError:
 def may(path: Path | str, mode: int) -> bool:
     """Whether this process may do that (``os.R_OK``, ...) there."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def device(folder: Path) -> int | None:
+    """The number of the file system that shows there now; None where no folder is."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev if stat.S_ISDIR(status.st_mode) else None
+
+
+def whereabouts(root: Path) -> str:
+    """Which folder this is, on which file system; empty where there is none.
+
+    Not the device's number alone: the next disk in the same socket has the same.
+    """
+    try:
+        status, system = root.stat(), os.statvfs(root)
+    except OSError:
+        return ""
+    return f"{system.f_fsid:x}:{status.st_ino}"
 
 
 def sync(handle: int) -> None:

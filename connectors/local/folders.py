@@ -79,7 +79,7 @@ class Folders:
         self.root = root
         self._entered: dict[PurePosixPath, _Folder] = {}
         self._lock = threading.Lock()
-        self._root_made = root.is_dir()  # now or since
+        self._device = disk.device(root)  # when it was there first
 
     def target(self, path: str) -> Path:
         """Where a path of the contract is on disk; ItemError if it would leave the root."""
@@ -113,9 +113,9 @@ class Folders:
     def check(self) -> None:
         """Misconfigured when the root was there and is no more, so nothing else is told of it.
 
-        Making it again could fill the disk below the mount point of the missing one.
+        Writing there could fill the disk below the mount point of the missing one.
         """
-        if self._root_made and not self.root.is_dir():
+        if self._device is not None and disk.device(self.root) != self._device:
             raise Misconfigured(
                 f"{self.root} is gone", hint="Connect its disk again, then run again."
             )
@@ -150,7 +150,8 @@ class Folders:
         try:
             self.check()
             self.root.mkdir(exist_ok=True)
-            self._root_made = True
+            if self._device is None:
+                self._device = disk.device(self.root)
             for part in (*reversed(folder.parents), folder):
                 with contextlib.suppress(FileExistsError):
                     (self.root / part).mkdir()

@@ -110,6 +110,9 @@ class LocalSink:
         except OSError as error:
             raise disk.meaning(error, receipt.path) from error
 
+    def whereabouts(self) -> str:
+        return disk.whereabouts(self._root)
+
     def medium(self) -> str:
         """The disk. Parts of one disk that the system shows as several cannot be told apart."""
         place = self._root

@@ -70,6 +70,9 @@ class LocalSource:
     def close(self) -> None:
         """Nothing to release."""
 
+    def whereabouts(self) -> str:
+        return disk.whereabouts(self._root)
+
     def capacity(self) -> Capacity:
         """Of the disk, for what this user may still write."""
         return disk.room(self._root)

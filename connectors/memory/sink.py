@@ -115,6 +115,9 @@ class MemorySink:
             raise NotFound(f"{receipt.path} is not held")
         yield from (held[1][at : at + _CHUNK] for at in range(0, len(held[1]), _CHUNK))
 
+    def whereabouts(self) -> str:
+        return self.medium()
+
     def medium(self) -> str:
         return f"memory:{id(self._shelf)}"
 

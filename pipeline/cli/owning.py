@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.errors import Misconfigured
-from pipeline.config.models import Pipeline, Place
+from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, schema, sightings
 from pipeline.together.joining import adopt_library
 
@@ -32,7 +32,7 @@ def owned(pipeline: Pipeline) -> Callable[[Ledger], None]:
 
 
 def _claim(connection: Connection, pipeline: Pipeline) -> None:
-    ours = [_identity(place) for place in pipeline.sources]
+    ours = [place.identity for place in pipeline.sources]
     theirs: list[Identity] = json.loads(_read(connection, _OWNER) or "[]")
     if not _succeeds(theirs, ours):
         owners = ", ".join(" ".join(identity) for identity in theirs)
@@ -57,12 +57,6 @@ def _succeeds(theirs: Sequence[Identity], ours: Sequence[Identity]) -> bool:
     if list(theirs) == list(ours):
         return True
     return len(theirs) <= len(ours) and all(theirs.count(one) <= ours.count(one) for one in theirs)
-
-
-def _identity(place: Place) -> Identity:
-    location = place.connector.location
-    where = getattr(place.settings, location) if location else ""
-    return [place.type, str(where or "")]
 
 
 def _read(connection: Connection, key: str) -> str | None:

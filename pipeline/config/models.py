@@ -263,6 +263,13 @@ class Place:
     connector: Connector
     settings: Settings
 
+    @property
+    def identity(self) -> list[str]:
+        """Its type and its location, as far as the file names one."""
+        location = self.connector.location
+        where = getattr(self.settings, location) if location else ""
+        return [self.type, str(where or "")]
+
     def source(self) -> Source:
         """Make the source; Misconfigured if the place cannot be one. Does no network."""
         if self.connector.source is None:

@@ -12,12 +12,14 @@ from connectors.abilities import Inventory, ReadBack
 from connectors.base import Sink
 from connectors.errors import Misconfigured
 from pipeline import retry
+from pipeline.config.models import Pipeline
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import Job
+from pipeline.runner.same_place import check_sink
 from pipeline.stages.recheck import reread
 from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
@@ -64,8 +66,7 @@ def verify(
     run = work.begin_run(ledger, "verify")
     meter = Meter()
     meter.phase = "verifying"
-    attempts = job.pipeline.limits.attempts
-    checkers = [_Checker(ledger, sink, observer, stop, meter, attempts) for sink in job.sinks]
+    checkers = [_Checker(ledger, sink, observer, stop, meter, job.pipeline) for sink in job.sinks]
 
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
@@ -84,18 +85,19 @@ class _Checker:
         observer: Observer,
         stop: Stop,
         meter: Meter,
-        attempts: int,
+        pipeline: Pipeline,
     ) -> None:
         self._ledger = ledger
         self.sink = sink
         self._observer = observer
         self._stop = stop
         self._meter = meter
-        self._attempts = attempts
+        self._pipeline = pipeline
         self.place = Place(sink.name, _READERS, stop)
         self._result = SinkCheck(sink.name)
 
     def check(self, download: float | None) -> SinkCheck:
+        check_sink(self._ledger, self._pipeline, self.sink, self._patiently, some=True)
         listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
         if listed:
             listed = self._by_listing()
@@ -132,7 +134,9 @@ class _Checker:
         return comparison
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        return retry.call(self.place, work, stop=self._stop, attempts=self._attempts)
+        return retry.call(
+            self.place, work, stop=self._stop, attempts=self._pipeline.limits.attempts
+        )
 
     def _by_reading(self, sink: ReadBack, share: float) -> None:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as readers:

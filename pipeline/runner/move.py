@@ -37,6 +37,7 @@ from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.runner.preflight import outlook, preflight
+from pipeline.runner.same_place import check_sink, check_source
 from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
 from pipeline.stages.discover import Discovered, Discovery, load_albums
@@ -139,6 +140,7 @@ class Mover:
             self.idle = why_idle(when, self.job.sources, self.job.sinks, self.ask)
             if self.idle:
                 return
+            self.check_sinks()
             self.discover()
             self.open_assets()
             self._survey()
@@ -148,6 +150,7 @@ class Mover:
             self._sweep()
             if assets:
                 self._move()
+                self.check_sinks()  # of what was made on the way, and may have gone again
             self._index()
         except Stopped:
             pass
@@ -167,9 +170,16 @@ class Mover:
             on_retry=self.run.retried(end.name),
         )
 
+    def check_sinks(self) -> None:
+        """Misconfigured where a sink is no longer the place that its copies went to."""
+        for sink in self.job.sinks:
+            check_sink(self.ledger, self.job.pipeline, sink, partial(self.ask, sink))
+
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
         source = self.source
+        for part in self.job.sources:
+            check_source(self.ledger, part, partial(self.ask, part))
         members = self._members()
         found = self._list(members)
         if members is not None and isinstance(source, Together) and source.unsure:

@@ -78,6 +78,7 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
 
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
+    mover.check_sinks()
     found = mover.discover()
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}

@@ -7,6 +7,8 @@ from typing import Any
 
 from sandbox.gdrive.store import Node, SharedDrive, Store
 
+USER = "07012345678901234567"
+"""Whose Drive it is."""
 _WRITERS = {"organizer", "fileOrganizer", "writer"}
 
 
@@ -62,7 +64,7 @@ def about(store: Store, *, person: bool) -> dict[str, Any]:
             "kind": "drive#user",
             "displayName": "Sam Example",
             "emailAddress": "sam@example.com",
-            "permissionId": "07012345678901234567",
+            "permissionId": USER,
             "me": True,
         },
         "storageQuota": quota,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.abilities import HasCapacity, Inventory, Reserves
+from connectors.abilities import HasCapacity, Inventory, Reserves, Situated
 from connectors.base import Receipt, Sink, Transferred
 from connectors.checksums import Checksum
 from connectors.errors import (
@@ -377,6 +377,21 @@ class SinkSuite(BatchTests, ReplaceTests):
         for n in range(count):
             held = sink.stat(f"{n % 5}/{n}.jpg")
             assert held and held.size == 3000 + n
+
+    def test_whereabouts_tell_the_place_and_nothing_else(
+        self, place: SinkPlace, sink: Sink, bench: Bench
+    ) -> None:
+        if not isinstance(sink, Situated):
+            pytest.skip("this sink does not tell where it is")
+        receipt = bench.place(sink, "IMG_1.jpg", content(5000))
+        where = sink.whereabouts()
+        assert where
+        bench.place(sink, "2/IMG_2.jpg", content(5000, 1))
+        again = place.open()
+        assert isinstance(again, Situated)
+        assert sink.whereabouts() == again.whereabouts() == where
+        assert_silent(place, where)
+        agree(again, receipt, content(5000))
 
     def test_close_twice(self, place: SinkPlace, sink: Sink, bench: Bench) -> None:
         receipt = bench.place(sink, "IMG_1.jpg", content(5000))

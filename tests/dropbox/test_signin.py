@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 import requests
 
+from connectors.abilities import Reconnects
 from connectors.dropbox import DropboxSettings, connector
-from connectors.dropbox.auth import load_grant
+from connectors.dropbox.auth import load_grant, store_grant
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.private import state_dir
 from sandbox.dropbox import SCOPES
@@ -76,10 +78,29 @@ def test_a_page_a_code_and_no_secret(double: Double, bench: Bench) -> None:
     file = state_dir() / "credentials.json"
     assert file.stat().st_mode & 0o777 == 0o600
     (kept,) = json.loads(file.read_text()).values()
-    assert set(json.loads(kept)) == {"refresh_token", "app_key"} and "sl." not in kept
+    assert set(json.loads(kept)) == {"refresh_token", "app_key", "account"} and "sl." not in kept
     assert connector.sink
     bench.place(connector.sink("dropbox", settings), "a.jpg", content(10))
     assert held(double) == {"/Outpour/a.jpg": content(10)}
+
+
+def test_a_sign_in_that_ended_is_renewed_by_the_same_person_only(double: Double) -> None:
+    """In mid-run the rest of a library must not go to whoever the browser knows."""
+    settings = connect(double, Person())
+    mine = load_grant(settings)
+    assert connector.sink
+    sink = connector.sink("dropbox", settings)
+    assert isinstance(sink, Reconnects)
+    sink.reconnect(Person())
+    assert load_grant(settings).account == mine.account
+    theirs = replace(mine, account="dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc")
+    store_grant(settings, theirs)
+    with pytest.raises(SessionExpired, match="another Dropbox account"):
+        sink.reconnect(Person())
+    assert load_grant(settings) == theirs
+    store_grant(settings, replace(mine, account=""))  # of an earlier version: nobody knows
+    sink.reconnect(Person())
+    assert load_grant(settings).account == mine.account
 
 
 def test_an_app_with_a_folder_of_its_own(double: Double, bench: Bench) -> None:

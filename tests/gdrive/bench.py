@@ -9,6 +9,7 @@ from connectors.gdrive import DriveSettings, GoogleDrive
 from connectors.gdrive.auth import Grant, store_grant
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE_FILE
+from sandbox.gdrive.resource import USER
 from tests.conformance.places import SinkPlace
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"
@@ -25,7 +26,7 @@ class DrivePlace(SinkPlace):
         self.settings = DriveSettings(**{"chunk_mib": 2, **settings})
         self.refresh = double.signin.issue(*(scopes or (DRIVE_FILE,)))
         client = double.signin.client
-        store_grant(self.settings, Grant(self.refresh, client.id, client.secret, TOKEN_URI, "u1"))
+        store_grant(self.settings, Grant(self.refresh, client.id, client.secret, TOKEN_URI, USER))
         self.secrets = (self.refresh, client.secret, "ya29.", "upload_id=")
 
     def open(self) -> GoogleDrive:

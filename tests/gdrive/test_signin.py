@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -17,9 +18,10 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from connectors.abilities import Reconnects
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.gdrive import DriveSettings, connector
-from connectors.gdrive.auth import load_grant
+from connectors.gdrive.auth import load_grant, store_grant
 from connectors.private import state_dir
 from sandbox.damage import Abort
 from sandbox.gdrive import GoogleDrive as Double
@@ -130,6 +132,24 @@ def test_refusing_leaves_the_old_sign_in(
         connect(Person(way, "deny"), monkeypatch, client=client)
     assert caught.value.hint
     assert load_grant(DriveSettings()) == before
+
+
+def test_a_sign_in_that_ended_is_renewed_by_the_same_person_only(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In mid-run the rest of a library must not go to whoever the browser knows."""
+    settings = connect(Person(PASTE), monkeypatch, client=client)
+    mine = load_grant(settings)
+    assert connector.sink
+    sink = connector.sink("drive", settings)
+    assert isinstance(sink, Reconnects)
+    sink.reconnect(Person(PASTE))
+    assert load_grant(settings).user == mine.user
+    theirs = replace(mine, user="09999999999999999999")
+    store_grant(settings, theirs)
+    with pytest.raises(SessionExpired, match="another Google account"):
+        sink.reconnect(Person(PASTE))
+    assert load_grant(settings) == theirs
 
 
 def test_a_foreign_address_is_not_taken(

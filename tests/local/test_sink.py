@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +259,25 @@ def test_a_disk_that_is_pulled_is_not_filled_at_its_mount_point(
         with pytest.raises(Misconfigured, match="gone"):
             call()
     assert not root.exists()
+
+
+def test_nor_where_the_mount_point_itself_was_its_root(tmp_path: Path, bench: Bench) -> None:
+    """Simulated by a link that leads to another file system and then to this one."""
+    memory = Path("/dev/shm")
+    if disk.device(memory) in (None, disk.device(tmp_path)) or not os.access(memory, os.W_OK):
+        pytest.skip("no second file system here")
+    below = tmp_path / "below"
+    below.mkdir()
+    root = tmp_path / "mounted"
+    with tempfile.TemporaryDirectory(dir=memory) as other:
+        root.symlink_to(other)
+        sink = LocalSink("local", root)
+        bench.place(sink, "IMG_1.jpg", content(1))
+        root.unlink()
+        root.symlink_to(below)
+        with pytest.raises(Misconfigured, match="is gone"):
+            bench.place(sink, "2021/IMG_2.jpg", content(1))
+    assert not any(below.iterdir())
 
 
 def test_a_folder_that_is_removed_in_the_middle_comes_back(

@@ -1,0 +1,67 @@
+"""Which place each name stood for when it was used last, and what shows that it still does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, exists, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from connectors.base import Role
+from pipeline.ledger import schema, sightings
+from pipeline.ledger.store import Ledger
+from pipeline.states import AssetState, CopyState
+
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A confirmed copy: where it is, and its bytes."""
+
+    path: str
+    size: int
+
+
+def remembered(ledger: Ledger, name: str) -> str | None:
+    """What the place called so was when it was looked at last; None if it never was."""
+    with ledger.read() as connection:
+        query = select(schema.meta.c.value).where(schema.meta.c.key == _key(name))
+        return connection.execute(query).scalar()
+
+
+def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
+    statement = upsert(schema.meta).values(key=_key(name), value=whereabouts)
+    statement = statement.on_conflict_do_update(["key"], set_={"value": whereabouts})
+    ledger.transact(lambda connection: connection.execute(statement))
+
+
+def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
+    """Confirmed copies at the sink, at most so many, spread over all of them. Sidecars, which
+    people edit, are not among them."""
+    of_ours = exists().where(_R.id == _C.resource, _R.role != Role.METADATA)
+    here = (_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.path.is_not(None), of_ours)
+    query = select(_C.path, _C.size).where(*here).order_by(_C.resource)
+    with ledger.read() as connection:
+        count = connection.execute(select(func.count()).select_from(_C.path.table).where(*here))
+        step = max(1, -(-count.scalar_one() // most))
+        rows = connection.execute(query.execution_options(yield_per=1000))
+        return [Known(row.path, row.size) for row in islice(rows, 0, None, step)]
+
+
+def assets_of(ledger: Ledger, source: str) -> int:
+    """How many assets the source had when it was listed last."""
+
+    def count(connection: Connection) -> int:
+        if sightings.any_yet(connection):
+            return sightings.count(connection, source)
+        query = select(func.count(_A.id)).where(_A.state != AssetState.GONE)
+        return int(connection.execute(query).scalar_one())
+
+    with ledger.read() as connection:
+        return count(connection)
+
+
+def _key(name: str) -> str:
+    return f"place {name}"

@@ -1,0 +1,89 @@
+"""Is a place still the one that its name stood for? A name alone does not say so.
+
+Another folder, disk or account under the name of a sink holds none of the copies that the
+ledger counts there, and a disk that is not connected leaves an empty folder in its stead.
+While a place calls itself what it did last time, none of this asks anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from connectors.abilities import Situated
+from connectors.base import Sink, Source
+from connectors.errors import ItemError, Misconfigured
+from pipeline.config.models import Pipeline
+from pipeline.ledger import Ledger, places
+
+T = TypeVar("T")
+_WITNESSES = 20
+
+
+class Ask(Protocol):
+    """One question to the place, asked again as its errors say."""
+
+    def __call__(self, question: Callable[[], T], /) -> T: ...
+
+
+def check_sink(
+    ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, some: bool = False
+) -> None:
+    """Misconfigured where the copies that the ledger counts at the sink are not in it.
+
+    If it is another place than last time, copies spread over all of them have to be there;
+    ``some`` is content with one, for whoever looks at all of them afterwards.
+    """
+    where = ask(lambda: _whereabouts(pipeline, sink))
+    if where == places.remembered(ledger, sink.name):
+        return
+    wanted = places.witnesses(ledger, sink.name, _WITNESSES)
+    found = sum(ask(partial(_holds, sink, known)) for known in wanted)
+    if found < (min(1, len(wanted)) if some else len(wanted)):
+        raise _not_the_same(sink.name, found, len(wanted))
+    places.remember(ledger, sink.name, where)
+
+
+def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
+    """Misconfigured where a source that had assets is another place now and has none."""
+    if not isinstance(source, Situated):
+        return
+    where = ask(source.whereabouts)
+    if where == places.remembered(ledger, source.name):
+        return
+    before = places.assets_of(ledger, source.name)
+    if before and ask(lambda: not next(iter(source.pages())).assets):
+        raise Misconfigured(
+            f"{source.name} is empty, and had {before} {'asset' if before == 1 else 'assets'}",
+            hint="Connect its disk, or check its path.",
+        )
+    places.remember(ledger, source.name, where)
+
+
+def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
+    named = next((place.identity for place in pipeline.sinks if place.name == sink.name), [])
+    return json.dumps([*named, sink.whereabouts() if isinstance(sink, Situated) else ""])
+
+
+def _holds(sink: Sink, known: places.Known) -> bool:
+    try:
+        receipt = sink.stat(known.path)
+    except ItemError:
+        return False
+    return receipt is not None and receipt.size == known.size
+
+
+def _not_the_same(name: str, found: int, wanted: int) -> Misconfigured:
+    if not found:
+        return Misconfigured(
+            f"{name} holds none of the copies that were made there",
+            hint="Connect the disk or account that does. "
+            "A new place gets a name of its own: it is filled then.",
+        )
+    return Misconfigured(
+        f"{name} is another place: {wanted - found} of {wanted} copies looked for are not there",
+        hint="If it should be the same, outpour verify finds out what is missing. "
+        "A new place gets a name of its own: it is filled then.",
+    )

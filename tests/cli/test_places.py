@@ -1,0 +1,168 @@
+"""Promise: a name stands for one place. Another folder, or a disk that is not connected, is
+never taken for the place that holds the copies, nor for a library that was emptied."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+
+COUNT = 12
+WHEN = 1_600_000_000
+Err = Callable[[], str]
+
+
+@pytest.fixture
+def err(capsys: pytest.CaptureFixture[str]) -> Err:
+    return lambda: capsys.readouterr().err
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A pipeline from one folder to another that has run once."""
+    card, kept = tmp_path / "card", tmp_path / "kept"
+    card.mkdir()
+    for number in range(COUNT):
+        picture = card / f"IMG_{number}.jpg"
+        picture.write_bytes(bytes([number]) * (1000 + number))
+        os.utime(picture, (WHEN + number, WHEN + number))
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        f"source: {{type: local, path: {card}}}\nsinks: [{{type: local, path: {kept}}}]\n"
+    )
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(kept)) == COUNT
+    return config
+
+
+def held(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def unplug(folder: Path) -> Path:
+    """What unmounting leaves: an empty folder where the disk showed."""
+    away = folder.with_name(folder.name + "-away")
+    folder.rename(away)
+    folder.mkdir()
+    return away
+
+
+def plug_in(folder: Path, away: Path) -> None:
+    folder.rmdir()
+    away.rename(folder)
+
+
+def test_another_folder_is_not_said_to_hold_the_copies(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("OUTPOUR_SINKS__0__PATH", str(other))
+    for command in ("run", "plan", "verify"):
+        assert invoke([command, str(config)]) == Exit.USAGE
+        assert "local holds none of the copies that were made there" in err()
+    assert not held(other)
+    monkeypatch.delenv("OUTPOUR_SINKS__0__PATH")
+    assert invoke(["verify", str(config)]) == Exit.OK, "nothing is forgotten"
+    config.write_text(config.read_text().replace("sinks: [{", "sinks: [{name: usb, "))
+    monkeypatch.setenv("OUTPOUR_SINKS__0__PATH", str(other))
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(other)) == COUNT, "a new name is a new place"
+
+
+def test_a_folder_that_was_moved_is_the_same(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").rename(tmp_path / "moved")
+    config.write_text(config.read_text().replace("/kept", "/moved"))
+    before = [path.stat().st_ino for path in held(tmp_path / "moved")]
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert [path.stat().st_ino for path in held(tmp_path / "moved")] == before
+
+
+def test_a_disk_that_is_not_connected_is_not_filled_in_its_absence(
+    config: Path, tmp_path: Path, err: Err
+) -> None:
+    (tmp_path / "card" / "new.jpg").write_bytes(b"new")
+    away = unplug(tmp_path / "kept")
+    for command in ("run", "verify"):
+        assert invoke([command, str(config)]) == Exit.USAGE
+        assert "Connect the disk" in err()
+    assert not held(tmp_path / "kept")
+    (tmp_path / "kept").rmdir()  # nor made anew, where only the disk's own folder is gone
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert not (tmp_path / "kept").exists()
+    away.rename(tmp_path / "kept")
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "kept")) == COUNT + 1
+
+
+def test_a_disk_with_a_part_of_the_copies_is_looked_through_first(
+    config: Path, tmp_path: Path, err: Err
+) -> None:
+    shutil.copytree(tmp_path / "kept", tmp_path / "other")
+    for path in held(tmp_path / "other")[::2]:
+        path.unlink()
+    config.write_text(config.read_text().replace("/kept", "/other"))
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert f"{COUNT // 2} of {COUNT} copies looked for are not there" in err()
+    assert len(held(tmp_path / "other")) == COUNT // 2
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "other")) == COUNT
+
+
+def test_copies_that_a_person_removed_do_not_make_it_another_place(
+    config: Path, tmp_path: Path
+) -> None:
+    held(tmp_path / "kept")[0].unlink()
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+
+
+def test_a_source_that_is_not_connected_has_not_lost_its_assets(
+    config: Path, tmp_path: Path, err: Err
+) -> None:
+    away = unplug(tmp_path / "card")
+    for command in ("run", "plan"):
+        assert invoke([command, str(config)]) == Exit.USAGE
+        assert f"local-source is empty, and had {COUNT} assets" in err()
+    plug_in(tmp_path / "card", away)
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "kept")) == COUNT
+
+
+def test_a_source_may_be_emptied(config: Path, tmp_path: Path) -> None:
+    for path in held(tmp_path / "card"):
+        path.unlink()
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "kept")) == COUNT
+
+
+def test_another_card_in_the_same_place_is_poured_in_too(config: Path, tmp_path: Path) -> None:
+    unplug(tmp_path / "card")
+    (tmp_path / "card" / "DSC_1.jpg").write_bytes(b"another card")
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "kept")) == COUNT + 1
+
+
+def test_one_of_several_sources_that_is_not_connected(
+    config: Path, tmp_path: Path, err: Err
+) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "one.jpg").write_bytes(b"one more")
+    card = tmp_path / "card"
+    config.write_text(
+        f"source: [{{type: local, path: {card}}}, {{type: local, name: second, path: {second}}}]\n"
+        f"sinks: [{{type: local, path: {tmp_path / 'kept'}}}]\n"
+    )
+    assert invoke(["run", str(config)]) == Exit.OK
+    unplug(second)
+    err()
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert "second is empty, and had 1 asset" in err()
