@@ -1,4 +1,4 @@
-"""Staged bytes on their way into requests: read once, bounded in memory."""
+"""A file's bytes on their way into requests: read once, bounded in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from connectors.base import Body
 from connectors.checksums import DROPBOX_BLOCK
-from connectors.errors import Unreadable
+from connectors.errors import ItemError, Unreadable
 
 
 class Budget:
@@ -36,7 +36,7 @@ class Budget:
 
 
 def read(body: Body, start: int, end: int) -> bytes:
-    """A part of a staged file; Unreadable if the file is shorter than it was."""
+    """A part of a file; Unreadable if the file is shorter than it was."""
     try:
         with body.path.open("rb", buffering=0) as file:
             file.seek(start)
@@ -50,8 +50,14 @@ def read(body: Body, start: int, end: int) -> bytes:
     return data
 
 
+def check(data: bytes, expected: str) -> None:
+    """Refuse bytes that are not those the hash was made of: ItemError."""
+    if content_hash(data) != expected:
+        raise ItemError("the file changed since it was read first", hint="Run again to take it.")
+
+
 def content_hash(data: bytes) -> str:
-    """Dropbox's hash of a request body that is no block-aligned part of one file."""
+    """Dropbox's hash of bytes that are in memory, from the start of a block on."""
     view = memoryview(data)
     blocks = (view[at : at + DROPBOX_BLOCK] for at in range(0, len(data), DROPBOX_BLOCK))
     return hashlib.sha256(b"".join(hashlib.sha256(block).digest() for block in blocks)).hexdigest()

@@ -8,7 +8,8 @@ one append_batch, 4 MiB multiples in concurrent sessions).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dropbox.exceptions import ApiError
@@ -20,6 +21,7 @@ from dropbox.files import (
 
 from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.meaning import NoRoute, SessionGone, tag_of
+from connectors.dropbox.reading import check
 from connectors.errors import ItemError, OutpourError, Transient
 
 BATCH_ENTRIES = 500  # of one append_batch, by the SDK's validator
@@ -66,11 +68,8 @@ class Sessions:
     ) -> None:
         """Add bytes. Raises SessionGone, WrongOffset, AlreadyClosed, ItemError, Transient."""
         cursor = UploadSessionCursor(session, offset)
-        try:
-            with speaking("an upload"):
-                self._client.files_upload_session_append_v2(data, cursor, close, content_hash)
-        except ApiError as error:
-            raise _append_refused(error.error) from error
+        with _sending(data, content_hash):
+            self._client.files_upload_session_append_v2(data, cursor, close, content_hash)
 
     def append_many(
         self, sessions: Sequence[str], lengths: Sequence[int], data: bytes, content_hash: str
@@ -95,12 +94,22 @@ class Sessions:
         return [None if e.is_success() else _append_refused(e.get_failure()) for e in found.entries]
 
     def _started(self, data: bytes, close: bool, kind: Any, content_hash: str | None) -> str:
-        try:
-            with speaking("an upload"):
-                found = self._client.files_upload_session_start(data, close, kind, content_hash)
-        except ApiError as error:
-            raise _append_refused(error.error) from error
+        with _sending(data, content_hash):
+            found = self._client.files_upload_session_start(data, close, kind, content_hash)
         return str(found.session_id)
+
+
+@contextmanager
+def _sending(data: bytes, content_hash: str | None) -> Iterator[None]:
+    """A request with bytes of one file. ItemError where they are not those of the hash: to send
+    them again would not help, as it does where they were damaged on their way."""
+    try:
+        with speaking("an upload"):
+            yield
+    except ApiError as error:
+        if content_hash is not None and tag_of(error.error) == "content_hash_mismatch":
+            check(data, content_hash)
+        raise _append_refused(error.error) from error
 
 
 def _append_refused(error: Any) -> OutpourError:

@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from connectors.base import Body, Put, Transferred
 from connectors.checksums import Algorithm
 from connectors.dropbox.meaning import NoRoute, SessionGone
-from connectors.dropbox.reading import Budget, content_hash, read
+from connectors.dropbox.reading import Budget, check, content_hash, read
 from connectors.dropbox.sessions import (
     BATCH_ENTRIES,
     BATCH_SESSIONS,
@@ -92,7 +92,7 @@ class SmallFiles:
         return answers
 
     def _joined(self, batch: Sequence[Item], sessions: Sequence[str]) -> list[Answer]:
-        ids, lengths, data, unread = _join(batch, sessions)
+        ids, lengths, data, unsent = _join(batch, sessions)
         failures: dict[str, OutpourError | None] = {}
         if ids:
             found = self._sessions.append_many(ids, lengths, data, content_hash(data))
@@ -100,8 +100,8 @@ class SmallFiles:
         answers: list[Answer] = []
         for (put, _), session in zip(batch, sessions, strict=True):
             failure = failures.get(session)
-            if session in unread:
-                answers.append(unread[session])
+            if session in unsent:
+                answers.append(unsent[session])
             elif failure is not None:
                 answers.append(_again(put, failure))
             else:
@@ -177,16 +177,21 @@ def _first(items: Sequence[Item], most: int) -> Sequence[Item]:
 def _join(
     batch: Sequence[Item], sessions: Sequence[str]
 ) -> tuple[list[str], list[int], bytes, dict[str, OutpourError]]:
-    """Sessions, lengths and joined bytes of what can be read; why the others cannot."""
+    """Sessions, lengths and joined bytes of what can be sent; why the others cannot.
+
+    The body's hash is of what is read here: that it is what was verified is for us to see.
+    """
     parts: dict[str, bytes] = {}
-    unread: dict[str, OutpourError] = {}
-    for (_, body), session in zip(batch, sessions, strict=True):
+    unsent: dict[str, OutpourError] = {}
+    for (put, body), session in zip(batch, sessions, strict=True):
         try:
-            parts[session] = read(body, 0, body.size)
+            data = read(body, 0, body.size)
+            check(data, put.digests[Algorithm.DROPBOX])
+            parts[session] = data
         except OutpourError as error:
-            unread[session] = error
+            unsent[session] = error
     lengths = [len(part) for part in parts.values()]
-    return list(parts), lengths, b"".join(parts.values()), unread
+    return list(parts), lengths, b"".join(parts.values()), unsent
 
 
 def _complete(put: Put, session: str) -> Transferred:

@@ -10,7 +10,14 @@ import pytest
 from connectors.abilities import BatchTransfers
 from connectors.base import Receipt, Transferred
 from connectors.dropbox.sink import DropboxSink
-from connectors.errors import NotFound, PathConflict, Throttled, Transient, Unreadable
+from connectors.errors import (
+    ItemError,
+    NotFound,
+    PathConflict,
+    Throttled,
+    Transient,
+    Unreadable,
+)
 from sandbox.dropbox import Dropbox as Double
 from tests.conformance.making import Bench, content
 from tests.dropbox.bench import DropboxPlace, held
@@ -139,6 +146,21 @@ def test_each_file_has_its_own_answer(double: Double, place: DropboxPlace, bench
     assert [answer.path for answer in fresh.commit(good)] == [
         "new.jpg", "there.jpg", "sent.jpg", "empty.jpg"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1000, 5 * 1024 * 1024], ids=["one block", "two blocks"])
+def test_a_file_changed_since_it_was_hashed_fails_alone(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    """A person's own file, of the same length as before: none of it is ever seen."""
+    sink, items = place.open(), [*staged(bench, 2), *staged(bench, 1, size, "changed")]
+    items[-1][1].path.write_bytes(content(size, 9))
+    *sent, changed = sink.transfer_many(items)
+    assert isinstance(changed, ItemError) and changed.hint == "Run again to take it."
+    assert double.received == 2000, "it is not even sent"
+    assert all(isinstance(answer, Receipt) for answer in sink.commit(sent))
+    assert held(double).keys() == {"/Outpour/2024/06/0.jpg", "/Outpour/2024/06/1.jpg"}
+    assert double.tree.writes == 2
 
 
 def test_a_session_lost_at_once_concerns_its_file_alone(

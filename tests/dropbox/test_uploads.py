@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from connectors.dropbox.large import CONCURRENT, PART
 from connectors.errors import ItemError, NotFound, PathConflict, Transient
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.sessions import Session
+from sandbox.messages import Request
 from tests.conformance.making import TAKEN, Bench, content, only
 from tests.dropbox.bench import DropboxPlace, held
 
@@ -147,6 +149,38 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_upload(
     with pytest.raises(ItemError):
         place.open().transfer(put, body, None, bench.keep)
     assert not held(double)
+
+
+@pytest.mark.parametrize("size", [500, MIDDLE, LARGE])
+def test_a_file_changed_since_it_was_hashed_fails_at_once(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    """Dropbox refuses its bytes; to send them again would not help."""
+    put, body = bench.stage("a.mov", content(size))
+    body.path.write_bytes(content(size, 2))
+    with pytest.raises(ItemError) as caught:
+        place.open().transfer(put, body, None, bench.keep)
+    assert caught.value.hint == "Run again to take it."
+    assert not any(session.closed for session in sessions(double))
+
+
+@pytest.mark.parametrize("size", [500, MIDDLE])
+def test_bytes_damaged_on_their_way_are_sent_again(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    pieces, staged = double.uploads._pieces, bench.stage("a.mov", content(size))
+
+    def damaged(request: Request) -> Iterator[memoryview]:
+        for piece in pieces(request):
+            piece[0] ^= 1
+            yield piece
+
+    double.uploads._pieces = damaged  # type: ignore[method-assign]
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    double.uploads._pieces = pieces  # type: ignore[method-assign]
+    finish(place, bench, staged, None)
+    assert held(double) == {"/Outpour/a.mov": content(size)}
 
 
 # --- commits -----------------------------------------------------------------------------
