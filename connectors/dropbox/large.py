@@ -15,7 +15,7 @@ from dataclasses import replace
 from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.checksums import DROPBOX_BLOCK
 from connectors.dropbox.meaning import SessionGone
-from connectors.dropbox.reading import Budget, content_hash, read
+from connectors.dropbox.reading import Budget, check, content_hash, read
 from connectors.dropbox.sessions import AlreadyClosed, Sessions, WrongOffset
 from connectors.dropbox.ticket import Ticket
 from connectors.errors import OutpourError, Transient
@@ -74,7 +74,7 @@ class LargeFiles:
     def _in_order(self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint) -> Ticket:
         stuck = 0
         while True:
-            end = min(ticket.offset + PART, put.size)
+            end = min(_block(ticket.offset) + PART, put.size)
             try:
                 self._append(put, body, ticket, ticket.offset, end)
                 reached = end
@@ -91,10 +91,14 @@ class LargeFiles:
 
     def _append(self, put: Put, body: Body, ticket: Ticket, start: int, end: int) -> None:
         """Send one part; the last of the file closes the session."""
-        with self._budget.room(end - start):
-            data = read(body, start, end)
-            aligned = start % DROPBOX_BLOCK == 0 and start < end
-            digest = put.digests.part(start, end - start) if aligned else content_hash(data)
+        block = _block(start)
+        with self._budget.room(end - block):
+            data = read(body, block, end)
+            digest = put.digests.part(block, end - block)
+            if block < start:  # Dropbox stands inside a block: no digest begins there
+                check(data, digest)
+                data = data[start - block :]
+                digest = content_hash(data)
             self._sessions.append(ticket.session, start, data, digest, close=end == put.size)
 
     # --- many parts at once ---------------------------------------------------------------
@@ -131,6 +135,11 @@ class LargeFiles:
         if failure is not None:
             raise failure
         return ticket
+
+
+def _block(offset: int) -> int:
+    """Where the block that ``offset`` lies in begins."""
+    return offset - offset % DROPBOX_BLOCK
 
 
 def _missing(put: Put, ticket: Ticket) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from connectors.base import Receipt, Transferred
 from connectors.dropbox.large import CONCURRENT, PART
 from connectors.errors import ItemError, NotFound, PathConflict, Transient
 from sandbox.dropbox import Dropbox as Double
+from sandbox.dropbox.content import Content
 from sandbox.dropbox.sessions import Session
 from sandbox.messages import Request
 from tests.conformance.making import TAKEN, Bench, content, only
@@ -139,6 +140,28 @@ def test_a_token_for_other_bytes_is_not_used(
     other = bench.stage("a.mov", content(MIDDLE, 2))
     finish(place, bench, other, bench.tokens[-1])
     assert held(double) == {"/Outpour/a.mov": content(MIDDLE, 2)}
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_upload_that_stands_inside_a_block_goes_on_with_the_right_bytes_only(
+    double: Double, place: DropboxPlace, bench: Bench, changed: bool
+) -> None:
+    put, body = bench.stage("a.mov", content(MIDDLE))
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(put, body, None, bench.keep)
+    (session,) = sessions(double)
+    session.content = Content.of(content(MIDDLE)[: PART - 1000], keep=True)
+    token = json.dumps({**json.loads(bench.tokens[-1]), "offset": PART - 1000})
+    if changed:
+        body.path.write_bytes(content(MIDDLE)[: PART - 1] + content(MIDDLE - PART + 1, 2))
+        with pytest.raises(ItemError) as caught:
+            place.open().transfer(put, body, token, bench.keep)
+        assert caught.value.hint == "Run again to take it." and not session.closed
+    else:
+        finish(place, bench, (put, body), token)
+        assert held(double) == {"/Outpour/a.mov": content(MIDDLE)}
+        assert double.counts[START] == 1, "it went on where it stood"
 
 
 def test_a_file_that_shrinks_while_it_is_sent_is_no_upload(
