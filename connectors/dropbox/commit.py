@@ -112,15 +112,21 @@ class Committer:
             if result.is_success():
                 return self._made(put, result.get_success())
             error = entry_refused(result.get_failure(), put.path)
-            # A file in the way, or a session that is no more: perhaps this very commit was
-            # done before, and its answer got lost.
-            if isinstance(error, PathConflict | NotFound):
-                held = self._files.stat(put.path)
-                if held is not None:
-                    return same(held, put)
-            return error
+            return self._there(put, error) if isinstance(error, PathConflict | NotFound) else error
         except OutpourError as error:
             return error
+
+    def _there(self, put: Put, error: OutpourError) -> Answer:
+        """What is to be said of a file in the way, or of a session that is no more: perhaps
+        this very commit was done before, and its answer got lost."""
+        held = self._files.stat(put.path)
+        if held is None:
+            return error
+        if not outdated(held, put):
+            return same(held, put)
+        if isinstance(error, PathConflict):  # a revision that came after ``_mode`` had looked
+            return Transient(f"{put.path} was changed in Dropbox meanwhile")
+        return error
 
     def _made(self, put: Put, metadata: Any) -> Answer:
         held = receipt(put.path, metadata)
