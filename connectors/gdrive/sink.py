@@ -12,7 +12,7 @@ from unicodedata import normalize
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
-from connectors.errors import NotFound, OutpourError, PathConflict, Transient, Unreadable
+from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient, Unreadable
 from connectors.gdrive import properties
 from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
 from connectors.gdrive.auth import Auth
@@ -85,7 +85,7 @@ class GoogleDrive:
             # Nothing wrong may stay visible; the id is spent with it.
             self._api.trash(file["id"])
             self._fresh(keep)
-            raise Transient(f"{put.path}: Google Drive received other bytes than were sent")
+            raise _why_other(put, body)
         return Transferred(put, ticket.written(), _receipt(put.path, file))
 
     def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
@@ -229,6 +229,19 @@ def _same(file: File, put: Put) -> bool:
         and file.get("sha256Checksum", put.digests[Algorithm.SHA256])
         == put.digests[Algorithm.SHA256]
     )
+
+
+def _why_other(put: Put, body: Body) -> OutpourError:
+    """Why Drive got other bytes: on the line, so that another try may do better, or because
+    a person changed the file since it was read."""
+    try:
+        with body.path.open("rb") as file:
+            changed = hashlib.file_digest(file, "md5").hexdigest() != put.digests[Algorithm.MD5]
+    except OSError as error:
+        return Unreadable(f"{put.path}: the file cannot be read: {error.strerror}")
+    if changed:
+        return ItemError("the file changed since it was read first", hint="Run again to take it.")
+    return Transient(f"{put.path}: Google Drive received other bytes than were sent")
 
 
 def _our_try(file: File, put: Put, ticket: Ticket) -> bool:

@@ -188,6 +188,20 @@ def test_a_damaged_upload_stays_not_visible(
     assert held(double) == {"Outpour/a.mov": 1}
 
 
+@pytest.mark.parametrize("size", [5000, 6 * MIB])
+def test_a_file_that_was_changed_is_not_sent_again_in_vain(
+    double: Double, place: DrivePlace, bench: Bench, size: int
+) -> None:
+    """What was verified is no more: only reading it anew would help."""
+    put, body = bench.stage("a.mov", content(size))
+    body.path.write_bytes(content(size, 1))
+    sink = place.open()
+    with pytest.raises(ItemError, match="changed since it was read") as caught:
+        sink.transfer(put, body, None, bench.keep)
+    assert not isinstance(caught.value, Transient)
+    assert sink.stat("a.mov") is None and not held(double)
+
+
 def test_a_damaged_upload_is_removed_after_a_crash_too(
     double: Double, place: DrivePlace, bench: Bench
 ) -> None:
