@@ -25,14 +25,14 @@ class Evidence:
     """What is known of a file's bytes, and of whom they are a copy.
 
     ``digests`` are vouched for by the sink or made from its bytes. ``source`` is the source's
-    checksum and ``identity`` (asset id, resource id) as we left them beside the copy; both are
-    set only where the sink's own SHA-256 says that it is still what we left.
+    checksum and ``identity`` (asset id, its revision, resource id) as we left them beside the
+    copy; both are set only where the sink's own SHA-256 says that it is still what we left.
     """
 
     receipt: Receipt
     digests: Digests
     source: str = ""
-    identity: tuple[str, str] = ("", "")
+    identity: tuple[str, str, str] = ("", "", "")
 
 
 def looked_through(ledger: Ledger, sink: str) -> bool:
@@ -83,7 +83,7 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[s
     sources = {receipt.properties.get("source", "") for receipt in receipts} - {""}
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
     query = (
-        select(schema.resources, _A.asset_id)
+        select(schema.resources, _A.asset_id, _A.revision)
         .join(schema.assets)
         .where(
             _R.chosen,
@@ -131,7 +131,7 @@ def from_listing(receipt: Receipt) -> Evidence:
         values.setdefault(checksum.algorithm, checksum.value)
     except ValueError:
         source = ""
-    identity = (kept.get("asset", ""), kept.get("resource", ""))
+    identity = (kept.get("asset", ""), kept.get("revision", ""), kept.get("resource", ""))
     return Evidence(receipt, Digests(receipt.size, values), source, identity)
 
 
@@ -183,7 +183,8 @@ def _proof(row: Any, evidence: Evidence) -> Proof | None:
         return None
     if checksum:  # nobody can recompute it, but the source still says the same
         return Proof.SIZE if row.checksum == evidence.source else Proof.NONE
-    ours_still = evidence.identity == (row.asset_id, row.resource_id)
+    # Of another revision it may be what the file was, with the size that it still has.
+    ours_still = evidence.identity == (row.asset_id, row.revision or "", row.resource_id)
     return Proof.SIZE if ours_still and row.size == digests.size else Proof.NONE
 
 

@@ -102,6 +102,8 @@ def put_of(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]
         # With these a lost ledger is rebuilt from a listing, also for another kind of sink.
         **{str(algorithm): staged.digests[algorithm] for algorithm in _KEPT},
     }
+    if asset.revision is not None:
+        properties["revision"] = asset.revision
     if resource.checksum is not None:
         properties["source"] = str(resource.checksum)
     return Put(

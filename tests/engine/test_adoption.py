@@ -10,6 +10,7 @@ import pytest
 
 from connectors.base import Receipt
 from connectors.checksums import Algorithm, Checksum, digest
+from connectors.local.source import LocalSource
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Select
 from pipeline.states import Exit
@@ -56,6 +57,26 @@ def test_a_lost_ledger_is_rebuilt_from_proof_alone(
     outcome = go(work, tmp_path / "second.sqlite", watcher)
     assert outcome.exit is Exit.OK and outcome.summary.adopted_files == adopted
     assert set(library.contents.values()) <= set(contents(shelf).values())
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["ledger lost", "selected anew"])
+def test_a_copy_of_what_a_file_was_is_no_copy_of_what_it_is(tmp_path: Path, lost: bool) -> None:
+    """A folder tells no checksum, and an edit in place keeps name and size: its copy of then has
+    nothing but the same id to show."""
+    photo, shelf = tmp_path / "from" / "IMG_1.JPG", Shelf()
+    photo.parent.mkdir()
+    photo.write_bytes(b"as it was")
+    source = LocalSource("from", photo.parent)
+    work = job(source, [MemorySink("to", shelf)], staging=tmp_path / "s")
+    assert go(work, tmp_path / "first.sqlite").exit is Exit.OK
+    photo.write_bytes(b"edited it")
+    if lost:
+        ledger = "second.sqlite"
+    else:
+        ledger, select = "first.sqlite", Select(min_size=1)
+        work = job(source, [MemorySink("to", shelf)], staging=tmp_path / "s", select=select)
+    assert go(work, tmp_path / ledger).exit is Exit.OK
+    assert {b"as it was", b"edited it"} == set(contents(shelf).values())
 
 
 class Broken(MemorySink):
