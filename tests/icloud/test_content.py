@@ -126,12 +126,12 @@ def test_a_stalled_body_times_out(
     ready: Rig, file: tuple[Asset, Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network, "_STREAM_TIMEOUT", 0.3)
-    ready.faults.stall_seconds = 3
+    ready.faults.stall_seconds = 60
     ready.faults.once("stall", "content/*")
     source, began = ready.source(), time.monotonic()
     with pytest.raises(Transient):
         read(source, *file)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it waited for the server"
     assert whole(ready, source, file)
 
 
@@ -139,7 +139,7 @@ def test_a_waiting_reader_can_be_stopped_from_another_thread(
     ready: Rig, source: ICloudSource, file: tuple[Asset, Resource]
 ) -> None:
     """Ctrl-C must not wait for a server that says nothing."""
-    ready.faults.stall_seconds = 3
+    ready.faults.stall_seconds = 60
     ready.faults.once("stall", "content/*")
     stream = source.open(file[0].id, file[1])
     timer = threading.Timer(0.2, stream.close)
@@ -147,7 +147,7 @@ def test_a_waiting_reader_can_be_stopped_from_another_thread(
     began = time.monotonic()
     with pytest.raises(Transient):
         b"".join(stream)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it waited for the server"
     timer.join()
 
 
