@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +93,13 @@ def use_sandbox(monkeypatch: Any) -> Callable[[Any], None]:
             monkeypatch.setenv(name, value)
 
     return use
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than ``tmp_path``."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system that tests may write to")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)

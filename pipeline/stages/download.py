@@ -13,6 +13,7 @@ from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.lending import lender
+from pipeline.stages.quarantine import put_aside
 from pipeline.stages.verify import Mismatch
 from pipeline.staging import Staged
 from pipeline.states import AssetState
@@ -110,7 +111,6 @@ class Downloads:
         return Staged(held, digests, cost, run.staging, len(piece.sinks), lend)
 
     def _quarantine(self, piece: PieceWork, path: Path, mismatch: Mismatch) -> None:
-        self._run.quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = self._run.quarantine / f"{piece.piece.key}{Path(piece.piece.path).suffix}"
-        path.replace(kept)
-        piece.failed(AssetState.QUARANTINED, f"{mismatch}; kept as {kept}")
+        name = f"{piece.piece.key}{Path(piece.piece.path).suffix}"
+        told = put_aside(path, self._run.quarantine, name)
+        piece.failed(AssetState.QUARANTINED, f"{mismatch}; {told}")
