@@ -171,18 +171,7 @@ class LocalSink:
 
     def _write(self, put: Put, body: Body, temporary: Path) -> None:
         if not (body.sole and _take(body.path, temporary, self._mode)):
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
-            target = os.open(temporary, flags, 0o666)
-            try:
-                disk.reserve(target, put.size)
-                source = os.open(body.path, os.O_RDONLY)
-                try:
-                    size = disk.copy(source, target)
-                finally:
-                    os.close(source)
-            finally:
-                os.close(target)
-            _check_size(put, size)
+            _copy(put, body.path, temporary)
         handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             _check_size(put, os.fstat(handle).st_size)
@@ -273,6 +262,29 @@ def _take(staged: Path, temporary: Path, mode: int) -> bool:
         return False
     temporary.chmod(mode)  # staged files are private, kept ones follow the person's umask
     return True
+
+
+def _copy(put: Put, staged: Path, temporary: Path) -> None:
+    """Bytes that the disk can share are staging's own; others prove on their way that they are
+    still what was verified, for nobody else would tell."""
+    source = os.open(staged, os.O_RDONLY)
+    try:
+        target = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
+        try:
+            if disk.share(source, target):
+                return
+            disk.reserve(target, put.size)
+            found, verified = disk.copy(source, target), put.digests[Algorithm.SHA256]
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+    if found != verified:
+        raise ItemError(
+            f"{put.path}: the file changed after it was verified: "
+            f"it holds sha256:{found}, not sha256:{verified}",
+            hint="The disk it is read from may be failing: check it, then run again.",
+        )
 
 
 def _umask() -> int:

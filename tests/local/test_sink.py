@@ -196,8 +196,7 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
     monkeypatch: Any,
 ) -> None:
     put, body = bench.stage("2021/IMG_1.jpg", content(BIG))
-    if call == "write":
-        monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+    monkeypatch.setattr(disk, "share", lambda *_: False)
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -215,7 +214,7 @@ def test_short_writes_are_finished(
     sink: LocalSink, root: Path, bench: Bench, monkeypatch: Any
 ) -> None:
     write = os.write
-    monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+    monkeypatch.setattr(disk, "share", lambda *_: False)
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:100_000]))
     bench.place(sink, "IMG_1.jpg", content(BIG))
     assert (root / "IMG_1.jpg").read_bytes() == content(BIG)
@@ -226,7 +225,7 @@ def test_a_disk_that_gives_back_other_bytes_is_noticed_before_they_show(
 ) -> None:
     sink = LocalSink("folder", root, readback=True)
     assert sink.traits.algorithm is Algorithm.SHA256
-    monkeypatch.setattr(disk, "_kernel_copy", lambda *_: 0)
+    monkeypatch.setattr(disk, "share", lambda *_: False)
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(len(data))))
     with pytest.raises(Transient):
