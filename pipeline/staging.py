@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from connectors.checksums import Digests
 from pipeline.stopping import Stop
 
 _SMALLEST = 64 * 1024  # what a file counts at least, so that tiny ones are bounded in number
-_FLUSH = 8 * 1024 * 1024
 
 
 class Staging:
@@ -58,28 +56,6 @@ class Staging:
         for path in self.folder.iterdir():
             if path.suffix == ".part" and path.stem.isdigit():
                 yield int(path.stem), path
-
-
-class FlushAhead:
-    """Has the system write a large file to the medium while it grows, and then forget it.
-
-    Else all of it waits in memory for the sink's fsync, which then takes as long as the disk
-    needs for the whole file while the network idles; and a library's worth of bytes that nobody
-    reads again would push everything else out of the memory.
-    """
-
-    def __init__(self, handle: int, begin: int) -> None:
-        self._handle = handle
-        self._told = begin
-
-    def reached(self, size: int) -> None:
-        """The file holds ``size`` bytes now."""
-        if size - self._told < _FLUSH or not hasattr(os, "posix_fadvise"):
-            return
-        # On Linux this begins to write what is new, and drops what an earlier call has written.
-        start = max(0, self._told - 2 * _FLUSH)
-        os.posix_fadvise(self._handle, start, size - start, os.POSIX_FADV_DONTNEED)
-        self._told = size
 
 
 @dataclass

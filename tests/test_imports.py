@@ -20,6 +20,7 @@ SHARED = {
     "base",
     "checksums",
     "errors",
+    "flushing",
     "private",
     "proxies",
     "reclaiming",

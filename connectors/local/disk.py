@@ -23,6 +23,7 @@ from connectors.errors import (
     OutpourError,
     Transient,
 )
+from connectors.flushing import FlushAhead
 
 CHUNK = 1024 * 1024
 _FICLONE = 0x40049409  # of Linux; the module fcntl names it from Python 3.12 on
@@ -133,12 +134,14 @@ def share(source: int, target: int) -> bool:
 
 def copy(source: int, target: int) -> str:
     """Copy all bytes of ``source``; returns the SHA-256 of what was read."""
-    hasher = hashlib.sha256()
+    hasher, size, ahead = hashlib.sha256(), 0, FlushAhead(target, 0)
     while chunk := os.read(source, CHUNK):
         hasher.update(chunk)
         view = memoryview(chunk)
         while view:
             view = view[os.write(target, view) :]
+        size += len(chunk)
+        ahead.reached(size)
     return hasher.hexdigest()
 
 

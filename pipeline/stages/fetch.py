@@ -9,11 +9,11 @@ from pathlib import Path
 from connectors.base import Resource, Stream
 from connectors.checksums import Digests, Hasher
 from connectors.errors import Fatal, Transient
+from connectors.flushing import FlushAhead
 from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
-from pipeline.staging import FlushAhead
 from pipeline.states import Proof
 
 _CHUNK = 1024 * 1024

@@ -42,6 +42,22 @@ def refused(sink: LocalSink, root: Path, bench: Bench, *, sole: bool) -> None:
     assert (root / "2021/IMG_1.jpg").read_bytes() == content(SIZE)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be told")
+def test_a_large_file_is_on_its_way_to_the_disk_before_it_is_whole(
+    sink: LocalSink, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def advise(handle: int, begin: int, length: int, _: int) -> None:
+        assert os.lseek(handle, 0, os.SEEK_CUR) == begin + length, "no further than it is written"
+        told.append(begin + length)
+
+    monkeypatch.setattr(disk, "share", lambda *_: False)
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    bench.send(sink, "VID_1.mov", bytes(20 * 1024 * 1024))
+    assert told == [8 * 1024 * 1024, 16 * 1024 * 1024]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems are not asked to share")
 def test_a_disk_that_can_share_bytes_copies_none(
     sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
