@@ -155,6 +155,7 @@ def demo(
     faults = _faults(fault if fault is not None else (DEMO_FAULTS,), seed, KNOWN)
     cloud = icloud.ICloud(Library(assets, seed=seed), icloud.Account(), faults)
     limit = _bytes(bandwidth) if bandwidth else None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: tidily
     state = Path(tempfile.mkdtemp(prefix="outpour-demo-"))
     try:
         with Sandbox([cloud], faults=faults, latency=latency, bandwidth=limit) as sandbox:
@@ -206,13 +207,18 @@ def _isolated(sandbox: Sandbox, cloud: icloud.ICloud, state: Path) -> dict[str, 
 
 
 def _child(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the real command; Ctrl-C reaches it by itself, so here it is only waited for."""
+    """Run the real command. Ctrl-C reaches it by itself, so here it is only waited for; what
+    ends this process alone is passed on."""
     child = subprocess.Popen([sys.executable, "-m", "pipeline.cli", *arguments], env=environ)
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _until_interrupted(world: World) -> None:

@@ -116,6 +116,24 @@ def test_the_demo_passes_on_how_its_commands_end(tmp_path) -> None:
     assert "outpour connect" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    demo = subprocess.Popen(
+        [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "200", "--latency", "0.2"],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stderr is not None
+    assert any(line.startswith("moving") for line in demo.stderr)
+    demo.terminate()
+    _, err = demo.communicate(timeout=60)
+    assert demo.returncode == Exit.INTERRUPTED and "Traceback" not in err
+    assert not list(temporary.iterdir())
+
+
 def test_without_the_extra_the_demo_says_what_to_install() -> None:
     # None in sys.modules is how Python is told that a package is not there.
     code = (
