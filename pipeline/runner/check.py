@@ -101,7 +101,7 @@ class _Checker:
         listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
         if listed:
             listed = self._by_listing()
-        share = download if download is not None else (0.0 if listed else 1.0)
+        share = (download or 0.0) if listed else 1.0
         if share:
             if not isinstance(self.sink, ReadBack):
                 raise Misconfigured(f"{self.sink.name} cannot be read back")

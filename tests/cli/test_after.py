@@ -114,6 +114,19 @@ def test_verify_names_what_changed_and_what_is_gone_and_run_brings_it_back(
     assert re.search(rf"{changed} +holds", out)
 
 
+@pytest.mark.parametrize("percent", ["0", "10"])
+def test_a_folder_is_read_whole_whatever_share_a_cloud_is_read(
+    tmp_path: Path, percent: str
+) -> None:
+    """It lists no checksums, so that only its bytes say anything."""
+    fill(library("after-folder"), 4)
+    argv = ["--from", "memory:after-folder", "--to", str(tmp_path / "Photos")]
+    assert invoke(["run", *argv]) == Exit.OK
+    changed = next(path for path in tmp_path.rglob("*.HEIC"))
+    changed.write_bytes(bytes(changed.stat().st_size))
+    assert invoke(["verify", "--download", percent, *argv]) == Exit.ITEMS_FAILED
+
+
 def test_schema_accepts_what_load_accepts(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["schema"]) == Exit.OK
     schema = json.loads(capsys.readouterr().out)
