@@ -32,7 +32,8 @@ def run(
     mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
     waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
     state = _state(mover, waiting)
-    quarantine = job.quarantine if job.quarantine.exists() else None
+    kept = job.quarantine.is_dir() and any(job.quarantine.iterdir())
+    quarantine = job.quarantine if kept else None
     seconds = time.monotonic() - started
     summary = summarize(ledger, mover.run_id, state, mover.meter, seconds, quarantine, mover.spared)
     work.end_run(ledger, mover.run_id, state, summary.dump())
