@@ -28,6 +28,7 @@ from pipeline import naming, retry
 from pipeline.ledger import steps
 from pipeline.limits import Place
 from pipeline.stages.ahead import Ahead
+from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
@@ -36,7 +37,6 @@ from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stopped
 
 T = TypeVar("T")
-_LINGER = 0.02  # seconds a commit waits for company
 _DEAD_ENDS = 20
 _FRESH_STARTS = 4  # how often one file is sent from the beginning before giving up
 
@@ -65,12 +65,8 @@ class Lane:
         self._broken: OutpourError | None = None
         self._run = run
         self._on_full = full
-        # Not SimpleQueue: its get(timeout) may wait for ever where several threads ask (an item
-        # that another thread takes just at the end makes the rest of the time negative).
-        self._queue: queue.Queue[Parcel | None] = queue.Queue()
+        self._outbox = Outbox(sink)
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
-        self._gathering = threading.Lock()
-        self._batches = isinstance(sink, BatchTransfers)
         self._tokens = tokens
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._told_again = run.retried(sink.name)
@@ -95,7 +91,7 @@ class Lane:
             self._open += 1
         put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
         parcel = Parcel(piece, staged, put, copy.token if copy else None)
-        self._queue.put(parcel)
+        self._outbox.put(parcel)
 
     def finish(self) -> None:
         """Return when everything taken over has ended, then end the threads."""
@@ -103,7 +99,7 @@ class Lane:
             while self._open:
                 self._idle.wait(0.25)
         for _ in self._threads:
-            self._queue.put(None)
+            self._outbox.put(None)
         self._sent.put(None)
         for thread in (*self._threads, self._committer):
             thread.join()
@@ -111,50 +107,14 @@ class Lane:
     # --- transfers ---
 
     def _transfers(self) -> None:
-        while (taken := self._take()) is not None:
+        while (taken := self._outbox.take()) is not None:
             group, alone = taken
-            if len(group) == 1:
-                group, alone = [], [*group, *alone]
             if group:
                 self._send_group(group)
             for parcel in alone:
                 with self._outcome(parcel), self._ahead.turn(1) as turn:
                     self._check()
                     turn.sent += self._transfer(parcel)
-
-    def _take(self) -> tuple[list[Parcel], list[Parcel]] | None:
-        """What one thread sends next: files that share a request, and others; None at the end.
-
-        One thread gathers at a time: many would each find a few files, and send small requests.
-        """
-        with self._gathering:
-            first = self._queue.get()
-            return None if first is None else self._company(first)
-
-    def _company(self, first: Parcel) -> tuple[list[Parcel], list[Parcel]]:
-        """Small files that may share a request with the first, and what else was met on the
-        way. Takes what is there, and hardly waits for more."""
-        traits = self.sink.traits
-        if not self._groups(first):
-            return [], [first]
-        group, size = [first], first.put.size
-        alone: list[Parcel] = []
-        with contextlib.suppress(queue.Empty):
-            while len(group) < traits.batch_files and size < traits.batch_bytes:
-                parcel = self._queue.get(timeout=_LINGER)
-                if parcel is None:
-                    self._queue.put(None)  # meant for another thread, or for us next time
-                    break
-                fits = self._groups(parcel) and size + parcel.put.size <= traits.batch_bytes
-                (group if fits else alone).append(parcel)
-                size += parcel.put.size if fits else 0
-                if len(alone) > 1:
-                    break
-        return group, alone
-
-    def _groups(self, parcel: Parcel) -> bool:
-        small = parcel.put.size <= self.sink.traits.batch_below
-        return small and self._batches
 
     def _send_group(self, group: list[Parcel]) -> None:
         try:
@@ -174,7 +134,7 @@ class Lane:
         again = self._patient(group, answers)
         for parcel, answer in zip(group, answers, strict=True):
             if parcel in again:
-                self._queue.put(parcel)
+                self._outbox.put(parcel)
                 continue
             with self._outcome(parcel):
                 if isinstance(answer, OutpourError):
@@ -261,7 +221,7 @@ class Lane:
             batch = [first]
             with contextlib.suppress(queue.Empty):
                 while len(batch) < self.sink.traits.commit_batch:
-                    parcel = self._sent.get(timeout=_LINGER)
+                    parcel = self._sent.get(timeout=LINGER)
                     if parcel is None:
                         self._sent.put(None)  # the end comes after this batch
                         break
@@ -343,7 +303,7 @@ class Lane:
             self._fail(parcel, str(error))
             return
         parcel.token, parcel.ticket, parcel.sent = None, 0, None
-        self._queue.put(parcel)
+        self._outbox.put(parcel)
 
     def _rename(self, parcel: Parcel, error: PathConflict) -> None:
         """The path holds other content, which stays: take a name nobody else would."""
