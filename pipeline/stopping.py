@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 
 class Stopped(Exception):
@@ -36,3 +38,13 @@ class Stop:
         """Sleep, but not beyond the request to end: then raise Stopped."""
         if self._event.wait(seconds):
             raise Stopped(self.reason)
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """For threads that others wait for: what goes wrong inside ends the run, not the thread."""
+        try:
+            yield
+        except Stopped:
+            pass
+        except Exception as error:  # noqa: BLE001  (told where the run ends)
+            self.set("the run failed", error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import filelock
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql import Executable
 
 from connectors.errors import Fatal, Misconfigured
@@ -28,6 +29,20 @@ T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
+
+
+class Unwritable(Fatal):
+    """The ledger cannot be written: whatever is done from now on would not be remembered."""
+
+    def __init__(self, path: Path, why: BaseException) -> None:
+        # SQLAlchemy's own text has the statement in it, on many lines.
+        told = why.orig if isinstance(why, DBAPIError) else why
+        hint = "Is there room on its disk, and may you write there? Then run again."
+        if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            hint = "Make room on its disk, then run again: it goes on from here."
+        super().__init__(
+            f"cannot write the ledger {path}: {told or type(told).__name__}", hint=hint
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,22 +149,24 @@ class Ledger:
 
     def add(self, op: Op, **row: Any) -> int:
         """Queue one row; it is durable after the next group commit. Returns a ticket for
-        ``settled``. Raises Fatal if writing has failed."""
+        ``settled``. Raises Unwritable if writing has failed: it stays so until reopened."""
         return self._submit(_Job(op=op, row=row))
 
     def settled(self, ticket: int) -> None:
-        """Return when the row of this ticket is durable; at once if it is already."""
+        """Return when the row of this ticket is durable, at once if it is already; Unwritable
+        if it never will be."""
         if self._durable < ticket:
             self.flush()
 
     def flush(self) -> None:
-        """Return when everything queued so far is durable."""
+        """Return when everything queued so far is durable; Unwritable if that fails."""
         job = _Job(done=threading.Event())
         self._submit(job)
         self._wait(job)
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in the writer after all that was queued before, and return its answer."""
+        """Run ``work`` in the writer after all that was queued before, and return its answer once
+        it is durable. Raises what ``work`` raised, which undid itself alone, or Unwritable."""
         return self.later(work)()
 
     def later(self, work: Callable[[Connection], T]) -> Callable[[], T]:
@@ -174,10 +191,7 @@ class Ledger:
 
     def _submit(self, job: _Job) -> int:
         if self._broken is not None:
-            raise Fatal(
-                f"cannot write the ledger {self.path}: {self._broken}",
-                hint="Make room on its disk, then run again.",
-            )
+            raise Unwritable(self.path, self._broken) from self._broken
         with self._order:
             self._issued += 1
             job.ticket = self._issued
@@ -188,20 +202,23 @@ class Ledger:
         ended = False
         while not ended:
             batch, ended = self._gather()
-            if not batch:
-                continue
+            if batch:
+                self._write(batch)
+
+    def _write(self, batch: list[_Job]) -> None:
+        """Commit the batch. After one that failed nothing is: it may rest on rows that are lost."""
+        if self._broken is None:
             try:
                 with self._engine.begin() as connection:
                     _execute(connection, batch)
-            except Exception as error:  # noqa: BLE001  (handed to whoever waits, and to all later)
-                self._broken = error
-                for job in batch:
-                    job.error = job.error or error
-            else:
                 self._durable = batch[-1].ticket
-            for job in batch:
-                if job.done is not None:
-                    job.done.set()
+            except Exception as error:  # noqa: BLE001  (told to whoever waits, and to all later)
+                self._broken = error
+        for job in batch:
+            if self._broken is not None:
+                job.error = Unwritable(self.path, self._broken)
+            if job.done is not None:
+                job.done.set()
 
     def _gather(self) -> tuple[list[_Job], bool]:
         first = self._jobs.get()
@@ -239,12 +256,22 @@ def _execute(connection: Connection, batch: list[_Job]) -> None:
             rows.setdefault(job.op, []).append(job.row)
         elif job.work is not None:
             write_rows()
-            try:
-                with connection.begin_nested():  # its failure undoes nothing but itself
-                    job.result = job.work(connection)
-            except Exception as error:  # noqa: BLE001  (raised again where it is waited for)
-                job.error = error
+            _work(connection, job, job.work)
     write_rows()
+
+
+def _work(connection: Connection, job: _Job, work: Callable[[Connection], Any]) -> None:
+    """Do it; its failure undoes nothing but itself, and is raised where it is waited for."""
+    point = connection.begin_nested()
+    try:
+        job.result = work(connection)
+    except OperationalError:
+        raise  # a disk that is full or fails: SQLite may have undone the whole transaction
+    except Exception as error:  # noqa: BLE001
+        point.rollback()
+        job.error = error
+    else:
+        point.commit()
 
 
 def _engine(path: Path) -> Engine:

@@ -52,9 +52,10 @@ class Attention:
         worker.start()
         while worker.is_alive():
             worker.join(_TICK)
-            self._renew()
-            self._report()
-            tick()
+            with self.stop.guard():  # whoever leaves now would leave the work to itself
+                self._renew()
+                self._report()
+                tick()
         for error in errors:
             if isinstance(error, Stopped) and self.stop.error is not None:
                 raise self.stop.error

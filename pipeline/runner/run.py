@@ -25,7 +25,8 @@ def run(
 
     ``stop`` may be set from a signal handler: what is in flight is finished or dropped, and
     the next run goes on. ``prompter`` is None where no person can be asked. A defect of the
-    program is raised after the ledger is left in order.
+    program is raised after the ledger is left in order; Fatal where the ledger itself cannot be
+    written.
     """
     started = time.monotonic()
     mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"))

@@ -61,14 +61,17 @@ class Downloads:
         while (piece := self._queue.get()) is not None:
             if self._run.stop:
                 continue  # stays pending in the ledger
-            try:
-                self._one(piece)
-            except Stopped:
-                continue
-            except Fatal as error:
-                self._run.stop.set("failed", error)
-            except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
-                piece.failed(AssetState.FAILED, f"unexpected {type(error).__name__}: {error}")
+            with self._run.stop.guard():
+                self._settled(piece)
+
+    def _settled(self, piece: PieceWork) -> None:
+        """Raises only what ends the run."""
+        try:
+            self._one(piece)
+        except (Stopped, Fatal):
+            raise
+        except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
+            piece.failed(AssetState.FAILED, f"unexpected {type(error).__name__}: {error}")
 
     def _one(self, piece: PieceWork) -> None:
         cost = self._run.staging.reserve(piece.piece.resource.size or 0)

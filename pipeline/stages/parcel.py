@@ -34,6 +34,7 @@ class Parcel:
     failures: int = 0
     refusals: int = 0  # in a row: asked for less
     refused_since: float = 0.0
+    ended: bool = False  # its lane is done with it
 
     @property
     def key(self) -> int:

@@ -3,7 +3,6 @@ whatever names these had to take."""
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.staging import Staged
 from pipeline.states import AssetState
-from pipeline.stopping import Stopped
 
 Deliver = Callable[[PieceWork, Staged], None]
 _MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
@@ -53,7 +51,7 @@ class Sidecars:
 
     def _loop(self) -> None:
         while (piece := self._queue.get()) is not None:
-            with contextlib.suppress(Stopped):
+            with self._run.stop.guard():
                 self._one(piece)
 
     def _one(self, piece: PieceWork) -> None:
@@ -67,7 +65,7 @@ class Sidecars:
         except OSError as error:
             self._run.staging.release(cost)
             hint = "Make room there, or set staging.path and staging.size; then run again."
-            self._run.stop.set("failed", Fatal(f"cannot write to staging: {error}", hint=hint))
+            raise Fatal(f"cannot write to staging: {error}", hint=hint) from error
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
             self._run.staging.release(cost)
             told = str(error) if isinstance(error, ItemError) else f"unexpected: {error!r}"

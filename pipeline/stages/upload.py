@@ -26,6 +26,7 @@ from connectors.errors import (
 )
 from pipeline import naming, retry
 from pipeline.ledger import steps
+from pipeline.ledger.store import Unwritable
 from pipeline.limits import Place
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.company import LINGER, Outbox
@@ -87,10 +88,10 @@ class Lane:
         copy = piece.piece.copies.get(self.sink.name)
         known = copy.path if copy and not piece.piece.generated else None
         path = known or self._path(piece)
-        with self._idle:
-            self._open += 1
         put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
         parcel = Parcel(piece, staged, put, copy.token if copy else None)
+        with self._idle:
+            self._open += 1
         self._outbox.put(parcel)
 
     def finish(self) -> None:
@@ -108,22 +109,24 @@ class Lane:
 
     def _transfers(self) -> None:
         while (taken := self._outbox.take()) is not None:
-            group, alone = taken
-            if group:
-                self._send_group(group)
-            for parcel in alone:
-                with self._outcome(parcel), self._ahead.turn(1) as turn:
-                    self._check()
-                    turn.sent += self._transfer(parcel)
+            with self._run.stop.guard():
+                self._send(*taken)
+
+    def _send(self, group: list[Parcel], alone: list[Parcel]) -> None:
+        if group:
+            self._send_group(group)
+        for parcel in alone:
+            with self._outcome(parcel), self._ahead.turn(1) as turn:
+                self._check()
+                turn.sent += self._transfer(parcel)
 
     def _send_group(self, group: list[Parcel]) -> None:
         try:
             with self._ahead.turn(len(group)) as turn:
                 turn.sent += self._transfer_group(group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (it ends them all)
             for parcel in group:
-                with self._outcome(parcel):
-                    raise error
+                self._settle(parcel, error)
 
     def _transfer_group(self, group: list[Parcel]) -> int:
         """How many of them wait for their commit now. Raises what concerns them all."""
@@ -218,29 +221,33 @@ class Lane:
 
     def _commits(self) -> None:
         while (first := self._sent.get()) is not None:
-            batch = [first]
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < self.sink.traits.commit_batch:
-                    parcel = self._sent.get(timeout=LINGER)
-                    if parcel is None:
-                        self._sent.put(None)  # the end comes after this batch
-                        break
-                    batch.append(parcel)
-            ahead = sum(1 for parcel in batch if parcel.sent and parcel.sent.receipt is None)
-            self._commit(batch)
-            self._ahead.kept(ahead)
+            with self._run.stop.guard():
+                batch = self._with_company(first)
+                ahead = sum(1 for parcel in batch if parcel.sent and parcel.sent.receipt is None)
+                self._commit(batch)
+                self._ahead.kept(ahead)
+
+    def _with_company(self, first: Parcel) -> list[Parcel]:
+        batch = [first]
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < self.sink.traits.commit_batch:
+                parcel = self._sent.get(timeout=LINGER)
+                if parcel is None:
+                    self._sent.put(None)  # the end comes after this batch
+                    break
+                batch.append(parcel)
+        return batch
 
     def _commit(self, batch: list[Parcel]) -> None:
         while batch:
             items = [parcel.sent for parcel in batch if parcel.sent is not None]
             try:
                 answers = self._call(partial(self.sink.commit, items))
-            except Exception as error:
+                again = self._patient(batch, answers)
+            except Exception as error:  # noqa: BLE001  (it ends them all)
                 for parcel in batch:
-                    with self._outcome(parcel):
-                        raise error
+                    self._settle(parcel, error)
                 return
-            again = self._patient(batch, answers)
             for parcel, answer in zip(batch, answers, strict=True):
                 if parcel not in again:
                     with self._outcome(parcel):
@@ -263,30 +270,50 @@ class Lane:
 
     @contextlib.contextmanager
     def _outcome(self, parcel: Parcel) -> Iterator[None]:
-        """Turns whatever ends a parcel into its named state."""
+        """Turns whatever ends a parcel into its named state. Raises nothing."""
         try:
             yield
-        except PathConflict as error:
+        except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
+            self._settle(parcel, error)
+
+    def _settle(self, parcel: Parcel, error: Exception) -> None:
+        """Give a parcel the state that its error means. Raises nothing: where that cannot be
+        recorded, the parcel ends all the same, once, and the run with it."""
+        with self._run.stop.guard():
+            try:
+                if parcel.ended or isinstance(error, Unwritable):
+                    raise error
+                self._resolve(parcel, error)
+            except Exception as worse:
+                if not parcel.ended:
+                    self._wait(parcel, str(worse))
+                raise
+
+    def _resolve(self, parcel: Parcel, error: Exception) -> None:
+        if isinstance(error, PathConflict):
             self._rename(parcel, error)
-        except NotFound as error:
+        elif isinstance(error, NotFound):
             self._again(parcel, error)
-        except Stopped:
-            self._end(parcel)
-            parcel.piece.asset.failed(AssetState.WAITING, self._run.stop.reason)
-        except CapacityExceeded as error:
+        elif isinstance(error, Stopped):
+            self._wait(parcel, self._run.stop.reason)
+        elif isinstance(error, CapacityExceeded):
             if self.no_room is None:
                 self.no_room = error
                 self._on_full(self, error)
-            self._end(parcel)
-            parcel.piece.asset.failed(AssetState.WAITING, f"no room at {self.sink.name}")
-        except OutpourError as error:
+            self._wait(parcel, f"no room at {self.sink.name}")
+        elif isinstance(error, OutpourError):
             if isinstance(error, Fatal):
                 self._broken = self._broken or error
             elif isinstance(error, Transient) and self.place.dead_end() >= _DEAD_ENDS:
                 self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
             self._fail(parcel, str(error))
-        except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
+        else:
             self._fail(parcel, f"unexpected {type(error).__name__}: {error}")
+
+    def _wait(self, parcel: Parcel, reason: str) -> None:
+        """A later pass, or the next run, goes on with it."""
+        self._end(parcel)
+        parcel.piece.asset.failed(AssetState.WAITING, reason)
 
     def _fail(self, parcel: Parcel, reason: str) -> None:
         reason = f"{self.sink.name}: {reason}"
@@ -337,8 +364,11 @@ class Lane:
         return self._run.names(asset, asset.resources, suffix)[piece.piece.resource.id]
 
     def _end(self, parcel: Parcel) -> None:
-        if parcel.staged.let_go() and not parcel.generated:
-            self._run.meter.add(done=parcel.put.size)
-        with self._idle:
-            self._open -= 1
-            self._idle.notify_all()
+        parcel.ended = True
+        try:
+            if parcel.staged.let_go() and not parcel.generated:
+                self._run.meter.add(done=parcel.put.size)
+        finally:
+            with self._idle:
+                self._open -= 1
+                self._idle.notify_all()

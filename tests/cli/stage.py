@@ -1,7 +1,8 @@
 """A memory library to move, and ``python -m tests.cli.stage ARGS``: outpour with it on stage.
 
 Trouble comes from the library's contents, never from the connector: ``slow:SECONDS`` for each
-file, ``expire:N`` after N files, in the variable STAGE.
+file, ``expire:N`` after N files, in the variable STAGE. ``full:N``: after N files the disk of
+the ledger is full.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Engine, event
+
 from connectors.base import Asset, Kind, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import SessionExpired
 from connectors.memory import Library, library
 from pipeline.cli import main
+from tests.ledger.disk import Disk
 
 START = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -44,6 +48,22 @@ class ExpiringContents(dict[tuple[str, str], bytes]):
         self.looks -= 1
         if self.looks < 0:
             raise SessionExpired("the sign-in has ended", hint="Run outpour connect memory")
+        return super().get(*args)
+
+
+class FillingContents(dict[tuple[str, str], bytes]):
+    """The disk of the ledger is full after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+        self.below = Disk()
+        event.listen(Engine, "begin", self.below.begin)
+
+    def get(self, *args: Any) -> Any:
+        self.looks -= 1
+        if self.looks < 0:
+            self.below.trouble = "full"
         return super().get(*args)
 
 
@@ -77,6 +97,8 @@ def contents_for(trouble: str) -> dict[tuple[str, str], bytes]:
     kind, _, value = trouble.partition(":")
     if kind == "slow":
         return SlowContents(float(value))
+    if kind == "full":
+        return FillingContents(int(value))
     return ExpiringContents(int(value)) if kind == "expire" else {}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from connectors.base import (
     Asset,
@@ -33,6 +34,7 @@ from pipeline.ledger import Ledger
 from pipeline.runner import Job, Outcome, run
 from pipeline.stopping import Stop
 
+T = TypeVar("T")
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
@@ -206,6 +208,23 @@ def go(job: Job, path: Path, observer: Recorder | None = None, stop: Stop | None
             stop=Stop() if stop is None else stop,
             prompter=None,
         )
+
+
+def ending(work: Callable[[], T]) -> T | BaseException:
+    """What work comes to, however it ends. That it never ends is a failure by itself."""
+    answers: list[T | BaseException] = []
+
+    def answer() -> None:
+        try:
+            answers.append(work())
+        except BaseException as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert answers, "it hangs"
+    return answers[0]
 
 
 def contents(shelf: Shelf) -> dict[str, bytes]:

@@ -11,8 +11,10 @@ import pytest
 from connectors.base import Body, Put, Receipt, Transferred
 from connectors.errors import OutpourError, SessionExpired, Throttled, Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.events import ItemEvent
+from pipeline.runner import Outcome
 from pipeline.states import Exit
-from tests.engine.rig import contents, fill, go, job
+from tests.engine.rig import Recorder, contents, ending, fill, go, job
 
 Sent = Sequence[tuple[Put, Body, str | None]]
 
@@ -114,3 +116,23 @@ def test_a_defect_of_a_sink_ends_its_items_and_not_the_run(step: str, tmp_path: 
     work = job(MemorySource("from", library), [Defective(step)], staging=tmp_path / "s")
     outcome = go(work, tmp_path / "ledger.sqlite")
     assert outcome.exit is Exit.ITEMS_FAILED and outcome.summary.confirmed == 0
+
+
+class Speechless(Recorder):
+    """Fails when it is told of the third item."""
+
+    def item(self, event: ItemEvent) -> None:
+        super().item(event)
+        if len(self.items) == 3:
+            raise ZeroDivisionError
+
+
+def test_a_defect_after_a_file_has_ended_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    library, shelf = Library(), Shelf()
+    fill(library, 30)
+    work = job(MemorySource("from", library), [MemorySink("to", shelf)], staging=tmp_path / "s")
+    ended = ending(lambda: go(work, tmp_path / "l.sqlite", Speechless()))
+    assert isinstance(ended, ZeroDivisionError)
+    again = ending(lambda: go(work, tmp_path / "l.sqlite"))
+    assert isinstance(again, Outcome) and again.exit is Exit.OK
+    assert sorted(contents(shelf).values()) == sorted(library.contents.values())

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from connectors.errors import Fatal, Misconfigured
 from pipeline.ledger import Ledger, migrations, schema, store
+from tests.ledger.disk import Trouble, disk
 
 PUT = store.Op(0, insert(schema.meta))
 _CHILD = """
@@ -115,11 +116,88 @@ def test_a_ledger_that_cannot_be_written_says_so_and_to_everybody(tmp_path: Path
         ledger.add(PUT, key="same", value="1")
         ledger.flush()
         ledger.add(PUT, key="same", value="2")  # breaks the primary key: the commit fails
-        with pytest.raises(Exception):  # noqa: B017  (the database's own words)
+        with pytest.raises(Fatal, match="cannot write the ledger"):
             ledger.flush()
         with pytest.raises(Fatal, match="cannot write the ledger") as caught:
             ledger.add(PUT, key="other", value="1")
         assert caught.value.hint
+
+
+class Queued:
+    """A ledger whose writer is held up until ``go``: what is added waits in its queue."""
+
+    def __init__(self, path: Path) -> None:
+        self.ledger = Ledger.open(path)
+        self.free = threading.Event()
+        self.ledger.later(lambda _: self.free.wait(10))
+
+    def __enter__(self) -> Queued:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.free.set()
+        self.ledger.close()
+
+    def go(self) -> None:
+        self.free.set()
+
+
+def test_after_a_commit_that_failed_nothing_is_written_or_called_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was queued meanwhile rests on rows that are lost."""
+    monkeypatch.setattr(store, "_MOST", 1)  # a transaction for each
+    path = tmp_path / "l.sqlite"
+    with Queued(path) as queued:
+        ledger = queued.ledger
+        first = ledger.add(PUT, key="first", value="1")
+        lost = ledger.add(PUT, key="first", value="2")  # breaks the primary key
+        after = ledger.add(PUT, key="after", value="1")
+        answer = ledger.later(lambda c: c.execute(insert(schema.meta).values(key="w", value="1")))
+        queued.go()
+        for ticket in (lost, after):
+            with pytest.raises(Fatal, match="cannot write the ledger"):
+                ledger.settled(ticket)
+        for wait in (answer, ledger.flush, lambda: ledger.transact(lambda _: None)):
+            with pytest.raises(Fatal, match="cannot write the ledger"):
+                wait()
+        ledger.settled(first)  # it was durable before
+    assert keys(path) == {"schema", "first"}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "hint"), [("full", "Make room on its disk"), ("read-only", "may you write")]
+)
+def test_trouble_of_the_disk_is_one_line_and_says_what_to_do(
+    trouble: Trouble, hint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "l.sqlite"
+    with disk() as below, Ledger.open(path) as ledger:
+        below.trouble = trouble
+        ticket = ledger.add(PUT, key="large", value="x" * 100_000)
+        with pytest.raises(Fatal, match="cannot write the ledger") as caught:
+            ledger.settled(ticket)
+        assert len(str(caught.value).splitlines()) == 1
+        assert hint in caught.value.hint
+
+
+def test_a_full_disk_in_a_piece_of_work_takes_no_row_with_it_unnoticed(tmp_path: Path) -> None:
+    """SQLite then undoes the whole transaction: what was in it before the work, too."""
+    path = tmp_path / "l.sqlite"
+    with disk() as below, Queued(path) as queued:
+        ledger = queued.ledger
+        before = ledger.add(PUT, key="before", value="1")
+        large = insert(schema.meta).values(key="large", value="x" * 100_000)
+        answer = ledger.later(lambda connection: connection.execute(large))
+        after = ledger.add(PUT, key="after", value="1")
+        below.trouble = "full"
+        queued.go()
+        with pytest.raises(Fatal, match="database or disk is full"):
+            answer()
+        for ticket in (before, after):
+            with pytest.raises(Fatal, match="database or disk is full"):
+                ledger.settled(ticket)
+    assert keys(path) == {"schema"}
 
 
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
