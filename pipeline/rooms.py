@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 from connectors.abilities import Capacity, HasCapacity
 from connectors.base import Sink
-from connectors.errors import CapacityExceeded, DailyLimit, OutpourError
+from connectors.errors import CapacityExceeded, DailyLimit, Transient
 
 _FIRST_LOOK = 5.0  # seconds until a full sink is asked again; doubles up to the longest
 _LONGEST = 600.0
@@ -99,22 +98,29 @@ class Room:
         """Whether the sink sleeps and it is time to look at it again."""
         return self._asleep is not None and time.monotonic() >= self._look_at
 
-    def wake(self, needed: int, lost: Callable[[OutpourError], None]) -> bool:
-        """Look again if it is time to; True if there is room for ``needed`` bytes now."""
+    def wake(self, needed: int) -> bool:
+        """Look again if it is time to; True if there is room for ``needed`` bytes now.
+
+        Raises what the look raises. After Transient the next look has its time; after anything
+        else it is still due, so that whoever mends it need not wait.
+        """
         if not self.due:
             return False
         try:
-            capacity = self.look()
-        except OutpourError as error:
-            lost(error)
-            capacity = None
-        told = capacity is not None or not isinstance(self._sink, HasCapacity)
+            self.look()
+        except Transient:
+            with self._lock:
+                self._sleep_on()
+            raise
         room = self.free
         with self._lock:
-            # Grows also when there is room, until bytes are taken: what a place reports may lag.
-            self._interval = min(_LONGEST, self._interval * 2)
-            if told and (room is None or room >= max(1, needed)):
+            # Later also when there is room, until bytes are taken: what a place reports may lag.
+            self._sleep_on()
+            awake = room is None or room >= max(1, needed)
+            if awake:
                 self._asleep = None
-                return True
-            self._look_at = time.monotonic() + self._interval
-        return False
+        return awake
+
+    def _sleep_on(self) -> None:
+        self._interval = min(_LONGEST, self._interval * 2)
+        self._look_at = time.monotonic() + self._interval

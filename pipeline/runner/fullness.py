@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from connectors.errors import CapacityExceeded, DailyLimit, OutpourError
+from connectors.errors import CapacityExceeded, DailyLimit, SessionExpired, Transient
 from pipeline.ledger import Ledger, work
+from pipeline.limits import Place
 from pipeline.rooms import Room
 from pipeline.stopping import Stop
 
@@ -23,11 +24,13 @@ class Fullness:
         self,
         policy: Literal["next", "wait", "stop"],
         rooms: Mapping[str, Room],
+        places: Mapping[str, Place],
         ledger: Ledger,
         tell: Tell,
     ) -> None:
         self._policy = policy
         self._rooms = rooms
+        self._places = places
         self._ledger = ledger
         self._tell = tell
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
@@ -52,12 +55,20 @@ class Fullness:
         return self._policy == "stop" and (asleep or self.owed)
 
     def look(self, reopen: Callable[[str], None]) -> bool:
-        """Ask the sleeping sinks for which it is time; True if one takes files again."""
-        due = [room for room in self._rooms.values() if room.due]
+        """Ask the sleeping sinks for which it is time; True if one takes files again.
+
+        A sign-in that has ended is the person's business, as in any lane; meanwhile the sink is
+        left alone. Raises what ends the run.
+        """
+        due = [
+            room
+            for room in self._rooms.values()
+            if room.due and self._places[room.name].needs_person is None
+        ]
         needed = work.smallest(self._ledger) if due else None
         if needed is None:
             return False
-        woken = [room.name for room in due if room.wake(needed, self._unheard(room.name))]
+        woken = [room.name for room in due if self._wakes(room, needed)]
         for name in woken:
             self._silent.discard(name)
             reopen(name)
@@ -81,10 +92,13 @@ class Fullness:
             stop.sleep(_TICK)
         return True
 
-    def _unheard(self, sink: str) -> Callable[[OutpourError], None]:
-        def tell(error: OutpourError) -> None:
-            if sink not in self._silent:
-                self._silent.add(sink)
-                self._tell("warning", str(error), sink, "")
-
-        return tell
+    def _wakes(self, room: Room, needed: int) -> bool:
+        try:
+            return room.wake(needed)
+        except SessionExpired as error:
+            self._places[room.name].expired(error)
+        except Transient as error:
+            if room.name not in self._silent:
+                self._silent.add(room.name)
+                self._tell("warning", str(error), room.name, error.hint)
+        return False

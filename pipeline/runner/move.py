@@ -102,7 +102,8 @@ class Mover:
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
         )
-        self.full = Fullness(self.job.pipeline.route.full, self.rooms, self.ledger, self.run.notice)
+        full = self.job.pipeline.route.full
+        self.full = Fullness(full, self.rooms, self.places, self.ledger, self.run.notice)
         self._under_way = 0
         self._changed = threading.Condition()
 

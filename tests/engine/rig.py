@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from connectors.abilities import Prompter
 from connectors.base import (
     Asset,
     Body,
@@ -198,7 +199,13 @@ def job(
     return Job(pipeline, source, tuple(sinks))
 
 
-def go(job: Job, path: Path, observer: Recorder | None = None, stop: Stop | None = None) -> Outcome:
+def go(
+    job: Job,
+    path: Path,
+    observer: Recorder | None = None,
+    stop: Stop | None = None,
+    prompter: Prompter | None = None,
+) -> Outcome:
     """One run over the ledger at ``path``, as one process would do it."""
     with Ledger.open(path) as ledger:
         return run(
@@ -206,7 +213,7 @@ def go(job: Job, path: Path, observer: Recorder | None = None, stop: Stop | None
             ledger,
             observer or Recorder(),
             stop=Stop() if stop is None else stop,
-            prompter=None,
+            prompter=prompter,
         )
 
 
