@@ -77,6 +77,7 @@ class Place:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
+        self._renewed_at = 0.0
         self._trouble: Transient | None = None
         self.reached = False
         self._dead_ends = 0
@@ -134,7 +135,13 @@ class Place:
     def renewed(self) -> None:
         with self._changed:
             self._expired = None
+            self._renewed_at = time.monotonic()
             self._changed.notify_all()
+
+    def waited(self, since: float) -> float:
+        """Seconds that the place itself has been waited for ``since`` then: anew after each
+        sign-in, as hours may go by until a person is there."""
+        return time.monotonic() - max(since, self._renewed_at)
 
     def troubled(self, error: Transient) -> None:
         """It waits for something a person can mend: the error says what to do."""

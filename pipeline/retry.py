@@ -4,7 +4,7 @@ Transient: wait as told, or longer each time, up to a number of attempts that ma
 progress. Throttled: the whole place waits; asking too often is not the item's fault, so it
 has a budget of time and not of attempts. Unreachable, after the place has answered before: the
 line is down for everybody, so that has a budget of time too. SessionExpired: wait for the
-person, however long. Everything else is raised at once.
+person, however long, which uses up no budget. Everything else is raised at once.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class _Patience:
         if isinstance(error, SessionExpired):
             return False
         if self._throttled_since is not None:
-            return time.monotonic() - self._throttled_since > THROTTLE_BUDGET
+            return self._place.waited(self._throttled_since) > THROTTLE_BUDGET
         if self._down_since is not None:
-            return time.monotonic() - self._down_since > _OUTAGE_BUDGET
+            return self._place.waited(self._down_since) > _OUTAGE_BUDGET
         return self._failures >= self._attempts
 
     def wait(self, state: RetryCallState) -> float:

@@ -6,17 +6,48 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.abilities import Reserves
 from connectors.base import Put, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import OutpourError, Throttled, Transient
+from pipeline.limits import Place
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
 
 _KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
+_PART = 4 * 1024 * 1024  # bytes that a checkpoint stands for, at least
+_OPENING = 2  # checkpoints that a try may take without a byte: a new id, a new session
+
+
+class Headway:
+    """How far a transfer has got, as far as its checkpoints tell: a number that grows.
+
+    What a token says only its place knows, and a new one need not mean a byte. So the first of
+    each try do not count, nor any that was there before. And since a place may lose, time and
+    again, all that it had, no more count than a file of this size can have.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.reached = 0
+        self._most = size // _PART
+        self._known: set[str] = set()
+        self._fresh = 0  # in this try
+
+    def begin(self) -> None:
+        """Another try."""
+        self._fresh = 0
+
+    def kept(self, token: str) -> None:
+        """A checkpoint was taken."""
+        if token in self._known:
+            return
+        self._known.add(token)
+        self._fresh += 1
+        if self._fresh > _OPENING and self.reached < self._most:
+            self.reached += 1
 
 
 @dataclass(eq=False)
@@ -35,6 +66,10 @@ class Parcel:
     refusals: int = 0  # in a row: asked for less
     refused_since: float = 0.0
     ended: bool = False  # its lane is done with it
+    headway: Headway = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headway = Headway(self.put.size)
 
     @property
     def key(self) -> int:
@@ -44,14 +79,13 @@ class Parcel:
     def generated(self) -> bool:
         return self.piece.piece.generated
 
-    def may_again(self, error: Transient, attempts: int) -> bool:
+    def may_again(self, error: Transient, attempts: int, place: Place) -> bool:
         """Whether to try again after this answer. Being asked for less is not the file's
         fault, so that has a budget of time and not of attempts."""
         if isinstance(error, Throttled):
-            now = time.monotonic()
-            self.refused_since = self.refused_since if self.refusals else now
+            self.refused_since = self.refused_since if self.refusals else time.monotonic()
             self.refusals += 1
-            return now - self.refused_since < THROTTLE_BUDGET
+            return place.waited(self.refused_since) < THROTTLE_BUDGET
         self.refusals = 0
         self.failures += 1
         return self.failures < attempts

@@ -151,7 +151,7 @@ class Lane:
         """Those whose own answer asks for another try; until then the place is left alone."""
         attempts, errors, again = self._run.attempts, [], []
         for parcel, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, Transient) and parcel.may_again(answer, attempts):
+            if isinstance(answer, Transient) and parcel.may_again(answer, attempts, self.place):
                 again.append(parcel)
                 errors.append(answer)
                 self._told_again(answer)
@@ -177,7 +177,8 @@ class Lane:
         if parcel.token is None and self._tokens is not None:
             token = self._call(self._tokens.take)
             self._keep(parcel, token)
-        return self._arrived(parcel, self._call(lambda: self._attempt(parcel)))
+        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.headway.reached)
+        return self._arrived(parcel, sent)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent
@@ -199,21 +200,24 @@ class Lane:
             self._keep(parcel, token)
             self._run.ledger.settled(parcel.ticket)
 
+        parcel.headway.begin()
         put, body, known = self._triple(parcel)
         return self.sink.transfer(put, body, known, keep)
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token
+        parcel.headway.kept(token)
         parcel.ticket = steps.keep_token(
             self._run.ledger, parcel.key, self.sink.name, parcel.put.path, token
         )
 
-    def _call(self, attempt: Callable[[], T]) -> T:
+    def _call(self, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
         return retry.call(
             self.place,
             attempt,
             stop=self._run.stop,
             attempts=self._run.attempts,
+            progress=progress,
             on_retry=self._told_again,
         )
 

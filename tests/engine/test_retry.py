@@ -14,6 +14,7 @@ from connectors.errors import (
     SessionExpired,
     Throttled,
     Transient,
+    Unreachable,
 )
 from pipeline import limits, retry
 from pipeline.stopping import Stop, Stopped
@@ -152,6 +153,45 @@ def test_an_expired_session_waits_for_the_person_and_goes_on() -> None:
     there.renewed()
     worker.join(10)
     assert answers == ["done"]
+
+
+THROTTLED, DOWN = Throttled("429", retry_after=60), Unreachable("no line")
+
+
+@pytest.mark.parametrize("trouble", [THROTTLED, DOWN], ids=["throttled", "down"])
+@pytest.mark.parametrize("mine", [True, False], ids=["mine", "another's"])
+def test_hours_of_waiting_for_a_person_use_up_no_budget(
+    mine: bool, trouble: Transient, now: list[float]
+) -> None:
+    """Whichever item found the sign-in ended, all of the place's wait for the person."""
+    clock = Clock()
+    there = place(clock)
+    there.answered()
+    expired = SessionExpired("sign in")
+    renewed: list[float] = []
+
+    def person(error: BaseException) -> None:
+        if not renewed and (error is expired or not mine):
+            there.expired(expired)
+            now[0] += 5 * 3600
+            there.renewed()
+            renewed.append(now[0])
+
+    errors = [trouble, expired, trouble] if mine else [trouble, trouble]
+    assert retry.call(there, failing(*errors), stop=clock, attempts=2, on_retry=person) == "done", (
+        "it was given up for the person's time"
+    )
+    renewed.clear()
+    with pytest.raises(type(trouble)):
+        retry.call(
+            there,
+            failing(*errors, *[trouble] * 1000),
+            stop=clock,
+            attempts=2,
+            on_retry=person,
+        )
+    budget = 3600 if trouble is THROTTLED else 900
+    assert budget <= now[0] - renewed[0] < budget + 200, "from the sign-in on it is as ever"
 
 
 def test_the_request_to_end_ends_every_wait() -> None:

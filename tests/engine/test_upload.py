@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from connectors.base import Body, Put, Receipt, Transferred
+from connectors.base import (
+    Asset,
+    Body,
+    Checkpoint,
+    Kind,
+    Put,
+    Receipt,
+    Resource,
+    Role,
+    Transferred,
+)
+from connectors.checksums import digest
 from connectors.errors import OutpourError, SessionExpired, Throttled, Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.events import ItemEvent
+from pipeline.limits import Place
 from pipeline.runner import Outcome
+from pipeline.stages.context import PieceWork
+from pipeline.stages.parcel import Parcel
+from pipeline.staging import Staged
 from pipeline.states import Exit
-from tests.engine.rig import Recorder, contents, ending, fill, go, job
+from pipeline.stopping import Stop
+from tests.engine.rig import START, Recorder, apple, contents, ending, fill, go, job
 
 Sent = Sequence[tuple[Put, Body, str | None]]
 
@@ -136,3 +155,114 @@ def test_a_defect_after_a_file_has_ended_ends_the_run_and_is_named(tmp_path: Pat
     again = ending(lambda: go(work, tmp_path / "l.sqlite"))
     assert isinstance(again, Outcome) and again.exit is Exit.OK
     assert sorted(contents(shelf).values()) == sorted(library.contents.values())
+
+
+def test_a_file_refused_in_a_batch_pays_nothing_for_a_person_s_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    place, busy = Place("to", 1, Stop()), Throttled("too many writes")
+    parcel = Parcel(
+        piece=cast(PieceWork, None),
+        staged=cast(Staged, None),
+        put=Put("IMG_1.JPG", digest([b"x"])),
+        token=None,
+    )
+    assert parcel.may_again(busy, 3, place)
+    now[0] += 5 * 3600
+    place.renewed()
+    assert parcel.may_again(busy, 3, place)
+    now[0] += 3601
+    assert not parcel.may_again(busy, 3, place)
+
+
+class Dropping(MemorySink):
+    """A line that drops within each transfer. ``story`` says which checkpoints one takes till
+    then; when it has no more to tell the file goes through."""
+
+    traits = replace(MemorySink.traits, batch_below=0)
+
+    def __init__(self, story: Iterator[list[str]]) -> None:
+        super().__init__("to", Shelf())
+        self.story = story
+        self.tries = 0
+        self.known: list[str | None] = []
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        told = next(self.story, None)
+        if told is None:
+            return super().transfer(put, body, token, keep)
+        self.tries += 1
+        self.known.append(token)
+        for checkpoint in told:
+            keep(checkpoint)
+        raise Transient("connection reset")
+
+
+def advancing(parts: int, each: int) -> Iterator[list[str]]:
+    """``parts`` parts, so many in each try."""
+    for start in range(0, parts, each):
+        yield [f"session, {part} parts" for part in range(start, min(start + each, parts))]
+
+
+def restarting(parts: int) -> Iterator[list[str]]:
+    """A place that loses its session with all it has of the file, each time."""
+    return ([f"{n}, {part} parts" for part in range(parts)] for n in count())
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.stages.parcel._PART", 100)
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
+
+
+def send(sink: MemorySink, folder: Path, attempts: int) -> Exit:
+    """One file of 10,000 bytes."""
+    library = Library()
+    key, data = "one", bytes(10_000)
+    resource = Resource("o", Role.ORIGINAL, "IMG_1.MOV", len(data), apple(data))
+    library.put(Asset(key, Kind.VIDEO, START, (resource,)), {"o": data})
+    work = job(MemorySource("from", library), [sink], staging=folder / "s", attempts=attempts)
+    ended = ending(lambda: go(work, folder / "l.sqlite"))
+    assert isinstance(ended, Outcome), ended
+    return ended.exit
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_upload_that_gets_further_each_time_survives_more_drops_than_it_has_attempts(
+    tmp_path: Path,
+) -> None:
+    sink = Dropping(advancing(parts=80, each=8))
+    assert send(sink, tmp_path, attempts=3) is Exit.OK
+    assert sink.tries == 10
+    assert sink.known[-1] == "session, 71 parts", "it went on where it was"
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    "story",
+    [
+        ([] for _ in count()),
+        (["session, 1 part"] for _ in count()),
+        ([f"session {n}"] for n in count()),
+        (["id", f"session {n}", "id"] for n in count()),
+        ([f"session {n}", f"another id {n}"] for n in count()),
+    ],
+    ids=["nothing", "the same", "a new session", "an id and a session", "a session and an id"],
+)
+def test_an_upload_that_never_advances_uses_up_its_attempts(
+    story: Iterator[list[str]], tmp_path: Path
+) -> None:
+    """However many tokens tell of it: a new one may mean a new session without a byte."""
+    sink = Dropping(story)
+    assert send(sink, tmp_path, attempts=4) is Exit.ITEMS_FAILED
+    assert sink.tries == 4
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_place_that_loses_what_it_has_each_time_is_not_sent_to_for_ever(tmp_path: Path) -> None:
+    """A file of 10,000 bytes has 100 parts; each try sends half of it."""
+    sink = Dropping(restarting(50))
+    assert send(sink, tmp_path, attempts=4) is Exit.ITEMS_FAILED
+    assert 4 < sink.tries <= 4 + 3
