@@ -24,6 +24,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def lists(self, other: Settings) -> bool:  # noqa: ARG002
+        """Whether a source of these settings would list what a sink of ``other`` is given, so
+        that each run would copy the copies of the last one."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:

@@ -27,6 +27,16 @@ class LocalSettings(Settings):
     def _whole(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    def lists(self, other: Settings) -> bool:
+        if not isinstance(other, LocalSettings):
+            return False
+        try:
+            source, sink = self.path.resolve(), other.path.resolve()
+        except (OSError, RuntimeError):  # RuntimeError: a loop of links, until 3.13
+            return False
+        below = sink.relative_to(source).parts if sink.is_relative_to(source) else (".",)
+        return not any(part.startswith(".") for part in below)  # what is hidden is not listed
+
 
 def _source(name: str, settings: Settings) -> LocalSource:
     assert isinstance(settings, LocalSettings)

@@ -40,7 +40,7 @@ class _Variables(EnvSettingsSource):
     ) -> Any:
         try:
             return yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # PyYAML says ValueError of a date such as 2020-13-45
             names = [name for name, text in os.environ.items() if text == value]
             name = next(filter(lambda name: name.startswith(problems.PREFIX), names), field_name)
             raise Misconfigured(f"{name}: {value!r} is not valid YAML") from None
@@ -116,7 +116,7 @@ def _build(document: Document, base: Path, default_name: str | None) -> Pipeline
         raise problems.report(wrong.found, document) from None
     chosen = {name: getattr(file, name) for name in Choices.model_fields}
     if file.staging.path:
-        folder = base / file.staging.path.expanduser()
+        folder = base / targets.home(file.staging.path)
         chosen["staging"] = file.staging.model_copy(update={"path": folder})
     pipeline = Pipeline(**chosen, sources=sources, sinks=sinks)
     if pipeline.name:

@@ -54,6 +54,8 @@ def _last_moment(value: object) -> object:
         except ValueError:
             return _moment(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        if value >= dt.date.max - dt.timedelta(days=1):
+            raise ValueError(f"{value} is too far off; leave it out for no limit")
         return _moment(value + dt.timedelta(days=1))
     return _moment(value)
 
@@ -211,7 +213,7 @@ class When(Part):
     full: bool = False
     """The source says that it is full."""
     used_above: dict[str, float] = {}
-    """Places by name, with the share (0 to 1) of their room above which a run acts."""
+    """Places by name, with the share of their room, for example 95%, above which a run acts."""
 
 
 def _when(value: object) -> object:

@@ -14,7 +14,7 @@ from connectors.registry import Connector, Settings
 from pipeline.config.document import Loc
 from pipeline.config.models import Place
 from pipeline.config.problems import Mistake, Mistakes, of_model, suggest
-from pipeline.config.targets import LOCATION
+from pipeline.config.targets import LOCATION, home
 
 Side = Literal["source", "sink"]
 
@@ -52,6 +52,9 @@ def resolve(
     for place in found["sink"]:
         if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"]):
             mistakes.append(Mistake(taken[place.name], "is the source itself"))
+        elif any(s.settings.lists(place.settings) for s in found["source"]):
+            why = "lies within the source, which would list its copies as new"
+            mistakes.append(Mistake(taken[place.name], f"{why}: choose a folder outside"))
     if mistakes:
         raise Mistakes(mistakes)
     return tuple(found["source"]), tuple(found["sink"])
@@ -136,7 +139,7 @@ def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict
         return wanted and isinstance(value, str)
 
     return {
-        key: base / Path(value).expanduser() if is_path(key, value) else value
+        key: base / home(Path(value)) if is_path(key, value) else value
         for key, value in values.items()
         if not (is_path(key, value) and not value.strip())
     }

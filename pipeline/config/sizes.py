@@ -28,14 +28,18 @@ def parse_size(value: object) -> int:
 
 
 def parse_share(value: object) -> float:
-    """A share from 0 to 1 of ``value``; a number without a percent sign is in percent too."""
-    text = str(value).strip().removesuffix("%").strip()
+    """A share from 0 to 1 of ``value``; a number without a percent sign is in percent too, but
+    none that might be meant as a share already."""
+    written = str(value).strip()
+    text = written.removesuffix("%").strip()
     try:
         percent = float("nan") if isinstance(value, bool) else float(text)
     except ValueError:
         percent = float("nan")
     if percent != percent or not 0 <= percent <= 100:
         raise ValueError(f"{value!r} is no share; write a percentage up to 100%, for example 95%")
+    if 0 < percent <= 1 and text == written:
+        raise ValueError(f"{value!r} may mean two things; write {percent:.0%} or {percent:g}%")
     return percent / 100
 
 

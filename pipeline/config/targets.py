@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
+
+from connectors.errors import Misconfigured
 
 LOCATION = "@"
 """Stands in an expanded entry for the settings field that the connector calls its location."""
 
 _PATH = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
+
+
+def home(path: Path) -> Path:
+    """The path with ``~`` resolved; Misconfigured where nobody has such a home."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise Misconfigured(
+            f"{path}: no user here is called {path.parts[0][1:]!r}", hint="Write the folder out."
+        ) from None
 
 
 def expand(target: str) -> dict[str, Any]:

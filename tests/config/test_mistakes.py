@@ -87,6 +87,28 @@ MISTAKES = {
         "source: [memory:a, memory:b, memory:a]\nsinks: [./A]\n",
         "p.yaml:1: source[2]: is named twice",
     ),
+    "into itself": (
+        "source: ./A\nsinks: [./A/Backup]\n",
+        "p.yaml:2: sinks[0]: lies within the source, which would list its copies as new: "
+        "choose a folder outside",
+    ),
+    "onto itself by another way": (
+        "source: ./A\nsinks: [./B/../A]\n",
+        "p.yaml:2: sinks[0]: lies within the source, which would list its copies as new: "
+        "choose a folder outside",
+    ),
+    "nobody's home": (
+        "source: ~nobody-of-this-name/Photos\nsinks: [./A]\n",
+        "~nobody-of-this-name/Photos: no user here is called 'nobody-of-this-name'",
+    ),
+    "the end of time": (
+        PLACES + "select: {until: 9999-12-31}\n",
+        "p.yaml:3: select.until: 9999-12-31 is too far off; leave it out for no limit",
+    ),
+    "a share that may be two": (
+        PLACES + "when: {local: {used_above: 0.95}}\n",
+        "p.yaml:3: when: 0.95 may mean two things; write 95% or 0.95%",
+    ),
     "onto itself": ("source: ./A\nsinks: [./A]\n", "p.yaml:2: sinks[0]: is the source itself"),
     "escaping template": (
         PLACES + "path: '../{filename}'\n",
