@@ -48,10 +48,6 @@ class Shelf:
     def of(self, fingerprint: str) -> list[Held]:
         return self._all("select * from shelf where fingerprint = ? order by path", fingerprint)
 
-    def since(self, moment: float) -> list[Held]:
-        """What was entered after ``moment`` (epoch seconds)."""
-        return self._all("select * from shelf where entered > ? order by path", moment)
-
     def enter(self, held: Sequence[Held]) -> None:
         """Make entries durable, all or none; an entry of the same path is replaced."""
         with self._connection() as database:

@@ -16,7 +16,17 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from connectors.abilities import Capacity, Prompter
-from connectors.base import Body, Checkpoint, Put, Receipt, Resource, Role, Traits, Transferred
+from connectors.base import (
+    Asset,
+    Body,
+    Checkpoint,
+    Put,
+    Receipt,
+    Resource,
+    Role,
+    Traits,
+    Transferred,
+)
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import (
     CapacityExceeded,
@@ -150,10 +160,7 @@ class ICloudSink:
     def inventory(self) -> Iterator[Receipt]:
         """Every photo of the library. What was not put here has its asset's id for a folder."""
         for page in Libraries(self._cloudkit, self._addresses, self._settings).pages(None):
-            for asset in page.assets:
-                for resource in asset.resources:
-                    if resource.id == ORIGINAL and resource.checksum and resource.size is not None:
-                        yield from self._listed(asset.id, resource, resource.checksum)
+            yield from self._listed(page.assets)
 
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         held = self._shelf.get(receipt.path)
@@ -264,11 +271,23 @@ class ICloudSink:
                 del waiting[at]
                 answers[at] = error
 
-    def _listed(self, asset: str, resource: Resource, checksum: Checksum) -> Iterator[Receipt]:
-        assert resource.size is not None
-        paths = [held.path for held in self._shelf.of(checksum.value)]
-        for path in paths or [f"{asset}/{resource.filename}"]:
-            yield Receipt(path, resource.size, (checksum,), id=asset)
+    def _listed(self, assets: Sequence[Asset]) -> list[Receipt]:
+        """What was brought by others is entered too: it may be adopted, and looked at again."""
+        receipts: list[Receipt] = []
+        fresh: list[Held] = []
+        for asset in assets:
+            for resource in asset.resources:
+                size, checksum = resource.size, resource.checksum
+                if resource.id != ORIGINAL or checksum is None or size is None:
+                    continue
+                known = self._shelf.of(checksum.value)
+                if not known:
+                    known = [Held(f"{asset.id}/{resource.filename}", checksum.value, asset.id)]
+                    fresh += known
+                receipts += [Receipt(one.path, size, (checksum,), id=asset.id) for one in known]
+        if fresh:
+            self._shelf.enter(fresh)
+        return receipts
 
 
 def _single(token: str | None, fingerprint: str) -> Single | None:

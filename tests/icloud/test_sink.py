@@ -78,6 +78,21 @@ def test_what_apple_has_is_recognised_by_its_fingerprint_on_a_new_computer_too(
     assert [str(c) for c in receipt.checksums] == [f"apple:{next(iter(prints(photo)))}"]
 
 
+def test_what_was_there_before_can_be_looked_at_again_by_the_path_it_was_listed_under(
+    cloud: Rig, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is adopted under that path, and freeing space asks whether it is still there."""
+    bench.place(opened(), "2024/IMG_1.jpg", content(70_000))
+    forget_shelf(monkeypatch, tmp_path / "elsewhere")
+    cloud.connect()
+    (listed,) = opened().inventory()
+    assert listed.path != "2024/IMG_1.jpg"
+    again = opened()
+    assert again.stat(listed.path) == listed
+    assert b"".join(again.read(listed)) == content(70_000)
+    assert [receipt.path for receipt in again.inventory()] == [listed.path]
+
+
 def test_a_photo_in_recently_deleted_is_brought_back_and_not_sent(cloud: Rig, bench: Bench) -> None:
     photo = content(5000)
     bench.place(opened(), "IMG_1.jpg", photo)
