@@ -36,6 +36,9 @@ class Connector:
 
     ``location`` is the settings field that a one-shot target such as ``local:./Photos`` or
     ``gdrive:Photos`` fills. Constructing does no network; ``connect`` signs a person in.
+    ``same`` tells from two settings alone whether they are of one place: True where they
+    surely are, False where they surely are not, None where they may be, or share an account.
+    Without it, only places whose locations differ are surely two.
     """
 
     settings: type[Settings]
@@ -43,6 +46,7 @@ class Connector:
     sink: Callable[[str, Settings], Sink] | None = None
     connect: Callable[[Settings, Prompter], None] | None = None
     location: str | None = None
+    same: Callable[[Settings, Settings], bool | None] | None = None
 
 
 class MissingExtra(Misconfigured):

@@ -6,7 +6,7 @@ from typing import cast
 
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
-from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.settings import ICloudSettings, same
 from connectors.registry import Connector, Settings
 
 # pyicloud takes a second to import: only what really talks to Apple pays for it.
@@ -30,6 +30,15 @@ def _connect(settings: Settings, prompter: Prompter) -> None:
     connect(cast(ICloudSettings, settings), prompter)
 
 
+def _same(one: Settings, other: Settings) -> bool | None:
+    return same(cast(ICloudSettings, one), cast(ICloudSettings, other))
+
+
 connector = Connector(
-    settings=ICloudSettings, source=_source, sink=_sink, connect=_connect, location="account"
+    settings=ICloudSettings,
+    source=_source,
+    sink=_sink,
+    connect=_connect,
+    location="account",
+    same=_same,
 )

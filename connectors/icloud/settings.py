@@ -28,3 +28,13 @@ class ICloudSettings(Settings):
     hidden: bool = True
     trashed: bool = False
     parallel: int = Field(default=12, ge=1, le=32)
+
+
+def same(one: ICloudSettings, other: ICloudSettings) -> bool | None:
+    """Whether both are one library, however it is written; None where only the sign-in tells
+    whose an account left out is, or both are libraries of one account."""
+    accounts = {settings.account.strip().casefold() for settings in (one, other)}
+    if len(accounts) > 1:
+        return None if "" in accounts else False
+    shared = {settings.library is Library.SHARED for settings in (one, other)}
+    return True if len(shared) == 1 else None

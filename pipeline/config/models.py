@@ -272,6 +272,17 @@ class Place:
         where = getattr(self.settings, location) if location else ""
         return [self.type, str(where or "")]
 
+    def same_as(self, other: Place) -> bool | None:
+        """Whether both are one account or folder, by their settings; None: they may be."""
+        if self.type != other.type:
+            return False
+        if self.connector.same is not None:
+            return self.connector.same(self.settings, other.settings)
+        if self.settings == other.settings:
+            return True
+        known = self.connector.location is not None and self.identity == other.identity
+        return None if known else False
+
     def source(self) -> Source:
         """Make the source; Misconfigured if the place cannot be one. Does no network."""
         if self.connector.source is None:

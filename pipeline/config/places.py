@@ -50,7 +50,7 @@ def resolve(
         if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"][:at]):
             mistakes.append(Mistake(taken[place.name], "is named twice"))
     for place in found["sink"]:
-        if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"]):
+        if any(place.same_as(source) for source in found["source"]):
             mistakes.append(Mistake(taken[place.name], "is the source itself"))
         elif any(s.settings.lists(place.settings) for s in found["source"]):
             why = "lies within the source, which would list its copies as new"

@@ -62,8 +62,9 @@ def panel(pipeline: Pipeline, sinks: Sequence[Sink], *, same_disk: bool) -> Pane
     places = {place.name: place for place in pipeline.sinks}
     for sink in sinks:
         place = places[sink.name]
-        if any(_one_place(place, source) for source in pipeline.sources):
-            remarks.append(f"{sink.name} does not count: it is the source itself")
+        if any(place.same_as(source) is not False for source in pipeline.sources):
+            why = "it is the source itself, as far as its settings tell"
+            remarks.append(f"{sink.name} does not count: {why}")
             continue
         if sink.traits.algorithm is None and not isinstance(sink, ReadBack):
             remarks.append(f"{sink.name} does not count: its copies cannot be checked")
@@ -81,14 +82,6 @@ def panel(pipeline: Pipeline, sinks: Sequence[Sink], *, same_disk: bool) -> Pane
 
 def _alike(one: Place, other: Place) -> bool:
     return (one.type, one.settings) == (other.type, other.settings)
-
-
-def _one_place(sink: Place, source: Place) -> bool:
-    """Whether both are of one account or folder, whatever else their settings say."""
-    if sink.type != source.type or sink.connector.location is None:
-        return False
-    field_name = sink.connector.location
-    return bool(getattr(sink.settings, field_name) == getattr(source.settings, field_name))
 
 
 def examine(sink: Sink, file: File, copy: Held, stop: Stop) -> Seen:

@@ -110,6 +110,14 @@ MISTAKES = {
         "p.yaml:3: when: 0.95 may mean two things; write 95% or 0.95%",
     ),
     "onto itself": ("source: ./A\nsinks: [./A]\n", "p.yaml:2: sinks[0]: is the source itself"),
+    "onto itself, written another way": (
+        "source: icloud:ann@example.com\nsinks: ['icloud:Ann@Example.com']\n",
+        "p.yaml:2: sinks[0]: is the source itself",
+    ),
+    "onto itself, listed another way": (
+        "source: {type: icloud, account: a@b.c, library: all}\nsinks: ['icloud:a@b.c']\n",
+        "p.yaml:2: sinks[0]: is the source itself",
+    ),
     "escaping template": (
         PLACES + "path: '../{filename}'\n",
         "p.yaml:3: path: path template '../{filename}' has",
