@@ -31,12 +31,21 @@ class HasBin(Protocol):
 
 
 @runtime_checkable
-class Identifies(Protocol):
-    """A sink that can tell whether two copies are really two."""
+class HasMedium(Protocol):
+    """A sink that can tell whether copies at two sinks are lost together."""
 
     def medium(self) -> str:
-        """Names what fails as a whole: the disk, or the account. Asks nothing far away."""
+        """Names what fails as a whole: the disk, or the account. Asks nothing far away.
+
+        Alike from whichever sink one asks; empty where it cannot be told, so that it may be
+        that of any other sink of this type. Raises SessionExpired, Misconfigured.
+        """
         ...
+
+
+@runtime_checkable
+class Identifies(Protocol):
+    """A sink that can tell whether two copies are really two."""
 
     def identity(self, path: str) -> str:
         """Names the bytes at ``path`` on their medium, alike from whichever sink one asks.

@@ -31,8 +31,8 @@ Answer = Transferred | OutpourError
 
 
 class DropboxSink:
-    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack, Situated and
-    Reconnects.
+    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack, Situated,
+    HasMedium and Reconnects.
 
     Bytes go into upload sessions, which nobody sees; ``commit`` makes files of them. A token
     names a session and what it holds. Sessions nobody commits vanish after seven days.
@@ -112,6 +112,11 @@ class DropboxSink:
     def whereabouts(self) -> str:
         grant = load_grant(self._settings)
         return f"{grant.account} {grant.app_key} {self._settings.folder}"
+
+    def medium(self) -> str:
+        """The account; an earlier version did not keep which one it was."""
+        account = load_grant(self._settings).account
+        return account and f"dropbox:{account}"
 
     def reconnect(self, prompter: Prompter) -> None:
         from connectors.dropbox.signin import sign_in

@@ -30,8 +30,8 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class GoogleDrive:
-    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated and
-    Reconnects.
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, HasMedium
+    and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -137,6 +137,16 @@ class GoogleDrive:
     def whereabouts(self) -> str:
         settings = self._settings
         return f"{self._auth.who} {settings.drive or 'my drive'} {settings.folder}"
+
+    def medium(self) -> str:
+        """The shared drive, or who signed in. Whom a service account acts for cannot be told
+        from somebody who signed in, and an earlier version did not keep who that was."""
+        settings = self._settings
+        if settings.drive:
+            return f"gdrive:shared:{settings.drive}"
+        if settings.impersonate or not self._auth.who:
+            return ""
+        return f"gdrive:{self._auth.who}"
 
     def reconnect(self, prompter: Prompter) -> None:
         from connectors.gdrive.signin import sign_in  # its OAuth packages would slow every start

@@ -59,7 +59,7 @@ _REGISTERED, _DUPLICATE, _FULL = 200, 409, 413
 
 
 class ICloudSink:
-    """A Sink that HasCapacity, is an Inventory, ReadBack and Reconnects.
+    """A Sink that HasCapacity, HasMedium, is an Inventory, ReadBack and Reconnects.
 
     iCloud Photos has no paths: which path stands for which photo is kept in the account's
     private folder, and found again by fingerprint where that is lost. Receipts carry Apple's
@@ -175,6 +175,9 @@ class ICloudSink:
             yield from stream
         finally:
             stream.close()
+
+    def medium(self) -> str:
+        return f"icloud:{self._account.name.strip().casefold()}"
 
     def reconnect(self, prompter: Prompter) -> None:
         self._account.adopt(sign_in(self._settings, self._account.name, prompter))

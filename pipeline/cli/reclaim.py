@@ -87,7 +87,8 @@ SameDisk = Annotated[
     bool,
     typer.Option(
         "--same-disk",
-        help="Count two folders on one disk as two copies, though it fails as a whole.",
+        help="Count two folders on one disk, or in one account, as two copies, "
+        "though it fails as a whole.",
         rich_help_panel=RULES,
     ),
 ]

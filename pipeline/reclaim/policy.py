@@ -25,8 +25,9 @@ class Policy:
     ``before`` a capture date; without any of them there is no goal, only what could go.
 
     ``fresh``: what was captured or added since stays. ``copies`` is how many places must hold
-    every file. ``same_disk`` counts two folders on one disk as two places, ``by_size`` accepts
-    files whose source gave no checksum anyone can recompute. ``limit`` is in assets.
+    every file. ``same_disk`` counts two folders on one disk, or in one account, as two places,
+    ``by_size`` accepts files whose source gave no checksum anyone can recompute. ``limit`` is
+    in assets.
     """
 
     fresh: datetime

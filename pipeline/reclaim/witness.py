@@ -1,29 +1,27 @@
 """Asking the sinks: is every copy still there, and are the copies really several?
 
 What could fool the evidence, and how it is met: a hard link or a folder configured twice is
-one copy (``Identifies``, or the sink's own id); two folders on one disk are lost together; a
-sink that is the source itself, or only sends back what it was told, is no witness.
+one copy (``Identifies``, or the sink's own id); two folders on one disk or in one account are
+lost together (``HasMedium``); a sink that is the source itself, or only sends back what it was
+told, is no witness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors.abilities import ReadBack
 from connectors.base import Receipt, Sink
 from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
-from connectors.reclaiming import Identifies
+from connectors.reclaiming import HasMedium, Identifies
 from pipeline.config.models import Pipeline, Place
 from pipeline.ledger.checks import Held
 from pipeline.ledger.codec import now
 from pipeline.ledger.evidence import Claim, File
 from pipeline.stages.recheck import differs, reread
 from pipeline.stopping import Stop
-
-Ask = Callable[[Sink, Callable[[], "Seen"]], "Seen"]
-"""One question to a sink, asked again as its errors say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ class Panel:
 def panel(pipeline: Pipeline, sinks: Sequence[Sink], *, same_disk: bool) -> Panel:
     """Which sinks count, and which of them count as one. Asks no place but local ones."""
     remarks: list[str] = []
-    groups: dict[object, list[str]] = {}
     counted: dict[str, Sink] = {}
     places = {place.name: place for place in pipeline.sinks}
     for sink in sinks:
@@ -65,19 +62,44 @@ def panel(pipeline: Pipeline, sinks: Sequence[Sink], *, same_disk: bool) -> Pane
         if any(place.same_as(source) is not False for source in pipeline.sources):
             why = "it is the source itself, as far as its settings tell"
             remarks.append(f"{sink.name} does not count: {why}")
-            continue
-        if sink.traits.algorithm is None and not isinstance(sink, ReadBack):
+        elif sink.traits.algorithm is None and not isinstance(sink, ReadBack):
             remarks.append(f"{sink.name} does not count: its copies cannot be checked")
-            continue
-        counted[sink.name] = sink
-        medium = sink.medium() if isinstance(sink, Identifies) and not same_disk else None
-        twin = next((p for p in places.values() if _alike(p, place)), place).name
-        groups.setdefault(medium or twin, []).append(sink.name)
-    for group in groups.values():
+        else:
+            counted[sink.name] = sink
+    groups = _grouped(counted, places, same_disk=same_disk)
+    for group in groups:
         if len(group) > 1:
             one = "the same place" if same_disk else "on one disk or account (see --same-disk)"
             remarks.append(f"{' and '.join(group)} count as one copy: they are {one}")
-    return Panel(counted, tuple(map(tuple, groups.values())), tuple(remarks))
+    return Panel(counted, groups, tuple(remarks))
+
+
+def _grouped(
+    sinks: Mapping[str, Sink], places: Mapping[str, Place], *, same_disk: bool
+) -> tuple[tuple[str, ...], ...]:
+    """Names of sinks that are lost together, or with ``same_disk`` of those that are alike."""
+    media: dict[str, str] = {}
+    if not same_disk:
+        media = {name: _medium(sink) for name, sink in sinks.items() if isinstance(sink, HasMedium)}
+    unsure = {places[name].type for name, medium in media.items() if not medium}
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in sinks:
+        place = places[name]
+        if place.type in unsure:
+            key = ("type", place.type)
+        elif name in media:
+            key = ("medium", media[name])
+        else:
+            key = ("place", next(p.name for p in places.values() if _alike(p, place)))
+        groups.setdefault(key, []).append(name)
+    return tuple(map(tuple, groups.values()))
+
+
+def _medium(sink: HasMedium) -> str:
+    try:
+        return sink.medium()
+    except OutpourError:
+        return ""  # nobody signed in: what it held may be in any other's account
 
 
 def _alike(one: Place, other: Place) -> bool:

@@ -35,6 +35,7 @@ from connectors.errors import (
     Transient,
     Unreachable,
 )
+from connectors.reclaiming import HasMedium
 from tests.conformance.batch_tests import BatchTests
 from tests.conformance.making import (
     BLOCK,
@@ -392,6 +393,16 @@ class SinkSuite(BatchTests, ReplaceTests):
         assert sink.whereabouts() == again.whereabouts() == where
         assert_silent(place, where)
         agree(again, receipt, content(5000))
+
+    def test_what_fails_as_a_whole_is_told_alike_by_every_sink(
+        self, place: SinkPlace, sink: Sink
+    ) -> None:
+        if not isinstance(sink, HasMedium):
+            pytest.skip("this sink does not tell what fails as a whole")
+        again = place.open()
+        assert isinstance(again, HasMedium)
+        assert sink.medium() == again.medium()
+        assert_silent(place, sink.medium())
 
     def test_close_twice(self, place: SinkPlace, sink: Sink, bench: Bench) -> None:
         receipt = bench.place(sink, "IMG_1.jpg", content(5000))
