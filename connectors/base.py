@@ -94,6 +94,11 @@ class Asset:
     ``id`` is stable over listings and unique at its source. ``created`` is the capture time,
     timezone-aware. ``revision`` changes whenever the source changes the asset. ``trashed``
     assets are listed by no source unless it was asked for them.
+
+    ``aliases`` are ids that the asset is listed under while its source sees its files and cannot
+    tell more; its ``id`` is one of them then. Of a source that gives any, a handle says where a
+    file lies, and two files that are there at a time have different ones. They are no part of
+    what an asset looks like: a revision made of its ``repr`` does not change with them.
     """
 
     id: str
@@ -103,6 +108,7 @@ class Asset:
     metadata: Metadata = field(default_factory=Metadata)
     revision: str | None = None
     library: str = ""
+    aliases: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Fo
     if any(resource.role is Role.LIVE_VIDEO for resource in resources):
         kind = Kind.LIVE
     offset = row["utc_offset"]
+    paths = tuple(resource.handle for resource in resources if resource.handle)
     asset = Asset(
         row["id"],
         kind,
@@ -96,6 +97,8 @@ def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Fo
             added=_time(row["added"], 0),
             burst=row["burst"] or None,
         ),
+        # What ``plain`` and ``orphan`` would call it.
+        aliases=(*paths, found.edit_folder) if found.edits else paths,
     )
     return replace(asset, revision=revision(asset))
 
@@ -117,7 +120,8 @@ def plain(found: Found) -> Asset:
     files = with_edits(companions(folder, main, others, still=still), found, still=still)
     resources = [_resource(role, None, path, main) for role, path in files.items()]
     kind = Kind.LIVE if Role.LIVE_VIDEO in files else Kind.PHOTO if still else Kind.VIDEO
-    return Asset(f"{folder}/{main}", kind, None, (original, *resources))
+    path = f"{folder}/{main}"
+    return Asset(path, kind, None, (original, *resources), aliases=(path,))
 
 
 def orphan(found: Found, stem: str) -> Asset | None:
@@ -131,7 +135,8 @@ def orphan(found: Found, stem: str) -> Asset | None:
     shown = f"{stem}.{names.split(rendered[0])[1].upper()}"
     resources = tuple(_resource(role, None, path, shown) for role, path in files.items())
     kind = Kind.PHOTO if still else Kind.VIDEO
-    return Asset(found.edit_folder, kind, None, resources)
+    folder = found.edit_folder
+    return Asset(folder, kind, None, resources, aliases=(folder,))
 
 
 def unsized(asset: Asset) -> list[str]:

@@ -105,22 +105,24 @@ class IPhoneSource:
     # --- listing -------------------------------------------------------------------------
 
     def _list(self) -> Iterator[Page]:
-        trouble: tuple[Problem, ...] = ()
-        copy = None
         try:
             copy = self._fresh()
         except UnknownLibrary as unknown:
-            trouble = (_walks(unknown),)
-        pages = Listing(
-            self._link, copy.library if copy else None, trashed=self._settings.trashed
-        ).pages()
+            yield from self._walk(unknown)
+            return
+        pages = Listing(self._link, copy.library, trashed=self._settings.trashed).pages()
         page = next(pages)
-        page = replace(page, problems=trouble + page.problems)
         for following in pages:
             yield page
             page = following
-        cursor = None if copy is None else self._new_cursor(copy.state)
-        yield replace(page, cursor=cursor)
+        yield replace(page, cursor=self._new_cursor(copy.state))
+
+    def _walk(self, unknown: UnknownLibrary) -> Iterator[Page]:
+        """What lies there. That neither speaks of what is only in iCloud, nor of albums."""
+        trouble: tuple[Problem, ...] = (_walks(unknown),)
+        for page in Listing(self._link, None, trashed=self._settings.trashed).pages():
+            problems, trouble = trouble + page.problems, ()
+            yield replace(page, problems=problems, full=False, albums_changed=False)
 
     def _fresh(self) -> Copy:
         copy = Copy.take(self._link)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
-from pipeline.ledger import albums, schema
+from pipeline.ledger import albums, recognition, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
@@ -158,7 +158,7 @@ def record(
 
 
 def _record(connection: Connection, page: Page, number: int, choose: Chooser, again: bool) -> None:
-    assets = {asset.id: asset for asset in page.assets}
+    assets = {asset.id: asset for asset in recognition.listed(connection, page.assets, number)}
     known = _known(connection, assets)
     same = [
         row.id

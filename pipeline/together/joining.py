@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connectors.base import Asset, Role
-from pipeline.ledger import listing, sightings, twins
+from pipeline.ledger import listing, recognition, sightings, twins
 from pipeline.together.merging import Known, Sighting, merge
 
 
@@ -34,6 +34,7 @@ def take(
 
     ``hold`` back what is new and can only be told from others by its bytes: see ``held``.
     """
+    assets = recognition.sighted(connection, source, assets, number)
     fresh = sightings.put(connection, source, assets, number)
     abandoned = twins.Matching(connection, source, fresh).abandoned if fresh else []
     # All of the page and not only what is fresh: what an interrupted listing entered here

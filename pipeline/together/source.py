@@ -109,6 +109,8 @@ class Together:
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)
+        elif since is None:
+            course.full = False  # it could not name everything
         course.problems += problems
         if expected is not None:
             there = self._ledger.transact(lambda c: sightings.count(c, name))
