@@ -198,7 +198,8 @@ prints = Table(
     Column("role", String, nullable=False),
     Column("size", BigInteger),
     Column("content", String),  # algo:value; NULL while nothing that can be recomputed is known
-    Column("computed", Boolean, nullable=False),  # by us, from bytes that were read
+    # By us, from bytes that were read; without content, these were of an earlier revision.
+    Column("computed", Boolean, nullable=False),
     Column("merged", String),  # the file's id in the merged asset
     PrimaryKeyConstraint("sighting", "resource_id"),
     Index("prints_content", "content"),

@@ -8,7 +8,7 @@ says which principal its asset was, should it, or its twin, come back.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,14 @@ def put(
             [{k if k == "key" else f"new_{k}": v for k, v in row.items()} for row in changed],
         )
     entered = rows(connection, source, [asset.id for asset in fresh])
-    _put_prints(connection, source, [(entered[asset.id].id, asset) for asset in fresh])
+    as_before = {
+        row.id for asset in fresh
+        if (row := before.get(asset.id)) is not None
+        and row.revision is not None
+        and row.revision == asset.revision
+    }  # fmt: skip
+    files = [(entered[asset.id].id, asset) for asset in fresh]
+    _put_prints(connection, source, files, as_before)
     return entered
 
 
@@ -99,8 +106,17 @@ def _values(asset: Asset) -> dict[str, Any]:
     }
 
 
-def _put_prints(connection: Connection, source: str, entered: Sequence[tuple[int, Asset]]) -> None:
-    """What was computed stays as long as nothing says that the bytes are others."""
+def _put_prints(
+    connection: Connection,
+    source: str,
+    entered: Sequence[tuple[int, Asset]],
+    as_before: Collection[int],
+) -> None:
+    """What was computed stays where the asset is of the revision it was of (``as_before``).
+
+    Of another revision a file may hold other bytes of the same size: it is read again, and
+    what earlier downloads computed is not taken over for it.
+    """
     keys = [key for key, _ in entered]
     found = connection.execute(select(schema.prints).where(_N.sighting.in_(keys)))
     before: dict[tuple[int, str], Any] = {(row.sighting, row.resource_id): row for row in found}
@@ -111,9 +127,11 @@ def _put_prints(connection: Connection, source: str, entered: Sequence[tuple[int
             row = before.get((key, resource.id))
             verifiable = resource.checksum is not None and resource.checksum.verifiable
             content = str(resource.checksum) if verifiable else None
-            kept = False
-            if row is not None and row.computed and row.size == resource.size and not verifiable:
-                content, kept = row.content, True
+            computed = False
+            if row is not None and not verifiable:
+                computed = row.computed or row.content is not None
+                same = key in as_before and row.size == resource.size
+                content = row.content if same else None
             fresh.append(
                 {
                     "sighting": key,
@@ -122,7 +140,7 @@ def _put_prints(connection: Connection, source: str, entered: Sequence[tuple[int
                     "role": resource.role,
                     "size": resource.size,
                     "content": content,
-                    "computed": kept,
+                    "computed": computed,
                     "merged": row.merged if row else None,
                 }
             )
@@ -138,7 +156,7 @@ def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]
     ).all()
     prints = connection.execute(
         select(_N.sighting, _N.resource_id, _N.content).where(
-            _N.sighting.in_([row.id for row in rows]), _N.computed
+            _N.sighting.in_([row.id for row in rows]), _N.computed, _N.content.is_not(None)
         )
     )
     computed: dict[int, dict[str, str]] = {}
@@ -211,7 +229,7 @@ def learn(connection: Connection) -> None:
     )
     connection.execute(
         update(schema.prints)
-        .where(_N.content.is_(None), _N.merged.is_not(None), received.is_not(None))
+        .where(_N.content.is_(None), ~_N.computed, _N.merged.is_not(None), received.is_not(None))
         .values(content=received, computed=True)
     )
 

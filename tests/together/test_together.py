@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from connectors.base import Role
+from connectors.base import Metadata, Role
 from connectors.memory import MemorySource
-from pipeline.ledger import Ledger, schema
+from pipeline.ledger import Ledger, schema, sightings
 from pipeline.states import AssetState, Exit
 from pipeline.together import joining
 from tests.together.rig import Photo, World, files, other_scheme
@@ -149,6 +149,42 @@ def test_a_changed_photo_is_moved_and_what_was_there_stays(world: World) -> None
     assert world.run().exit is Exit.OK
     assert world.landed() == files(edited)
     assert states(world) == {AssetState.CONFIRMED: 1}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_edit_of_the_same_size_does_not_pass_for_what_the_file_was(
+    world: World, killed: bool
+) -> None:
+    before = world.both(1, known=False)
+    world.run()
+    data = before.files["original"][1]
+    after = replace(before, files={"original": (Role.ORIGINAL, bytes(reversed(data)))})
+    world.put(world.phone, after, after.asset("P1", known=False))
+    if killed:  # after the change was entered, before the assets were recorded
+        with Ledger.open(world.ledger) as ledger:
+            asset = world.phone.assets["P1"]
+            ledger.transact(lambda c: sightings.put(c, "phone", [asset], 9))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(before, after)
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(before, after)
+
+
+def test_a_change_that_leaves_the_bytes_alone_copies_nothing(world: World) -> None:
+    photo = world.both(1, known=False)
+    world.run()
+    listed = photo.asset("P1", known=False)
+    world.put(world.phone, photo, replace(listed, metadata=Metadata(favorite=True)))
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert states(world) == {AssetState.CONFIRMED: 1}
+    opened = [dict(source.opened) for source in world.sources]
+    world.phone.trash("P1")
+    world.run()
+    world.phone.restore("P1")
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(photo)
+    assert [dict(source.opened) for source in world.sources] == opened, "it is the same revision"
 
 
 def test_a_source_that_counts_more_than_it_lists_is_not_believed(world: World) -> None:
