@@ -18,7 +18,7 @@ from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_com
 from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
-from pipeline.config.sizes import parse_share, parse_size
+from pipeline.config.sizes import parse_share, parse_size, show_size
 from pipeline.display import Display
 from pipeline.reclaim import Done, Policy, Session, Survey
 from pipeline.reclaim.policy import KEEP, LIMIT, moment
@@ -200,7 +200,8 @@ class _Act:
                 emit({"would_free": _survey(self._chosen)})
             return int(Exit.OK)
         done = self._session.free(self._policy, self._chosen)
-        return _end(self._session, done, self._screen, json=self._json, verb="freed")
+        left = self._chosen.left if self._policy.has_goal else 0
+        return _end(self._session, done, self._screen, json=self._json, verb="freed", left=left)
 
     def _agreed(self, prompter: TerminalPrompter | None) -> bool:
         number = len(self._chosen.claims)
@@ -216,8 +217,13 @@ def _undo(session: Session, run: int | None, screen: Display, *, json: bool) -> 
     return _end(session, session.undo(run), screen, json=json, verb="restored")
 
 
-def _end(session: Session, done: Done, screen: Display, *, json: bool, verb: str) -> int:
+def _end(
+    session: Session, done: Done, screen: Display, *, json: bool, verb: str, left: int = 0
+) -> int:
+    """``left`` are bytes of the goal that are left to the next run."""
     code = _code(done)
+    if code is Exit.OK and left:
+        code = Exit.ITEMS_FAILED
     # An interrupted session asks nothing more; a place that failed would only fail again.
     after = session.aftermath() if not (done.error or done.interrupted) else None
     if json:
@@ -232,6 +238,9 @@ def _end(session: Session, done: Done, screen: Display, *, json: bool, verb: str
         return complain(str(done.error), done.error.hint, code)
     if done.interrupted:
         return complain("stopped before the end", f"again: {resume_command()}", code)
+    if done.whole and left:
+        text = f"{show_size(left)} of what was asked for is left to the next run"
+        return complain(text, f"again: {resume_command()}", code)
     return int(code)
 
 

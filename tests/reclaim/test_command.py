@@ -68,6 +68,17 @@ def test_it_acts_tells_the_truth_and_undoes(
     assert held(request) == 6
 
 
+def test_a_goal_that_is_not_reached_yet_is_no_success(
+    config: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    act = ["reclaim", str(config), "--older-than", "1d", "--yes", "--limit"]
+    assert invoke([*act, "2"]) == Exit.ITEMS_FAILED
+    assert "of what was asked for is left to the next run\n  again: " in capsys.readouterr().err
+    assert held(request) == 4
+    assert invoke([*act, "4"]) == Exit.OK
+    assert held(request) == 0
+
+
 def test_undo_takes_a_run(config: Path, request: pytest.FixtureRequest) -> None:
     assert invoke(["reclaim", str(config), "--older-than", "1d", "--yes"]) == Exit.OK
     assert invoke(["reclaim", str(config), "--undo", "77"]) == Exit.USAGE
