@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import Asset
-from connectors.errors import ItemError, NotFound, OutpourError, Unreadable
+from connectors.errors import ItemError, NotFound, OutpourError, Transient, Unreadable
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, PRIMARY, CloudKit, Record, Zone, equals
 from connectors.icloud.gather import Gather
@@ -120,16 +120,20 @@ class _Now:
         self._found |= _look_up(cloudkit, zone, sorted(name for name in masters if name))
 
     def record(self, name: str) -> Record:
-        """Raises the error Apple gave for it."""
+        """Raises the error Apple gave for it; Transient where it gave nothing, as a change that
+        was asked for before may have been made."""
         record = self._found.get(name)
         if record is None:
-            raise Unreadable("iCloud did not answer for it")
+            raise Transient("iCloud did not answer for it")
         if "serverErrorCode" in record:
             raise of_record(record)
         return record
 
     def master(self, asset: Record) -> Record:
-        return self.record(fields.reference(asset, "masterRef") or "")
+        name = fields.reference(asset, "masterRef")
+        if name is None:
+            raise Unreadable("iCloud does not say which files belong to it")
+        return self.record(name)
 
 
 _Plan = Callable[[Zone, _Now, str], _Change | None]
@@ -178,13 +182,17 @@ def _batch(
 
 
 def _answer(record: Record | None, change: _Change) -> OutpourError | None:
-    """Apple's word for one change: an error, or None where it says what was wanted."""
+    """Apple's word for one change: an error, or None where it says what was wanted.
+
+    Transient where it does not say what became of it: it may have been made, and is looked
+    up before it is asked for again.
+    """
     if record is None:
-        return Unreadable("iCloud did not answer for it")
+        return Transient("iCloud did not answer for it")
     if "serverErrorCode" in record:
         return of_record(record)
     if records.is_gone(record) is not change.deleted:
-        return Unreadable("iCloud did not confirm the change")
+        return Transient("iCloud did not confirm the change")
     return None
 
 

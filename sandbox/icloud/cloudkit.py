@@ -38,7 +38,7 @@ class CloudKit:
         self._faults = faults
         self._queries = Queries(faults)
         self._changes = Changes(self.zones, faults)
-        self._modify = Modify(library)
+        self._modify = Modify(library, faults)
         self._routes: dict[str, Callable[[str, Any], dict[str, Any]]] = {
             "records/query": lambda scope, body: self._queries.query(self._zone(scope, body), body),
             "records/lookup": lambda scope, body: self._queries.lookup(

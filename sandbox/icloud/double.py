@@ -34,6 +34,7 @@ FAULTS: Mapping[str, str] = {
     "duplicate_record": "a record twice, on this page and the next",
     "undecodable_field": "a field that cannot be decoded",
     "error_item": "an error in the place of one record",
+    "omitted_record": "a record is changed, and the answer says nothing of it",
     "expired_session": "the session ends now",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sandbox.faults import Faults
 from sandbox.icloud.records import Record, change_tag
 from sandbox.icloud.wire import MOST_RECORDS, Refused, error_item, only
 from sandbox.icloud.zones import Zone
@@ -36,8 +37,9 @@ class _RecordError(Exception):
 
 
 class Modify:
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, faults: Faults) -> None:
         self._library = library
+        self._faults = faults
 
     def apply(self, zone: Zone, body: Any) -> dict[str, Any]:
         known = ("operations", "zoneID", "atomic", "desiredKeys")
@@ -67,7 +69,11 @@ class Modify:
                 fields = record["fields"]
                 record["fields"] = {name: fields[name] for name in keys if name in fields}
             record.pop("zoneID", None)
-        return {"records": records, "syncToken": zone.token()}
+        told = [record for record in records if not self._omits(record)]
+        return {"records": told, "syncToken": zone.token()}
+
+    def _omits(self, record: Record) -> bool:
+        return self._faults.hit("omitted_record", f"record/{record['recordName']}")
 
     def _plan(self, zone: Zone, operation: Any) -> Change:
         """What to do, checked and not yet done."""

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.base import Asset
-from connectors.errors import ItemError, NotFound, OutpourError, Throttled
+from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient
 from connectors.icloud import reclaim
+from connectors.icloud.cloudkit import Reply
 from connectors.icloud.settings import Library as Choice
 from connectors.icloud.source import ICloudSource
 from connectors.reclaiming import HasBin
@@ -119,6 +120,37 @@ def test_trouble_at_once_is_raised(ready: Rig, source: ICloudSource) -> None:
     ready.faults.add("throttle", key="modify/*")
     with pytest.raises(OutpourError):
         source.trash(pairs(assets))
+
+
+def test_a_change_that_is_not_answered_for_is_asked_about_again(
+    ready: Rig, source: ICloudSource
+) -> None:
+    """It may have been made: a refusal would say that it was not."""
+    first, last = pairs(listing(source)[0][:2])
+    ready.faults.once("omitted_record", f"record/{last[0].rpartition('/')[2]}")
+    done, unclear = source.trash([first, last])
+    assert done is None and isinstance(unclear, Transient)
+    assert ready.faults.counts["omitted_record"] == 1 and last[0] in ready.ids("trashed")
+    assert source.trash([last]) == [None]
+
+
+@pytest.mark.parametrize("ask", ["modify", "lookup"])
+def test_an_answer_that_does_not_say_what_became_of_it_is_asked_for_again(
+    source: ICloudSource, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    """The state from before the change, or nothing of the record where it is looked up."""
+    (asset,) = pairs(listing(source)[0][:1])
+    real = getattr(source._cloudkit, ask)
+
+    def vague(*args: object) -> Reply:
+        reply: Reply = real(*args)
+        before = {"fields": {"isDeleted": {"value": 0}}}
+        told = [record | before for record in reply.records] if ask == "modify" else []
+        return Reply({"records": told}, reply.time)
+
+    monkeypatch.setattr(source._cloudkit, ask, vague)
+    (answer,) = source.trash([asset])
+    assert isinstance(answer, Transient)
 
 
 def test_recently_deleted_says_when_each_leaves(ready: Rig, source: ICloudSource) -> None:

@@ -162,6 +162,20 @@ def test_a_change_while_we_decide_is_refused_by_icloud(made: Rig, tmp_path: Path
     assert len(done.refused) == 1 and changed in cloud.ids("shown")
 
 
+def test_deletions_that_icloud_does_not_answer_for_are_known_and_come_back(
+    made: Rig, tmp_path: Path
+) -> None:
+    cloud = Cloud(made, tmp_path)
+    shown, may_go = cloud.ids("shown"), old(cloud)
+    for name in sorted(may_go)[:3]:
+        made.faults.once("omitted_record", f"record/{name}")
+    done = cloud.reclaim()
+    assert made.faults.counts["omitted_record"] == 3
+    assert done.whole and cloud.ids("trashed") == may_go
+    assert cloud.session(lambda session: session.undo(None)).whole
+    assert cloud.ids("shown") == shown
+
+
 def kills(cloud: Cloud, number: int, seed: int) -> None:
     """Die ``number`` times while freeing and undoing; check after each death."""
     chance = random.Random(seed)
