@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -250,15 +249,18 @@ def killed_many_times(cloud: Rig, folder: Path, kills: int, seed: int) -> None:
     bodies = photos(folder, 40)
     command = [sys.executable, "-m", "pipeline.cli", *arguments(folder)]
     cloud.sandbox.latency = 0.02
-    chance, struck = random.Random(seed), 0
+    chance, struck, uploads = random.Random(seed), 0, cloud.icloud.uploads
     for _ in range(kills):
+        enough = uploads.received + chance.randrange(sum(map(len, bodies)) // kills)
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as child:
+            while uploads.received < enough and child.poll() is None:
+                time.sleep(0.002)
             try:
-                child.wait(chance.uniform(1.2, 3.5))
+                child.wait(chance.uniform(0, 0.2))
             except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
+                child.kill()
                 struck += 1
     cloud.sandbox.latency = 0
     assert struck, "no kill struck: proves nothing"
