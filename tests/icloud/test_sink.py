@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from pipeline.cli.app import invoke
 from sandbox.library import Library, apple_fingerprint
 from tests.conformance.making import Bench, content, only
 from tests.icloud.rig import ACCOUNT, PASSWORD, Rig, rig
+from tests.rehearsal.rig import struck_in_transit
 
 
 @pytest.fixture
@@ -249,21 +249,9 @@ def killed_many_times(cloud: Rig, folder: Path, kills: int, seed: int) -> None:
     bodies = photos(folder, 40)
     command = [sys.executable, "-m", "pipeline.cli", *arguments(folder)]
     cloud.sandbox.latency = 0.02
-    chance, struck, uploads = random.Random(seed), 0, cloud.icloud.uploads
-    for _ in range(kills):
-        enough = uploads.received + chance.randrange(sum(map(len, bodies)) // kills)
-        with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as child:
-            while uploads.received < enough and child.poll() is None:
-                time.sleep(0.002)
-            try:
-                child.wait(chance.uniform(0, 0.2))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                struck += 1
+    total = sum(map(len, bodies))
+    struck_in_transit(command, lambda: cloud.icloud.uploads.received, total, kills, seed)
     cloud.sandbox.latency = 0
-    assert struck, "no kill struck: proves nothing"
     assert invoke(arguments(folder)) == 0
     assert held(cloud) == prints(*bodies)
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import signal
-import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +16,7 @@ from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.library import Library
 from tests.iphone.conftest import Plug, strange_database
+from tests.rehearsal.rig import struck_in_transit
 
 pytest.importorskip("pymobiledevice3")
 
@@ -175,27 +172,23 @@ def test_the_cable_is_pulled_fifty_times_during_a_run_of_a_thousand(
     pulled(filled(plug, 1000), tmp_path, outpour, 50)
 
 
-def killed(on_phone: OnPhone, folder: Path, outpour: Outpour, seconds: list[float]) -> None:
-    """Runs that are killed after so long, then one that ends: everything once and whole."""
-    on_phone.phone.latency = 0.004
+def killed(on_phone: OnPhone, folder: Path, outpour: Outpour, kills: int, seed: int) -> None:
+    """Runs that are killed underway, then one that ends: everything once and whole."""
+    phone = on_phone.phone
+    phone.latency = 0.004
     command = [sys.executable, "-m", "pipeline.cli", *run(folder)]
-    for after in seconds:
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
-            time.sleep(after)
-            process.send_signal(signal.SIGKILL)
-    on_phone.phone.latency = 0
+    struck_in_transit(command, lambda: phone.bytes_read, on_phone.library.used(), kills, seed)
+    phone.latency = 0
     code, said = outpour(*run(folder))
     assert code == 0, said
     assert landed(folder) == held(on_phone)
 
 
 def test_a_killed_run_goes_on(whole: OnPhone, outpour: Outpour, tmp_path: Path) -> None:
-    killed(whole, tmp_path, outpour, [2.5, 3.0])
+    killed(whole, tmp_path, outpour, 2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_at_any_moment(plug: Plug, outpour: Outpour, tmp_path: Path, seed: int) -> None:
-    moments = random.Random(seed)
-    killed(filled(plug, 150), tmp_path, outpour, [moments.uniform(1, 6) for _ in range(4)])
+    killed(filled(plug, 150), tmp_path, outpour, 4, seed)

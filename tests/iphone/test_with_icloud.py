@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +14,7 @@ from pipeline.cli.app import invoke
 from sandbox.icloud import Account
 from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on, sha
 from tests.iphone.test_run import landed
+from tests.rehearsal.rig import struck_in_transit
 
 pytest.importorskip("pymobiledevice3")
 
@@ -221,32 +218,24 @@ def test_with_the_phone_away_icloud_gives_what_both_have_and_the_next_run_the_re
         moved(both, tmp_path, outpour)
 
 
-def killed(both: Joint, folder: Path, outpour: Outpour, seconds: list[float]) -> int:
-    """Runs that are killed after so long, then one that ends; how many kills struck."""
-    both.phone.latency = 0.02
+def killed(both: Joint, folder: Path, outpour: Outpour, kills: int, seed: int) -> None:
+    """Runs that are killed underway, then one that ends."""
+    phone = both.phone
+    phone.latency = 0.02
     command = [sys.executable, "-m", "pipeline.cli", *run(folder)]
-    struck = 0
-    for after in seconds:
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
-            time.sleep(after)
-            struck += process.poll() is None
-            process.send_signal(signal.SIGKILL)
-    both.phone.latency = 0
+    struck_in_transit(command, lambda: phone.bytes_read, both.mine.used(), kills, seed)
+    phone.latency = 0
     moved(both, folder, outpour)
-    return struck
 
 
 def test_a_killed_run_goes_on(use: Point, outpour: Outpour, tmp_path: Path) -> None:
     with joint(use, 60, cloud_only=True) as both:
-        assert killed(both, tmp_path, outpour, [2.5, 3.0]), "no kill struck: proves nothing"
+        killed(both, tmp_path, outpour, 2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_at_any_moment(use: Point, outpour: Outpour, tmp_path: Path, seed: int) -> None:
-    moments = random.Random(seed)
     with joint(use, 150, cloud_only=True) as both:
-        seconds = [moments.uniform(1, 6) for _ in range(4)]
-        killed(both, tmp_path, outpour, seconds)
+        killed(both, tmp_path, outpour, 4, seed)

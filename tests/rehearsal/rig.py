@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -134,16 +136,35 @@ def killed_run(folder: Path, after: float) -> int | None:
     return struck_down([sys.executable, "-m", "pipeline.cli", *ARGUMENTS, str(folder)], after)
 
 
-def struck_down(command: list[str], after: float) -> int | None:
-    """A process killed with SIGKILL ``after`` seconds; its exit code if it ended before."""
+def struck_down(
+    command: list[str], after: float, begun: Callable[[], bool] = lambda: True
+) -> int | None:
+    """A process killed with SIGKILL ``after`` seconds from when it has ``begun``; its exit code
+    if it ended before."""
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
+            while not begun() and process.poll() is None:
+                time.sleep(0.002)
             return process.wait(after)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return None
+
+
+def struck_in_transit(
+    command: list[str], moved: Callable[[], int], total: int, kills: int, seed: int
+) -> None:
+    """So many lives of a process, each killed when at most its share of the ``total`` bytes has
+    ``moved`` since the last, and a moment more."""
+    chance = random.Random(seed)
+
+    def killed() -> bool:
+        enough = moved() + chance.randrange(total // kills)
+        return struck_down(command, chance.uniform(0, 0.2), lambda: moved() >= enough) is None
+
+    assert sum(killed() for _ in range(kills)), "no kill struck: proves nothing"
 
 
 def named(output: str) -> str:
