@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.abilities import HasCapacity, Inventory, Reserves, Situated
+from connectors.abilities import Inventory
 from connectors.base import Receipt, Sink, Transferred
 from connectors.checksums import Checksum
 from connectors.errors import (
@@ -35,10 +35,9 @@ from connectors.errors import (
     Transient,
     Unreachable,
 )
-from connectors.reclaiming import HasMedium
+from tests.conformance.ability_tests import AbilityTests
 from tests.conformance.batch_tests import BatchTests
 from tests.conformance.making import (
-    BLOCK,
     BOUNDARIES,
     LARGE_BOUNDARIES,
     TAKEN,
@@ -68,7 +67,7 @@ NAMES = (
 BEYOND = ("cafe\u0301.jpg", "a?b:c.jpg", "CON.jpg", "ends in a dot.")  # the engine plans none
 
 
-class SinkSuite(BatchTests, ReplaceTests):
+class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
     """The tests. All that is known of the place comes from ``place`` and the contract."""
 
     @pytest.fixture
@@ -140,20 +139,6 @@ class SinkSuite(BatchTests, ReplaceTests):
         for path in ("a/IMG_1.jpg", "b/IMG_1.jpg"):
             held = sink.stat(path)
             assert held and held.path == path and held.size == 5000
-
-    def test_the_inventory_lists_what_is_visible_and_nothing_else(
-        self, sink: Sink, bench: Bench
-    ) -> None:
-        if not isinstance(sink, Inventory):
-            pytest.skip("this sink lists nothing")
-        paths = {f"{n % 3}/IMG_{n}.jpg" for n in range(7)}
-        for path in paths:
-            bench.place(sink, path, content(100 + len(path)))
-        bench.send(sink, "not committed.jpg", content(BLOCK + 1))
-        listed = list(sink.inventory())
-        visible = {"not committed.jpg"} if sink.stat("not committed.jpg") else set()
-        assert sorted(receipt.path for receipt in listed) == sorted(paths | visible)
-        assert all(r.size == 100 + len(r.path) for r in listed if r.path in paths)
 
     # --- nothing doubled, nothing overwritten ---
 
@@ -310,19 +295,6 @@ class SinkSuite(BatchTests, ReplaceTests):
         sent = other.transfer(put, body, token, bench.keep)
         agree(other, only(other.commit([sent])), data)
 
-    def test_reserved_tokens_are_as_good_as_any(self, sink: Sink, bench: Bench) -> None:
-        if not isinstance(sink, Reserves):
-            pytest.skip("this sink reserves no tokens")
-        tokens = sink.reserve(3)
-        assert len(set(tokens)) == 3
-        for n, token in enumerate(tokens):
-            put, body = bench.stage(f"IMG_{n}.jpg", content(5000 + n))
-            agree(
-                sink,
-                only(sink.commit([sink.transfer(put, body, token, bench.keep)])),
-                content(5000 + n),
-            )
-
     # --- the place says no ---
 
     @pytest.mark.parametrize("size", ["small", "large"])
@@ -352,16 +324,6 @@ class SinkSuite(BatchTests, ReplaceTests):
         assert caught.value.hint
         assert_silent(place, str(caught.value) + caught.value.hint)
 
-    def test_capacity_makes_sense(self, sink: Sink, bench: Bench) -> None:
-        if not isinstance(sink, HasCapacity):
-            pytest.skip("this sink tells no capacity")
-        bench.place(sink, "IMG_1.jpg", content(5000))
-        capacity = sink.capacity()
-        assert capacity.used >= 0
-        assert (capacity.total is None) == (capacity.free is None)
-        if capacity.total is not None and capacity.free is not None:
-            assert 0 <= capacity.free <= capacity.total
-
     # --- manners ---
 
     def test_many_threads_at_once(self, sink: Sink, bench: Bench) -> None:
@@ -378,31 +340,6 @@ class SinkSuite(BatchTests, ReplaceTests):
         for n in range(count):
             held = sink.stat(f"{n % 5}/{n}.jpg")
             assert held and held.size == 3000 + n
-
-    def test_whereabouts_tell_the_place_and_nothing_else(
-        self, place: SinkPlace, sink: Sink, bench: Bench
-    ) -> None:
-        if not isinstance(sink, Situated):
-            pytest.skip("this sink does not tell where it is")
-        receipt = bench.place(sink, "IMG_1.jpg", content(5000))
-        where = sink.whereabouts()
-        assert where
-        bench.place(sink, "2/IMG_2.jpg", content(5000, 1))
-        again = place.open()
-        assert isinstance(again, Situated)
-        assert sink.whereabouts() == again.whereabouts() == where
-        assert_silent(place, where)
-        agree(again, receipt, content(5000))
-
-    def test_what_fails_as_a_whole_is_told_alike_by_every_sink(
-        self, place: SinkPlace, sink: Sink
-    ) -> None:
-        if not isinstance(sink, HasMedium):
-            pytest.skip("this sink does not tell what fails as a whole")
-        again = place.open()
-        assert isinstance(again, HasMedium)
-        assert sink.medium() == again.medium()
-        assert_silent(place, sink.medium())
 
     def test_close_twice(self, place: SinkPlace, sink: Sink, bench: Bench) -> None:
         receipt = bench.place(sink, "IMG_1.jpg", content(5000))
