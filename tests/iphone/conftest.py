@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import plistlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,10 +11,32 @@ from typing import Any
 import pytest
 
 from connectors.base import Asset, Source
+from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, SandboxPhones
 from sandbox.library import Library
+from tests.iphone.joint import Point
 
+Outpour = Callable[..., tuple[int, str]]
 Plug = Callable[..., SandboxPhones]
+
+
+@pytest.fixture
+def outpour(capfd: Any) -> Outpour:
+    """``outpour("run", ...)``: exit code and all that was printed."""
+
+    def outpour(*arguments: str) -> tuple[int, str]:
+        code = invoke(arguments)
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return outpour
+
+
+@pytest.fixture
+def use(use_sandbox: Point, monkeypatch: Any) -> Point:
+    """``use(double)`` points this process at a sandbox iCloud, whose password it knows."""
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "sandbox-password")
+    return use_sandbox
 
 
 @pytest.fixture
@@ -79,10 +100,6 @@ def read(source: Source, asset: Asset, role: str = "original") -> bytes:
         return b"".join(stream)
     finally:
         stream.close()
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def strange_database(path: Path) -> bytes:

@@ -6,7 +6,6 @@ Both are made from one seed, so that an asset has the same bytes wherever it is.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from sandbox.icloud import Account, ICloud
 from sandbox.iphone import OnPhone, Phone, Placement, SandboxPhones
 from sandbox.library import Asset, Library
 from sandbox.server import Sandbox
+from tests.rehearsal.rig import sha
 
 ENDS = ["--from", "iphone", "--from", "icloud:demo@example.com"]
 SHARE = 10  # of so many assets, by their number: what each list below says
@@ -144,7 +144,3 @@ def _by_original(assets: Iterable[Asset]) -> defaultdict[str, set[int]]:
 
 def _contents(assets: Iterable[Asset]) -> Counter[str]:
     return Counter(sha(file.content.read()) for asset in assets for file in asset.files)
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -10,10 +10,9 @@ import pytest
 
 from connectors.abilities import Reconnects
 from connectors.errors import Misconfigured, SessionExpired, Throttled
-from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Trust
 from sandbox.library import Library
-from tests.iphone.conftest import Plug, listed
+from tests.iphone.conftest import Outpour, Plug, listed
 
 pytest.importorskip("pymobiledevice3")
 
@@ -198,28 +197,24 @@ def test_without_tls_too(plug: Plug, open_source: Open) -> None:
 # --- from the command line ---------------------------------------------------------------
 
 
-def outpour(capfd: Any, *arguments: str) -> tuple[int, str]:
-    code = invoke(arguments)
-    printed = capfd.readouterr()
-    return code, printed.out + printed.err
-
-
-def test_the_command_lists_the_phone_and_connects(plug: Plug, capfd: Any) -> None:
+def test_the_command_lists_the_phone_and_connects(plug: Plug, outpour: Outpour) -> None:
     plug(Phone())
-    code, said = outpour(capfd, "connect", "iphone")
+    code, said = outpour("connect", "iphone")
     assert code == 0
     assert "Plugged in: Sandbox iPhone (00008110-000A11DE0C90801E), iOS 18.5" in said
     assert "iphone: connected" in said
 
 
-def test_the_command_lists_two_phones_and_connects_the_chosen_one(plug: Plug, capfd: Any) -> None:
+def test_the_command_lists_two_phones_and_connects_the_chosen_one(
+    plug: Plug, outpour: Outpour
+) -> None:
     old = Phone(udid="00008030-00112233AABBCCDD", name="Old iPhone", version="16.7")
     plug(Phone(), old)
-    code, said = outpour(capfd, "connect", "iphone")
+    code, said = outpour("connect", "iphone")
     assert code == 2
     assert "Plugged in: Old iPhone (00008030-00112233AABBCCDD), iOS 16.7" in said
     assert "2 iPhones are plugged in" in said and "iphone:UDID" in said
-    code, said = outpour(capfd, "connect", f"iphone:{old.udid}")
+    code, said = outpour("connect", f"iphone:{old.udid}")
     assert code == 0 and f"Connected to Old iPhone ({old.udid})." in said
     assert old.hosts
 
@@ -234,25 +229,25 @@ def test_the_command_lists_two_phones_and_connects_the_chosen_one(plug: Plug, ca
     ],
 )
 def test_each_trouble_is_one_sentence_and_what_to_do(
-    plug: Plug, capfd: Any, trouble: str, words: str
+    plug: Plug, outpour: Outpour, trouble: str, words: str
 ) -> None:
     phone = Phone()
     plug(phone)
     change(phone, trouble)
-    code, said = outpour(capfd, "connect", "iphone", "--set", "wait=0")
+    code, said = outpour("connect", "iphone", "--set", "wait=0")
     lines = [line for line in said.splitlines() if not line.startswith("Plugged in")]
     assert code == 3 and len(lines) == 2
     assert lines[0] == f"outpour: {words}"
     assert lines[1].endswith(", then run again.")
 
 
-def test_no_usbmuxd_is_one_line_for_connect_and_run(capfd: Any, monkeypatch: Any) -> None:
+def test_no_usbmuxd_is_one_line_for_connect_and_run(outpour: Outpour, monkeypatch: Any) -> None:
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
     for command in (
         ["connect", "iphone", "--set", "wait=0"],
         ["run", "--from", "iphone", "--to", "./Photos"],
     ):
-        code, said = outpour(capfd, *command)
+        code, said = outpour(*command)
         assert code == 3
         assert "nothing on this computer talks to iPhones" in said
         assert "Install usbmuxd" in said

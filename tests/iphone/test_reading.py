@@ -14,7 +14,8 @@ from connectors.base import Resource, Role
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import NotFound, SessionExpired, Throttled, Transient
 from sandbox.iphone import OnPhone, Phone
-from tests.iphone.conftest import Plug, listed, read, sha
+from tests.iphone.conftest import Plug, listed, read
+from tests.rehearsal.rig import sha
 
 pytest.importorskip("pymobiledevice3")
 

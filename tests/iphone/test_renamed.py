@@ -10,13 +10,12 @@ import pytest
 
 from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.library import Asset, Library
-from tests.iphone.conftest import Plug, sha, strange_database
+from tests.iphone.conftest import Outpour, Plug, strange_database
 from tests.iphone.joint import ENDS, Point, joint
-from tests.iphone.test_run import held, landed
+from tests.iphone.test_run import held
 from tests.iphone.test_unlisted import mutation
-from tests.iphone.test_with_icloud import Outpour, outpour, summary, use
-
-__all__ = ["outpour", "use"]
+from tests.iphone.test_with_icloud import summary
+from tests.rehearsal.rig import landed, sha
 
 pytest.importorskip("pymobiledevice3")
 

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.library import Library
-from tests.iphone.conftest import Plug, strange_database
-from tests.rehearsal.rig import struck_in_transit
+from tests.iphone.conftest import Outpour, Plug, strange_database
+from tests.rehearsal.rig import landed, sha, struck_in_transit
 
 pytest.importorskip("pymobiledevice3")
-
-Outpour = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def outpour(capfd: Any) -> Outpour:
-    """``outpour("run", ...)``: exit code and all that was printed."""
-
-    def outpour(*arguments: str) -> tuple[int, str]:
-        code = invoke(arguments)
-        printed = capfd.readouterr()
-        return code, printed.out + printed.err
-
-    return outpour
 
 
 @pytest.fixture
@@ -53,7 +36,7 @@ def held(on_phone: OnPhone) -> Counter[str]:
     found: Counter[str] = Counter()
     for asset in on_phone.library:
         if asset.trashed is None and not asset.shared:
-            found.update(_sha(file.content.read()) for file in asset.files)
+            found.update(sha(file.content.read()) for file in asset.files)
             if any(file.role.startswith("edited") for file in asset.files):
                 folder, _, name = on_phone.path(asset).rpartition("/")
                 stem = name.rpartition(".")[0]
@@ -61,17 +44,8 @@ def held(on_phone: OnPhone) -> Counter[str]:
                 recipe: Any = on_phone.phone.media.find(path)
                 sidecar = asset.file("sidecar")
                 if sidecar is None:
-                    found[_sha(recipe.content.read())] += 1
+                    found[sha(recipe.content.read())] += 1
     return found
-
-
-def landed(folder: Path) -> Counter[str]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".xmp")
-    return Counter(_sha(path.read_bytes()) for path in files)
-
-
-def _sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def run(folder: Path) -> list[str]:

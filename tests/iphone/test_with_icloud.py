@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.cli.app import invoke
 from sandbox.icloud import Account
-from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on, sha
-from tests.iphone.test_run import landed
-from tests.rehearsal.rig import struck_in_transit
+from tests.iphone.conftest import Outpour
+from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on
+from tests.rehearsal.rig import landed, sha, struck_in_transit
 
 pytest.importorskip("pymobiledevice3")
-
-Outpour = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def outpour(capfd: Any) -> Outpour:
-    """``outpour("run", ...)``: exit code and all that was printed."""
-
-    def outpour(*arguments: str) -> tuple[int, str]:
-        code = invoke(arguments)
-        printed = capfd.readouterr()
-        return code, printed.out + printed.err
-
-    return outpour
-
-
-@pytest.fixture
-def use(use_sandbox: Point, monkeypatch: Any) -> Point:
-    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "sandbox-password")
-    return use_sandbox
 
 
 def run(folder: Path, *more: str) -> list[str]:

@@ -6,7 +6,6 @@ table in docs/reclaim.md.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -21,14 +20,10 @@ from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
 from sandbox.library.model import Asset
-from tests.rehearsal.rig import served
+from tests.rehearsal.rig import served, sha
 
 ICLOUDPD = os.environ.get("OUTPOUR_ICLOUDPD") or shutil.which("icloudpd")
 KEEP, AFTER = ("--keep-icloud-recent-days", "0"), ("--delete-after-download",)
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 class Scene:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -19,12 +18,9 @@ from pyicloud.exceptions import (
 
 from sandbox.icloud import Account
 from sandbox.library import Library
+from tests.rehearsal.rig import sha
 
 ICLOUDPD = os.environ.get("OUTPOUR_ICLOUDPD") or shutil.which("icloudpd")
-
-
-def sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def service(account: Account, folder: Path, password: str = "") -> PyiCloudService:
