@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The iPhone's extra is GPL-3.0 and some 90 packages: it stays out of the other environment.
 IPHONE := .venv-iphone
+# Many tests wait for a clock or a disk: twice as many workers as the two cores this is made for.
+PYTEST := python -m pytest -n 4 --dist worksteal -q
 
 .PHONY: demo test test-iphone check bench rehearse clean
 
@@ -18,7 +20,7 @@ demo: $(STAMP)  ## move a sandbox library into ./demo and prove it
 	$(BIN)/outpour demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/$(PYTEST)
 
 $(IPHONE)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(IPHONE)
@@ -26,7 +28,7 @@ $(IPHONE)/.installed: pyproject.toml
 	@touch $@
 
 test-iphone: $(IPHONE)/.installed  ## what needs pymobiledevice3, which `test` skips
-	$(IPHONE)/bin/python -m pytest -n 2 -q tests/iphone tests/together tests/config/test_examples.py
+	$(IPHONE)/bin/$(PYTEST) tests/iphone tests/together tests/config/test_examples.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -38,8 +40,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 rehearse: $(STAMP) $(IPHONE)/.installed  ## the long fault and kill tests, every seed
-	$(BIN)/python -m pytest -n 2 -q -m slow --timeout 3600 tests
-	$(IPHONE)/bin/python -m pytest -n 2 -q -m slow --timeout 3600 tests/iphone
+	$(BIN)/$(PYTEST) -m slow --timeout 3600 tests
+	$(IPHONE)/bin/$(PYTEST) -m slow --timeout 3600 tests/iphone
 
 clean:
 	rm -rf $(VENV) $(IPHONE) demo build dist

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 
 GROUP = "outpour.connectors"
+_OURS = "outpour"
 
 
 class Settings(BaseModel):
@@ -49,6 +50,10 @@ class Connector:
     same: Callable[[Settings, Settings], bool | None] | None = None
 
 
+class UnknownConnector(Misconfigured):
+    """No installed distribution has a connector of that name."""
+
+
 class MissingExtra(Misconfigured):
     """The connector is known; what it needs is not installed. The hint says how to."""
 
@@ -64,14 +69,17 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Connector:
-    """The connector called ``name``; Misconfigured if there is none, MissingExtra."""
-    found = list(entry_points(group=GROUP, name=name))
-    if not found:
-        raise Misconfigured(f"unknown connector {name!r}: choose one of {', '.join(names())}")
+    """The connector called ``name``.
+
+    Raises UnknownConnector; MissingExtra; Misconfigured where what is registered is none.
+    """
+    found = _registered(name)
+    if found is None:
+        raise UnknownConnector(f"unknown connector {name!r}: choose one of {', '.join(names())}")
     try:
-        loaded = found[0].load()
+        loaded = found.load()
     except ImportError as missing:
-        package = found[0].dist.name if found[0].dist else "outpour"
+        package = found.dist.name if found.dist else _OURS
         raise MissingExtra(
             f"{name} needs the extra {name!r}, which is not installed ({missing.name})",
             hint=how_to_install(package, name),
@@ -79,5 +87,14 @@ def get(name: str) -> Connector:
     except AttributeError:
         loaded = None
     if not isinstance(loaded, Connector):
-        raise Misconfigured(f"connector {name!r} is broken: {found[0].value} is no Connector")
+        raise Misconfigured(f"connector {name!r} is broken: {found.value} is no Connector")
     return loaded
+
+
+def _registered(name: str) -> EntryPoint | None:
+    """Ours before others', whose every distribution has to be read for it."""
+    try:
+        ours = list(distribution(_OURS).entry_points.select(group=GROUP, name=name))
+    except PackageNotFoundError:  # the packages alone, by PYTHONPATH
+        ours = []
+    return next(iter(ours or entry_points(group=GROUP, name=name)), None)

@@ -92,12 +92,12 @@ def _types() -> str:
 
 
 def _connector(kind: str, side: Side | None, loc: Loc) -> Connector:
-    known = registry.names()
-    if kind not in known:
-        message = f"unknown connector {kind!r}; {suggest(kind, known)} (a folder: ./{kind})"
-        raise Mistakes([Mistake(loc, message)])
     try:
         connector = registry.get(kind)
+    except registry.UnknownConnector:
+        near = suggest(kind, registry.names())
+        message = f"unknown connector {kind!r}; {near} (a folder: ./{kind})"
+        raise Mistakes([Mistake(loc, message)]) from None
     except registry.MissingExtra:
         raise  # nothing is wrong with what was written
     except Misconfigured as error:

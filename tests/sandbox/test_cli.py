@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,14 +121,25 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     demo = subprocess.Popen(
-        [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "200", "--latency", "0.2"],
+        [
+            *OUTPOUR,
+            "demo",
+            str(tmp_path / "photos"),
+            "--assets",
+            "200",
+            "--latency",
+            "0.1",
+            "--fault",
+            "gone:0.1",
+        ],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert demo.stderr is not None
-    assert any(line.startswith("moving") for line in demo.stderr)
+    while not any(tmp_path.glob("photos/*/*/*.*")):
+        assert demo.poll() is None, "it ended by itself: proves nothing"
+        time.sleep(0.02)
     demo.terminate()
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == Exit.INTERRUPTED and "Traceback" not in err
