@@ -13,6 +13,8 @@ from connectors.icloud.patience import Patience
 _ALBUM, _FOLDER = 0, 3
 _ROOTS = {"----Root-Folder----", "----Project-Root-Folder----"}
 _MEMBERS = "CPLContainerRelationLiveByAssetDate"
+_COUNT = "CPLContainerRelationNotDeletedByAssetDate:"  # and the album's id
+_EMPTY = 6  # answers in a row that bring nothing, though there should be something
 _KEYS = ("albumNameEnc", "albumType", "parentId", "isDeleted", "isExpunged")
 _DEEPEST = 32
 
@@ -23,35 +25,40 @@ def tree(cloudkit: CloudKit) -> Iterator[Album]:
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
-    """Asset ids of one album."""
+    """Asset ids of one album, by Apple's own count of it: answers may be empty in the middle.
+
+    The count may be too high for what is shown to anyone, so it ends nothing with an error.
+    """
     patience = Patience(threading.Event(), cloudkit)
+    (count,) = patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))
     seen: set[str] = set()
     rank, empty = 0, 0
-    while empty < 2:  # an empty answer may come in the middle
-        reply = patience.call(
-            lambda rank=rank: cloudkit.query(  # type: ignore[misc]
-                Zone(),
-                _MEMBERS,
-                (
-                    equals("startRank", rank),
-                    equals("direction", "ASCENDING"),
-                    equals("parentId", album.id),
-                ),
-                keys=("itemId", "containerId"),
-                limit=PAGE_RECORDS,
-            )
-        )
-        found = 0
-        for record in reply.records:
-            item = _item(record)
-            if item is None:
-                continue
-            found += 1
+    while empty < (1 if count is not None and rank >= count else _EMPTY):
+        found = _relations(cloudkit, patience, album, rank)
+        rank += len(found)
+        empty = 0 if found else empty + 1
+        for item in found:
             if item not in seen:
                 seen.add(item)
                 yield item
-        rank += found
-        empty = 0 if found else empty + 1
+
+
+def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) -> list[str]:
+    """The asset ids that one answer has from ``rank`` on."""
+    reply = patience.call(
+        lambda: cloudkit.query(
+            Zone(),
+            _MEMBERS,
+            (
+                equals("startRank", rank),
+                equals("direction", "ASCENDING"),
+                equals("parentId", album.id),
+            ),
+            keys=("itemId", "containerId"),
+            limit=PAGE_RECORDS,
+        )
+    )
+    return [item for record in reply.records if (item := _item(record))]
 
 
 def _item(record: Record) -> str | None:

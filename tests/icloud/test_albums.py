@@ -40,6 +40,26 @@ def test_no_member_is_lost_on_the_way(ready: Rig, fault: str) -> None:
         assert len(set(source.members(album))) == len(truth)
 
 
+@pytest.mark.parametrize("silent", [2, 4])
+def test_an_album_does_not_end_before_apple_s_count_of_it(ready: Rig, silent: int) -> None:
+    source, library = ready.source(), ready.library
+    for album in source.albums():
+        truth = library.members(library.albums.get(album.id))
+        ready.faults.add("empty_page", key="list/CPLContainerRelation*", times=silent)
+        assert len(list(source.members(album))) == len(truth)
+        ready.faults.clear()
+
+
+def test_an_album_that_apple_does_not_count_is_listed_all_the_same(ready: Rig) -> None:
+    source, library = ready.source(), ready.library
+    for album in source.albums():
+        truth = library.members(library.albums.get(album.id))
+        ready.faults.add("throttled_inside_200", key="*count*", times=1)
+        ready.faults.retry_after = 0
+        assert len(list(source.members(album))) == len(truth)
+        ready.faults.clear()
+
+
 def test_capacity_is_read_afresh(ready: Rig) -> None:
     source = ready.source()
     first = source.capacity()
