@@ -25,10 +25,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def lists(self, other: Settings) -> bool:  # noqa: ARG002
-        """Whether a source of these settings would list what a sink of ``other`` is given, so
-        that each run would copy the copies of the last one."""
-        return False
+    def lists(self, other: Settings) -> str | None:  # noqa: ARG002
+        """The folder below a sink of ``other`` (POSIX, "" for the whole sink) of which a source
+        of these settings would list what is put there, so that each run would copy the copies
+        of the last one; None if there is none."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

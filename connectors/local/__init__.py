@@ -27,15 +27,17 @@ class LocalSettings(Settings):
     def _whole(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
-    def lists(self, other: Settings) -> bool:
+    def lists(self, other: Settings) -> str | None:
         if not isinstance(other, LocalSettings):
-            return False
+            return None
         try:
             source, sink = self.path.resolve(), other.path.resolve()
         except (OSError, RuntimeError):  # RuntimeError: a loop of links, until 3.13
-            return False
-        below = sink.relative_to(source).parts if sink.is_relative_to(source) else (".",)
-        return not any(part.startswith(".") for part in below)  # what is hidden is not listed
+            return None
+        if sink.is_relative_to(source):
+            hidden = any(part.startswith(".") for part in sink.relative_to(source).parts)
+            return None if hidden else ""  # what is hidden is not listed
+        return source.relative_to(sink).as_posix() if source.is_relative_to(sink) else None
 
 
 def _source(name: str, settings: Settings) -> LocalSource:

@@ -52,7 +52,7 @@ def resolve(
     for place in found["sink"]:
         if any(place.same_as(source) for source in found["source"]):
             mistakes.append(Mistake(taken[place.name], "is the source itself"))
-        elif any(s.settings.lists(place.settings) for s in found["source"]):
+        elif any(s.settings.lists(place.settings) == "" for s in found["source"]):
             why = "lies within the source, which would list its copies as new"
             mistakes.append(Mistake(taken[place.name], f"{why}: choose a folder outside"))
     if mistakes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
@@ -214,6 +214,7 @@ class _Writer:
         self._new_assets: list[dict[str, Any]] = []
         self._new_resources: list[dict[str, Any]] = []
         self._new_paths: dict[str, int] = {}
+        self._moved: list[int] = []  # assets whose former paths are for others again
         self._choices: dict[str, Choice] = {}
         self._taken: dict[str, int] = {}  # folded path -> resource that has it
 
@@ -237,6 +238,10 @@ class _Writer:
             self._new_assets.append({"id": key, "asset_id": asset.id, **values})
             self._merge_resources(key, asset, known, choice)
             return
+        if _placed(known):
+            choice = _staying(choice, known)
+        elif any(r.path and choice.paths.get(key, r.path) != r.path for key, r in known.items()):
+            self._moved.append(row.id)
         changed = row.revision != asset.revision
         more = self._merge_resources(row.id, asset, known, choice, changed=changed)
         if row.state == AssetState.CONFIRMED and not more and choice.paths:
@@ -245,6 +250,9 @@ class _Writer:
 
     def write(self) -> None:
         paths = [{"folded": path, "resource": key} for path, key in self._new_paths.items()]
+        if self._moved:
+            moved = select(_R.id).where(_R.asset.in_(self._moved))
+            self._connection.execute(delete(schema.paths).where(_P.resource.in_(moved)))
         for statement, rows in (
             (insert(schema.assets), self._new_assets),
             (insert(schema.resources), self._new_resources),
@@ -256,7 +264,8 @@ class _Writer:
 
     def _known_resources(self, asset: int) -> dict[str, Any]:
         listed = and_(_R.asset == asset, _R.role != Role.METADATA)
-        rows = self._connection.execute(select(schema.resources).where(listed))
+        placed = exists().where(_C.resource == _R.id, _C.path.is_not(None)).label("placed")
+        rows = self._connection.execute(select(schema.resources, placed).where(listed))
         return {row.resource_id: row for row in rows}
 
     def _merge_resources(
@@ -286,10 +295,8 @@ class _Writer:
                 more = more or values["chosen"]
                 continue
             more = more or (values["chosen"] and not row.chosen)
-            if row.path:
-                values["path"] = row.path  # a path once chosen stays, or copies would double
-            else:
-                self._take(values["path"], row.id)
+            values["path"] = values["path"] or row.path  # what is not chosen keeps its own
+            self._take(values["path"], row.id)
             same = (row.checksum, row.size) == (values["checksum"], values["size"])
             # A checksum that comes late, for bytes that were received, is no other content.
             late = row.apple is not None and values["checksum"] == f"apple:{row.apple}"
@@ -318,6 +325,17 @@ class _Writer:
     def _take(self, path: str | None, resource: int) -> None:
         if path:
             self._new_paths[folded(path)] = self._taken[folded(path)] = resource
+
+
+def _placed(known: Mapping[str, Any]) -> bool:
+    """Whether a sink may have a file of the asset under its path."""
+    return any(row.placed for row in known.values())
+
+
+def _staying(choice: Choice, known: Mapping[str, Any]) -> Choice:
+    """Paths that files have stay, whatever the template says now, or copies would double."""
+    had = {key: row.path for key, row in known.items() if row.path}
+    return replace(choice, paths={key: had.get(key, path) for key, path in choice.paths.items()})
 
 
 def _next(connection: Connection, column: Any) -> int:

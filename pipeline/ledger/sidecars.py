@@ -120,7 +120,8 @@ class _Batch:
 
     def _put(self, row: Any, known: Any | None, filename: str, path: str, content: bytes) -> None:
         checksum = Checksum(Algorithm.SHA256, hashlib.sha256(content).hexdigest())
-        if known is not None and known.chosen and known.checksum == str(checksum):
+        now = (True, path, str(checksum))
+        if known is not None and (known.chosen, known.path, known.checksum) == now:
             return
         new = {"name": filename, "bytes": len(content), "sum": str(checksum), "where": path}
         if known is None:
@@ -145,8 +146,8 @@ class _Batch:
         for statement, rows in writes:
             if rows:
                 connection.execute(statement, rows)
-        if self.made:
-            _take_paths(connection, [row["of"] for row in self.made])
+        if self.opened:
+            _take_paths(connection, [row["key"] for row in self.opened])
 
 
 def _take_paths(connection: Connection, assets: Sequence[int]) -> None:

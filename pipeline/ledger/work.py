@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Role
 from connectors.checksums import Algorithm, Digests
+from pipeline import naming
 from pipeline.ledger import schema
 from pipeline.ledger.codec import load_asset, load_resource, now
 from pipeline.ledger.items import Copy as Copy
@@ -175,6 +176,23 @@ def missing_bytes(
         query = query.where(_R.role == role)
     with ledger.read() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def missing_below(
+    ledger: Ledger, sink: str, folder: str, without: LeftOut = _NOTHING
+) -> str | None:
+    """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
+    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
+    start = naming.folded(folder)
+    query = (
+        select(_R.path)
+        .join(schema.assets)
+        .join(schema.paths, schema.paths.c.resource == _R.id)
+        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~here)
+        .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
+    )
+    with ledger.read() as connection:
+        return connection.execute(query.limit(1)).scalar()
 
 
 def pending_bytes(

@@ -36,6 +36,7 @@ from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
+from pipeline.runner.overlap import check_paths
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sink, check_source
 from pipeline.selection import Selection
@@ -246,8 +247,9 @@ class Mover:
                 self.run.notice("error", text, sink.name, error.hint)
 
     def open_assets(self) -> None:
-        """Set to pending whatever has work left."""
+        """Set to pending whatever has work left; Misconfigured if a source would list it."""
         work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.without)
+        check_paths(self.ledger, self.job.pipeline, self.without)
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
