@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from connectors.abilities import Album
 from connectors.icloud import fields
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone, equals
-from connectors.icloud.patience import Patience
+from connectors.icloud.patience import Patience, silence
 
 _ALBUM, _FOLDER = 0, 3
 _ROOTS = {"----Root-Folder----", "----Project-Root-Folder----"}
 _MEMBERS = "CPLContainerRelationLiveByAssetDate"
 _COUNT = "CPLContainerRelationNotDeletedByAssetDate:"  # and the album's id
-_EMPTY = 6  # answers in a row that bring nothing, though there should be something
 _KEYS = ("albumNameEnc", "albumType", "parentId", "isDeleted", "isExpunged")
 _DEEPEST = 32
 
@@ -25,15 +24,12 @@ def tree(cloudkit: CloudKit) -> Iterator[Album]:
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
-    """Asset ids of one album, by Apple's own count of it: answers may be empty in the middle.
-
-    The count may be too high for what is shown to anyone, so it ends nothing with an error.
-    """
+    """Asset ids of one album."""
     patience = Patience(threading.Event(), cloudkit)
     (count,) = patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))
     seen: set[str] = set()
     rank, empty = 0, 0
-    while empty < (1 if count is not None and rank >= count else _EMPTY):
+    while empty < silence(rank, count):
         found = _relations(cloudkit, patience, album, rank)
         rank += len(found)
         empty = 0 if found else empty + 1

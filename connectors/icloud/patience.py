@@ -19,6 +19,7 @@ from connectors.icloud.cloudkit import CloudKit
 T = TypeVar("T")
 
 _ATTEMPTS = 7
+_EMPTY = 6
 _LONGEST = 60.0
 
 
@@ -51,6 +52,13 @@ class Patience:
         if isinstance(error, Unreachable) and not self._cloudkit.answered:
             return False
         return isinstance(error, Transient)
+
+
+def silence(rank: int, count: int | None) -> int:
+    """How many answers in a row have to be empty before a list is believed to end at ``rank``:
+    Apple gives empty ones in the middle, too. ``count`` is its own number of entries, None
+    where it does not say; it may be higher than what is ever shown."""
+    return 1 if count is not None and rank >= count else _EMPTY
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.4, max=_LONGEST)

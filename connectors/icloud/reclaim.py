@@ -15,7 +15,7 @@ from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, PRIMARY, CloudKit, Record, Zone, equals
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import DELETED
-from connectors.icloud.patience import Patience
+from connectors.icloud.patience import Patience, silence
 from connectors.icloud.trouble import of_record
 
 _BATCH = 100
@@ -88,9 +88,10 @@ def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError |
 def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
     """What lies in Recently Deleted of one library."""
     patience = Patience(threading.Event(), cloudkit)
+    (count,) = patience.call(lambda: cloudkit.counts(zone, [DELETED.count]))
     rank = empty = 0
     known: set[str] = set()
-    while empty < 2:
+    while empty < silence(rank, count):
         reply = patience.call(
             lambda rank=rank: cloudkit.query(  # type: ignore[misc]
                 zone,

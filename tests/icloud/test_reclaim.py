@@ -47,6 +47,12 @@ def test_the_bin_names_each_asset_once(ready: Rig, source: ICloudSource) -> None
     assert set(binned) == ready.ids("trashed")
 
 
+def test_the_bin_does_not_end_before_apple_s_count_of_it(ready: Rig, source: ICloudSource) -> None:
+    assert all(answer is None for answer in source.trash(pairs(listing(source)[0][:3])))
+    ready.faults.add("empty_page", key="list/CPLAssetAndMasterDeleted*", times=3)
+    assert {one.id for one in source.binned()} == ready.ids("trashed")
+
+
 def test_an_asset_whose_files_changed_stays(ready: Rig, source: ICloudSource) -> None:
     """The revision covers the record of the files too, which has a change tag of its own."""
     asset = listing(source)[0][0]
