@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import PurePosixPath
 from string import Formatter
 
@@ -49,6 +50,17 @@ _MARKS = {
 def folded(path: str) -> str:
     """The same for two paths that some system takes for one: case and composition ignored."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def beside(path: str, one: str, other: str) -> str:
+    """What stands beside ``other`` as ``path`` does beside ``one``: the paths of two files of one
+    asset by one template, and what the first of them is called by another."""
+    ends = zip(reversed(one), reversed(other), strict=False)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], ends)))
+    start = one[: len(one) - same]
+    if not path.startswith(start):
+        return path
+    return other[: len(other) - same] + path.removeprefix(start)
 
 
 def suffix_for(key: str) -> str:

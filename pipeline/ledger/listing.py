@@ -14,7 +14,7 @@ from pipeline.ledger import albums, recognition, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
-from pipeline.naming import folded
+from pipeline.naming import beside, folded
 from pipeline.states import AssetState, CopyState
 
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
@@ -333,9 +333,15 @@ def _placed(known: Mapping[str, Any]) -> bool:
 
 
 def _staying(choice: Choice, known: Mapping[str, Any]) -> Choice:
-    """Paths that files have stay, whatever the template says now, or copies would double."""
+    """Paths that files have stay, whatever the template says now, or copies would double; and
+    files that come to them later stand beside them."""
     had = {key: row.path for key, row in known.items() if row.path}
-    return replace(choice, paths={key: had.get(key, path) for key, path in choice.paths.items()})
+    first = next((key for key in had if key in choice.paths), None)
+    if first is None:
+        return choice
+    now, then = choice.paths[first], had[first]
+    paths = {key: had.get(key) or beside(path, now, then) for key, path in choice.paths.items()}
+    return replace(choice, paths=paths)
 
 
 def _next(connection: Connection, column: Any) -> int:

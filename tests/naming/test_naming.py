@@ -12,7 +12,7 @@ from pathvalidate import is_valid_filename
 
 from connectors.base import Asset, Kind, Metadata, Resource, Role
 from connectors.errors import Misconfigured
-from pipeline.naming import Template, folded, part, suffix_for
+from pipeline.naming import Template, beside, folded, part, suffix_for
 
 TAKEN = datetime(2021, 12, 31, 23, 30, tzinfo=UTC)
 
@@ -35,6 +35,13 @@ templates = st.sampled_from(
         "{asset_id}/{created:%H %M}{filename}",
         "{filename}/{ext}/x{asset_id}.{ext}",
     ]
+)
+
+STEMS = (
+    "{filename}",
+    "{created:%Y/%m}/{filename}",
+    "{kind}/{year} {filename}",
+    "x{asset_id}.{ext}",
 )
 
 
@@ -96,6 +103,16 @@ def test_a_name_does_not_depend_on_which_files_are_wanted(
     every = Template(template).paths(asset, asset.resources)
     some = data.draw(st.lists(st.sampled_from(asset.resources), unique=True))
     assert Template(template).paths(asset, some) == {r.id: every[r.id] for r in some}
+
+
+@given(assets(), st.sampled_from(STEMS), st.sampled_from(STEMS))
+def test_what_comes_later_stands_beside_what_an_earlier_template_named(
+    asset: Asset, earlier: str, later: str
+) -> None:
+    then = Template(earlier).paths(asset, asset.resources)
+    now = Template(later).paths(asset, asset.resources)
+    first = asset.resources[0].id
+    assert {key: beside(path, now[first], then[first]) for key, path in now.items()} == then
 
 
 @given(st.sets(st.text(max_size=20), min_size=2, max_size=5), names)

@@ -32,6 +32,23 @@ def test_what_was_listed_but_not_copied_takes_the_new_paths(
     assert {path.split("/")[0] for path in paths(tmp_path / "Photos")} == {"sorted"}
 
 
+@pytest.mark.parametrize("template", [SORTED, "{filename}", "{created:%Y/%m}/{year}-{filename}"])
+def test_an_edit_stands_beside_what_was_copied_before(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud(9, Faults.of("")) as double:
+        assert run(tmp_path / "Photos") == 0
+        before = paths(tmp_path / "Photos")
+        monkeypatch.setenv("OUTPOUR_PATH", template)
+        double.library.edit(next(iter(double.library)).id)
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+    (edited,) = paths(tmp_path / "Photos") - before
+    folder, _, name = edited.rpartition("/")
+    beside = {path for path in before if path.startswith(f"{folder}/{name.split('-edited')[0]}.")}
+    assert len(beside) == 2, f"{edited} stands apart from its original and its sidecar"
+
+
 def test_what_was_copied_stays_and_is_not_copied_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
