@@ -38,11 +38,11 @@ def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
 
 
 def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
-    """Confirmed copies at the sink, at most so many, spread over all of them. Sidecars, which
-    people edit, are not among them."""
+    """Confirmed copies at the sink, at most so many, spread over all of them from the one that
+    came last, which is what a backup lacks. Sidecars, which people edit, are not among them."""
     of_ours = exists().where(_R.id == _C.resource, _R.role != Role.METADATA)
     here = (_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.path.is_not(None), of_ours)
-    query = select(_C.path, _C.size).where(*here).order_by(_C.resource)
+    query = select(_C.path, _C.size).where(*here).order_by(_C.confirmed.desc(), _C.resource.desc())
     with ledger.read() as connection:
         count = connection.execute(select(func.count()).select_from(_C.path.table).where(*here))
         step = max(1, -(-count.scalar_one() // most))

@@ -116,6 +116,20 @@ def test_a_disk_with_a_part_of_the_copies_is_looked_through_first(
     assert len(held(tmp_path / "other")) == COUNT
 
 
+def test_a_backup_that_lacks_what_came_last_is_not_the_place(
+    tmp_path: Path, config: Path, err: Err
+) -> None:
+    for number in range(COUNT, 44):  # more than are looked for
+        (tmp_path / "card" / f"IMG_{number}.jpg").write_bytes(bytes([number]) * 1000)
+    assert invoke(["run", str(config)]) == Exit.OK
+    shutil.copytree(tmp_path / "kept", tmp_path / "backup")
+    (tmp_path / "card" / "AAA.jpg").write_bytes(b"new")
+    assert invoke(["run", str(config)]) == Exit.OK
+    config.write_text(config.read_text().replace("/kept", "/backup"))
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert "is another place: 1 of" in err()
+
+
 def test_copies_that_a_person_removed_do_not_make_it_another_place(
     config: Path, tmp_path: Path
 ) -> None:
