@@ -19,7 +19,7 @@ from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import Job
-from pipeline.runner.same_place import check_sink
+from pipeline.runner.same_place import looking_through
 from pipeline.stages.recheck import reread
 from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
@@ -97,7 +97,10 @@ class _Checker:
         self._result = SinkCheck(sink.name)
 
     def check(self, download: float | None) -> SinkCheck:
-        check_sink(self._ledger, self._pipeline, self.sink, self._patiently, some=True)
+        with looking_through(self._ledger, self._pipeline, self.sink, self._patiently):
+            return self._check(download)
+
+    def _check(self, download: float | None) -> SinkCheck:
         listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
         if listed:
             listed = self._by_listing()

@@ -7,8 +7,9 @@ While a place calls itself what it did last time, none of this asks anything.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -28,22 +29,21 @@ class Ask(Protocol):
     def __call__(self, question: Callable[[], T], /) -> T: ...
 
 
-def check_sink(
-    ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, some: bool = False
-) -> None:
+def check_sink(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) -> None:
     """Misconfigured where the copies that the ledger counts at the sink are not in it.
 
-    If it is another place than last time, copies spread over all of them have to be there;
-    ``some`` is content with one, for whoever looks at all of them afterwards.
+    If it is another place than last time, copies spread over all of them have to be there.
     """
-    where = ask(lambda: _whereabouts(pipeline, sink))
-    if where == places.remembered(ledger, sink.name):
-        return
-    wanted = places.witnesses(ledger, sink.name, _WITNESSES)
-    found = sum(ask(partial(_holds, sink, known)) for known in wanted)
-    if found < (min(1, len(wanted)) if some else len(wanted)):
-        raise _not_the_same(sink.name, found, len(wanted))
-    places.remember(ledger, sink.name, where)
+    _remember(ledger, sink, _recognised(ledger, pipeline, sink, ask, _WITNESSES))
+
+
+@contextlib.contextmanager
+def looking_through(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) -> Iterator[None]:
+    """For whoever looks at all copies: one that is there is enough to begin, and the place is
+    the sink's from the end on."""
+    where = _recognised(ledger, pipeline, sink, ask, 1)
+    yield
+    _remember(ledger, sink, where)
 
 
 def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
@@ -62,9 +62,29 @@ def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
     places.remember(ledger, source.name, where)
 
 
+def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough: int) -> str:
+    """Which place it is; empty where there is none yet."""
+    where = ask(lambda: _whereabouts(pipeline, sink))
+    if where and where == places.remembered(ledger, sink.name):
+        return where
+    wanted = places.witnesses(ledger, sink.name, _WITNESSES)
+    found = sum(ask(partial(_holds, sink, known)) for known in wanted)
+    if found < min(enough, len(wanted)):
+        raise _not_the_same(sink.name, found, len(wanted))
+    return where
+
+
+def _remember(ledger: Ledger, sink: Sink, where: str) -> None:
+    if where and where != places.remembered(ledger, sink.name):
+        places.remember(ledger, sink.name, where)
+
+
 def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     named = next((place.identity for place in pipeline.sinks if place.name == sink.name), [])
-    return json.dumps([*named, sink.whereabouts() if isinstance(sink, Situated) else ""])
+    if not isinstance(sink, Situated):
+        return json.dumps([*named, ""])
+    where = sink.whereabouts()
+    return where and json.dumps([*named, where])
 
 
 def _holds(sink: Sink, known: places.Known) -> bool:

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.app import invoke
+from pipeline.runner import check
+from pipeline.runner.move import Mover
 from pipeline.states import Exit
+from pipeline.stopping import Stopped
 
 COUNT = 12
 WHEN = 1_600_000_000
@@ -101,6 +104,29 @@ def test_a_disk_that_is_not_connected_is_not_filled_in_its_absence(
     assert len(held(tmp_path / "kept")) == COUNT + 1
 
 
+def test_nor_where_its_first_run_did_not_come_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
+) -> None:
+    for name in ("card", "disk"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "card" / "old.jpg").write_bytes(b"old")
+    (tmp_path / "p.yaml").write_text("source: ./card\nsinks: [./disk/Photos]\n")
+    run = ["run", str(tmp_path / "p.yaml")]
+
+    def interrupted(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Mover, "_drain", interrupted)
+        invoke(run)
+    assert len(held(tmp_path / "disk")) == 1, "the folder was made by that run"
+    unplug(tmp_path / "disk")
+    (tmp_path / "card" / "new.jpg").write_bytes(b"new")
+    err()
+    assert invoke(run) == Exit.USAGE
+    assert "Connect the disk" in err() and not held(tmp_path / "disk")
+
+
 def test_a_disk_with_a_part_of_the_copies_is_looked_through_first(
     config: Path, tmp_path: Path, err: Err
 ) -> None:
@@ -114,6 +140,24 @@ def test_a_disk_with_a_part_of_the_copies_is_looked_through_first(
     assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
     assert invoke(["run", str(config)]) == Exit.OK
     assert len(held(tmp_path / "other")) == COUNT
+
+
+def test_a_look_through_that_was_stopped_has_not_recognised_the_place(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
+) -> None:
+    shutil.copytree(tmp_path / "kept", tmp_path / "other")
+    for path in held(tmp_path / "other")[::2]:
+        path.unlink()
+    config.write_text(config.read_text().replace("/kept", "/other"))
+
+    def stopped(*_: object) -> str:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(check, "reread", stopped)
+        assert invoke(["verify", str(config)]) == Exit.INTERRUPTED
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert "copies looked for are not there" in err()
 
 
 def test_a_backup_that_lacks_what_came_last_is_not_the_place(
