@@ -68,7 +68,7 @@ class Session:
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.
 
-        Misconfigured where the goal cannot be met.
+        Misconfigured where the goal cannot be met, or a sink is not the place that it was.
         """
         return self._during(lambda: self._survey(policy))
 
@@ -95,11 +95,19 @@ class Session:
         capacity, binned = None, 0
         if policy.until is not None:
             capacity, binned = self._capacity(), self._binned()
-        return survey(self._ledger, policy, counted, capacity, binned)
+        found = survey(self._ledger, policy, counted, capacity, binned)
+        self._check_sinks(found)
+        return found
 
     def _free(self, policy: Policy, chosen: Survey) -> Done:
+        self._check_sinks(chosen)  # again: a person may have thought it over for long
         counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         return Freeing(self._mover, self._source, policy, counted, self._pace).free(chosen.claims)
+
+    def _check_sinks(self, chosen: Survey) -> None:
+        """A place that is not connected has not lost its copies."""
+        files = (file for claim in chosen.claims for file in claim.files)
+        self._mover.check_sinks({copy.sink for file in files for copy in file.copies})
 
     def _undo(self, run: int | None) -> Done:
         self._discover()

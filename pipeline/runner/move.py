@@ -172,9 +172,12 @@ class Mover:
             on_retry=self.run.retried(end.name),
         )
 
-    def check_sinks(self) -> None:
-        """Misconfigured where a sink is no longer the place that its copies went to."""
+    def check_sinks(self, names: Collection[str] | None = None) -> None:
+        """Misconfigured where a sink, or one of these, is no longer the place that its copies
+        went to."""
         for sink in self.job.sinks:
+            if names is not None and sink.name not in names:
+                continue
             check_sink(self.ledger, self.job.pipeline, sink, partial(self.ask, sink))
 
     def discover(self) -> Discovered:

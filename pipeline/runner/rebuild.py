@@ -49,9 +49,10 @@ def rebuild(
 ) -> Rebuilt:
     """List the source and every sink, and confirm each copy whose bytes are proven.
 
-    What a ledger knows already stays. Without ``download``, what only its bytes could prove is
-    left to the next run. Raises what ends a listing, or Stopped; what was found until then
-    is kept, and the next rebuild or run goes on from it.
+    What a ledger knows already stays, so each sink has to be the place that it knows. Without
+    ``download``, what only its bytes could prove is left to the next run. Raises what ends a
+    listing, or Stopped; what was found until then is kept, and the next rebuild or run goes on
+    from it.
     """
     mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "rebuild"))
     try:
@@ -67,6 +68,7 @@ def rebuild(
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
     job, run = mover.job, mover.run
+    mover.check_sinks()
     mover.discover()
     mover.meter.phase = "adopting"
     searches = [

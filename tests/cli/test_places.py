@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from connectors.memory import library
 from pipeline.cli.app import invoke
 from pipeline.runner import check
 from pipeline.runner.move import Mover
 from pipeline.states import Exit
 from pipeline.stopping import Stopped
+from tests.engine.rig import fill
 
 COUNT = 12
 WHEN = 1_600_000_000
@@ -67,7 +69,7 @@ def test_another_folder_is_not_said_to_hold_the_copies(
     other = tmp_path / "other"
     other.mkdir()
     monkeypatch.setenv("OUTPOUR_SINKS__0__PATH", str(other))
-    for command in ("run", "plan", "verify"):
+    for command in ("run", "plan", "verify", "rebuild"):
         assert invoke([command, str(config)]) == Exit.USAGE
         assert "local holds none of the copies that were made there" in err()
     assert not held(other)
@@ -102,6 +104,24 @@ def test_a_disk_that_is_not_connected_is_not_filled_in_its_absence(
     away.rename(tmp_path / "kept")
     assert invoke(["run", str(config)]) == Exit.OK
     assert len(held(tmp_path / "kept")) == COUNT + 1
+
+
+def test_nor_are_its_copies_given_up_by_a_reclaim(tmp_path: Path, err: Err) -> None:
+    library("places").assets.clear()
+    fill(library("places"), 4)  # fewer than would make a reclaim doubt an empty folder
+    config, kept = tmp_path / "p.yaml", tmp_path / "kept"
+    config.write_text("source: memory:places\nsinks: [./kept]\n")
+    assert invoke(["run", str(config)]) == Exit.OK
+    copies = len(held(kept))
+    away = unplug(kept)
+    free = ["reclaim", str(config), "--copies", "1", "--older-than", "1d"]
+    for command in (free, [*free, "--yes"], ["run", str(config)]):
+        assert invoke(command) == Exit.USAGE
+        assert "Connect the disk" in err()
+    assert not held(kept)
+    plug_in(kept, away)
+    assert invoke([*free, "--yes"]) == Exit.OK
+    assert len(held(kept)) == copies and not library("places").assets
 
 
 def test_nor_where_its_first_run_did_not_come_to_its_end(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.errors import OutpourError
+from connectors.errors import Misconfigured, OutpourError
 from connectors.local import LocalSettings, LocalSink
 from connectors.local import connector as local
 from connectors.memory import Library, MemorySource
@@ -137,11 +137,22 @@ def test_a_disk_that_is_not_there_loses_nothing_and_is_named(tmp_path: Path) -> 
     disks = Disks(tmp_path)
     disks.roots[1].rename(tmp_path / "elsewhere")
     disks.roots[1].mkdir()  # an empty mount point
-    done = disks.reclaim()
-    assert "to1 holds none of the files it should: is it connected?" in str(done.error)
+    with pytest.raises(Misconfigured, match="to1 holds none of the copies that were made there"):
+        disks.reclaim()
     assert len(disks.library.assets) == 6
     disks.roots[1].rmdir()
     (tmp_path / "elsewhere").rename(disks.roots[1])
+    assert disks.reclaim().whole, "no copy was forgotten meanwhile"
+
+
+def test_a_folder_that_was_emptied_is_named(tmp_path: Path) -> None:
+    disks = Disks(tmp_path)
+    for below in disks.roots[1].iterdir():
+        below.rename(tmp_path / "elsewhere")
+    done = disks.reclaim()
+    assert "to1 holds none of the files it should: is it connected?" in str(done.error)
+    assert len(disks.library.assets) == 6
+    (tmp_path / "elsewhere").rename(disks.roots[1] / "2024")
     assert disks.reclaim().whole, "no copy was forgotten meanwhile"
 
 
