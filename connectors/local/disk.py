@@ -27,6 +27,7 @@ from connectors.flushing import FlushAhead
 
 CHUNK = 1024 * 1024
 _FICLONE = 0x40049409  # of Linux; the module fcntl names it from Python 3.12 on
+_statx = getattr(ctypes.CDLL(None), "statx", None)  # of Linux
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSUPPORTED = {
     errno.EXDEV,
@@ -78,13 +79,28 @@ def device(folder: Path) -> int | None:
 def whereabouts(root: Path) -> str:
     """Which folder this is, on which file system; empty where there is none.
 
-    Not the device's number alone: the next disk in the same socket has the same.
+    No number alone tells: the next disk in the same socket has the same, and so has a folder
+    that is made where another was removed. That one was not born in the same instant.
     """
     try:
-        status, system = root.stat(), os.statvfs(root)
-    except OSError:
+        # Some file systems (FUSE, NFS) have no number: there the path tells them apart.
+        system = os.statvfs(root).f_fsid or root.resolve()
+        return f"{system}:{root.stat().st_ino}:{_born(root)}"
+    except (OSError, RuntimeError):
         return ""
-    return f"{system.f_fsid:x}:{status.st_ino}"
+
+
+def _born(folder: Path) -> str:
+    """When a folder was made, as its file system keeps it; empty where that is not told."""
+    if birth := getattr(folder.stat(), "st_birthtime", None):  # macOS
+        return str(birth)
+    if _statx is None:
+        return ""
+    wanted, found = 0x800, ctypes.create_string_buffer(256)  # STATX_BTIME, struct statx
+    if _statx(-100, os.fsencode(folder), 0, wanted, found):  # AT_FDCWD
+        return ""
+    told = int.from_bytes(found.raw[:4], sys.byteorder) & wanted
+    return found.raw[80:92].hex() if told else ""  # stx_btime
 
 
 def sync(handle: int) -> None:

@@ -80,11 +80,12 @@ def _remember(ledger: Ledger, sink: Sink, where: str) -> None:
 
 
 def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
-    named = next((place.identity for place in pipeline.sinks if place.name == sink.name), [])
+    """What it says itself, however the file spells it; else what the file says."""
+    place = next((place for place in pipeline.sinks if place.name == sink.name), None)
     if not isinstance(sink, Situated):
-        return json.dumps([*named, ""])
+        return json.dumps(place.identity if place else [])
     where = sink.whereabouts()
-    return where and json.dumps([*named, where])
+    return where and json.dumps([place.type if place else "", where])
 
 
 def _holds(sink: Sink, known: places.Known) -> bool:

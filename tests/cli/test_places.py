@@ -202,6 +202,36 @@ def test_copies_that_a_person_removed_do_not_make_it_another_place(
     assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
 
 
+def test_nor_does_another_way_to_write_its_path(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(tmp_path / "kept")[0].unlink()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to("kept")
+    text = config.read_text()
+    for path in ("./kept/", "~/kept", "card/../kept", str(tmp_path / "link")):
+        config.write_text(text.replace(str(tmp_path / "kept"), path))
+        assert invoke(["run", str(config)]) == Exit.OK, path
+    (tmp_path / "kept").rename(tmp_path / "moved")
+    config.write_text(text.replace("/kept", "/moved"))
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "moved")) == COUNT - 1
+
+
+def test_a_folder_made_where_another_was_removed_is_another(
+    config: Path, tmp_path: Path, err: Err
+) -> None:
+    """Many file systems give the new one the number of the old."""
+    kept, backup = tmp_path / "kept", tmp_path / "backup"
+    shutil.copytree(kept, backup)
+    held(backup)[-1].unlink()
+    shutil.rmtree(kept)
+    kept.mkdir()
+    shutil.copytree(backup, kept, dirs_exist_ok=True)
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert "1 of 12 copies looked for are not there" in err()
+
+
 def test_a_source_that_is_not_connected_has_not_lost_its_assets(
     config: Path, tmp_path: Path, err: Err
 ) -> None:
