@@ -21,6 +21,7 @@ from pipeline.ledger import Ledger, places
 
 T = TypeVar("T")
 _WITNESSES = 20
+_NEW = "A new place gets a name of its own in a pipeline file, or with --to another folder."
 
 
 class Ask(Protocol):
@@ -100,11 +101,9 @@ def _not_the_same(name: str, found: int, wanted: int) -> Misconfigured:
     if not found:
         return Misconfigured(
             f"{name} holds none of the copies that were made there",
-            hint="Connect the disk or account that does. "
-            "A new place gets a name of its own: it is filled then.",
+            hint=f"Connect the disk or account that does. {_NEW}",
         )
     return Misconfigured(
         f"{name} is another place: {wanted - found} of {wanted} copies looked for are not there",
-        hint="If it should be the same, outpour verify finds out what is missing. "
-        "A new place gets a name of its own: it is filled then.",
+        hint=f"If it should be the same, outpour verify finds out what is missing. {_NEW}",
     )
