@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from connectors.abilities import Prompter
 from connectors.base import Source
@@ -16,8 +17,11 @@ from pipeline.meter import Meter
 from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
 from pipeline.runner.planning import scratch
+from pipeline.runner.same_place import check_source
 from pipeline.stopping import Stop
 from pipeline.together import Together
+
+T = TypeVar("T")
 
 
 def compare(
@@ -34,8 +38,8 @@ def compare(
 
     ``claim`` prepares the copy, or raises if the ledger is another pipeline's.
 
-    No file is read and nothing is changed. Misconfigured for fewer than two sources; raises
-    what ends a listing, or Stopped.
+    No file is read and nothing is changed. Misconfigured for fewer than two sources, or for one
+    that is not connected; raises what ends a listing, or Stopped.
     """
     if len(sources) < 2:
         raise Misconfigured(
@@ -50,9 +54,13 @@ def compare(
         def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
             observer.notice(Notice(level, text, place, hint))
 
+        def ask(question: Callable[[], T]) -> T:
+            return retry.call(place, question, stop=stop, attempts=attempts)
+
         def work() -> None:
-            retry.call(place, lambda: _list(together, copy, meter, stop), stop=stop,
-                       attempts=attempts)  # fmt: skip
+            for source in sources:
+                check_source(copy, source, ask)
+            ask(lambda: _list(together, copy, meter, stop))
 
         attention = Attention([(place, together)], stop, prompter, tell)
         attention.during(work, lambda: observer.progress(meter.snapshot(0, {})))

@@ -81,6 +81,23 @@ def test_another_folder_is_not_said_to_hold_the_copies(
     assert len(held(other)) == COUNT, "a new name is a new place"
 
 
+def test_a_folder_that_was_removed_can_be_filled_anew(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = ["run", "--from", "./card", "--to", "./Photos"]
+    assert invoke(run) == Exit.OK
+    shutil.rmtree("Photos")
+    err()
+    assert invoke(run) == Exit.USAGE
+    assert "a name of its own in a pipeline file, or with --to another folder" in err()
+    assert invoke([*run[:-1], "./Anew"]) == Exit.OK
+    config = config.with_name("anew.yaml")
+    config.write_text("source: ./card\nsinks: [{type: local, name: anew, path: ./Photos}]\n")
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(Path("Photos"))) == len(held(Path("Anew"))) == COUNT
+
+
 def test_a_folder_that_was_moved_is_the_same(config: Path, tmp_path: Path) -> None:
     (tmp_path / "kept").rename(tmp_path / "moved")
     config.write_text(config.read_text().replace("/kept", "/moved"))
@@ -242,6 +259,25 @@ def test_a_source_that_is_not_connected_has_not_lost_its_assets(
     plug_in(tmp_path / "card", away)
     assert invoke(["run", str(config)]) == Exit.OK
     assert len(held(tmp_path / "kept")) == COUNT
+
+
+def test_nothing_is_said_to_be_safe_that_was_not_looked_at(
+    config: Path, tmp_path: Path, err: Err, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(tmp_path / "card", second)
+    config.write_text(
+        f"source: [{{type: local, path: {tmp_path / 'card'}}}, "
+        f"{{type: local, name: second, path: {second}}}]\n"
+        f"sinks: [{{type: local, path: {tmp_path / 'kept'}}}]\n"
+    )
+    assert invoke(["run", str(config)]) == Exit.OK
+    away = unplug(tmp_path / "card")
+    capsys.readouterr()
+    assert invoke(["stranded", str(config)]) == Exit.USAGE
+    assert f"local-source is empty, and had {COUNT} assets" in err()
+    plug_in(tmp_path / "card", away)
+    assert invoke(["stranded", str(config)]) == Exit.OK
 
 
 def test_a_source_may_be_emptied(config: Path, tmp_path: Path) -> None:
