@@ -152,7 +152,7 @@ class Mover:
             self._sweep()
             if assets:
                 self._move()
-                self.check_sinks()  # of what was made on the way, and may have gone again
+                self.check_sinks(after=True)  # of what was made on the way, and may have gone again
             self._index()
         except Stopped:
             pass
@@ -172,13 +172,13 @@ class Mover:
             on_retry=self.run.retried(end.name),
         )
 
-    def check_sinks(self, names: Collection[str] | None = None) -> None:
+    def check_sinks(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
         """Misconfigured where a sink, or one of these, is no longer the place that its copies
-        went to."""
+        went to. ``after`` copies were made there."""
         for sink in self.job.sinks:
-            if names is not None and sink.name not in names:
-                continue
-            check_sink(self.ledger, self.job.pipeline, sink, partial(self.ask, sink))
+            if names is None or sink.name in names:
+                ask = partial(self.ask, sink)
+                check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""

@@ -30,12 +30,21 @@ class Ask(Protocol):
     def __call__(self, question: Callable[[], T], /) -> T: ...
 
 
-def check_sink(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) -> None:
+def check_sink(
+    ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool = False
+) -> None:
     """Misconfigured where the copies that the ledger counts at the sink are not in it.
 
-    If it is another place than last time, copies spread over all of them have to be there.
+    If it is another place than last time, copies spread over all of them have to be there. Was
+    it exchanged while copies were made, some may be in either: ``after`` that, no place is
+    the sink's until it was looked into.
     """
-    _remember(ledger, sink, _recognised(ledger, pipeline, sink, ask, _WITNESSES))
+    try:
+        _remember(ledger, sink, _recognised(ledger, pipeline, sink, ask, _WITNESSES))
+    except Misconfigured:
+        if after:
+            places.remember(ledger, sink.name, "")
+        raise
 
 
 @contextlib.contextmanager

@@ -7,9 +7,12 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from connectors.base import Put, Transferred
+from connectors.local import LocalSink
 from connectors.memory import library
 from pipeline.cli.app import invoke
 from pipeline.runner import check
@@ -162,6 +165,30 @@ def test_nor_where_its_first_run_did_not_come_to_its_end(
     err()
     assert invoke(run) == Exit.USAGE
     assert "Connect the disk" in err() and not held(tmp_path / "disk")
+
+
+def test_a_place_that_was_exchanged_in_a_run_is_looked_into(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
+) -> None:
+    (tmp_path / "card" / "new.jpg").write_bytes(b"new")
+    transfer, away = LocalSink.transfer, tmp_path / "kept-away"
+
+    def exchanged(sink: LocalSink, put: Put, *rest: Any) -> Transferred:
+        if not away.exists():
+            unplug(tmp_path / "kept")
+        return transfer(sink, put, *rest)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(LocalSink, "transfer", exchanged)
+        assert invoke(["run", str(config)]) == Exit.USAGE
+    shutil.rmtree(tmp_path / "kept")
+    away.rename(tmp_path / "kept")
+    err()
+    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert f"1 of {COUNT + 1} copies looked for are not there" in err()
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(tmp_path / "kept")) == COUNT + 1
 
 
 def test_a_disk_with_a_part_of_the_copies_is_looked_through_first(
