@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The iPhone's extra is GPL-3.0 and some 90 packages: it stays out of the other environment.
 IPHONE := .venv-iphone
-# Many tests wait for a clock or a disk: twice as many workers as the two cores this is made for.
-PYTEST := python -m pytest -n 4 --dist worksteal -q
+# `test` is made for two cores; its tests wait for clocks and disks, hence twice as many workers.
+PYTEST := python -m pytest --dist worksteal -q
 
 .PHONY: demo test test-iphone check bench rehearse clean
 
@@ -20,7 +20,7 @@ demo: $(STAMP)  ## move a sandbox library into ./demo and prove it
 	$(BIN)/outpour demo
 
 test: $(STAMP)
-	$(BIN)/$(PYTEST)
+	$(BIN)/$(PYTEST) -n 4
 
 $(IPHONE)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(IPHONE)
@@ -28,7 +28,7 @@ $(IPHONE)/.installed: pyproject.toml
 	@touch $@
 
 test-iphone: $(IPHONE)/.installed  ## what needs pymobiledevice3, which `test` skips
-	$(IPHONE)/bin/$(PYTEST) tests/iphone tests/together tests/config/test_examples.py
+	$(IPHONE)/bin/$(PYTEST) -n 2 tests/iphone tests/together tests/config/test_examples.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,8 +40,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 rehearse: $(STAMP) $(IPHONE)/.installed  ## the long fault and kill tests, every seed
-	$(BIN)/$(PYTEST) -m slow --timeout 3600 tests
-	$(IPHONE)/bin/$(PYTEST) -m slow --timeout 3600 tests/iphone
+	$(BIN)/$(PYTEST) -n 2 -m slow --timeout 3600 tests
+	$(IPHONE)/bin/$(PYTEST) -n 2 -m slow --timeout 3600 tests/iphone
 
 clean:
 	rm -rf $(VENV) $(IPHONE) demo build dist
