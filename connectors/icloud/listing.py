@@ -29,12 +29,11 @@ from connectors.icloud.cloudkit import (
     equals,
 )
 from connectors.icloud.gather import Gather
-from connectors.icloud.patience import Patience
+from connectors.icloud.patience import EMPTY, Patience
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
-_EMPTY = 6  # answers in a row that bring nothing, though there should be something...
-_SILENT = 2  # ...and where perhaps there is nothing
+_SILENT = 2  # answers in a row that bring nothing, where perhaps there is nothing
 _RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
 _AHEAD = 2  # windows under way or waiting for each worker
 
@@ -123,7 +122,7 @@ class Lister:
     def _walk(self, task: _Task, gather: Gather, start: int, end: int) -> None:
         """Ask until the ranks from ``start`` to ``end`` are covered, as far as they can be had."""
         rank, last, empty = start, min(end, task.count or end) - 1, 0
-        most = _EMPTY if start < (task.count or 0) else _SILENT
+        most = EMPTY if start < (task.count or 0) else _SILENT
         while rank < end and empty < most and not task.patience.stopped:
             reply = task.ask(rank, "ASCENDING")
             self._addresses.offer(task.zone, reply)

@@ -19,7 +19,7 @@ from connectors.icloud.cloudkit import CloudKit
 T = TypeVar("T")
 
 _ATTEMPTS = 7
-_EMPTY = 6
+EMPTY = 6  # answers in a row that bring nothing, though there should be something
 _LONGEST = 60.0
 
 
@@ -58,7 +58,7 @@ def silence(rank: int, count: int | None) -> int:
     """How many answers in a row have to be empty before a list is believed to end at ``rank``:
     Apple gives empty ones in the middle, too. ``count`` is its own number of entries, None
     where it does not say; it may be higher than what is ever shown."""
-    return 1 if count is not None and rank >= count else _EMPTY
+    return 1 if count is not None and rank >= count else EMPTY
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.4, max=_LONGEST)

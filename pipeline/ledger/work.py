@@ -123,14 +123,18 @@ def _whole_copies(sinks: Sequence[str], without: LeftOut) -> Any:
     """Number of sinks at which every chosen resource of an asset is confirmed."""
 
     def whole(sink: str) -> Any:
-        here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
         wanted = and_(_R.asset == _A.id, _wanted_at(sink, without))
-        missing: Any = exists().where(wanted, ~here)
+        missing: Any = exists().where(wanted, ~_settled_at(sink))
         if without.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
             missing = or_(missing, ~exists().where(wanted, _R.role != Role.METADATA))
         return case((missing, 0), else_=1)
 
     return sum((whole(sink) for sink in sinks), literal(0))
+
+
+def _settled_at(sink: str) -> Any:
+    """Whether a resource has a copy at the sink that ended well."""
+    return exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
 
 
 def _wanted_at(sink: str, without: LeftOut) -> Any:
@@ -166,11 +170,10 @@ def missing_bytes(
     ledger: Ledger, sink: str, without: LeftOut = _NOTHING, *, role: Role | None = None
 ) -> int:
     """Bytes of pending assets that are not confirmed at the sink; of files of one ``role``."""
-    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~here)
+        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~_settled_at(sink))
     )
     if role is not None:
         query = query.where(_R.role == role)
@@ -182,13 +185,12 @@ def missing_below(
     ledger: Ledger, sink: str, folder: str, without: LeftOut = _NOTHING
 ) -> str | None:
     """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
-    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
     start = naming.folded(folder)
     query = (
         select(_R.path)
         .join(schema.assets)
         .join(schema.paths, schema.paths.c.resource == _R.id)
-        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~here)
+        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~_settled_at(sink))
         .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
     )
     with ledger.read() as connection:
@@ -202,9 +204,8 @@ def pending_bytes(
     up. Never held whole in memory."""
 
     def lacking(sink: str) -> Any:
-        here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
         missing = select(func.coalesce(func.sum(_R.size), 0))
-        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, without), ~here)
+        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, without), ~_settled_at(sink))
         return missing.correlate(schema.assets).scalar_subquery()
 
     query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)
