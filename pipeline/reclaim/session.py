@@ -164,7 +164,8 @@ def _reclaiming(job: Job) -> Reclaims:
         raise Misconfigured(
             "space can be freed only where the pipeline has one source, not "
             + " and ".join(place.name for place in job.pipeline.sources),
-            hint="Use a pipeline file that names only the place to be freed.",
+            hint="Run one that names only the place to be freed and the same sinks: what they "
+            "hold is recognised, not copied again. Then reclaim with that.",
         )
     source = job.source
     if not isinstance(source, Reclaims):

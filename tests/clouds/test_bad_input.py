@@ -7,7 +7,7 @@ completes the library.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -116,7 +116,7 @@ def test_a_clock_that_is_a_day_off(
 
         @classmethod
         def utcnow(cls) -> datetime:  # type: ignore[override]
-            return datetime.utcnow() + off
+            return datetime.now(UTC).replace(tzinfo=None) + off
 
     monkeypatch.setattr("google.auth._helpers.utcnow", lambda: real() + off)
     monkeypatch.setattr("dropbox.dropbox_client.datetime", Shifted)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ def _shifted(hours: int) -> type[datetime]:
     class Shifted(datetime):
         @classmethod
         def utcnow(cls) -> datetime:  # type: ignore[override]
-            return datetime.utcnow() + timedelta(hours=hours)
+            return datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=hours)
 
         @classmethod
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]

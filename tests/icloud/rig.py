@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from connectors.base import Asset, Problem, Resource, Role
 from connectors.icloud import connector
 from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.sink import ICloudSink
 from connectors.icloud.source import ICloudSource
 from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
@@ -46,7 +47,10 @@ class Person:
 
 
 class Rig:
-    """``icloud`` is the double, ``sandbox`` its server, ``faults`` what both consult."""
+    """``icloud`` is the double, ``sandbox`` its server, ``faults`` what both consult.
+
+    ``opened`` closes what tests leave open, since to them another sink is another process.
+    """
 
     def __init__(self, library: Library, account: Account) -> None:
         self.faults = Faults(seed=7)
@@ -54,6 +58,7 @@ class Rig:
         self.sandbox = Sandbox([self.icloud], faults=self.faults)
         self.library = library
         self.account = account
+        self.opened = ExitStack()
 
     def connect(self, *answers: Answer, **settings: Any) -> Person:
         """Sign in with the password typed and not kept, unless told otherwise."""
@@ -64,6 +69,11 @@ class Rig:
 
     def source(self, **settings: Any) -> ICloudSource:
         return ICloudSource("icloud", ICloudSettings(**{"account": ACCOUNT, **settings}))
+
+    def sink(self) -> ICloudSink:
+        sink = ICloudSink("icloud", ICloudSettings(account=ACCOUNT))
+        self.opened.callback(sink.close)
+        return sink
 
     def ids(self, *views: str, shared: bool = False) -> set[str]:
         """What the library really holds in some of its views."""
@@ -77,7 +87,7 @@ class Rig:
 @contextmanager
 def rig(use: Callable[[Any], None], library: Library, **account: Any) -> Iterator[Rig]:
     made = Rig(library, Account(**account))
-    with made.sandbox:
+    with made.sandbox, made.opened:
         use(made.sandbox)
         yield made
 

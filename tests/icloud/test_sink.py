@@ -16,8 +16,6 @@ import pytest
 from connectors.base import Receipt
 from connectors.errors import ItemError, NotFound, Transient
 from connectors.icloud import sink as module
-from connectors.icloud.settings import ICloudSettings
-from connectors.icloud.sink import ICloudSink
 from pipeline.cli.app import invoke
 from sandbox.library import Library, apple_fingerprint
 from tests.conformance.making import Bench, content, only
@@ -45,10 +43,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PATIENCE", (0.0, 0.01, 0.01))
 
 
-def opened() -> ICloudSink:
-    return ICloudSink("icloud", ICloudSettings(account=ACCOUNT))
-
-
 def held(rig: Rig) -> Counter[str]:
     """Fingerprints of what somebody can see in the library."""
     return Counter(a.original.fingerprint for a in rig.library if a.trashed is None)
@@ -67,11 +61,11 @@ def test_what_apple_has_is_recognised_by_its_fingerprint_on_a_new_computer_too(
     cloud: Rig, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = content(70_000)
-    bench.place(opened(), "2024/IMG_1.jpg", photo)
+    bench.place(cloud.sink(), "2024/IMG_1.jpg", photo)
     sent = cloud.icloud.uploads.received
     forget_shelf(monkeypatch, tmp_path / "elsewhere")
     cloud.connect()
-    receipt = bench.place(opened(), "other/name.jpg", photo)
+    receipt = bench.place(cloud.sink(), "other/name.jpg", photo)
     assert cloud.icloud.uploads.received == sent == 70_000
     assert held(cloud) == prints(photo)
     assert [str(c) for c in receipt.checksums] == [f"apple:{next(iter(prints(photo)))}"]
@@ -81,12 +75,12 @@ def test_what_was_there_before_can_be_looked_at_again_by_the_path_it_was_listed_
     cloud: Rig, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is adopted under that path, and freeing space asks whether it is still there."""
-    bench.place(opened(), "2024/IMG_1.jpg", content(70_000))
+    bench.place(cloud.sink(), "2024/IMG_1.jpg", content(70_000))
     forget_shelf(monkeypatch, tmp_path / "elsewhere")
     cloud.connect()
-    (listed,) = opened().inventory()
+    (listed,) = cloud.sink().inventory()
     assert listed.path != "2024/IMG_1.jpg"
-    again = opened()
+    again = cloud.sink()
     assert again.stat(listed.path) == listed
     assert b"".join(again.read(listed)) == content(70_000)
     assert [receipt.path for receipt in again.inventory()] == [listed.path]
@@ -94,32 +88,32 @@ def test_what_was_there_before_can_be_looked_at_again_by_the_path_it_was_listed_
 
 def test_a_photo_in_recently_deleted_is_brought_back_and_not_sent(cloud: Rig, bench: Bench) -> None:
     photo = content(5000)
-    bench.place(opened(), "IMG_1.jpg", photo)
+    bench.place(cloud.sink(), "IMG_1.jpg", photo)
     (asset,) = list(cloud.library)
     cloud.library.trash(asset.id)
-    assert opened().stat("IMG_1.jpg") is None, "what is in the bin is not held"
-    bench.place(opened(), "IMG_1.jpg", photo)
+    assert cloud.sink().stat("IMG_1.jpg") is None, "what is in the bin is not held"
+    bench.place(cloud.sink(), "IMG_1.jpg", photo)
     assert held(cloud) == prints(photo)
     assert cloud.icloud.uploads.received == 5000
 
 
 def test_after_recently_deleted_is_emptied_it_is_sent_again(cloud: Rig, bench: Bench) -> None:
-    bench.place(opened(), "IMG_1.jpg", content(5000))
+    bench.place(cloud.sink(), "IMG_1.jpg", content(5000))
     (asset,) = list(cloud.library)
     cloud.library.trash(asset.id)
     cloud.icloud.empty_trash()
-    bench.place(opened(), "IMG_1.jpg", content(5000))
+    bench.place(cloud.sink(), "IMG_1.jpg", content(5000))
     assert held(cloud) == prints(content(5000))
     assert cloud.icloud.uploads.received == 10_000
 
 
 def test_an_answer_that_got_lost_registers_nothing_twice(cloud: Rig, bench: Bench) -> None:
-    sink = opened()
+    sink = cloud.sink()
     sent = bench.send(sink, "IMG_1.jpg", content(5000))
     cloud.faults.once("lost_answer")
     with pytest.raises(Transient):
         sink.commit([sent])
-    assert isinstance(only(opened().commit([sent])), Receipt)
+    assert isinstance(only(cloud.sink().commit([sent])), Receipt)
     assert held(cloud) == prints(content(5000))
     assert cloud.icloud.uploads.received == 5000
 
@@ -128,7 +122,7 @@ def test_a_photo_that_apple_does_not_show_yet_is_waited_for(
     cloud: Rig, bench: Bench, hurried: None
 ) -> None:
     cloud.icloud.uploads.index_after = 5
-    sink = opened()
+    sink = cloud.sink()
     sent = bench.send(sink, "IMG_1.jpg", content(5000))
     (first,) = sink.commit([sent])
     assert isinstance(first, Transient) and first.retry_after
@@ -139,7 +133,7 @@ def test_a_photo_that_apple_does_not_show_yet_is_waited_for(
 
 
 def test_bytes_apple_no_longer_has_are_sent_again(cloud: Rig, bench: Bench) -> None:
-    sink = opened()
+    sink = cloud.sink()
     sent = bench.send(sink, "IMG_1.jpg", content(5000))
     cloud.icloud.uploads._slots.clear()
     (answer,) = sink.commit([sent])
@@ -148,7 +142,7 @@ def test_bytes_apple_no_longer_has_are_sent_again(cloud: Rig, bench: Bench) -> N
 
 def test_what_photos_cannot_keep_is_refused_in_one_line(cloud: Rig, bench: Bench) -> None:
     with pytest.raises(ItemError, match=r"no \.xmp files"):
-        bench.send(opened(), "IMG_1.jpg.xmp", content(50))
+        bench.send(cloud.sink(), "IMG_1.jpg.xmp", content(50))
     assert cloud.icloud.uploads.received == 0
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from connectors.icloud.settings import ICloudSettings
 from connectors.icloud.sink import ICloudSink
 from sandbox.library import Library
 from tests.conformance.places import SinkPlace
 from tests.conformance.sink_suite import SinkSuite
-from tests.icloud.rig import ACCOUNT, PASSWORD, Rig, rig
+from tests.icloud.rig import PASSWORD, Rig, rig
 
 
 class Cloud(SinkPlace):
@@ -23,7 +22,7 @@ class Cloud(SinkPlace):
         self.secrets = (PASSWORD, "wrappingKey", *rig.account.cookies, *rig.account.tokens)
 
     def open(self) -> ICloudSink:
-        return ICloudSink("icloud", ICloudSettings(account=ACCOUNT))
+        return self.rig.sink()
 
     def fill_up(self, room: int) -> None:
         used = self.rig.library.used() + self.rig.account.other_used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import plistlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -104,10 +105,9 @@ def read(source: Source, asset: Asset, role: str = "original") -> bytes:
 
 def strange_database(path: Path) -> bytes:
     """A database of a data model nobody knows."""
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE ZPHOTON (Z_PK INTEGER PRIMARY KEY)")
         db.execute("CREATE TABLE Z_METADATA (Z_VERSION INTEGER, Z_UUID TEXT, Z_PLIST BLOB)")
         model = plistlib.dumps({"PLModelVersion": 99999}, fmt=plistlib.FMT_BINARY)
         db.execute("INSERT INTO Z_METADATA VALUES (1, '', ?)", (model,))
-    db.close()
     return path.read_bytes()

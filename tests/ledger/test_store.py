@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_what_was_settled_survives_kill_9(tmp_path: Path) -> None:
             os.kill(child.pid, signal.SIGKILL)
         found = keys(path)
         assert {f"{life}-{number}" for number in range(last + 1)} <= found
-        with sqlite3.connect(path) as raw:
+        with opened(path) as raw:
             assert raw.execute("pragma integrity_check").fetchone() == ("ok",)
 
 
@@ -239,7 +241,7 @@ def test_an_older_ledger_is_brought_up_step_by_step_or_not_at_all(
 def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
     set_version(path, 1)
-    with sqlite3.connect(path) as raw:
+    with opened(path) as raw:
         raw.executescript(
             "alter table copies drop column replaces; drop table sightings; drop table prints;"
             "insert into meta values ('kept', 'yes');"
@@ -251,12 +253,19 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
         assert connection.execute(select(schema.sightings)).all() == []
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file itself; sqlite3's own context commits and does not close."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        yield raw
+
+
 def set_version(path: Path, number: int) -> None:
     Ledger.open(path).close()
-    with sqlite3.connect(path) as raw:
+    with opened(path) as raw:
         raw.execute("update meta set value = ? where key = 'schema'", (str(number),))
 
 
 def version(path: Path) -> int:
-    with sqlite3.connect(path) as raw:
+    with opened(path) as raw:
         return int(raw.execute("select value from meta where key = 'schema'").fetchone()[0])
