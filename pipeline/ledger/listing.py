@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
-from pipeline.ledger import albums, recognition, schema
+from pipeline.ledger import albums, recognition, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
@@ -242,8 +242,7 @@ class _Writer:
             choice = _staying(choice, known)
         elif any(r.path and choice.paths.get(key, r.path) != r.path for key, r in known.items()):
             self._moved.append(row.id)
-        changed = row.revision != asset.revision
-        more = self._merge_resources(row.id, asset, known, choice, changed=changed)
+        more = self._merge_resources(row.id, asset, known, choice, row.revision)
         if row.state == AssetState.CONFIRMED and not more and choice.paths:
             values["state"], values["reason"] = row.state, row.reason
         self._connection.execute(update(schema.assets).where(_A.id == row.id).values(**values))
@@ -274,13 +273,12 @@ class _Writer:
         asset: Asset,
         known: dict[str, Any],
         choice: Choice,
-        *,
-        changed: bool = False,
+        before: str | None = None,
     ) -> bool:
         """Whether there are bytes now that no sink was given before.
 
-        Of an asset that ``changed``, a file without a checksum may hold other bytes of the
-        same size: nobody but the source could tell.
+        ``before`` is the asset's revision as it was. A file without a checksum that is of
+        another may hold other bytes of the same size: nobody but the source could tell.
         """
         more = False
         for resource in asset.resources:
@@ -301,7 +299,8 @@ class _Writer:
             # A checksum that comes late, for bytes that were received, is no other content.
             late = row.apple is not None and values["checksum"] == f"apple:{row.apple}"
             same = same or (late and row.checksum is None)
-            if not same or (changed and values["checksum"] is None):
+            renewed = revisions.renewed(row.revisions, before, resource, asset.revision)
+            if not same or (renewed and values["checksum"] is None):
                 self._forget_copies(row.id)
                 more = True
                 values |= {"proof": "", "received": None}
@@ -376,4 +375,5 @@ def _resource_values(resource: Resource, choice: Choice) -> dict[str, Any]:
         "local": resource.local,
         "chosen": resource.id in choice.paths,
         "path": choice.paths.get(resource.id),
+        "revisions": revisions.dump(resource),
     }

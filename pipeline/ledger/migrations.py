@@ -15,7 +15,28 @@ def _sidecars(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars}
+def _revisions(connection: Connection) -> None:
+    """Files of merged assets remember which states of their sources' assets they are of; and the
+    first ledgers of several sources lack what questions about sizes are answered by."""
+    if "source" not in {column["name"] for column in inspect(connection).get_columns("prints")}:
+        for statement in (
+            "ALTER TABLE prints ADD COLUMN source VARCHAR DEFAULT '' NOT NULL",
+            "UPDATE prints SET source = (SELECT s.source FROM sightings s WHERE s.id = sighting)",
+            "DROP INDEX IF EXISTS prints_unsettled",
+        ):
+            connection.execute(text(statement))
+        for index in schema.prints.indexes:
+            index.create(connection, checkfirst=True)
+    connection.execute(text("ALTER TABLE resources ADD COLUMN revisions VARCHAR"))
+    merged = (
+        "SELECT json_group_array(s.revision) FROM sightings s JOIN assets a "
+        "ON a.asset_id = s.principal WHERE a.id = resources.asset AND NOT s.gone "
+        "AND s.revision IS NOT NULL HAVING count(*) > 0"
+    )
+    connection.execute(text(f"UPDATE resources SET revisions = ({merged})"))  # noqa: S608
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _revisions}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2
+VERSION = 3
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -76,6 +76,7 @@ resources = Table(
     Column("md5", String),
     Column("dropbox", String),
     Column("received", BigInteger),  # bytes that were received and verified
+    Column("revisions", String),  # JSON of base.Resource.revisions; NULL where there are none
     UniqueConstraint("asset", "resource_id"),
     Index("resources_checksum", "checksum"),
 )

@@ -68,6 +68,7 @@ class _File:
     resource: Resource
     seen: list[tuple[str, str]]  # (source, resource id)
     origins: list[Origin]
+    revisions: list[str]  # of the assets it was seen in
     id: str = ""
 
 
@@ -120,11 +121,13 @@ def _files(sightings: Sequence[Sighting]) -> list[_File]:
             content = sighting.content(resource)
             file = _same(files, sighting.source, resource.role, content)
             if file is None:
-                file = _File(resource.role, content, resource, [], [])
+                file = _File(resource.role, content, resource, [], [], [])
                 files.append(file)
             else:
                 file.resource = _better(file, resource)
             file.seen.append((sighting.source, resource.id))
+            if sighting.asset.revision is not None:
+                file.revisions.append(sighting.asset.revision)
             if resource.local:
                 ids = (sighting.asset.id, resource.id)
                 file.origins.append(Origin(sighting.source, *ids, resource.handle))
@@ -174,7 +177,8 @@ def _resource(file: _File) -> Resource:
     handle = json.dumps(
         [[o.source, o.asset, o.resource, o.handle] for o in file.origins], ensure_ascii=False
     )
-    return replace(file.resource, id=file.id, handle=handle, local=bool(file.origins))
+    there, revisions = bool(file.origins), tuple(file.revisions)
+    return replace(file.resource, id=file.id, handle=handle, local=there, revisions=revisions)
 
 
 def _kind(sightings: Sequence[Sighting]) -> Kind:

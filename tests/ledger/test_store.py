@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from connectors.errors import Fatal, Misconfigured
 from pipeline.ledger import Ledger, migrations, schema, store
 from tests.ledger.disk import Trouble, disk
+from tests.ledger.earlier import as_version_one, opened, set_version, version
 
 PUT = store.Op(0, insert(schema.meta))
 _CHILD = """
@@ -214,6 +212,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_ledger_of_a_newer_outpour_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
+    Ledger.open(path).close()
     set_version(path, schema.VERSION + 1)
     with pytest.raises(Misconfigured, match="install the newer outpour"):
         Ledger.open(path)
@@ -224,6 +223,7 @@ def test_an_older_ledger_is_brought_up_step_by_step_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "l.sqlite"
+    Ledger.open(path).close()
     set_version(path, schema.VERSION - 2)
     steps = {
         schema.VERSION - 2: lambda c: c.execute(insert(schema.meta).values(key="one", value="")),
@@ -240,32 +240,12 @@ def test_an_older_ledger_is_brought_up_step_by_step_or_not_at_all(
 
 def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
-    set_version(path, 1)
+    Ledger.open(path).close()
+    as_version_one(path)
     with opened(path) as raw:
-        raw.executescript(
-            "alter table copies drop column replaces; drop table sightings; drop table prints;"
-            "insert into meta values ('kept', 'yes');"
-        )
+        raw.execute("insert into meta values ('kept', 'yes')")
     assert "kept" in keys(path)
     assert version(path) == schema.VERSION
     with Ledger.open(path) as ledger, ledger.read() as connection:
         assert connection.execute(select(schema.copies.c.replaces)).all() == []
         assert connection.execute(select(schema.sightings)).all() == []
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file itself; sqlite3's own context commits and does not close."""
-    with closing(sqlite3.connect(path)) as raw, raw:
-        yield raw
-
-
-def set_version(path: Path, number: int) -> None:
-    Ledger.open(path).close()
-    with opened(path) as raw:
-        raw.execute("update meta set value = ? where key = 'schema'", (str(number),))
-
-
-def version(path: Path) -> int:
-    with opened(path) as raw:
-        return int(raw.execute("select value from meta where key = 'schema'").fetchone()[0])

@@ -1,0 +1,46 @@
+"""Ledgers as earlier versions of outpour left them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file itself; sqlite3's own context commits and does not close."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        yield raw
+
+
+def as_version_one(path: Path) -> None:
+    as_version_two(path)
+    with opened(path) as raw:
+        raw.executescript(
+            "alter table copies drop column replaces; drop table sightings; drop table prints;"
+        )
+    set_version(path, 1)
+
+
+def as_version_two(path: Path, *, first: bool = False) -> None:
+    """The ``first`` ones knew nothing of ``prints.source`` and had another index."""
+    with opened(path) as raw:
+        raw.execute("alter table resources drop column revisions")
+        if first:
+            raw.executescript(
+                "drop index prints_size; alter table prints drop column source;"
+                "create index prints_unsettled on prints (size) where content is null;"
+            )
+    set_version(path, 2)
+
+
+def set_version(path: Path, number: int) -> None:
+    with opened(path) as raw:
+        raw.execute("update meta set value = ? where key = 'schema'", (str(number),))
+
+
+def version(path: Path) -> int:
+    with opened(path) as raw:
+        return int(raw.execute("select value from meta where key = 'schema'").fetchone()[0])

@@ -1,0 +1,91 @@
+"""What was moved stays known: a pipeline of folders that is run again, or is made another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.app import invoke
+from pipeline.cli.opening import ledger_path
+from pipeline.states import Exit
+from tests.ledger.earlier import as_version_two
+from tests.together.test_names import EVERY, Family
+
+Fetched = Callable[..., int]
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Family:
+    return Family(tmp_path)
+
+
+@pytest.fixture
+def fetched(family: Family, capsys: pytest.CaptureFixture[str]) -> Fetched:
+    """Run the pipeline of these sources to its good end; the bytes that it read."""
+
+    def run(**names: str) -> int:
+        capsys.readouterr()
+        assert invoke(["run", str(family.of(**names)), "--json"]) == Exit.OK
+        summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return int(summary["downloaded_bytes"])
+
+    return run
+
+
+def test_a_second_run_reads_nothing(fetched: Fetched) -> None:
+    assert fetched(one="a", two="b") > 0
+    assert fetched(one="a", two="b") == 0
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"one": "a", "phone": "b"}, {"two": "a", "one": "b"}, {"two": "b", "one": "a"}],
+    ids=["renamed", "names exchanged", "another order"],
+)
+def test_sources_of_another_name_or_order_have_nothing_new(
+    family: Family, fetched: Fetched, names: dict[str, str]
+) -> None:
+    fetched(one="a", two="b")
+    fetched(one="a", two="b")
+    assert fetched(**names) == 0
+    assert family.landed() == EVERY
+
+
+def test_a_second_source_brings_only_what_is_new(family: Family, fetched: Fetched) -> None:
+    fetched(one="a")
+    assert fetched(one="a", two="b") == len("only b")
+    assert fetched(one="a", two="b") == 0
+    assert family.landed() == EVERY
+
+
+def test_an_edit_of_the_same_size_is_copied_and_the_earlier_stays(
+    family: Family, fetched: Fetched
+) -> None:
+    fetched(one="a", two="b")
+    family.write("b", "only.JPG", "only B")
+    assert fetched(one="a", two="b") == len("only B")
+    assert family.landed() == sorted([*EVERY, "only B"])
+
+
+def test_one_of_two_equal_files_that_is_edited_is_another_file(
+    family: Family, fetched: Fetched
+) -> None:
+    fetched(one="a", two="b")
+    family.write("a", "IMG_1.JPG", "PHOTO 1")
+    fetched(one="a", two="b")
+    assert family.landed() == sorted([*EVERY, "PHOTO 1"])
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["the last", "the first"])
+def test_a_ledger_of_an_earlier_version_has_nothing_new(
+    family: Family, fetched: Fetched, first: bool
+) -> None:
+    fetched(one="a", two="b")
+    as_version_two(ledger_path("family"), first=first)
+    assert fetched(one="a", two="b") == 0
+    family.write("b", "only.JPG", "only B")
+    assert fetched(one="a", two="b") == len("only B")
+    assert family.landed() == sorted([*EVERY, "only B"])
