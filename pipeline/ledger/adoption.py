@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, insert, or_, select, update
 
-from connectors.base import Receipt, Role
+from connectors.base import Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests
 from pipeline.ledger import albums, schema
-from pipeline.ledger.codec import now
+from pipeline.ledger.codec import load_resource, now
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
 
@@ -33,6 +33,40 @@ class Evidence:
     digests: Digests
     source: str = ""
     identity: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def tells(self) -> bool:
+        """Whether it says for any bytes if they are these."""
+        return any(algorithm in self.digests.values for algorithm in _STRONG)
+
+
+@dataclass(slots=True, eq=False)
+class Wanted:
+    """A file of the library that a sink lacks. ``proof`` and ``values`` are of its bytes, which
+    came or were read before; empty where they never were. ``taken`` as the copy was found."""
+
+    key: int
+    asset_id: str
+    revision: str
+    resource: Resource
+    path: str | None
+    proof: Proof
+    values: Mapping[Algorithm, str]
+    taken: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether its bytes can be told from others by what is known of them."""
+        checksum = self.resource.checksum
+        return bool(self.values) or (checksum is not None and checksum.verifiable)
+
+    @property
+    def sidecar(self) -> bool:
+        return self.resource.role is Role.METADATA
+
+
+Files = Mapping[str, Sequence[Wanted]]
+"""For the path of each file at a sink, what of the library it may be, the likeliest first."""
 
 
 def looked_through(ledger: Ledger, sink: str) -> bool:
@@ -75,9 +109,9 @@ def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, b
         return {row.path: row.role == Role.METADATA for row in connection.execute(query)}
 
 
-def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, list[Any]]:
-    """For each path, the wanted resources that this file may be: of its size, its source
-    checksum, or (the source may be wrong about a size) its path."""
+def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
+    """What the sink lacks and each of these files may be: of its size, its source checksum, or
+    (the source may be wrong about a size) its path."""
     sizes = {receipt.size for receipt in receipts}
     paths = {receipt.path for receipt in receipts}
     sources = {receipt.properties.get("source", "") for receipt in receipts} - {""}
@@ -97,19 +131,33 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[s
         )
     )
     with ledger.read() as connection:
-        rows = connection.execute(query).all()
+        wanted = [_wanted(row) for row in connection.execute(query)]
     by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
-    for row in rows:
-        by_size[row.size if row.role != Role.METADATA else None].append(row)
-        by_checksum[row.checksum].append(row)
-        by_path[row.path].append(row)
+    for file in wanted:
+        by_size[file.resource.size if not file.sidecar else None].append(file)
+        by_checksum[str(file.resource.checksum or "")].append(file)
+        by_path[file.path].append(file)
     found = {}
     for receipt in receipts:
-        source = receipt.properties.get("source")
-        fits = by_size[receipt.size]
-        at_path = [row for row in by_path[receipt.path] if row not in fits]
-        found[receipt.path] = by_checksum[source] if source else fits + at_path
+        source, alike = receipt.properties.get("source"), by_size[receipt.size]
+        if source:
+            fits = by_checksum[source] + [file for file in alike if not file.resource.checksum]
+        else:
+            fits = alike + [file for file in by_path[receipt.path] if file not in alike]
+        found[receipt.path] = sorted(fits, key=lambda file: _unlike(file, receipt.path))
     return found
+
+
+def _wanted(row: Any) -> Wanted:
+    told = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
+    values = {algorithm: value for algorithm, value in told.items() if value and row.proof}
+    resource = load_resource(row)
+    proof = Proof(row.proof)
+    return Wanted(row.id, row.asset_id, row.revision or "", resource, row.path, proof, values)
+
+
+def _unlike(file: Wanted, path: str) -> tuple[bool, bool]:
+    return file.path != path, file.resource.filename != path.rpartition("/")[2]
 
 
 def from_listing(receipt: Receipt) -> Evidence:
@@ -135,72 +183,86 @@ def from_listing(receipt: Receipt) -> Evidence:
     return Evidence(receipt, Digests(receipt.size, values), source, identity)
 
 
-def fitting(evidence: Evidence, rows: Sequence[Any]) -> list[Any]:
-    """Those of the resources whose bytes these are proven to be."""
-    return [row for row in rows if _proof(row, evidence)]
+def match(found: Iterable[Evidence], files: Files) -> list[tuple[Evidence, Wanted]]:
+    """Each of these that is proven to be a file of the library, with that file, which is taken
+    from then on."""
+    pairs = []
+    for evidence in found:
+        free = (file for file in files[evidence.receipt.path] if not file.taken)
+        file = next((file for file in free if _proof(file, evidence)), None)
+        if file is not None:
+            file.taken = True
+            pairs.append((evidence, file))
+    return pairs
 
 
-def open_question(evidence: Evidence, rows: Sequence[Any]) -> bool:
-    """Whether the bytes themselves could prove what this evidence does not."""
-    return any(_proof(row, evidence) is None for row in rows)
+def open_question(evidence: Evidence, files: Files) -> list[Wanted]:
+    """What it may be, which only the bytes could tell: the sink's of those that are ``known``,
+    also the source's of the others."""
+    free = (file for file in files[evidence.receipt.path] if not file.taken)
+    return [file for file in free if _proof(file, evidence) is None]
 
 
-def adopt(
-    ledger: Ledger, sink: str, found: Iterable[tuple[Evidence, Sequence[Any]]]
-) -> dict[str, bool]:
-    """Confirm each file as the copy of one resource that it is proven to be; their paths, and
-    whether each is a sidecar."""
-
-    def work(connection: Connection) -> dict[str, bool]:
-        taken: set[int] = set()
-        adopted: dict[str, bool] = {}
-        for evidence, rows in found:
-            fits = [row for row in fitting(evidence, rows) if row.id not in taken]
-            if not fits:
-                continue
-            path = evidence.receipt.path
-            # Of several with the same bytes, the one that would go to this very path.
-            row = next((row for row in fits if row.path == path), fits[0])
-            taken.add(row.id)
-            adopted[path] = row.role == Role.METADATA
-            _confirm(connection, sink, row, evidence)
-        return adopted
-
-    return ledger.transact(work)
+def unread(
+    found: Iterable[Evidence], files: Files, readable: Callable[[Wanted], bool]
+) -> list[Wanted]:
+    """For each of these the likeliest file that it may be, if its bytes are all that is missing
+    and can be read; each once."""
+    chosen: dict[int, Wanted] = {}
+    for evidence in found:
+        if evidence.tells:
+            likely = (file for file in open_question(evidence, files) if not file.known)
+            file = next((f for f in likely if f.key not in chosen and readable(f)), None)
+            if file is not None:
+                chosen[file.key] = file
+    return list(chosen.values())
 
 
-def _proof(row: Any, evidence: Evidence) -> Proof | None:
-    """How the file is proven to be the resource's; NONE if it is not, None if nothing tells."""
-    digests = evidence.digests
-    checksum = Checksum.parse(row.checksum) if row.checksum else None
-    if checksum and checksum.verifiable and checksum.algorithm in digests.values:
+def confirm(ledger: Ledger, sink: str, pairs: Sequence[tuple[Evidence, Wanted]]) -> None:
+    """Each of these files at the sink is a copy of that file of the library."""
+
+    def work(connection: Connection) -> None:
+        for evidence, file in pairs:
+            _confirm(connection, sink, file, evidence)
+
+    ledger.transact(work)
+
+
+def _proof(file: Wanted, evidence: Evidence) -> Proof | None:
+    """How it is proven to be the file; NONE if it is not, None if nothing tells."""
+    digests, checksum = evidence.digests, file.resource.checksum
+    verifiable = checksum is not None and checksum.verifiable
+    if checksum and verifiable and checksum.algorithm in digests.values:
         return Proof.CHECKSUM if digests.agrees(checksum) else Proof.NONE
-    for algorithm in _STRONG:  # of bytes that came to another sink, verified
-        ours, theirs = getattr(row, algorithm.value), digests.values.get(algorithm)
-        if row.proof and ours and theirs:
-            return Proof(row.proof) if ours == theirs else Proof.NONE
-    if checksum and checksum.verifiable:
+    for algorithm in _STRONG:
+        ours, theirs = file.values.get(algorithm), digests.values.get(algorithm)
+        if ours and theirs:
+            return file.proof if ours == theirs else Proof.NONE
+    if verifiable:
         return None
-    if checksum:  # nobody can recompute it, but the source still says the same
-        return Proof.SIZE if row.checksum == evidence.source else Proof.NONE
+    if checksum and str(checksum) == evidence.source:  # nobody can recompute it, but it is the same
+        return Proof.SIZE
+    if file.resource.size != digests.size:
+        return Proof.NONE
     # Of another revision it may be what the file was, with the size that it still has.
-    ours_still = evidence.identity == (row.asset_id, row.revision or "", row.resource_id)
-    return Proof.SIZE if ours_still and row.size == digests.size else Proof.NONE
+    ours_still = evidence.identity == (file.asset_id, file.revision, file.resource.id)
+    return Proof.SIZE if ours_still and not checksum else None
 
 
-def _confirm(connection: Connection, sink: str, row: Any, evidence: Evidence) -> None:
+def _confirm(connection: Connection, sink: str, file: Wanted, evidence: Evidence) -> None:
     receipt, digests = evidence.receipt, evidence.digests
-    values: dict[str, Any] = {a.value: digests.values[a] for a in Algorithm if a in digests.values}
+    told = {**file.values, **digests.values}
+    values: dict[str, Any] = {algorithm.value: told.get(algorithm) for algorithm in Algorithm}
     connection.execute(
         update(schema.resources)
-        .where(_R.id == row.id)
-        .values(proof=_proof(row, evidence), received=digests.size, **values)
+        .where(_R.id == file.key)
+        .values(proof=_proof(file, evidence), received=digests.size, **values)
     )
     connection.execute(
         insert(schema.copies)
         .prefix_with("OR REPLACE")
         .values(
-            resource=row.id,
+            resource=file.key,
             sink=sink,
             state=CopyState.CONFIRMED,
             path=receipt.path,

@@ -1,27 +1,31 @@
 """Adopt what a sink already holds: an earlier archive counts, once its bytes are proven.
 
 Files are matched by content alone, never by name: by the source's checksum that we once left
-with the copy, by the sink's own checksum where another sink proved what the bytes are, or by
-reading the file and recomputing the source's checksum.
+with the copy, by the sink's own checksum where the bytes came here once, by reading the sink's
+file and recomputing the source's checksum, or, where the source tells none and its file lies on
+a local disk, by reading that. What cannot match (of another size) is never read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Any
 
-from connectors.abilities import Inventory, ReadBack
-from connectors.base import Receipt, Sink
+from connectors.abilities import Inventory, Lends, ReadBack
+from connectors.base import Receipt, Sink, Stream
 from connectors.checksums import digest
-from connectors.errors import ItemError
+from connectors.errors import ItemError, Transient
 from pipeline import retry
-from pipeline.ledger import adoption
-from pipeline.ledger.adoption import Evidence
+from pipeline.ledger import adoption, steps
+from pipeline.ledger.adoption import Evidence, Files, Wanted
 from pipeline.limits import Place
+from pipeline.naming import folded
 from pipeline.stages.context import Run
+from pipeline.stages.verify import Mismatch, prove
+from pipeline.together import Together
 
 _BATCH = 64
 _READERS = 4
@@ -45,29 +49,32 @@ class Adopted:
     sidecars: int = 0
 
 
-def adopt(run: Run, sink: Sink, place: Place) -> int:
+def adopt(search: Adoption) -> int:
     """Confirm copies that are at the sink before the first byte moves; returns how many.
 
     Only until all of it was looked through once: afterwards the ledger itself knows. What
     broke off on the way goes on, or what it had not reached would be copied beside itself.
     """
-    if not isinstance(sink, Inventory) or adoption.looked_through(run.ledger, sink.name):
+    ledger, sink = search.run.ledger, search.sink
+    if not isinstance(sink, Inventory) or adoption.looked_through(ledger, sink.name):
         return 0
-    search = Adoption(run, sink, place)
     search.look()
-    adoption.remember(run.ledger, sink.name)
+    adoption.remember(ledger, sink.name)
     return search.found.files
 
 
 class Adoption:
-    """Looks through what one sink holds."""
+    """Looks through what one sink holds, but for the folders ``apart``: what lies there is a
+    source's own and no copy of it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Place) -> None:
-        self._run = run
-        self._sink = sink
+    def __init__(self, run: Run, sink: Sink, place: Place, apart: Sequence[str]) -> None:
+        self.run = run
+        self.sink = sink
         self._place = place
+        self._apart = tuple(f"{folded(folder)}/" for folder in apart)
         self.found = Adopted(sink.name)
         self._mine: set[str] = set()
+        self._asked: set[int] = set()  # files that were asked of the source, in vain or not
         self._settled = 0  # files adopted or read, over all attempts
 
     def look(self, *, download: bool = False) -> None:
@@ -79,68 +86,127 @@ class Adoption:
         retry.call(
             self._place,
             lambda: self._attempt(download),
-            stop=self._run.stop,
-            attempts=self._run.attempts,
+            stop=self.run.stop,
+            attempts=self.run.attempts,
             progress=lambda: self._settled,
-            on_retry=self._run.retried(self._sink.name),
+            on_retry=self.run.retried(self.sink.name),
         )
 
     def _attempt(self, download: bool) -> None:
-        assert isinstance(self._sink, Inventory)
+        assert isinstance(self.sink, Inventory)
         self.found.known = self.found.foreign = self.found.unproven = 0
         with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
-            for batch in _batches(self._sink.inventory()):
-                self._run.stop.check()
+            for batch in _batches(self.sink.inventory()):
+                self.run.stop.check()
                 self._batch(batch, readers, download)
 
     def _batch(self, batch: Sequence[Receipt], readers: ThreadPoolExecutor, download: bool) -> None:
-        ledger, name = self._run.ledger, self._sink.name
+        ledger, name = self.run.ledger, self.sink.name
+        batch = [one for one in batch if not folded(one.path).startswith(self._apart)]
         known = adoption.known(ledger, name, batch)
         self.found.known += sum(not known[path] for path in known.keys() - self._mine)
         fresh = [receipt for receipt in batch if receipt.path not in known]
-        rows = adoption.candidates(ledger, name, fresh)
-        proven: list[Evidence] = []
-        doubtful: list[Evidence] = []
-        for evidence in map(adoption.from_listing, fresh):
-            fits = rows[evidence.receipt.path]
-            if adoption.fitting(evidence, fits):
-                proven.append(evidence)
-            elif adoption.open_question(evidence, fits):
-                doubtful.append(evidence)
-            else:
-                self.found.foreign += 1
-        self._adopt(proven, rows)
-        read = [one for one in doubtful if download or not one.receipt.checksums]
-        proofs = [proof for proof in readers.map(self._read, read) if proof is not None]
-        self.found.unproven += len(doubtful) - len(proofs)
-        self._adopt(proofs, rows)
+        files = adoption.candidates(ledger, name, fresh)
+        left = self._adopt(list(map(adoption.from_listing, fresh)), files)
+        left = self._adopt(self._read_back(left, files, readers, download), files)
+        while asked := adoption.unread(left, files, self._readable):
+            self._read_source(asked, readers)
+            left = self._adopt(left, files)
+        unproven = sum(bool(adoption.open_question(one, files)) for one in left)
+        self.found.unproven += unproven
+        self.found.foreign += len(left) - unproven
 
-    def _adopt(self, found: Sequence[Evidence], rows: dict[str, list[Any]]) -> None:
-        pairs = [(one, rows[one.receipt.path]) for one in found]
-        adopted = adoption.adopt(self._run.ledger, self._sink.name, pairs)
-        files = {path for path, sidecar in adopted.items() if not sidecar}
-        self._mine |= adopted.keys()
-        self._settled += len(found)
-        self.found.files += len(files)
-        self.found.sidecars += len(adopted) - len(files)
-        self.found.bytes += sum(one.receipt.size for one in found if one.receipt.path in files)
-        self.found.foreign += len(found) - len(adopted)
-        self._run.meter.add(adopted=len(files))
+    def _adopt(self, found: Sequence[Evidence], files: Files) -> list[Evidence]:
+        """Confirm those that are proven to be copies; returns the others."""
+        pairs = adoption.match(found, files)
+        if pairs:
+            adoption.confirm(self.run.ledger, self.sink.name, pairs)
+        mine = {one.receipt.path for one, _ in pairs}
+        self._mine |= mine
+        self._settled += len(pairs)
+        copies = [one.receipt.size for one, file in pairs if not file.sidecar]
+        self.found.files += len(copies)
+        self.found.sidecars += len(pairs) - len(copies)
+        self.found.bytes += sum(copies)
+        self.run.meter.add(adopted=len(copies))
+        return [one for one in found if one.receipt.path not in mine]
 
-    def _read(self, one: Evidence) -> Evidence | None:
-        """What a file's own bytes say; None where it cannot be read."""
-        sink, receipt = self._sink, one.receipt
+    # --- what only the bytes tell ---
+
+    def _read_back(
+        self,
+        found: Sequence[Evidence],
+        files: Files,
+        readers: ThreadPoolExecutor,
+        download: bool,
+    ) -> list[Evidence]:
+        """The same, with what the sink's own bytes say of those where that can decide."""
+
+        def told(one: Evidence) -> Evidence:
+            near = download or not one.receipt.checksums
+            return self._read(one) if near and self._decides(one, files) else one
+
+        answers = list(readers.map(told, found))
+        self._settled += sum(now is not then for now, then in zip(answers, found, strict=True))
+        return answers
+
+    def _decides(self, one: Evidence, files: Files) -> bool:
+        """Whether a file's own bytes would tell what its listing does not."""
+        return any(
+            file.known or (not one.tells and self._opener(file))
+            for file in adoption.open_question(one, files)
+        )
+
+    def _read(self, one: Evidence) -> Evidence:
+        """What a file's own bytes say; no more than before where it cannot be read."""
+        sink, receipt = self.sink, one.receipt
         if not isinstance(sink, ReadBack):
-            return None
+            return one
         try:
             return Evidence(receipt, digest(self._unless_stopped(sink.read(receipt))))
         except ItemError as error:
-            self._run.notice("warning", f"{receipt.path} cannot be read: {error}", sink.name)
-            return None
+            self.run.notice("warning", f"{receipt.path} cannot be read: {error}", sink.name)
+            return one
 
-    def _unless_stopped(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _readable(self, file: Wanted) -> bool:
+        return file.key not in self._asked and self._opener(file) is not None
+
+    def _read_source(self, files: Sequence[Wanted], readers: ThreadPoolExecutor) -> None:
+        """Learn of each what its bytes are, and keep it as if they had come for a copy."""
+        self._asked.update(file.key for file in files)
+        for _ in readers.map(self._learn, files):
+            self._settled += 1
+        self.run.ledger.flush()  # the next batch asks the ledger what is known
+
+    def _learn(self, file: Wanted) -> None:
+        opener = self._opener(file)
+        assert opener is not None
+        try:
+            stream = opener()
+            try:
+                digests = digest(self._unless_stopped(iter(stream)))
+            finally:
+                stream.close()
+            proof = prove(file.resource, digests)
+        except (ItemError, Transient, Mismatch) as error:
+            text = f"{file.resource.filename} cannot be compared: {error}"
+            self.run.notice("warning", text, self.run.source.name)
+            return
+        file.proof, file.values = proof, digests.values
+        steps.received(self.run.ledger, file.key, digests, proof)
+
+    def _opener(self, file: Wanted) -> Callable[[], Stream] | None:
+        """What opens the source's file, where that lies on a local disk."""
+        source, asset_id, resource = self.run.source, file.asset_id, file.resource
+        if isinstance(source, Together):
+            return source.at_hand(resource)
+        if not isinstance(source, Lends) or not resource.local:
+            return None
+        return partial(source.open, asset_id, resource)
+
+    def _unless_stopped(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
-            self._run.stop.check()
+            self.run.stop.check()
             yield chunk
 
 

@@ -30,13 +30,13 @@ from pipeline.naming import Template
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Assignment, Router
-from pipeline.runner.adopt import adopt
+from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import check_paths
+from pipeline.runner.overlap import check_paths, listed
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sink, check_source
 from pipeline.selection import Selection
@@ -272,10 +272,15 @@ class Mover:
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
-        adopted = sum(adopt(self.run, sink, self.places[sink.name]) for sink in self.job.sinks)
+        adopted = sum(adopt(self.search(sink)) for sink in self.job.sinks)
         if adopted:
             self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")
+
+    def search(self, sink: Sink) -> Adoption:
+        """What looks for copies that are at the sink already."""
+        apart = listed(self.job.pipeline, sink.name)
+        return Adoption(self.run, sink, self.places[sink.name], apart)
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         route = self.job.pipeline.route

@@ -14,11 +14,16 @@ def check_paths(ledger: Ledger, pipeline: Pipeline, without: work.LeftOut) -> No
     sink, where it depends on the path template.
     """
     for sink in pipeline.sinks:
-        for source in pipeline.sources:
-            folder = source.settings.lists(sink.settings)
-            path = work.missing_below(ledger, sink.name, folder, without) if folder else None
+        for folder in listed(pipeline, sink.name):
+            path = work.missing_below(ledger, sink.name, folder, without)
             if path is not None:
                 raise Misconfigured(
                     f"{sink.name}: {path} would lie within the source, which would list it as new",
                     hint="Choose a folder outside the source, or another path template.",
                 )
+
+
+def listed(pipeline: Pipeline, sink: str) -> list[str]:
+    """Folders of the sink that a source lists: what lies there is no copy."""
+    settings = next(place.settings for place in pipeline.sinks if place.name == sink)
+    return [found for source in pipeline.sources if (found := source.settings.lists(settings))]

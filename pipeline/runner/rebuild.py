@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connectors.abilities import Inventory, Prompter
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, steps, work
-from pipeline.runner.adopt import Adopted, Adoption
+from pipeline.runner.adopt import Adopted
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.states import AssetState, Exit, RunState
@@ -67,15 +67,10 @@ def rebuild(
 
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
-    job, run = mover.job, mover.run
     mover.check_sinks()
     mover.discover()
     mover.meter.phase = "adopting"
-    searches = [
-        Adoption(run, sink, mover.places[sink.name])
-        for sink in job.sinks
-        if isinstance(sink, Inventory)
-    ]
+    searches = [mover.search(sink) for sink in mover.job.sinks if isinstance(sink, Inventory)]
     for search in searches:
         search.look()
     for search in searches:

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from connectors.abilities import Album, HasAlbums, Prefetches, Prompter, Reconnects
+from connectors.abilities import Album, HasAlbums, Lends, Prefetches, Prompter, Reconnects
 from connectors.base import Page, Problem, Resource, Source, Stream
 from connectors.errors import (
     CursorLost,
@@ -184,6 +184,13 @@ class Together:
             return stream
         assert trouble is not None
         raise trouble
+
+    def at_hand(self, resource: Resource) -> Callable[[], Stream] | None:
+        """What opens the file where it lies on a local disk; None if it lies on none."""
+        for origin in origins(resource.handle):
+            if isinstance(self._sources.get(origin.source), Lends):
+                return partial(self._open, origin, resource, 0)
+        return None
 
     def _open(self, origin: Origin, resource: Resource, offset: int) -> Stream:
         own = replace(resource, id=origin.resource, handle=origin.handle)
