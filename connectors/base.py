@@ -129,6 +129,8 @@ class Page:
     count of assets in the whole listing, where it tells. ``cursor``, on the last page only,
     is what to give to ``pages`` next time; None where the source has no change token.
     ``full`` says that this listing names everything, so what it does not name is gone.
+    ``albums_changed`` says that albums or their members did; that an asset was hidden, shown or
+    brought back need not be said: what albums list of it is taken for another then.
     """
 
     assets: tuple[Asset, ...] = ()

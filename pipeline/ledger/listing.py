@@ -13,6 +13,7 @@ from connectors.base import Asset, Page, Resource, Role
 from pipeline.ledger import albums, recognition, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
+from pipeline.ledger.showing import shown_otherwise
 from pipeline.ledger.store import Ledger
 from pipeline.naming import beside, folded
 from pipeline.states import AssetState, CopyState
@@ -179,7 +180,7 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
         writer.put(asset, known.get(asset.id))
     writer.write()
     due(connection, [asset.id for asset in fresh])
-    if page.albums_changed:
+    if page.albums_changed or (not page.full and shown_otherwise(connection, assets, known)):
         albums.outdated(connection)
     if page.gone:
         connection.execute(
