@@ -119,6 +119,12 @@ class Tree:
         """The folder at ``path`` if there is one."""
         return self._walk(path, make=False)
 
+    def top(self) -> tuple[str, ...]:
+        """Ids of the sink's own folder as Drive shows it now; none where it does not."""
+        self.forget()
+        found = self.find("")
+        return found.ids if found else ()
+
     def forget(self) -> None:
         """Look at Drive afresh: a folder turned out to be gone."""
         with self._lock:

@@ -20,6 +20,7 @@ from connectors.gdrive.channel import Channel
 from connectors.gdrive.folders import Folder, Reserved, Tree
 from connectors.gdrive.meaning import IdTaken, IdUnusable
 from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
 from connectors.private import state_dir
@@ -30,8 +31,8 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class GoogleDrive:
-    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, HasMedium
-    and Reconnects.
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
+    HasMedium and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -67,6 +68,14 @@ class GoogleDrive:
             return None
         files = [file for file in self._named(folder, name) if file["mimeType"] != FOLDER]
         return _receipt(path, min(files, key=lambda file: str(file["id"]))) if files else None
+
+    def stat_known(self, path: str, identity: str) -> Receipt | None:
+        directory, name = _parts(path)
+        folder = self._tree.find(directory)
+        if folder is None:
+            return None
+        file = self._api.get(identity)
+        return _receipt(path, file) if file and _at(file, folder, name) else self.stat(path)
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         body.check(put)
@@ -135,8 +144,13 @@ class GoogleDrive:
         return self._api.content(found.id)
 
     def whereabouts(self) -> str:
-        settings = self._settings
-        return f"{self._auth.who} {settings.drive or 'my drive'} {settings.folder}"
+        """The account and the folder, whose id tells another one that is called the same."""
+        settings, ids = self._settings, self._tree.top()
+        place = (self._auth.who, settings.drive or "my drive", settings.folder, *ids)
+        return " ".join(place) if ids else ""
+
+    def trace(self) -> str:
+        return trace(self._api, self._reserved(), self._settings.folder)
 
     def medium(self) -> str:
         """The shared drive, or who signed in. Whom a service account acts for cannot be told
