@@ -122,6 +122,17 @@ class Traces(Protocol):
 
 
 @runtime_checkable
+class HasFolders(Protocol):
+    """Keeps files in folders that may go, to the place's bin for one, while files go into them."""
+
+    def vanished(self) -> Sequence[str]:
+        """Folders that files went into since the sink was opened and that are not there any more,
+        so that nothing put below them is kept. As in the paths of ``Put``; blank for all.
+        Raises Transient, SessionExpired."""
+        ...
+
+
+@runtime_checkable
 class TellsApart(Protocol):
     """Where a path is no key: files of one name may lie side by side."""
 

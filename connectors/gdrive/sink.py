@@ -32,7 +32,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 class GoogleDrive:
     """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
-    HasMedium and Reconnects.
+    HasFolders, HasMedium and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -81,12 +81,17 @@ class GoogleDrive:
         body.check(put)
         ticket = Ticket.read(token) or self._fresh(keep)
         directory, name = _parts(put.path)
-        folder = self._tree.ensure(directory)
         try:
+            folder = self._tree.ensure(directory)
             with self._tree.claim(folder, name) as perhaps:
                 file = self._already(folder, name, put, ticket) if perhaps else None
                 if file is None:
                     file, ticket = self._create(folder, name, put, body, ticket, keep)
+            if file.get("trashed"):
+                with contextlib.suppress(OutpourError):  # or it would come back with its folder
+                    self._api.trash(file["id"])
+                self._fresh(keep)  # the id is spent with it
+                raise NotFound(f"{put.path} went into the bin")
         except NotFound as error:
             self._tree.forget()
             raise Transient(f"the folder of {put.path} vanished from Google Drive") from error
@@ -149,8 +154,11 @@ class GoogleDrive:
         place = (self._auth.who, settings.drive or "my drive", settings.folder, *ids)
         return " ".join(place) if ids else ""
 
+    def vanished(self) -> list[str]:
+        return self._tree.vanished()
+
     def trace(self) -> str:
-        return trace(self._api, self._reserved(), self._settings.folder)
+        return trace(self._api, self._reserved(), self._settings.folder, self._tree.top())
 
     def medium(self) -> str:
         """The shared drive, or who signed in. Whom a service account acts for cannot be told

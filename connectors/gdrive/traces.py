@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from connectors.gdrive.api import Api, File
 from connectors.gdrive.folders import Reserved
 
@@ -11,8 +13,11 @@ _GONE = (
 )
 
 
-def trace(api: Api, reserved: Reserved, base: str) -> str:
-    """A sentence for the person; empty where others made the folder, whose id nobody kept."""
+def trace(api: Api, reserved: Reserved, base: str, here: Collection[str]) -> str:
+    """A sentence for the person; empty where it is ``here``, the folders that are at its path,
+    or others made it, whose ids nobody kept."""
+    if reserved.peek(base) in here:
+        return ""
     names = base.split("/")
     ours = False
     for depth, name in enumerate(names, 1):
