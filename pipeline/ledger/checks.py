@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, select, update
+from sqlalchemy import and_, bindparam, exists, func, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
@@ -86,6 +86,20 @@ def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
 def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
     """The copy, unchanged, is where the receipt says."""
     ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
+
+
+def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
+    """Copies that the run confirmed below a folder (blank: all) are missing; how many."""
+    runs = schema.runs.c
+    begun = select(runs.started).where(runs.id == run).scalar_subquery()
+    below = f"{folder}/" if folder else ""
+    statement = (
+        update(schema.copies)
+        .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
+        .where(func.substr(_C.path, 1, len(below)) == below)
+    )
+    values = {"state": CopyState.MISSING, "reason": GONE, "checked": now()}
+    return ledger.transact(lambda connection: connection.execute(statement.values(values)).rowcount)
 
 
 def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:

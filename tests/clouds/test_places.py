@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -14,12 +13,12 @@ from connectors.dropbox.auth import load_grant as load_dropbox
 from connectors.dropbox.auth import store_grant as store_dropbox
 from connectors.gdrive.auth import load_grant as load_drive
 from connectors.gdrive.auth import store_grant as store_drive
-from connectors.private import state_dir
 from pipeline.cli.app import invoke
-from pipeline.ledger import Ledger, places
+from pipeline.ledger import places
 from pipeline.states import Exit
 from sandbox.dropbox.tree import File
 from sandbox.gdrive.store import FOLDER, Node
+from tests.clouds.conftest import ledger_of
 from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
 
@@ -72,11 +71,6 @@ def test_another_account(job: FanOut, kind: str, capsys: pytest.CaptureFixture[s
     assert job.run() == Exit.USAGE
     assert f"{kind} holds none of the copies that were made there" in capsys.readouterr().err
     assert not job.held()[SINKS[kind]]
-
-
-def ledger_of(job: FanOut) -> AbstractContextManager[Ledger]:
-    (path,) = state_dir("pipelines").glob("*.sqlite")
-    return Ledger.open(path)
 
 
 def alone(job: FanOut, kind: str, **settings: str) -> None:
