@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from connectors.abilities import Inventory, Lends, ReadBack
 from connectors.base import Receipt, Sink, Stream
@@ -21,6 +21,7 @@ from connectors.errors import ItemError, Transient
 from pipeline import retry
 from pipeline.ledger import adoption, steps
 from pipeline.ledger.adoption import Evidence, Files, Wanted
+from pipeline.ledger.checks import Held, Marks, held
 from pipeline.limits import Place
 from pipeline.naming import folded
 from pipeline.stages.context import Run
@@ -37,7 +38,8 @@ class Adopted:
 
     ``known`` were confirmed copies before, ``files`` of ``bytes`` are now. ``foreign`` are no
     file of the library; ``unproven`` might be one, but only a download would tell.
-    ``sidecars`` of ours were found beside them.
+    ``sidecars`` of ours were found beside them. ``missing`` are confirmed copies, sidecars too,
+    that are not there.
     """
 
     sink: str
@@ -47,6 +49,7 @@ class Adopted:
     foreign: int = 0
     unproven: int = 0
     sidecars: int = 0
+    missing: int = 0
 
 
 def adopt(search: Adoption) -> int:
@@ -75,6 +78,8 @@ class Adoption:
         self.found = Adopted(sink.name)
         self._mine: set[str] = set()
         self._asked: set[int] = set()  # files that were asked of the source, in vain or not
+        self._seen = Marks()
+        self._others: set[str] = set()  # ids of files that are no known copy where they are
         self._settled = 0  # files adopted or read, over all attempts
 
     def look(self, *, download: bool = False) -> None:
@@ -95,17 +100,30 @@ class Adoption:
     def _attempt(self, download: bool) -> None:
         assert isinstance(self.sink, Inventory)
         self.found.known = self.found.foreign = self.found.unproven = 0
+        self._seen, self._others = Marks(), set()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
             for batch in _batches(self.sink.inventory()):
                 self.run.stop.check()
                 self._batch(batch, readers, download)
+        self.found.missing = sum(map(self._is_missing, self._confirmed()))
+
+    def _confirmed(self) -> Iterator[Held]:
+        return chain.from_iterable(held(self.run.ledger, self.sink.name))
+
+    def _is_missing(self, copy: Held) -> bool:
+        if copy.resource in self._seen or copy.path in self._mine:
+            return False
+        return copy.remote_id not in self._others  # somebody moved it: verify learns where to
 
     def _batch(self, batch: Sequence[Receipt], readers: ThreadPoolExecutor, download: bool) -> None:
         ledger, name = self.run.ledger, self.sink.name
         batch = [one for one in batch if not folded(one.path).startswith(self._apart)]
         known = adoption.known(ledger, name, batch)
-        self.found.known += sum(not known[path] for path in known.keys() - self._mine)
+        for path in known.keys() - self._mine:
+            self.found.known += not known[path].sidecar
+            self._seen.add(known[path].resource)
         fresh = [receipt for receipt in batch if receipt.path not in known]
+        self._others.update(receipt.id for receipt in fresh if receipt.id)
         files = adoption.candidates(ledger, name, fresh)
         left = self._adopt(list(map(adoption.from_listing, fresh)), files)
         left = self._adopt(self._read_back(left, files, readers, download), files)
