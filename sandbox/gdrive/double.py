@@ -60,7 +60,7 @@ class GoogleDrive:
         self.calls: Counter[str] = Counter()
         self.refusals: Counter[tuple[int, str]] = Counter()
         self._discovery = Discovery()
-        self._files = Files(self.store, self._discovery, self.faults, self.lag)
+        self._files = Files(self.store, self._discovery, self.faults, lambda: self.lag)
         self._intake = Intake(self.store, self._files, self.sessions, self.faults)
         self._pace = Pace(self.writes)
         self._lock = threading.Lock()

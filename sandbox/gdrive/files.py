@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sandbox.faults import Faults
@@ -25,9 +25,11 @@ _TOKEN = "~!!~"
 
 
 class Files:
-    """``lag`` is how long listings miss an item that met the fault, in seconds."""
+    """``lag`` says how long listings miss an item that meets the fault now, in seconds."""
 
-    def __init__(self, store: Store, discovery: Discovery, faults: Faults, lag: float) -> None:
+    def __init__(
+        self, store: Store, discovery: Discovery, faults: Faults, lag: Callable[[], float]
+    ) -> None:
         self._store = store
         self._discovery = discovery
         self._faults = faults
@@ -154,7 +156,7 @@ class Files:
             message = "Service Accounts do not have storage quota."
             raise Refused(403, "storageQuotaExceeded", message)
         if self._faults.hit("listing_lag", f"create/{node.name}"):
-            node.seen_from = time.monotonic() + self._lag
+            node.seen_from = time.monotonic() + self._lag()
         if self._store.in_bin(self._store.nodes.get(node.parent)):
             node.unaware = self._faults.hit("bin_unseen", f"create/{node.name}")
         self._store.add(node, content)

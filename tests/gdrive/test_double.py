@@ -254,3 +254,15 @@ def test_googles_own_client_works_unchanged(raw: Raw, tmp_path: Path) -> None:
         while not download.next_chunk()[1]:
             pass
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
+
+
+def test_how_long_listings_lag_behind_can_be_said_at_any_time(raw: Raw) -> None:
+    raw.double.faults.add("listing_lag")
+
+    def shown(name: str) -> bool:
+        raw("POST", "drive/v3/files", {"name": name})
+        return any(file["name"] == name for file in raw("GET", "drive/v3/files")[1]["files"])
+
+    assert not shown("late")
+    raw.double.lag = 0
+    assert shown("at once")
