@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, insert, or_, select, update
@@ -149,15 +150,15 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
         by_size[file.resource.size if not file.sidecar else None].append(file)
         by_checksum[str(file.resource.checksum or "")].append(file)
         by_path[file.path].append(file)
-    found = {}
+    found: dict[str, list[Wanted]] = {receipt.path: [] for receipt in receipts}
     for receipt in receipts:
         source, alike = receipt.properties.get("source"), by_size[receipt.size]
         if source:
             fits = by_checksum[source] + [file for file in alike if not file.resource.checksum]
         else:
             fits = alike + [file for file in by_path[receipt.path] if file not in alike]
-        found[receipt.path] = sorted(fits, key=lambda file: _unlike(file, receipt.path))
-    return found
+        found[receipt.path] += fits  # more than one file may be called so
+    return {path: sorted(fits, key=partial(_unlike, path)) for path, fits in found.items()}
 
 
 def _wanted(row: Any) -> Wanted:
@@ -168,7 +169,7 @@ def _wanted(row: Any) -> Wanted:
     return Wanted(row.id, row.asset_id, row.revision or "", resource, row.path, proof, values)
 
 
-def _unlike(file: Wanted, path: str) -> tuple[bool, bool]:
+def _unlike(path: str, file: Wanted) -> tuple[bool, bool]:
     return file.path != path, file.resource.filename != path.rpartition("/")[2]
 
 

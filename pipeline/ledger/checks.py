@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,10 @@ _MOVED = Op(
     .where(_C.resource == bindparam("key"), _C.sink == bindparam("at"))
     .values(path=bindparam("where"), remote_id=bindparam("remote")),
 )
+
+
+SecondLook = Callable[[Sequence[Held]], Sequence[Receipt | None]]
+"""Asks the sink for copies that its listing does not show; None for each that is gone."""
 
 
 def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
@@ -169,8 +173,9 @@ class Comparison:
         if len(self._strange) >= _BATCH:
             self._look_into()
 
-    def finish(self) -> None:
-        """The listing has ended: what was not seen is missing."""
+    def finish(self, look: SecondLook) -> None:
+        """The listing has ended: what was not seen, and is not there when asked for, is missing.
+        Raises what asking raises."""
         self._look_into()
         for receipt, rows in self._alike:
             unseen = [row for row in rows if row.resource not in self._seen]
@@ -180,11 +185,15 @@ class Comparison:
                 self.doubled.append(receipt.path)
         self._ledger.flush()
         for batch in held(self._ledger, self._sink):
-            for copy in batch:
-                if copy.resource not in self._seen:
-                    other = self._instead.get(copy.path)
-                    why = f"replaced by a file of {other.size} bytes" if other else GONE
-                    self._judge(copy, copy.path, why)
+            unseen = [copy for copy in batch if copy.resource not in self._seen]
+            for copy, found in zip(unseen, look(unseen), strict=True):
+                if found is not None:
+                    (row,) = self._rows(_C.resource == copy.resource)
+                    self._compare(row, found)
+                    continue
+                other = self._instead.get(copy.path)
+                why = f"replaced by a file of {other.size} bytes" if other else GONE
+                self._judge(copy, copy.path, why)
         self._ledger.flush()
 
     def _look_into(self) -> None:

@@ -12,13 +12,15 @@ from pipeline.states import CopyState, Proof
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One resource at one sink, as the ledger knows it. ``replaces``: see ``Put``."""
+    """One resource at one sink, as the ledger knows it. ``replaces``: see ``Put``.
+    ``remote_id`` is what the sink called a copy that it had."""
 
     sink: str
     state: CopyState
     path: str | None
     token: str | None
     replaces: frozenset[str] = frozenset()
+    remote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,8 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     for row in connection.execute(select(schema.copies).join(schema.resources).where(chosen)):
         state = CopyState(row.state)
         ours = frozenset(row.replaces.split())
-        copies[row.resource][row.sink] = Copy(row.sink, state, row.path, row.token, ours)
+        copy = Copy(row.sink, state, row.path, row.token, ours, row.remote_id)
+        copies[row.resource][row.sink] = copy
     pieces: dict[int, list[Piece]] = defaultdict(list)
     for row in connection.execute(select(schema.resources).where(chosen).order_by(_R.id)):
         pieces[row.asset].append(

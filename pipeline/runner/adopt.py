@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 
 from connectors.abilities import Inventory, Lends, ReadBack
 from connectors.base import Receipt, Sink, Stream
@@ -25,6 +25,7 @@ from pipeline.ledger.checks import Held, Marks, held
 from pipeline.limits import Place
 from pipeline.naming import folded
 from pipeline.stages.context import Run
+from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.together import Together
 
@@ -105,12 +106,22 @@ class Adoption:
             for batch in _batches(self.sink.inventory()):
                 self.run.stop.check()
                 self._batch(batch, readers, download)
-        self.found.missing = sum(map(self._is_missing, self._confirmed()))
+        self._look_again()
 
-    def _confirmed(self) -> Iterator[Held]:
-        return chain.from_iterable(held(self.run.ledger, self.sink.name))
+    def _look_again(self) -> None:
+        """Ask for the copies that the listing does not show."""
+        look = SecondLook(lambda copy: look_for(self.sink, copy.path, copy.remote_id))
+        self.found.missing = 0
+        for batch in held(self.run.ledger, self.sink.name):
+            self.run.stop.check()
+            unseen = list(filter(self._is_unseen, batch))
+            for copy, receipt in zip(unseen, look(unseen), strict=True):
+                # Of a file of another size nobody says that it is the copy; sidecars people edit.
+                there = receipt is not None and (copy.generated or receipt.size == copy.size)
+                self.found.missing += not there
+                self.found.known += there and not copy.generated
 
-    def _is_missing(self, copy: Held) -> bool:
+    def _is_unseen(self, copy: Held) -> bool:
         if copy.resource in self._seen or copy.path in self._mine:
             return False
         return copy.remote_id not in self._others  # somebody moved it: verify learns where to
@@ -139,15 +150,15 @@ class Adoption:
         pairs = adoption.match(found, files)
         if pairs:
             adoption.confirm(self.run.ledger, self.sink.name, pairs)
-        mine = {one.receipt.path for one, _ in pairs}
-        self._mine |= mine
+        self._mine.update(one.receipt.path for one, _ in pairs)
         self._settled += len(pairs)
         copies = [one.receipt.size for one, file in pairs if not file.sidecar]
         self.found.files += len(copies)
         self.found.sidecars += len(pairs) - len(copies)
         self.found.bytes += sum(copies)
         self.run.meter.add(adopted=len(copies))
-        return [one for one in found if one.receipt.path not in mine]
+        settled = {id(one) for one, _ in pairs}  # at Google Drive two may have one path
+        return [one for one in found if id(one) not in settled]
 
     # --- what only the bytes tell ---
 

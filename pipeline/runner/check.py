@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connectors.abilities import Inventory, ReadBack
-from connectors.base import Sink
+from connectors.base import Receipt, Sink
 from connectors.errors import Misconfigured
 from pipeline import retry
 from pipeline.config.models import Pipeline
@@ -20,6 +20,7 @@ from pipeline.meter import Meter
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import looking_through
+from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.recheck import reread
 from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
@@ -116,6 +117,7 @@ class _Checker:
     def _by_listing(self) -> bool:
         """Whether the listing told a checksum of every file we know."""
         compared = self._patiently(self._compared)
+        compared.finish(SecondLook(self._look_for))
         self._result.foreign = compared.foreign
         self._result.moved = compared.moved
         self._result.doubled = compared.doubled
@@ -133,8 +135,10 @@ class _Checker:
             self._stop.check()
             comparison.saw(receipt)
             self._tell()
-        comparison.finish()
         return comparison
+
+    def _look_for(self, copy: checks.Held) -> Receipt | None:
+        return self._patiently(lambda: look_for(self.sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return retry.call(

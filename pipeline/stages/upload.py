@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import BatchTransfers
+from connectors.abilities import BatchTransfers, TellsApart
 from connectors.base import Body, Put, Receipt, Sink, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import (
@@ -32,7 +32,9 @@ from pipeline.stages.ahead import Ahead
 from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.looking import look_for
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
+from pipeline.stages.recheck import differs
 from pipeline.staging import Staged
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stopped
@@ -89,7 +91,8 @@ class Lane:
         known = copy.path if copy and not piece.piece.generated else None
         path = known or self._path(piece)
         put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
-        parcel = Parcel(piece, staged, put, copy.token if copy else None)
+        lost = copy.remote_id if copy and known else None
+        parcel = Parcel(piece, staged, put, copy.token if copy else None, lost)
         with self._idle:
             self._open += 1
         self._outbox.put(parcel)
@@ -174,11 +177,24 @@ class Lane:
 
     def _transfer(self, parcel: Parcel) -> bool:
         """Whether it waits for its commit now."""
+        there = self._there(parcel)
+        if there is not None:
+            return self._arrived(parcel, there)
         if parcel.token is None and self._tokens is not None:
             token = self._call(self._tokens.take)
             self._keep(parcel, token)
         sent = self._call(lambda: self._attempt(parcel), lambda: parcel.headway.reached)
         return self._arrived(parcel, sent)
+
+    def _there(self, parcel: Parcel) -> Transferred | None:
+        """A copy that was lost and is there after all: only listings did not show it."""
+        if parcel.known is None or parcel.starts or not isinstance(self.sink, TellsApart):
+            return None
+        sink, put, known = self.sink, parcel.put, parcel.known
+        receipt = self._call(lambda: look_for(sink, put.path, known))
+        if receipt is None or differs(sink.traits, receipt, put.digests):
+            return None
+        return Transferred(put, "", receipt)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent

@@ -101,3 +101,19 @@ def test_what_is_proven_so_is_not_called_verified_by_the_source(
     assert invoke(["report", str(job.config), "--json"]) == Exit.OK
     files = [f for asset in json.loads(capsys.readouterr().out)["assets"] for f in asset["files"]]
     assert {file["proof"] for file in files} == {"size"} and len(files) == 6
+
+
+def test_two_files_of_one_name_side_by_side_at_drive_are_both_recognised(
+    job: FanOut, photos: Path
+) -> None:
+    pipeline(job, photos, "archive/{filename}", "drive")
+    assert job.run() == Exit.OK
+    lose_the_ledger()
+    touch(photos)
+    store, before = job.world.drive.store, received(job)
+    for name in ("IMG_0.JPG", "IMG_3.JPG"):  # of different sizes
+        (node,) = store.paths()[f"Outpour/archive/{name}"]
+        store.move(node, node.parent, "same.JPG")
+    pipeline(job, photos, "{created:%Y/%m}/{filename}", "drive")
+    assert job.run() == Exit.OK
+    assert received(job) == before and job.held()["drive"] == contents(photos)
