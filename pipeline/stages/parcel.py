@@ -52,15 +52,13 @@ class Headway:
 
 @dataclass(eq=False)
 class Parcel:
-    """``known`` is what the sink called a copy that it had and lost, by its listing at least.
-    ``starts`` counts how often it was sent from the beginning; ``failures`` and ``refusals``
+    """``starts`` counts how often it was sent from the beginning; ``failures`` and ``refusals``
     the answers about it alone, in a batch that went well as a whole."""
 
     piece: PieceWork
     staged: Staged
     put: Put
     token: str | None
-    known: str | None = None
     ticket: int = 0  # of the token's row in the ledger
     starts: int = 0
     sent: Transferred | None = None

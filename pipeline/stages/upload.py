@@ -91,8 +91,7 @@ class Lane:
         known = copy.path if copy and not piece.piece.generated else None
         path = known or self._path(piece)
         put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
-        lost = copy.remote_id if copy and known else None
-        parcel = Parcel(piece, staged, put, copy.token if copy else None, lost)
+        parcel = Parcel(piece, staged, put, copy.token if copy else None)
         with self._idle:
             self._open += 1
         self._outbox.put(parcel)
@@ -188,9 +187,11 @@ class Lane:
 
     def _there(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""
-        if parcel.known is None or parcel.starts or not isinstance(self.sink, TellsApart):
+        sink, put = self.sink, parcel.put
+        copy = parcel.piece.piece.copies.get(sink.name)
+        known = copy.remote_id if copy and copy.path == put.path else None
+        if known is None or parcel.generated or not isinstance(sink, TellsApart):
             return None
-        sink, put, known = self.sink, parcel.put, parcel.known
         receipt = self._call(lambda: look_for(sink, put.path, known))
         if receipt is None or differs(sink.traits, receipt, put.digests):
             return None
