@@ -35,6 +35,7 @@ FAULTS: Mapping[str, str] = {
     "undecodable_field": "a field that cannot be decoded",
     "error_item": "an error in the place of one record",
     "omitted_record": "a record is changed, and the answer says nothing of it",
+    "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
