@@ -50,7 +50,8 @@ class Resource:
     needs, beside the ids, to open it in another process; it is kept in the ledger and holds
     no secret. ``size`` is in bytes, None where the source does not say. ``local`` is False
     where the source knows the resource but cannot give its bytes (a photo a phone has
-    optimised away).
+    optimised away); ``instead`` then says in a few words what it has in their place, if anything.
+    Words are no part of what a resource looks like: see ``Asset`` on revisions.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Resource:
     media_type: str | None = None
     handle: str = ""
     local: bool = True
+    instead: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

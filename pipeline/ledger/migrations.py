@@ -15,7 +15,11 @@ def _sidecars(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars}
+def _absent_files(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE resources ADD COLUMN instead VARCHAR DEFAULT '' NOT NULL"))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _absent_files}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

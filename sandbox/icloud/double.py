@@ -40,6 +40,8 @@ FAULTS: Mapping[str, str] = {
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "lost_answer": "uploads are registered, and the connection ends without an answer",
+    "no_original": "a record tells of an asset's smaller renditions, and of no original",
+    "no_rendition": "a record tells of no smaller renditions",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 

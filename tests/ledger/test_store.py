@@ -244,6 +244,7 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
     with opened(path) as raw:
         raw.executescript(
             "alter table copies drop column replaces; drop table sightings; drop table prints;"
+            "alter table resources drop column instead;"
             "insert into meta values ('kept', 'yes');"
         )
     assert "kept" in keys(path)
@@ -251,6 +252,7 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
     with Ledger.open(path) as ledger, ledger.read() as connection:
         assert connection.execute(select(schema.copies.c.replaces)).all() == []
         assert connection.execute(select(schema.sightings)).all() == []
+        assert connection.execute(select(schema.resources.c.instead)).all() == []
 
 
 @contextmanager
