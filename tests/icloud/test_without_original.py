@@ -67,6 +67,8 @@ def test_it_is_named_by_every_command_until_the_original_comes(
         assert code == Exit.ITEMS_FAILED and f"unavailable  {name}  {why}" in out
         assert "comes with a later run once its source has it" in out
     assert f"{name}  {why}" in said("report", "--state", "unavailable")[1]
+    assert "once moved" not in said("status")[1]
+    assert "1 are not stored at the source" in said("reclaim", "--copies", "1")[1]
 
     ready.faults.clear()
     ready.library.change(asset.id, favorite=True)
