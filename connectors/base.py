@@ -50,8 +50,10 @@ class Resource:
     needs, beside the ids, to open it in another process; it is kept in the ledger and holds
     no secret. ``size`` is in bytes, None where the source does not say. ``local`` is False
     where the source knows the resource but cannot give its bytes (a photo a phone has
-    optimised away). ``revisions`` are for a file that several places have: while one of them
-    stays, so do its bytes. Without any, the asset's revision tells.
+    optimised away); ``instead`` then says in a few words what it has in their place, if anything.
+    Words are no part of what a resource looks like: see ``Asset`` on revisions. ``revisions``
+    are for a file that several places have: while one of them stays, so do its bytes. Without
+    any, the asset's revision tells.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Resource:
     media_type: str | None = None
     handle: str = ""
     local: bool = True
+    instead: str = field(default="", repr=False)
     revisions: tuple[str, ...] = field(default=(), repr=False)
 
 

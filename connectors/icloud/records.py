@@ -24,6 +24,9 @@ EDITED = "resJPEGFull"
 EDITED_VIDEO = "resVidFull"
 SIDECAR = "resSidecar"
 
+_PICTURES = ("resJPEGMed", "resJPEGThumb")
+_VIDEOS = ("resVidMed", "resVidSmall")
+
 _FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, SIDECAR)
 _PARTS = ("Res", "FileType", "Fingerprint")
 
@@ -49,6 +52,10 @@ KEYS = (
     "dateExpunged",
 )
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
+
+
+RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
+"""What Apple makes of an original, smaller. Asked for only where that is missing itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,18 @@ def addresses(record: Record) -> Iterator[tuple[str, str, str | None]]:
             yield prefix, url, _fingerprint(record, prefix, token)
 
 
+def lacks_original(master: Record) -> bool:
+    """Apple lists such assets: icloudpd ends at them (its issue 1261)."""
+    return _token(master, ORIGINAL) is None
+
+
+def _instead(master: Record, kind: Kind) -> str:
+    """What is there in the place of an original, if ``RENDITIONS`` were asked for."""
+    if kind is Kind.VIDEO and any(_token(master, prefix) for prefix in _VIDEOS):
+        return "a smaller video"
+    return "a smaller picture" if any(_token(master, prefix) for prefix in _PICTURES) else ""
+
+
 def _resources(
     zone: Zone, record: Record, master: Record, kind: Kind, name: str
 ) -> Iterator[Resource]:
@@ -132,6 +151,7 @@ def _resources(
         None,
         handle=str(Handle(zone, master["recordName"], ORIGINAL)),
         local=False,
+        instead=_instead(master, kind),
     )
     wanted = [
         (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),

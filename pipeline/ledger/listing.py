@@ -373,6 +373,7 @@ def _resource_values(resource: Resource, choice: Choice) -> dict[str, Any]:
         "media_type": resource.media_type,
         "handle": resource.handle,
         "local": resource.local,
+        "instead": resource.instead,
         "chosen": resource.id in choice.paths,
         "path": choice.paths.get(resource.id),
         "revisions": revisions.dump(resource),

@@ -35,10 +35,13 @@ FAULTS: Mapping[str, str] = {
     "undecodable_field": "a field that cannot be decoded",
     "error_item": "an error in the place of one record",
     "omitted_record": "a record is changed, and the answer says nothing of it",
+    "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "lost_answer": "uploads are registered, and the connection ends without an answer",
+    "no_original": "a record tells of an asset's smaller renditions, and of no original",
+    "no_rendition": "a record tells of no smaller renditions",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 
