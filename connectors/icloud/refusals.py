@@ -6,6 +6,7 @@ The numbers are Apple's ``serviceErrors`` codes as its sign-in pages receive the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pyicloud.exceptions import (
@@ -110,12 +111,6 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
         if text:
             return SessionExpired(f"Apple says: {text} ({number})", hint=connect)
     for answer in _answers(chain):
-        body = _json(answer)
-        if body.get("domainToUse"):
-            return Misconfigured(
-                "this account belongs to iCloud in China mainland",
-                hint="set china: true for this place (or leave it out for other countries)",
-            )
         if answer.status_code == 412:
             return SessionExpired(
                 "Apple wants something to be confirmed for this account",
@@ -129,6 +124,36 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
                 hint="sign in at https://www.icloud.com once, then connect again",
             )
     return SessionExpired("the sign-in to iCloud has expired", hint=connect)
+
+
+def elsewhere(domain: str) -> Misconfigured:
+    """The error for an account that Apple sends to another ``domain`` to sign in."""
+    if domain.lower().endswith(".cn"):
+        return Misconfigured(
+            "this account belongs to iCloud in China mainland",
+            hint="set china: true for this place, then connect again",
+        )
+    return Misconfigured(
+        "this account is not in China mainland",
+        hint="leave china out of this place's settings, then connect again",
+    )
+
+
+@contextmanager
+def by_apple() -> Iterator[None]:
+    """Around what pyicloud makes of answers: it reads them as Apple's without looking.
+
+    Raises Transient when they are not: the login page of a network in a hotel or train, or
+    what a filter puts in the place of a page.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Transient(
+            "something between here and Apple answered instead of Apple",
+            hint="If this network wants you to log in, do so in a browser; where a proxy or "
+            "filter looks into connections, let it pass apple.com and icloud.com.",
+        ) from error
 
 
 def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:

@@ -15,12 +15,13 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import requests
 from pyicloud import PyiCloudService
-from pyicloud.exceptions import PyiCloudException
+from pyicloud.exceptions import PyiCloud2FARequiredException, PyiCloudException
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
 
 from connectors.errors import Throttled
@@ -32,6 +33,7 @@ from connectors.icloud.network import (
     keep_logs_clean,
     retry_after,
 )
+from connectors.icloud.refusals import by_apple, elsewhere
 from connectors.private import private_dir, state_dir, write_private
 
 _LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
@@ -132,7 +134,11 @@ class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships n
 
 
 class Api(PyiCloudService):  # type: ignore[misc]
-    """pyicloud with our session, asking for second factors only when told to."""
+    """pyicloud with our session, asking for second factors only when told to.
+
+    ``by_password`` says that the last ``authenticate`` needed the password, beyond what is
+    saved. ``before_password`` is called then, and raises what is to keep it from being tried.
+    """
 
     def __init__(self, account: str, password: str | None, *, china: bool) -> None:
         keep_logs_clean()
@@ -153,6 +159,43 @@ class Api(PyiCloudService):  # type: ignore[misc]
             headers=dict(old.headers),
         )
         old.close()
+        self.by_password = False
+        self.before_password: Callable[[], None] = lambda: None
+
+    @by_apple()
+    def authenticate(self, force_refresh: bool = False) -> None:
+        """Sign in by what is saved (checked, or with ``force_refresh`` exchanged for a new
+        session), else by the password. Raises pyicloud's exceptions; Transient for answers
+        that are not Apple's, Misconfigured for an account of another country."""
+        self.by_password = False
+        super().authenticate(force_refresh=force_refresh)
+
+    def _srp_authentication(self, pause_2fa: bool = False) -> bool:
+        if self._password_raw is not None:
+            self.before_password()
+            self.by_password = True
+        return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+
+    def _authenticate_with_token(self, require_trust: bool = True) -> None:
+        try:
+            super()._authenticate_with_token(require_trust=require_trust)
+        except PyiCloud2FARequiredException:
+            # Apple says so with 302 and no address, which requests takes for a good answer
+            # and pyicloud for that of a session without trust.
+            if domain := self.data.get("domainToUse"):
+                raise elsewhere(str(domain)) from None
+            raise
+
+    def forget_session(self) -> None:
+        """Have the next ``authenticate`` begin with the password. The trust stays."""
+        self.session.data.pop("session_token", None)
+        self.session.cookies.clear()
+
+    @property
+    def has_token(self) -> bool:
+        """Whether Apple gave a whole session. One for accepting terms, or of an account that
+        is closed to the web, lacks this cookie (rclone #9658)."""
+        return any(cookie.name == "X-APPLE-WEBAUTH-TOKEN" for cookie in self.session.cookies)
 
     # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
     # person's phones on every scheduled run; attended, before they could say which phone.

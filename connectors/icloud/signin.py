@@ -10,14 +10,16 @@ from typing import Any
 
 from pyicloud.exceptions import (
     PyiCloudAcceptTermsException,
+    PyiCloudConnectionException,
     PyiCloudException,
     PyiCloudFailedLoginException,
 )
 
 from connectors.abilities import Prompter
-from connectors.errors import Misconfigured, SessionExpired
+from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
+from connectors.icloud.cloudkit import Zone, ask
 from connectors.icloud.refusals import explain, wrong_password
 from connectors.icloud.session import Api, known_accounts, remember_account
 from connectors.icloud.settings import ICloudSettings
@@ -42,38 +44,92 @@ def connect(settings: ICloudSettings, prompter: Prompter) -> None:
 
 
 def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
-    """A session ready for use, saved for later ones."""
-    password, typed = saved_password(account), False
-    for attempt in range(_TRIES + 1):
-        api = Api(account, password, china=settings.china)
-        try:
-            _enter(api, prompter)
-            access.allow(api, prompter)
-            break
-        except PyiCloudFailedLoginException as error:
-            failure = explain(error, account, api.session.busy)
-            another = not isinstance(failure, SessionExpired) or attempt == _TRIES
-            if another or not (password is None or wrong_password(error)):
-                raise failure from error
-            if password is not None:
-                prompter.tell(f"{failure}.")
-            password, typed = prompter.ask(f"Password of {account}:", secret=True), True
-            if not password:
-                raise SessionExpired("no password was given", hint="connect again") from error
-        except PyiCloudException as error:
-            raise explain(error, account, api.session.busy) from error
+    """A session that the photos are open to, saved for later ones."""
+    door = _Door(settings, account, prompter)
+    api = door.enter()
+    try:
+        _look_in(api, prompter)
+    except access.Closed:
+        raise
+    except SessionExpired:
+        if api.by_password:
+            raise
+        api.discard()  # what was saved only looked good
+        api = door.enter(anew=True)
+        _look_in(api, prompter)
     api.session.flush()
     remember_account(account)
-    if (
-        typed
-        and prompter.choose(
-            "Keep the password, so that runs can renew the session by themselves?",
-            ("Yes, in this system's keyring (a private file where there is none)", "No"),
-        )
-        == 0
-    ):
-        store_secret(password_key(account), password or "")
+    door.offer_to_keep_password()
     return api
+
+
+class _Door:
+    """Lets a person in, asking for the password where none is saved or it is wrong."""
+
+    def __init__(self, settings: ICloudSettings, account: str, prompter: Prompter) -> None:
+        self._settings = settings
+        self._account = account
+        self._prompter = prompter
+        self._password = saved_password(account)
+        self._typed = False
+
+    def enter(self, *, anew: bool = False) -> Api:
+        """A session by what is saved, or ``anew`` by the password."""
+        asked = 0
+        while True:
+            api = Api(self._account, self._password, china=self._settings.china)
+            if anew:
+                api.forget_session()
+            try:
+                _enter(api, self._prompter)
+                return api
+            except PyiCloudFailedLoginException as error:
+                failure = explain(error, self._account, api.session.busy)
+                hopeless = not isinstance(failure, SessionExpired) or asked == _TRIES
+                if hopeless or not (self._password is None or wrong_password(error)):
+                    raise failure from error
+            except PyiCloudException as error:
+                raise explain(error, self._account, api.session.busy) from error
+            self._ask(failure)
+            asked += 1
+
+    def _ask(self, failure: OutpourError) -> None:
+        if self._password is not None:
+            self._prompter.tell(f"{failure}.")
+        self._password = self._prompter.ask(f"Password of {self._account}:", secret=True)
+        self._typed = True
+        if not self._password:
+            raise SessionExpired("no password was given", hint="connect again") from failure
+
+    def offer_to_keep_password(self) -> None:
+        """Of use only once the password is known to be right."""
+        if (
+            self._typed
+            and self._prompter.choose(
+                "Keep the password, so that runs can renew the session by themselves?",
+                ("Yes, in this system's keyring (a private file where there is none)", "No"),
+            )
+            == 0
+        ):
+            store_secret(password_key(self._account), self._password or "")
+
+
+def _look_in(api: Api, prompter: Prompter) -> None:
+    """Whether the photos are open. Raises access.Closed where no sign-in would help, another
+    SessionExpired where the session may be at fault, and what else ``cloudkit.ask`` raises."""
+    api.session.busy = None
+    try:
+        access.allow(api, prompter)
+    except PyiCloudException as error:
+        raise explain(error, api.account_name, api.session.busy) from error
+    zone = Zone()
+    question = {"query": {"recordType": "CheckIndexingState"}, "zoneID": zone.id}
+    try:
+        ask(api, zone.scope, "/records/query", question)
+    except Transient:
+        return  # busy, which says nothing about the sign-in; a run waits for it
+    except SessionExpired as refusal:
+        raise access.shut(refusal) from refusal
 
 
 def trusted_until(api: Api) -> datetime | None:
@@ -96,17 +152,34 @@ def _which(prompter: Prompter) -> str:
 
 
 def _enter(api: Api, prompter: Prompter) -> None:
-    """Password and second factor; terms in between."""
+    """Password and second factor; terms wherever they come up."""
     try:
-        api.authenticate()
-        if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
-            raise PyiCloudAcceptTermsException
+        _prove(api, prompter)
     except PyiCloudAcceptTermsException:
         question = f"Apple's terms have changed. Read them at {_TERMS}. Do you accept them?"
         if prompter.choose(question, ("Yes", "No")) != 0:
             raise
-        api.accept_terms()
-        api.authenticate(force_refresh=True)
+        _accept_terms(api, prompter)
+
+
+def _accept_terms(api: Api, prompter: Prompter) -> None:
+    api.accept_terms()
+    try:
+        _prove(api, prompter, force=True)
+    except PyiCloudException as error:
+        if isinstance(error, PyiCloudConnectionException) or api.session.busy is not None:
+            raise
+        raise SessionExpired(
+            "Apple did not take the acceptance of its terms from here",
+            hint="sign in at https://www.icloud.com, accept them there, then connect again",
+        ) from error
+
+
+def _prove(api: Api, prompter: Prompter, *, force: bool = False) -> None:
+    """Prove to be the account's owner, by the saved session where that is enough."""
+    api.authenticate(force_refresh=force)
+    if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
+        raise PyiCloudAcceptTermsException
     if not api.requires_2fa:
         if api.requires_2sa:
             raise SessionExpired(

@@ -36,6 +36,8 @@ FAULTS: Mapping[str, str] = {
     "error_item": "an error in the place of one record",
     "omitted_record": "a record is changed, and the answer says nothing of it",
     "expired_session": "the session ends now",
+    "shut_out": "421 for the photos, though the sign-in is good",
+    "bad_pcs": "the session's PCS cookies are no good any more: 500 until it is signed in anew",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "lost_answer": "uploads are registered, and the connection ends without an answer",

@@ -266,6 +266,73 @@ def test_web_access_turned_off_says_where_to_turn_it_on(bare: Rig) -> None:
     assert "Access iCloud Data on the Web" in caught.value.hint
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_connect_refuses_while_web_access_is_off(bare: Rig, before: bool) -> None:
+    """Signing in works then, so that only connect can tell; and no password helps."""
+    if before:
+        bare.connect()
+    bare.account.web_access = False
+    error = refused(bare, PASSWORD)
+    assert isinstance(error, SessionExpired)
+    assert "Access iCloud Data on the Web" in error.hint
+    assert "new terms at https://www.icloud.com" in error.hint
+
+
+def test_connect_says_connected_only_when_the_photos_answer(bare: Rig) -> None:
+    bare.faults.add("shut_out")
+    error = refused(bare, PASSWORD)
+    assert isinstance(error, SessionExpired)
+    assert "Access iCloud Data on the Web" in error.hint
+
+
+def test_photos_that_stay_shut_after_a_renewal_say_what_else_it_may_be(bare: Rig) -> None:
+    bare.connect(PASSWORD, 0)
+    bare.faults.add("shut_out")
+    source = bare.source()
+    for _ in range(2):  # what is known is said again without asking Apple
+        with pytest.raises(SessionExpired) as caught:
+            listing(source)
+        assert "Access iCloud Data on the Web" in caught.value.hint
+    source.close()
+
+
+def test_connect_signs_in_anew_when_the_session_only_looks_good(bare: Rig) -> None:
+    bare.connect()
+    bare.faults.add("shut_out", times=1)
+    person = bare.connect(PASSWORD, 1)
+    assert "Connected" in person.told[-1]
+    assert works(bare)
+
+
+def test_connect_keeps_the_trust_when_it_signs_in_anew(bare: Rig) -> None:
+    bare.account.second_factor = "sms"
+    bare.connect(PASSWORD, bare.account.code, 1)
+    bare.faults.add("shut_out", times=1)
+    bare.connect(PASSWORD, 1)
+    assert bare.account.codes_sent == 1
+
+
+def test_a_busy_photo_service_does_not_waste_a_sign_in(bare: Rig) -> None:
+    bare.faults.add("unavailable", key="query/*", times=1)
+    assert "Connected" in bare.connect().told[-1]
+
+
+def test_unreadable_pcs_cookies_are_renewed_without_a_person(bare: Rig) -> None:
+    bare.connect()
+    bare.faults.once("bad_pcs")
+    assert works(bare)
+    source = bare.source()
+    source.capacity()
+    source.close()
+
+
+def test_connect_renews_unreadable_pcs_cookies(bare: Rig) -> None:
+    bare.connect(PASSWORD, 0)
+    bare.faults.once("bad_pcs")
+    assert "Connected" in bare.connect(1).told[-1]
+    assert works(bare)
+
+
 # --- refusals ----------------------------------------------------------------------------
 
 
@@ -285,6 +352,27 @@ def test_new_terms_are_the_persons_to_accept(bare: Rig) -> None:
     assert bare.account.terms
     bare.connect(0)
     assert not bare.account.terms and works(bare)
+
+
+@pytest.mark.parametrize("second_factor", ["none", "sms"])
+def test_new_terms_are_asked_about_at_the_first_sign_in_too(bare: Rig, second_factor: str) -> None:
+    bare.account.terms, bare.account.second_factor = True, second_factor
+    code = [bare.account.code] if second_factor == "sms" else []
+    person = bare.connect(PASSWORD, *code, 0, 1)
+    assert [question for question in person.asked if "terms have changed" in question]
+    assert bare.account.codes_sent == len(code)
+    assert not bare.account.terms and works(bare)
+
+
+def test_terms_that_cannot_be_accepted_from_here_are_accepted_at_icloud_com(bare: Rig) -> None:
+    bare.account.terms, bare.account.terms_by_client = True, False
+    assert "accept them there" in refused(bare, PASSWORD, 0).hint
+
+
+def test_a_busy_apple_is_no_refused_acceptance_of_terms(bare: Rig) -> None:
+    bare.account.terms = True
+    bare.faults.add("unavailable", key="!setup/setup/ws/1/repairDone")
+    assert isinstance(refused(bare, PASSWORD, 0), Throttled)
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "throttle"])
@@ -314,6 +402,21 @@ def test_accounts_of_china(use_sandbox: Callable[[Any], None]) -> None:
     with rig(use_sandbox, Library(3, plain=True), china=True) as made:
         made.connect(china=True)
         assert works(made, china=True)
+
+
+@pytest.mark.parametrize("second_factor", ["none", "sms"])
+def test_an_account_of_china_without_the_setting_says_so(
+    use_sandbox: Callable[[Any], None], second_factor: str
+) -> None:
+    with rig(use_sandbox, Library(3), china=True, second_factor=second_factor) as made:
+        error = refused(made, PASSWORD, *[made.account.code] * (second_factor == "sms"))
+        assert isinstance(error, Misconfigured) and "china: true" in error.hint
+
+
+def test_the_setting_for_china_with_an_account_of_elsewhere_says_so(bare: Rig) -> None:
+    with pytest.raises(Misconfigured, match="not in China") as caught:
+        bare.connect(china=True)
+    assert "leave china out" in caught.value.hint
 
 
 # --- in the middle of a run --------------------------------------------------------------

@@ -107,8 +107,31 @@ def test_data_protection_needs_consent_on_a_device(client) -> None:
 
     assert client.cloudkit("zones/list", {}).json()["serverErrorCode"] == "ACCESS_DENIED"
     state = ask("requestWebAccessState")
-    assert state == {"isICDRSDisabled": True, "isDeviceConsentedForPCS": False}
+    assert state == {
+        "isICDRSDisabled": True,
+        "isWebAccessAllowed": True,
+        "isDeviceConsentedForPCS": False,
+    }
     assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "failure"
     assert ask("enableDeviceConsentForPCS")["isDeviceConsentNotificationSent"]
     assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "success"
     assert client.cloudkit("zones/list", {}).ok
+
+
+@pytest.mark.parametrize("account", [Account(terms=True), Account(web_access=False)])
+def test_a_partial_session_lacks_its_cookie(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        assert client.login().ok
+        assert "X-APPLE-WEBAUTH-TOKEN" not in client.http.cookies
+        refused = client.http.post(f"{SETUP}/requestWebAccessState")
+        assert refused.status_code == 500
+        assert refused.json()["error"] == "Missing X-APPLE-WEBAUTH-TOKEN cookie"
+
+
+@pytest.mark.parametrize("account", [Account(china=True)])
+def test_the_wrong_country_is_told_which_is_right(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        answer = client.http.post(f"{SETUP}/accountLogin", json={"dsWebAuthToken": client.token})
+        assert (answer.status_code, answer.json()) == (302, {"domainToUse": "iCloud.com.cn"})
