@@ -7,14 +7,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from pyicloud.exceptions import PyiCloudException
 from pyicloud.utils import get_password_from_keyring
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired
-from connectors.icloud import access
-from connectors.icloud.refusals import explain
+from connectors.icloud import access, lockout
+from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
 from connectors.icloud.settings import ICloudSettings
 from connectors.private import load_secret
@@ -109,6 +110,7 @@ class Account:
             if self._api is None:
                 name = self.name
                 api = Api(name, saved_password(name), china=self.settings.china)
+                api.before_password = partial(lockout.check, name)
                 self._try(api, lambda: self._sign_in(api, force=False))
                 self._api = api
             return self._api, self._generation
@@ -127,12 +129,30 @@ class Account:
 
     def _sign_in(self, api: Api, *, force: bool) -> None:
         """Without a person: the saved session, else the trust it earned and the password."""
-        api.authenticate(force_refresh=force)
-        if api.requires_2fa or api.requires_2sa:
-            raise SessionExpired(
-                "iCloud asks for a two-factor code again",
-                hint=f"run: outpour connect icloud:{self.name}",
-            )
+        refusal: OutpourError | None = None
+        try:
+            api.authenticate(force_refresh=force)
+            if api.requires_2fa or api.requires_2sa:
+                refusal = SessionExpired("iCloud asks for a two-factor code again", hint=self._hint)
+        except PyiCloudException as error:
+            if not (api.by_password and final(error)):
+                raise
+            outdated = wrong_password(error)
+            refusal = self._outdated() if outdated else explain(error, self.name, api.session.busy)
+        if api.by_password and isinstance(refusal, SessionExpired):
+            lockout.note(self.name, api.password or "", refusal)
+        if refusal is not None:
+            raise refusal
+
+    def _outdated(self) -> SessionExpired:
+        hint = f"{self._hint}, and type the new one"
+        if os.environ.get(VARIABLE):
+            hint = f"correct {VARIABLE}, or unset it and {hint}"
+        return SessionExpired("the saved password is no longer right", hint=hint)
+
+    @property
+    def _hint(self) -> str:
+        return f"run: outpour connect icloud:{self.name}"
 
     def _try(self, api: Api, step: Callable[[], None]) -> None:
         """Raises an OutpourError for whatever ``step`` raises, and remembers one that only a

@@ -176,6 +176,12 @@ def wrong_password(error: BaseException) -> bool:
     )
 
 
+def final(error: BaseException) -> bool:
+    """Whether Apple itself refused, so that the same would be refused again."""
+    latest = next(_answers(list(causes(error))), None)
+    return latest is not None and latest.status_code in {401, 403, 412}
+
+
 def _answers(chain: list[BaseException]) -> Iterator[Any]:
     for error in chain:
         answer = getattr(error, "response", None)

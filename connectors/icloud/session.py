@@ -137,7 +137,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
     """pyicloud with our session, asking for second factors only when told to.
 
     ``by_password`` says that the last ``authenticate`` needed the password, beyond what is
-    saved. ``before_password`` is called then, and raises what is to keep it from being tried.
+    saved. ``before_password`` is given it first, and raises what is to keep it from being tried.
     """
 
     def __init__(self, account: str, password: str | None, *, china: bool) -> None:
@@ -160,7 +160,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
         )
         old.close()
         self.by_password = False
-        self.before_password: Callable[[], None] = lambda: None
+        self.before_password: Callable[[str], None] = lambda _password: None
 
     @by_apple()
     def authenticate(self, force_refresh: bool = False) -> None:
@@ -172,7 +172,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
 
     def _srp_authentication(self, pause_2fa: bool = False) -> bool:
         if self._password_raw is not None:
-            self.before_password()
+            self.before_password(self._password_raw)
             self.by_password = True
         return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
 
@@ -185,6 +185,10 @@ class Api(PyiCloudService):  # type: ignore[misc]
             if domain := self.data.get("domainToUse"):
                 raise elsewhere(str(domain)) from None
             raise
+
+    @property
+    def password(self) -> str | None:
+        return cast("str | None", self._password_raw)
 
     def forget_session(self) -> None:
         """Have the next ``authenticate`` begin with the password. The trust stays."""

@@ -20,6 +20,7 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired, Trans
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
 from connectors.icloud.cloudkit import Zone, ask
+from connectors.icloud.lockout import lift
 from connectors.icloud.refusals import explain, wrong_password
 from connectors.icloud.session import Api, known_accounts, remember_account
 from connectors.icloud.settings import ICloudSettings
@@ -59,6 +60,7 @@ def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
         _look_in(api, prompter)
     api.session.flush()
     remember_account(account)
+    lift(account)
     door.offer_to_keep_password()
     return api
 
