@@ -133,7 +133,10 @@ class Account:
         try:
             api.authenticate(force_refresh=force)
             if api.requires_2fa or api.requires_2sa:
-                refusal = SessionExpired("iCloud asks for a two-factor code again", hint=self._hint)
+                refusal = SessionExpired(
+                    "iCloud asks for a two-factor code again",
+                    hint=f"run: outpour connect icloud:{self.name}",
+                )
         except PyiCloudException as error:
             if not (api.by_password and final(error)):
                 raise
@@ -145,14 +148,10 @@ class Account:
             raise refusal
 
     def _outdated(self) -> SessionExpired:
-        hint = f"{self._hint}, and type the new one"
+        hint = f"type the new one with: outpour connect icloud:{self.name}"
         if os.environ.get(VARIABLE):
             hint = f"correct {VARIABLE}, or unset it and {hint}"
         return SessionExpired("the saved password is no longer right", hint=hint)
-
-    @property
-    def _hint(self) -> str:
-        return f"run: outpour connect icloud:{self.name}"
 
     def _try(self, api: Api, step: Callable[[], None]) -> None:
         """Raises an OutpourError for whatever ``step`` raises, and remembers one that only a

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from pyicloud.exceptions import (
+    PyiCloud2SARequiredException,
     PyiCloudAcceptTermsException,
     PyiCloudConnectionException,
     PyiCloudException,
@@ -20,6 +19,7 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired, Trans
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
 from connectors.icloud.cloudkit import Zone, ask
+from connectors.icloud.codes import type_code
 from connectors.icloud.lockout import lift
 from connectors.icloud.refusals import explain, wrong_password
 from connectors.icloud.session import Api, known_accounts, remember_account
@@ -27,7 +27,6 @@ from connectors.icloud.settings import ICloudSettings
 from connectors.private import store_secret
 
 _TRIES = 3
-_SENDINGS = 4  # Apple locks who asks for many more
 _KEY_SECONDS = 90.0  # to plug a security key in and touch it
 _TERMS = "https://www.apple.com/legal/internet-services/icloud/"
 
@@ -184,73 +183,17 @@ def _prove(api: Api, prompter: Prompter, *, force: bool = False) -> None:
         raise PyiCloudAcceptTermsException
     if not api.requires_2fa:
         if api.requires_2sa:
-            raise SessionExpired(
-                "this account uses the old two-step verification",
-                hint="turn on two-factor authentication on the iPhone, then connect again",
-            )
+            raise PyiCloud2SARequiredException(api.account_name)
         return
     if api.two_factor_delivery_method == "security_key":
         _touch_key(api, prompter)
     else:
-        _type_code(api, prompter)
+        type_code(api, prompter)
     if api.requires_2fa:
         raise SessionExpired(
             "Apple accepted the second factor but does not trust this computer",
             hint="connect again in a few minutes",
         )
-
-
-def _type_code(api: Api, prompter: Prompter) -> None:
-    ways = _ways(api)
-    if not ways:
-        raise SessionExpired(
-            "Apple offers no way to send a code",
-            hint="add a trusted device or phone number at https://account.apple.com",
-        )
-    tries = 0
-    for _ in range(_SENDINGS):
-        description, phone = _way(ways, prompter)
-        api.ask_for_code(phone)
-        if api.two_factor_delivery_notice:
-            prompter.tell(api.two_factor_delivery_notice)
-        while tries < _TRIES:
-            question = f"Code ({description}); just Enter if none arrives:"
-            typed = re.sub(r"\D", "", prompter.ask(question))
-            if not typed:
-                break  # codes do get lost: by the same way again, or by another
-            if api.validate_2fa_code(typed):
-                return
-            prompter.tell("Apple does not accept this code.")
-            tries += 1
-        if tries == _TRIES:
-            raise SessionExpired(
-                "no code was accepted",
-                hint="connect again and type the newest code within a minute",
-            )
-    raise SessionExpired(
-        "no code arrived",
-        hint="on a trusted iPhone, Settings > your name > Sign-In & Security > Get Verification "
-        "Code shows one; connect again and type it",
-    )
-
-
-def _way(
-    ways: list[tuple[str, dict[str, Any] | None]], prompter: Prompter
-) -> tuple[str, dict[str, Any] | None]:
-    if len(ways) == 1:
-        return ways[0]
-    return ways[prompter.choose("Where should the code appear?", [text for text, _ in ways])]
-
-
-def _ways(api: Api) -> list[tuple[str, dict[str, Any] | None]]:
-    """(description, phone or None for trusted devices)"""
-    ways: list[tuple[str, dict[str, Any] | None]] = []
-    if api.has_trusted_devices:
-        ways.append(("shown on your trusted devices", None))
-    for phone in api.phones():
-        number = phone.get("numberWithDialCode") or phone.get("obfuscatedNumber") or "your phone"
-        ways.append((f"text message to {number}", phone))
-    return ways
 
 
 def _touch_key(api: Api, prompter: Prompter) -> None:

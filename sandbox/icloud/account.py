@@ -27,6 +27,7 @@ class Login:
     password_right: bool = False
     verified: bool = False
     code_sent: bool = False
+    code_shown: bool = False
     token: str = ""
     fido: str = ""
 
@@ -35,8 +36,12 @@ class Login:
 class Account:
     """All settings may be changed while the double runs.
 
-    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``sms`` or ``key`` (a
-    security key). ``protected`` is Advanced Data Protection: photos need consent on a device
+    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``bridge`` (the same, as
+    Apple's web page asks for it: through a push channel, which is not served here), ``sms`` or
+    ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
+    as since iOS 26.4; without ``texts`` none can be sent to the phone. ``accepts_with`` is a
+    status (409, 412) that a right code is answered with nevertheless. ``codes_locked``: too many
+    codes were wrong. ``protected`` is Advanced Data Protection: photos need consent on a device
     (``consent``: given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it
     off, or with ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie;
     without ``terms_by_client`` only the person at icloud.com can accept them.
@@ -50,6 +55,10 @@ class Account:
     country: str = "USA"
     second_factor: str = "none"
     code: str = "654321"
+    shows_codes: bool = True
+    texts: bool = True
+    accepts_with: int | None = None
+    codes_locked: bool = False
     protocol: str = "s2k"
     locked: bool = False
     repair: bool = False
@@ -73,7 +82,8 @@ class Account:
         self.keyless: set[str] = set()  # X-APPLE-WEBAUTH-TOKEN whose PCS cookies are no good
         self.pcs = False
         self.tries = 0
-        self.codes_sent = 0
+        self.codes_sent = 0  # by text message
+        self.codes_shown = 0  # on trusted devices, because they were asked to
         self.logins_made = 0
 
     @property

@@ -144,6 +144,29 @@ def test_a_busy_apple_is_no_wrong_password(bare: Rig, fault: str) -> None:
     assert bare.account.tries == 0
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "signin/appleauth/auth/signin/init",
+        "setup/setup/ws/1/accountLogin",
+        "setup/setup/ws/1/requestWebAccessState",
+    ],
+)
+def test_a_page_that_is_not_apples_is_said_to_be_none(bare: Rig, address: str) -> None:
+    """The login page of a hotel, what a filter puts there."""
+    bare.faults.add("foreign_page", key=f"!{address}")
+    error = refused(bare, PASSWORD)
+    assert isinstance(error, Transient) and "instead of Apple" in str(error)
+
+
+def test_a_page_that_is_not_apples_ends_no_session(bare: Rig) -> None:
+    bare.connect()
+    bare.faults.once("foreign_page", "!setup/setup/ws/1/validate")
+    with pytest.raises(Transient, match="instead of Apple"):
+        works(bare)
+    assert works(bare)
+
+
 def test_no_network_is_no_wrong_password(bare: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     bare.connect()
     for name in ("HTTPS_PROXY", "https_proxy"):
