@@ -85,12 +85,14 @@ class Account:
         try:
             return work(api)
         except SessionExpired as expired:
+            lost = access.shut(expired)
             with self._lock:
-                self._lost = access.shut(expired)
-            raise _again(self._lost) from expired
+                self._lost = lost
+            raise lost from expired
 
     def adopt(self, api: Api) -> None:
         """Use a session that a person has just signed in."""
+        self._guard(api)
         with self._lock:
             old, self._api, self._lost = self._api, api, None
             self._generation += 1
@@ -110,10 +112,14 @@ class Account:
             if self._api is None:
                 name = self.name
                 api = Api(name, saved_password(name), china=self.settings.china)
-                api.before_password = partial(lockout.check, name)
+                self._guard(api)
                 self._try(api, lambda: self._sign_in(api, force=False))
                 self._api = api
             return self._api, self._generation
+
+    def _guard(self, api: Api) -> None:
+        """From now on nobody is there who could type another password."""
+        api.before_password = partial(lockout.check, api.account_name)
 
     def _renew(self, generation: int, expired: SessionExpired) -> None:
         with self._lock:

@@ -200,8 +200,13 @@ def wrong_password(error: BaseException) -> bool:
 
 def final(error: BaseException) -> bool:
     """Whether Apple itself refused, so that the same would be refused again."""
-    latest = next(_answers(list(causes(error))), None)
-    return latest is not None and latest.status_code in {401, 403, 412}
+    chain = list(causes(error))
+    latest = next(_answers(chain), None)
+    if latest is None:
+        return False
+    if latest.status_code == 403:  # without a code of Apple's own it may pass
+        return any(service_errors(chain))
+    return latest.status_code in {401, 412}
 
 
 def wrong_code(error: BaseException) -> bool:

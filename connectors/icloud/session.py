@@ -224,7 +224,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
 
         Raises pyicloud's exceptions when that is refused.
         """
-        self._two_factor_code_requested = False  # of one that got lost, pyicloud sends no other
+        self._two_factor_code_requested = False  # else pyicloud waits for one that got lost
         self.code_spent = False
         self.session.busy = None
         if phone is not None:

@@ -54,7 +54,8 @@ def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
     except SessionExpired:
         if api.by_password:
             raise
-        api.discard()  # what was saved only looked good
+        prompter.tell("The saved session no longer opens the photos; signing in anew.")
+        api.discard()
         api = door.enter(anew=True)
         _look_in(api, prompter)
     api.session.flush()

@@ -84,7 +84,7 @@ def test_connect_signs_in_anew_when_the_session_only_looks_good(bare: Rig) -> No
     bare.connect()
     bare.faults.add("shut_out", times=1)
     person = bare.connect(PASSWORD, 1)
-    assert "Connected" in person.told[-1]
+    assert "signing in anew" in person.told[0] and "Connected" in person.told[-1]
     assert works(bare)
 
 

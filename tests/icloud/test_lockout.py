@@ -9,7 +9,7 @@ import pytest
 from connectors.errors import SessionExpired, Transient
 from connectors.icloud.account import VARIABLE
 from connectors.icloud.session import folder
-from tests.icloud.rig import ACCOUNT, PASSWORD, Rig, works
+from tests.icloud.rig import ACCOUNT, PASSWORD, Person, Rig, works
 
 
 @pytest.fixture
@@ -88,6 +88,17 @@ def test_all_places_of_one_run_share_one_try(kept: Rig) -> None:
     for place in places:
         with pytest.raises(SessionExpired):
             place.capacity()
+    assert kept.account.tries == 1
+
+
+def test_a_run_that_a_person_helped_does_not_try_it_again_either(kept: Rig) -> None:
+    source = kept.source()
+    source.reconnect(Person())
+    kept.account.password = "another"
+    kept.icloud.expire_sessions(forget_trust=True)
+    runs(kept, 1)
+    with pytest.raises(SessionExpired):
+        source.capacity()
     assert kept.account.tries == 1
 
 
