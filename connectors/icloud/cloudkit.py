@@ -177,12 +177,13 @@ class CloudKit:
         return found
 
     def post(self, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
-        reply = self.account.use(lambda api: _post(api, scope, path, payload))
+        reply = self.account.use(lambda api: ask(api, scope, path, payload))
         self.answered = True
         return reply
 
 
-def _post(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
+def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
+    """One request in a session, with the errors of ``CloudKit``."""
     try:
         root = api.get_webservice_url("ckdatabasews").rstrip("/")
         answer: requests.Response = api.session.request_raw(

@@ -37,6 +37,9 @@ FAULTS: Mapping[str, str] = {
     "omitted_record": "a record is changed, and the answer says nothing of it",
     "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
+    "shut_out": "421 for the photos, though the sign-in is good",
+    "foreign_page": "200 with a page that is not Apple's: a hotel's login, a filter's notice",
+    "bad_pcs": "the session's PCS cookies are no good any more: 500 until it is signed in anew",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "lost_answer": "uploads are registered, and the connection ends without an answer",
@@ -90,6 +93,8 @@ class ICloud:
         kind = kind_of(request.path)
         self.counts[kind] += 1
         self.log.append((kind, f"{request.method} {request.path}"))
+        if self.faults.hit("foreign_page", self.fault_key(request)):
+            return Answer(200, {"Content-Type": "text/html"}, b"<html>Welcome, guest</html>")
         try:
             if kind == "signin":
                 return self.signin.handle(request)
