@@ -6,7 +6,8 @@ OutpourError
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
-│   └── DailyLimit      the same, and ``resume_at`` says when it will be over
+│   └── LimitReached    the same, though there may be room: only a try tells when it is over
+│       └── DailyLimit  the same, and ``resume_at`` says when it will be over
 ├── ItemError           record it against this one item, go on with the others
 │   ├── NotFound        the item is not there (any more)
 │   ├── PathConflict    the path holds other content: choose another name
@@ -60,10 +61,15 @@ class CapacityExceeded(OutpourError):
     """The place has no room for this item. Nothing of the item is visible there."""
 
 
-class DailyLimit(CapacityExceeded):
-    """A limit that time lifts. ``resume_at`` is timezone-aware, None where unknown."""
+class LimitReached(CapacityExceeded):
+    """The place takes no more, whatever room it has: a number of files, or the traffic of a
+    month. How much is free does not tell when that is over."""
 
-    def __init__(self, message: str, *, resume_at: datetime | None = None, hint: str = "") -> None:
+
+class DailyLimit(LimitReached):
+    """A limit that time lifts. ``resume_at`` is timezone-aware."""
+
+    def __init__(self, message: str, *, resume_at: datetime, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.resume_at = resume_at
 

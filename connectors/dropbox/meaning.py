@@ -15,9 +15,9 @@ from typing import Any
 
 from connectors.errors import (
     CapacityExceeded,
-    DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     NotFound,
     OutpourError,
     PathConflict,
@@ -113,7 +113,7 @@ def write_refused(error: Any, path: str) -> OutpourError:
     if tag in _FULL:
         return CapacityExceeded(f"{_FULL[tag]}: no room for {path}", hint=_ROOM)
     if tag == "upload_traffic_limit_reached":
-        return DailyLimit(
+        return LimitReached(
             "the account's monthly upload traffic is used up",
             hint="Wait for the next month, get a larger plan, or add another sink.",
         )

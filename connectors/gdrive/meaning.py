@@ -21,6 +21,7 @@ from connectors.errors import (
     DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     NotFound,
     OutpourError,
     SessionExpired,
@@ -35,6 +36,8 @@ _RATE = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded
 _FULL = {
     "storageQuotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
     "quotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
+}
+_ITEMS = {
     "teamDriveFileLimitExceeded": "The shared drive has reached its most items: use another.",
     "activeItemCreationLimitExceeded": "The account has reached its most items: remove some.",
 }
@@ -108,6 +111,8 @@ def _forbidden(
         if "service account" in message.lower():
             return Fatal(said, hint="A service account owns no storage: use a shared drive.")
         return CapacityExceeded(f"Google Drive is full: {message}", hint=_FULL[reason])
+    if reason in _ITEMS:
+        return LimitReached(said, hint=_ITEMS[reason])
     if reason in _FOLDER:
         return ItemError(said, hint=_FOLDER[reason])
     if reason in _RIGHTS:

@@ -32,6 +32,7 @@ FAULTS: Mapping[str, str] = {
     "rate": "403 userRateLimitExceeded without Retry-After",
     "daily_limit": "403 dailyLimitExceeded",
     "upload_limit": "403 with the message of the 750 GB a day",
+    "item_limit": "a file cannot be made: the account holds as many items as it may",
     "unknown_403": "403 with a reason nobody has heard of",
 }
 _VERBS = {"PATCH": "update", "DELETE": "delete", "POST": "create", "GET": "get"}
@@ -201,6 +202,9 @@ class GoogleDrive:
         if key.startswith("upload.") and self.faults.hit("upload_limit", key):
             message = "User rate limit exceeded."
             raise Refused(403, "userRateLimitExceeded", message, "usageLimits")
+        if key.startswith("upload.") and self.faults.hit("item_limit", key):
+            message = "This account has exceeded the creation limit for files and folders."
+            raise Refused(403, "activeItemCreationLimitExceeded", message)
         if self.faults.hit("unknown_403", key):
             raise Refused(403, "someNewReason", "This is forbidden.")
 

@@ -13,9 +13,9 @@ from dropbox import files
 from connectors.dropbox.meaning import entry_refused, retry_after, throttled, write_refused
 from connectors.errors import (
     CapacityExceeded,
-    DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     Misconfigured,
     NotFound,
     OutpourError,
@@ -114,7 +114,7 @@ def test_full_in_each_of_its_words(error: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (W.upload_traffic_limit_reached, DailyLimit),
+        (W.upload_traffic_limit_reached, LimitReached),
         (W.too_many_write_operations, Throttled),
         (W.disallowed_name, ItemError),
         (W.malformed_path("x"), ItemError),
@@ -149,7 +149,7 @@ def _entry(error: Any) -> OutpourError:
 
 def test_the_months_traffic_is_used_up(double: Double, place: DropboxPlace, bench: Bench) -> None:
     double.faults.once("traffic_limit")
-    with pytest.raises(DailyLimit) as caught:
+    with pytest.raises(LimitReached) as caught:
         bench.place(place.open(), "a.jpg", content(100))
     assert "month" in str(caught.value) and not held(double)
 
