@@ -37,14 +37,16 @@ _FULL = {
     "storageQuotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
     "quotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
 }
-_ITEMS = {
+_MOST = {
     "teamDriveFileLimitExceeded": "The shared drive has reached its most items: use another.",
     "activeItemCreationLimitExceeded": "The account has reached its most items: remove some.",
 }
-_FOLDER = {
+_ONE_FILE = {
     "numChildrenInNonRootLimitExceeded": "A folder takes 500,000 items: use a layout with dates.",
     "myDriveHierarchyDepthLimitExceeded": "Folders are nested too deep: use a flatter layout.",
     "teamDriveHierarchyTooDeep": "Folders are nested too deep: use a flatter layout.",
+    "downloadQuotaExceeded": "Google gives a file out so often in a day: try again tomorrow.",
+    "cannotDownloadAbusiveFile": "Google takes it for malware: ask for a review in Drive.",
 }
 _RIGHTS = {
     "insufficientFilePermissions": "Ask the owner for the right to add files there.",
@@ -111,10 +113,10 @@ def _forbidden(
         if "service account" in message.lower():
             return Fatal(said, hint="A service account owns no storage: use a shared drive.")
         return CapacityExceeded(f"Google Drive is full: {message}", hint=_FULL[reason])
-    if reason in _ITEMS:
-        return LimitReached(said, hint=_ITEMS[reason])
-    if reason in _FOLDER:
-        return ItemError(said, hint=_FOLDER[reason])
+    if reason in _MOST:
+        return LimitReached(said, hint=_MOST[reason])
+    if reason in _ONE_FILE:
+        return ItemError(said, hint=_ONE_FILE[reason])
     if reason in _RIGHTS:
         return Fatal(said, hint=_RIGHTS[reason])
     if status == 429:

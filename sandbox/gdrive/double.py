@@ -33,6 +33,8 @@ FAULTS: Mapping[str, str] = {
     "daily_limit": "403 dailyLimitExceeded",
     "upload_limit": "403 with the message of the 750 GB a day",
     "item_limit": "a file cannot be made: the account holds as many items as it may",
+    "download_quota": "403 downloadQuotaExceeded: a file was read too often",
+    "abusive_file": "403 cannotDownloadAbusiveFile: a file is taken for malware and not given out",
     "unknown_403": "403 with a reason nobody has heard of",
 }
 _VERBS = {"PATCH": "update", "DELETE": "delete", "POST": "create", "GET": "get"}

@@ -181,6 +181,7 @@ class Files:
     # --- read ------------------------------------------------------------------------------
 
     def media(self, node: Node, request: Request) -> Answer:
+        self._refuse_reading(f"read/{node.name}")
         if node.size is None or not self._store.file(node).exists():
             raise Refused(403, "fileNotDownloadable", "Only files with binary content can be.")
         start, end, status = 0, node.size, 200
@@ -196,6 +197,14 @@ class Files:
         if status == 206:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{node.size}"
         return Answer(status, headers, self._bytes(node, start, end))
+
+    def _refuse_reading(self, key: str) -> None:
+        if self._faults.hit("download_quota", key):
+            message = "The download quota for this file has been exceeded."
+            raise Refused(403, "downloadQuotaExceeded", message)
+        if self._faults.hit("abusive_file", key):
+            message = "This file has been identified as malware or spam and cannot be downloaded."
+            raise Refused(403, "cannotDownloadAbusiveFile", message)
 
     def _bytes(self, node: Node, start: int, end: int) -> Iterator[bytes]:
         with self._store.file(node).open("rb") as file:

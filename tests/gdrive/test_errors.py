@@ -57,6 +57,8 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
         (403, "myDriveHierarchyDepthLimitExceeded", ItemError),
         (403, "insufficientFilePermissions", Fatal),
         (403, "accessNotConfigured", Fatal),
+        (403, "downloadQuotaExceeded", ItemError),
+        (403, "cannotDownloadAbusiveFile", ItemError),
         (403, "somethingNew", ItemError),
         (403, "", ItemError),
         (404, "notFound", NotFound),
