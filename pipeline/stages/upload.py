@@ -177,7 +177,7 @@ class Lane:
         if parcel.token is None and self._tokens is not None:
             token = self._call(self._tokens.take)
             self._keep(parcel, token)
-        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.headway.reached)
+        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
@@ -196,17 +196,17 @@ class Lane:
         if parcel.staged.lend:
             parcel.staged.lend()
 
-        def keep(token: str) -> None:
-            self._keep(parcel, token)
-            self._run.ledger.settled(parcel.ticket)
+        def keep(token: str, held: int = 0) -> None:
+            parcel.reached = max(parcel.reached, held)
+            if token != parcel.token:
+                self._keep(parcel, token)
+                self._run.ledger.settled(parcel.ticket)
 
-        parcel.headway.begin()
         put, body, known = self._triple(parcel)
         return self.sink.transfer(put, body, known, keep)
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token
-        parcel.headway.kept(token)
         parcel.ticket = steps.keep_token(
             self._run.ledger, parcel.key, self.sink.name, parcel.put.path, token
         )

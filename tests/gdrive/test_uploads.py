@@ -105,12 +105,12 @@ def test_the_session_is_durable_before_bytes_flow(
     put, body = bench.stage("a.mov", content(6 * MIB))
     at_checkpoint: list[int] = []
 
-    def keep(token: str) -> None:
+    def keep(token: str, _held: int = 0) -> None:
         if token.startswith("{"):
             at_checkpoint.append(double.calls["upload.session"])
 
     place.open().transfer(put, body, None, keep)
-    assert at_checkpoint == [0]
+    assert at_checkpoint[0] == 0
 
 
 def test_another_process_sends_only_what_is_missing(
@@ -130,6 +130,26 @@ def test_another_process_sends_only_what_is_missing(
     fresh.commit([fresh.transfer(put, body, json.dumps(token), bench.keep)])
     assert double.received == put.size, "bytes were sent twice"
     assert double.calls["upload.resumable"] == 1
+
+
+def test_how_much_drive_has_is_told_after_each_answer(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """The token stays the same; what grows is what the session holds."""
+    put, body = bench.stage("a.mov", content(9 * MIB))
+    double.faults.add("cut_upload", 1.0, "upload.session", times=2)
+    told: list[int] = []
+
+    def keep(token: str, held: int = 0) -> None:
+        bench.keep(token)
+        told.append(held)
+        assert held == double.received
+
+    for _ in range(2):
+        with pytest.raises(Transient):
+            place.open().transfer(put, body, bench.tokens[-1] if bench.tokens else None, keep)
+    place.open().transfer(put, body, bench.tokens[-1], keep)
+    assert told == [0, 0, *(number * MIB for number in (1, 2, 4, 6, 8))]
 
 
 @pytest.mark.parametrize("size", [100, 300_000])
