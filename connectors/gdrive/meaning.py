@@ -70,6 +70,10 @@ class IdUnusable(OutpourError):
     """400: the id did not come from Drive's own generator, or is spent."""
 
 
+class Malformed(ItemError):
+    """400: a value in the request is none that Drive takes."""
+
+
 def meaning(
     status: int, headers: Mapping[str, str], data: bytes, doing: str, *, upload: bool = False
 ) -> OutpourError:
@@ -92,6 +96,8 @@ def meaning(
         return _forbidden(status, reason, message, said, wait, upload)
     if status == 400 and "file id" in message.lower():
         return IdUnusable(said)
+    if status == 400:
+        return Malformed(said)
     if status == 413:
         return ItemError(said, hint="A gateway limits requests: set a smaller chunk_mib.")
     return ItemError(said)

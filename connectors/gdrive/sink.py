@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from posixpath import split as split_path
 from unicodedata import normalize
@@ -18,7 +19,7 @@ from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.folders import Folder, Reserved, Tree
-from connectors.gdrive.meaning import IdTaken, IdUnusable
+from connectors.gdrive.meaning import IdTaken, IdUnusable, Malformed
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
@@ -193,6 +194,10 @@ class GoogleDrive:
                 if put.size <= SMALL:
                     return self._uploader.whole(metadata, media_type, body), ticket
                 return self._uploader.session(ticket, metadata, media_type, body, keep), ticket
+            except Malformed:
+                if put.modified is None:
+                    raise
+                put = replace(put, modified=None)  # better than no photo: a date it does not take
             except (IdTaken, IdUnusable):
                 file = self._api.get(ticket.id)
                 # Listings may not show it yet: the right file, or our own damaged try at it.
@@ -264,8 +269,8 @@ def _our_try(file: File, put: Put, ticket: Ticket) -> bool:
 
 
 def _written(moment: datetime) -> str:
-    """RFC 3339 as Drive writes it: UTC, milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """RFC 3339 as Drive writes it: UTC, milliseconds, a year of four digits."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _at(file: File, folder: Folder, name: str) -> bool:

@@ -32,6 +32,7 @@ FAULTS: Mapping[str, str] = {
     "rate": "403 userRateLimitExceeded without Retry-After",
     "daily_limit": "403 dailyLimitExceeded",
     "upload_limit": "403 with the message of the 750 GB a day",
+    "date_refused": "400: a file's date is one that is not taken",
     "item_limit": "a file cannot be made: the account holds as many items as it may",
     "download_quota": "403 downloadQuotaExceeded: a file was read too often",
     "abusive_file": "403 cannotDownloadAbusiveFile: a file is taken for malware and not given out",

@@ -115,14 +115,17 @@ class Files:
         if len(parents) != 1:
             raise bad("A file must have exactly one parent", "badRequest", "parents")
         parent, drive = self._place(str(parents[0]), grant, query)
-        for name in ("appProperties", "properties"):
-            check_properties(body.get(name))
+        for kind in ("appProperties", "properties"):
+            check_properties(body.get(kind))
+        name = str(body.get("name", "Untitled"))
+        if "modifiedTime" in body and self._faults.hit("date_refused", f"create/{name}"):
+            raise bad("Invalid value for: modifiedTime", "invalid", "modifiedTime")
         now = time.time()
         with self._store.lock:
             identity = self._store.claim_id(body.get("id"))
         return Node(
             identity,
-            str(body.get("name", "Untitled")),
+            name,
             str(body.get("mimeType", "application/octet-stream")),
             parent,
             grant.client,

@@ -190,6 +190,20 @@ def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[s
     assert not job.held()["dropbox"] and f"0 of {COUNT}" in shown.out
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_date_of_long_ago_costs_no_photo(job: FanOut, refused: bool) -> None:
+    """A scan dated by hand: its date is kept where the place takes it."""
+    taken = datetime(5, 6, 7, tzinfo=UTC)
+    job.world.cloud.library.add("OLD", created=int(taken.timestamp() * 1000))
+    if refused:
+        job.world.cloud.faults.add("date_refused", 1.0, "create/OLD*")
+    assert job.run() == 0
+    job.assert_whole()
+    (path,) = [path for path in job.world.drive.store.paths() if "OLD" in path]
+    (node,) = job.world.drive.store.paths()[path]
+    assert (node.modified == taken.timestamp()) is not refused
+
+
 def test_a_service_account_that_cannot_work_is_refused_with_the_reason(
     job: FanOut, said: Say
 ) -> None:

@@ -21,7 +21,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.gdrive.meaning import meaning
+from connectors.gdrive.meaning import Malformed, meaning
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import SharedDrive
 from tests.conformance.making import Bench, content
@@ -63,7 +63,7 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
         (403, "", ItemError),
         (404, "notFound", NotFound),
         (413, "", ItemError),
-        (400, "badRequest", ItemError),
+        (400, "badRequest", Malformed),
         (408, "", Transient),
         (500, "backendError", Transient),
         (502, "", Transient),
