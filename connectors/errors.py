@@ -33,6 +33,13 @@ class OutpourError(Exception):
         super().__init__(redact(message))
         self.hint = hint
 
+    @property
+    def advice(self) -> str:
+        """What is wrong and what to do, in one line."""
+        if not self.hint:
+            return str(self)
+        return f"{str(self).rstrip('.')}. {self.hint[0].upper()}{self.hint[1:]}"
+
 
 class Transient(OutpourError):
     """Trying again may help. ``retry_after`` is in seconds, None where the place said nothing."""

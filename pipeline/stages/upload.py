@@ -105,6 +105,11 @@ class Lane:
         for thread in (*self._threads, self._committer):
             thread.join()
 
+    @property
+    def broken(self) -> OutpourError | None:
+        """Why nothing more can be sent here in this run."""
+        return self._broken
+
     # --- transfers ---
 
     def _transfers(self) -> None:
@@ -310,7 +315,7 @@ class Lane:
                 self._broken = self._broken or error
             elif isinstance(error, Transient) and self.place.dead_end() >= _DEAD_ENDS:
                 self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
-            self._fail(parcel, str(error))
+            self._fail(parcel, error.advice)
         else:
             self._fail(parcel, f"unexpected {type(error).__name__}: {error}")
 
@@ -331,7 +336,7 @@ class Lane:
         """Send it afresh: the name is to be another, or the sink lost what it had of it."""
         parcel.starts += 1
         if parcel.starts >= _FRESH_STARTS:
-            self._fail(parcel, str(error))
+            self._fail(parcel, error.advice)
             return
         parcel.token, parcel.ticket, parcel.sent = None, 0, None
         self._outbox.put(parcel)

@@ -179,6 +179,21 @@ def test_a_shared_drive_without_rights(
     assert job.run() == 0 and job.held()["drive"] == job.held()["folder"] == job.wanted()
 
 
+def test_a_dropbox_folder_without_the_right_to_write(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shared folder that we may only look at: once that is known nothing is fetched for it."""
+    to(job, "dropbox")
+    job.config.write_text(job.config.read_text() + "staging: {size: 45kB}\n")
+    job.world.cloud.faults.add("no_right")
+    assert job.run() == Exit.ITEMS_FAILED
+    sent, fetched = job.world.dropbox.received, job.world.cloud.counts["content"]
+    assert fetched <= 4 and sent <= 4 * 20_000
+    assert "ask who manages" in capsys.readouterr().out
+    job.world.cloud.faults.clear()
+    assert job.run() == 0 and job.held()["dropbox"] == job.wanted()
+
+
 def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:
     """Those photos are named, the others arrive; another template brings them too."""
     to(job, "dropbox")

@@ -118,9 +118,10 @@ def test_full_in_each_of_its_words(error: Any) -> None:
         (W.too_many_write_operations, Throttled),
         (W.disallowed_name, ItemError),
         (W.malformed_path("x"), ItemError),
-        (W.no_write_permission, ItemError),
+        (W.no_write_permission, Fatal),
+        (W.access_restricted, Fatal),
         (W.operation_suppressed, ItemError),
-        (W.team_folder, ItemError),
+        (W.team_folder, Fatal),
         (W.conflict(files.WriteConflictError.file), PathConflict),
         (W.conflict(files.WriteConflictError.folder), PathConflict),
         (W.conflict(files.WriteConflictError.file_ancestor), ItemError),
@@ -131,7 +132,7 @@ def test_full_in_each_of_its_words(error: Any) -> None:
 def test_what_a_file_cannot_be_written_for(error: Any, kind: type[OutpourError]) -> None:
     for found in (write_refused(error, "2024/a.jpg"), _entry(error)):
         assert type(found) is kind and "\n" not in str(found)
-        if isinstance(found, ItemError) and not isinstance(found, PathConflict):
+        if isinstance(found, ItemError | Fatal) and not isinstance(found, PathConflict):
             assert found.hint
 
 
