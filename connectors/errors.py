@@ -3,6 +3,7 @@
 OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
 │   ├── Throttled       the same, and ask this place for less
+│   ├── Leftover        the same, and tell the person what stays there of this attempt
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
@@ -58,6 +59,10 @@ class Throttled(Transient):
 
 class Unreachable(Transient):
     """No connection to the place can be made: its name, its host or this computer's network."""
+
+
+class Leftover(Transient):
+    """An attempt left something at the place that only a person can remove."""
 
 
 class SessionExpired(OutpourError):

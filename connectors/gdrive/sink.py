@@ -13,7 +13,16 @@ from unicodedata import normalize
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
-from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient, Unreadable
+from connectors.errors import (
+    Fatal,
+    ItemError,
+    Leftover,
+    NotFound,
+    OutpourError,
+    PathConflict,
+    Transient,
+    Unreadable,
+)
 from connectors.gdrive import properties
 from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
 from connectors.gdrive.auth import Auth
@@ -27,6 +36,7 @@ from connectors.private import state_dir
 
 _TRANSFERS = 32  # one request each, most of it waiting
 _ATTEMPTS = 3  # ids tried for one file; each failure means somebody used up an id of ours
+_DAMAGED = ".damaged"  # what is added to the name of a try that the bin was refused for
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -84,9 +94,10 @@ class GoogleDrive:
             raise Transient(f"the folder of {put.path} vanished from Google Drive") from error
         if not _same(file, put):
             # Nothing wrong may stay visible; the id is spent with it.
-            self._api.trash(file["id"])
+            why = _why_other(put, body)
+            aside = self._put_away(file, put)
             self._fresh(keep)
-            raise _why_other(put, body)
+            raise aside if aside and isinstance(why, Transient) else why
         return Transferred(put, ticket.written(), _receipt(put.path, file))
 
     def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
@@ -206,6 +217,26 @@ class GoogleDrive:
                     return file, ticket
                 ticket = self._fresh(keep)
         raise Unreadable(f"{put.path}: Google Drive accepts none of its own ids for it")
+
+    def _put_away(self, file: File, put: Put) -> OutpourError | None:
+        """Put a damaged try of ours into the bin. Where that may not be done, as by contributors
+        of a shared drive, give it another name, or leave that name to it; says so then."""
+        try:
+            self._api.trash(file["id"])
+        except Fatal:
+            return self._rename(file, put)
+        return None
+
+    def _rename(self, file: File, put: Put) -> OutpourError:
+        name = f"{file['name']}{_DAMAGED}"
+        try:
+            self._api.set_aside(file, name)
+        except Fatal:
+            return PathConflict(f"{put.path} is a damaged upload in Google Drive")
+        return Leftover(
+            f"a damaged upload of {put.path} is called {name!r} now: the bin is refused",
+            hint="Delete it in Drive; with the role Content manager that is done for you.",
+        )
 
     def _by_token(self, item: Transferred) -> Receipt | OutpourError:
         """A receipt for an item whose transfer ended in another process."""

@@ -12,7 +12,7 @@ from sandbox.gdrive import resource
 from sandbox.gdrive.discovery import Discovery, Method, masked
 from sandbox.gdrive.oauth import DRIVE, Grant
 from sandbox.gdrive.query import parse
-from sandbox.gdrive.refusal import Refused, bad, invalid, missing
+from sandbox.gdrive.refusal import Refused, bad, invalid, missing, no_right
 from sandbox.gdrive.store import FOLDER, Content, Node, Store, check_properties
 from sandbox.gdrive.uploads import parse_json
 from sandbox.messages import Answer, Request, json_answer
@@ -79,8 +79,7 @@ class Files:
         if found is None or not found.role or query.get("supportsAllDrives") != "true":
             raise missing(identity)
         if write and not resource.may_write(found):
-            message = "The user does not have sufficient permissions for this file."
-            raise Refused(403, "insufficientFilePermissions", message)
+            raise no_right()
 
     def list(self, method: Method, query: Query, grant: Grant) -> Answer:
         drive = query.get("driveId")
@@ -167,6 +166,8 @@ class Files:
             raise Refused(501, "notImplemented", f"the sandbox cannot change {sorted(unknown)}")
         if node.drive:
             self._enter(node.drive, query, write=True)
+            if "trashed" in body and not resource.may_trash(self._store.drives[node.drive]):
+                raise no_right()
         with self._store.lock:
             if "name" in body:
                 self._store.move(node, node.parent, body["name"])

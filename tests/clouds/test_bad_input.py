@@ -179,13 +179,30 @@ def test_a_shared_drive_without_rights(
     assert job.run() == 0 and job.held()["drive"] == job.held()["folder"] == job.wanted()
 
 
+def test_a_contributor_of_a_shared_drive_cannot_empty_it_and_need_not(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An upload is damaged, and the bin is refused: it goes aside, which is said once, and it
+    counts for nothing later."""
+    job.world.drive.store.drives["0AShared"] = SharedDrive("0AShared", "Family", "writer")
+    to(job, "{type: gdrive, drive: 0AShared}")
+    job.world.cloud.faults.once("stored_flip", "upload.*")
+    assert job.run() == 0
+    assert capsys.readouterr().err.count(".damaged") == 1
+    copies = job.held()["drive"]
+    assert not job.wanted() - copies and copies.total() == COUNT + 1
+    assert job.run() == 0 and job.held()["drive"] == copies
+    assert invoke(["verify", str(job.config)]) == 0
+    assert "1 file there that this pipeline did not write" in capsys.readouterr().out
+
+
 def test_a_dropbox_folder_without_the_right_to_write(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A shared folder that we may only look at: once that is known nothing is fetched for it."""
     to(job, "dropbox")
     job.config.write_text(job.config.read_text() + "staging: {size: 45kB}\n")
-    job.world.cloud.faults.add("no_right")
+    job.world.cloud.faults.add("no_write")
     assert job.run() == Exit.ITEMS_FAILED
     sent, fetched = job.world.dropbox.received, job.world.cloud.counts["content"]
     assert fetched <= 4 and sent <= 4 * 20_000
