@@ -17,7 +17,7 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
-from sandbox.gdrive.store import SharedDrive
+from sandbox.gdrive.store import FOLDER, Node, SharedDrive
 from tests.clouds.conftest import COUNT
 from tests.dropbox.bench import DropboxPlace
 from tests.gdrive.bench import DrivePlace
@@ -209,6 +209,23 @@ def test_a_dropbox_folder_without_the_right_to_write(
     assert "ask who manages" in capsys.readouterr().out
     job.world.cloud.faults.clear()
     assert job.run() == 0 and job.held()["dropbox"] == job.wanted()
+
+
+def test_a_file_where_the_folder_of_a_year_goes(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to(job, "gdrive")
+    store, app = job.world.drive.store, job.world.drive.signin.client.id
+    top, year = store.issue(2)
+    content = store.content()
+    content.add(b"notes")
+    store.add(Node(top, "Outpour", FOLDER, store.root, app, 0.0, 0.0), None)
+    store.add(Node(year, "2026", "text/plain", top, app, 0.0, 0.0), content)
+    assert job.run() == Exit.ITEMS_FAILED
+    told = "'Outpour/2026' is a file in Google Drive, not a folder. Rename that file"
+    assert told in capsys.readouterr().out
+    store.move(store.get(year), top, "notes.txt")
+    assert job.run() == 0 and not job.wanted() - job.held()["drive"]
 
 
 def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,3 +70,10 @@ def test_every_error_has_a_hint_and_stands_in_the_tree() -> None:
         assert kind("what", **more).hint == ""
         assert kind.__doc__ and (errors.__doc__ or "").count(f" {kind.__name__} ") <= 1
         assert kind.__name__ in (errors.__doc__ or ""), f"{kind.__name__} is not in the tree"
+
+
+def test_advice_is_one_line_with_one_full_stop_after_each_sentence() -> None:
+    expired = OutpourError("the sign-in has ended: it was revoked.", hint="run 'outpour connect'.")
+    assert expired.advice == "the sign-in has ended: it was revoked. Run 'outpour connect'."
+    assert OutpourError("no room", hint="Make some.").advice == "no room. Make some."
+    assert OutpourError("no room").advice == "no room"

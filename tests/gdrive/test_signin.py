@@ -343,6 +343,69 @@ def test_a_service_account_alone_is_refused_with_the_reason(robot: Path) -> None
         DriveSettings(service_account=robot)
 
 
+@pytest.mark.parametrize(
+    ("error", "description", "hint"),
+    [
+        ("invalid_grant", "Invalid grant: account not found", "was deleted"),
+        ("invalid_grant", "Invalid JWT Signature.", "new key"),
+        ("invalid_grant", "Invalid email or User ID", "'impersonate'"),
+        ("invalid_scope", "Invalid OAuth scope or ID token audience provided.", "scope"),
+        ("admin_policy_enforced", "Not allowed by the administrator.", "administrator"),
+        ("access_denied", "Account restricted", "key file"),
+    ],
+)
+def test_a_service_account_that_is_refused_is_no_sign_in_that_ended(
+    double: Double, robot: Path, bench: Bench, error: str, description: str, hint: str
+) -> None:
+    """There is nobody to connect again: its own settings are to be looked at."""
+    double.signin.refusal = {"error": error, "error_description": description}
+    settings = DriveSettings(service_account=robot, drive="0AShared")
+    assert connector.sink
+    with pytest.raises(Fatal) as caught:
+        bench.place(connector.sink("drive", settings), "a.jpg", content(10))
+    assert hint in caught.value.hint and "connect" not in caught.value.hint
+    assert description in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["impersonate", "deleted"])
+def test_what_is_wrong_with_a_service_account_is_told(
+    double: Double, robot: Path, bench: Bench, wrong: str
+) -> None:
+    double.signin.delegated.add(ROBOT)
+    if wrong == "deleted":
+        double.signin.service_keys.clear()
+    settings = DriveSettings(service_account=robot, impersonate="nobody@example.com")
+    assert connector.sink
+    with pytest.raises(Fatal) as caught:
+        bench.place(connector.sink("drive", settings), "a.jpg", content(10))
+    assert wrong in caught.value.hint
+
+
+@pytest.mark.parametrize("subtype", ["rapt_required", "invalid_rapt"])
+def test_an_organisation_that_wants_the_sign_in_renewed(
+    double: Double, place: DrivePlace, bench: Bench, subtype: str
+) -> None:
+    """A policy of Workspace. Google's own words send people to another program."""
+    double.signin.refusal = {
+        "error": "invalid_grant",
+        "error_description": f"reauth related error ({subtype})",
+        "error_subtype": subtype,
+    }
+    with pytest.raises(SessionExpired, match="organisation") as caught:
+        bench.place(place.open(), "a.jpg", content(10))
+    assert "gcloud" not in caught.value.advice and "outpour connect gdrive" in caught.value.hint
+
+
+@pytest.mark.parametrize("error", ["admin_policy_enforced", "invalid_scope"])
+def test_what_no_new_sign_in_mends_asks_for_none(
+    double: Double, place: DrivePlace, bench: Bench, error: str
+) -> None:
+    double.signin.refusal = {"error": error, "error_description": "No."}
+    with pytest.raises(Fatal) as caught:
+        bench.place(place.open(), "a.jpg", content(10))
+    assert caught.value.hint and "sign in again" not in caught.value.hint
+
+
 def test_a_clock_that_is_a_day_off(
     double: Double, robot: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
