@@ -30,7 +30,6 @@ class Bench:
         self._folder = folder
         self._count = 0
         self.tokens: list[str] = []
-        self.held = 0  # bytes, as the last of them told
 
     def stage(self, path: str, data: bytes, *, sole: bool = False) -> tuple[Put, Body]:
         self._count += 1
@@ -39,9 +38,8 @@ class Bench:
         put = Put(path, digest([data]), modified=TAKEN, media_type="image/jpeg")
         return put, Body(file, len(data), sole)
 
-    def keep(self, token: str, held: int = 0) -> None:
+    def keep(self, token: str, _held: int = 0) -> None:
         self.tokens.append(token)
-        self.held = held
 
     def send(self, sink: Sink, path: str, data: bytes) -> Transferred:
         return sink.transfer(*self.stage(path, data), None, self.keep)
