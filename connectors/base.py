@@ -10,7 +10,7 @@ a connector serialises what its SDK cannot share. Errors are those of ``connecto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -295,8 +295,13 @@ class Traits:
     links: bool = False
 
 
-Checkpoint = Callable[[str], None]
-"""Makes a token durable: when it returns, the token survives a crash."""
+class Checkpoint(Protocol):
+    """Makes a token durable: when it returns, the token survives a crash."""
+
+    def __call__(self, token: str, held: int = 0, /) -> None:
+        """``held`` are the bytes of the file that the place says it has: how a transfer that
+        fails in the end is known to have got further. The same token may be given again."""
+        ...
 
 
 @runtime_checkable

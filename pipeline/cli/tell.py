@@ -207,16 +207,15 @@ def show_verified(console: Console, verified: Verified) -> None:
     for sink in verified.sinks:
         right = f"{files(sink.checked, 'copy')} checked"
         read = f", {show_size(sink.bytes_read)} read back" if sink.bytes_read else ""
-        if not sink.wrong:
-            headline(console, "✔", "green", f"{sink.name}: {right}{read}, all as they were")
-        else:
-            wrong = f"{count(len(sink.wrong))} missing or changed"
-            headline(console, "✘", "red", f"{sink.name}: {right}{read}, {wrong}")
+        bad = [(len(sink.wrong), "missing or changed"), (len(sink.unread), "could not be read")]
+        told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
+        mark, style = ("✘", "red") if told else ("✔", "green")
+        headline(console, mark, style, f"{sink.name}: {right}{read}, {told or 'all as they were'}")
         _wrong(console, sink)
 
 
 def _wrong(console: Console, sink: SinkCheck) -> None:
-    for path, reason in sink.wrong:
+    for path, reason in (*sink.wrong, *sink.unread):
         line = Text(f"  {printable(path)}  {printable(reason)}", style="red")
         console.print(line, soft_wrap=True)
     for path in sink.doubled:

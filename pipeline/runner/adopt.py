@@ -123,7 +123,8 @@ class Adoption:
         self._settled += len(found)
         self.found.files += len(files)
         self.found.sidecars += len(adopted) - len(files)
-        self.found.bytes += sum(one.receipt.size for one in found if one.receipt.path in files)
+        sizes = {one.receipt.path: one.receipt.size for one in found}  # two may share a path
+        self.found.bytes += sum(sizes[path] for path in files)
         self.found.foreign += len(found) - len(adopted)
         self._run.meter.add(adopted=len(files))
 

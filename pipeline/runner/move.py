@@ -299,13 +299,17 @@ class Mover:
             for sink in piece.sinks:
                 lanes[sink].put(piece, staged)
 
+        def in_vain(piece: PieceWork) -> OutpourError | None:
+            broken = [lanes[sink].broken for sink in piece.sinks]
+            return broken[0] if all(broken) else None
+
         def reopen(sink: str) -> None:
             lanes[sink].no_room = None
 
         most = self.job.pipeline.limits.downloads
         if isinstance(self.source, Lends):
             most = min(most, _AT_HAND)
-        downloads = Downloads(self.run, most, deliver)
+        downloads = Downloads(self.run, most, deliver, in_vain)
         writer = Sidecars(self.run, deliver, downloads.put)
         try:
             while True:

@@ -91,7 +91,4 @@ def _exit(state: RunState, whole: bool) -> Exit:
 
 
 def _error(stop: Stop) -> str:
-    error = stop.error
-    if not isinstance(error, OutpourError):
-        return ""
-    return f"{error}. {error.hint[0].upper()}{error.hint[1:]}" if error.hint else str(error)
+    return stop.error.advice if isinstance(stop.error, OutpourError) else ""
