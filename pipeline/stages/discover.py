@@ -48,7 +48,7 @@ class Discovery:
         self._meter = meter
         self._stop = stop
         self._attempts = attempts
-        self._pages = 0
+        self._furthest = 0  # pages that one attempt at a listing brought, at best
 
     def run(self, selection: Selection) -> Discovered:
         """Changes since last time where that is possible, else everything.
@@ -77,7 +77,7 @@ class Discovery:
             attempt,
             stop=self._stop,
             attempts=self._attempts,
-            progress=lambda: self._pages,
+            progress=lambda: self._furthest,
         )
 
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
@@ -86,11 +86,11 @@ class Discovery:
         cursor, expected, full, changed = None, None, since is None, False
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
-        for page in self._source.pages(since):
+        for brought, page in enumerate(self._source.pages(since), 1):
             self._stop.check()
             written()  # one page is written while the next is fetched
             written = listing.record(self._ledger, page, number, selection, again=again)
-            self._pages += 1
+            self._furthest = max(self._furthest, brought)
             self._meter.add(listed=len(page.assets))
             cursor, full = page.cursor or cursor, page.full
             expected = page.expected if page.expected is not None else expected
