@@ -12,8 +12,9 @@ from connectors.icloud import fields
 from connectors.icloud.addresses import Addresses
 from connectors.icloud.changes import Changes, Cursor
 from connectors.icloud.cloudkit import CloudKit, Zone
-from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Index, Lister
+from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Lister
 from connectors.icloud.settings import ICloudSettings, Library
+from connectors.icloud.window import Index
 
 
 class Libraries:

@@ -121,6 +121,9 @@ def finish(
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
         # A count is compared with this listing alone: what only earlier ones named may be gone.
         named = _named(connection, since=0 if changes or expected is None else number)
+        if not changes and expected is not None and named >= expected:
+            # All that the source counts is accounted for: what was a problem before is none now.
+            connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
         unreadable = connection.execute(select(schema.problems.c.id).limit(1)).first()
         whole = not unreadable and (expected is None or named >= expected)
         connection.execute(

@@ -34,6 +34,8 @@ FAULTS: Mapping[str, str] = {
     "duplicate_record": "a record twice, on this page and the next",
     "undecodable_field": "a field that cannot be decoded",
     "error_item": "an error in the place of one record",
+    "unservable": "500 for every list and every change that would hold one asset",
+    "bad_index": "400 'Index has invalid data' for a list, a count or the albums",
     "omitted_record": "a record is changed, and the answer says nothing of it",
     "expired_session": "the session ends now",
     "wrong_size": "a record tells a wrong size",

@@ -59,6 +59,7 @@ class Queries:
         kind = query["recordType"]
         filters = _filters(query.get("filterBy"))
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
+        self._check_index(kind, filters.get("parentId"))
         if kind == "CheckIndexingState":
             records = [_indexing(zone)]
         elif kind == "CPLAlbumByPositionLive":
@@ -90,6 +91,8 @@ class Queries:
         most = self._shortened(most, f"list/{kind}/{rank}")
         chosen, after = _window(numbers, rank, down, most)
         assets = [zone.library.get(number) for number in chosen]
+        for asset in assets:
+            check_servable(self._faults, asset, keys)
         records = self._pairs(zone, kind, assets, keys, last=after is None)
         if album is not None:
             records += [zone.records.relation(asset, album, keys) for asset in assets]
@@ -97,6 +100,11 @@ class Queries:
         if after is not None:
             answer["continuationMarker"] = _mark(kind, after, down)
         return answer
+
+    def _check_index(self, kind: str, parent: str | None) -> None:
+        """Apple's words where the index behind a list is broken (rclone#9234, kei#704)."""
+        if self._faults.hit("bad_index", f"index/{kind}" + (f"/{parent}" if parent else "")):
+            raise Refused("BAD_REQUEST", "Index has invalid data")
 
     def _index(
         self, zone: Zone, kind: str, filters: Mapping[str, Any]
@@ -184,6 +192,7 @@ class Queries:
             raise Refused("BAD_REQUEST", "Expected indexCountID IN")
         records = []
         for name in wanted["fieldValue"]["value"]:
+            self._check_index(name, None)
             fields = {"itemCount": typed("INT64", self._count(zone, name))}
             records.append(zone.records.plain(name, "IndexCountResult", fields))
         return {"records": records, "syncToken": zone.token()}
@@ -202,6 +211,14 @@ class Queries:
                 return 0
             return len(zone.library.members(album, shared=zone.shared))
         raise Refused("BAD_REQUEST", f"Unknown index {name}")
+
+
+def check_servable(faults: Faults, asset: Asset, keys: Keys) -> None:
+    """Apple answers 500 to whatever would decrypt a broken asset, until it is deleted
+    (docker-icloudpd#720). That it does not for plain fields alone is a guess."""
+    encrypted = keys is None or any(key.endswith("Enc") for key in keys)
+    if encrypted and faults.hit("unservable", f"record/{asset.id}"):
+        raise Refused("INTERNAL_ERROR", "could not decrypt bytes")
 
 
 def find_record(zone: Zone, name: str, keys: Keys) -> Record | None:

@@ -18,7 +18,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.trouble import of_answer, of_record
+from connectors.icloud.trouble import Unservable, of_answer, of_record
 
 
 def body(code: str, reason: str = "because") -> bytes:
@@ -46,10 +46,10 @@ def body(code: str, reason: str = "because") -> bytes:
         (421, body("QUOTA_EXCEEDED"), CapacityExceeded),
         (429, b"", Throttled),
         (450, b"", SessionExpired),
-        (500, b"", Transient),
-        (500, body("INTERNAL_ERROR"), Transient),
+        (500, b"", Unservable),
+        (500, body("INTERNAL_ERROR"), Unservable),
         (500, body("CONFLICT"), ItemError),
-        (502, b"<html>bad gateway</html>", Transient),
+        (502, b"<html>bad gateway</html>", Unservable),
         (503, body("TRY_AGAIN_LATER"), Transient),
         (503, body("SOMETHING_NEW"), Throttled),
         (503, b"[1]", Throttled),
