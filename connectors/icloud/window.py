@@ -200,13 +200,10 @@ class _Walk:
     def _problem(self, rank: int, known: dict[str, Asset]) -> Problem:
         task, gap = self._task, self._gaps[rank]
         total = f" of {task.count}" if task.count else ""
-        name = f"{task.index.entry} {rank + 1}{total}"
+        name = records.asset_id(task.zone, f"{task.index.entry} {rank + 1}{total}")
         beside = " and ".join(_described(known, [gap.before, gap.after]))
         where = f"; it is listed next to {beside}" if beside else ""
-        return Problem(
-            f"{task.zone.library}/{name}" if task.zone.library else name,
-            f"Apple cannot serve it ({gap.error}){where}",
-        )
+        return Problem(name, f"Apple cannot serve it ({gap.error}){where}")
 
 
 def _described(known: dict[str, Asset], names: list[str | None]) -> Iterator[str]:

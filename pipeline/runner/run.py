@@ -47,7 +47,7 @@ def run(
         return Outcome(state, Exit.USAGE, summary, _error(stop))
     whole = summary.confirmed == summary.total and not summary.problem_count
     missing = mover.discovered.missing if mover.discovered else 0
-    whole = whole and not missing and mover.unindexed is None
+    whole = whole and not missing and mover.unindexed is None and not mover.shelves.unread
     return Outcome(state, _exit(state, whole), summary, _error(stop))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.abilities import HasAlbums
+from connectors.abilities import Album, HasAlbums
 from connectors.base import Page, Source
-from connectors.errors import CursorLost
+from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing
 from pipeline.limits import Place
@@ -109,7 +109,22 @@ class Discovery:
         return Discovered(present, expected, full, changed)
 
 
-def load_albums(ledger: Ledger, source: Source) -> None:
-    """Bring the source's albums and their members into the ledger."""
-    if isinstance(source, HasAlbums):
-        albums.replace(ledger, ((album, source.members(album)) for album in source.albums()))
+def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:
+    """Bring the source's albums and their members into the ledger.
+
+    Returns the albums that the source refuses to read, by name; they stay as they were known.
+    Raises what it raises of all of them, and then those not yet read stay as they were known.
+    """
+    refused: dict[str, OutpourError] = {}
+    if not isinstance(source, HasAlbums):
+        return refused
+
+    def members(album: Album) -> set[str] | None:
+        try:
+            return set(source.members(album))
+        except (ItemError, Fatal) as error:
+            refused["/".join(album.path)] = error
+            return None
+
+    albums.replace(ledger, ((album, members(album)) for album in source.albums()))
+    return refused
