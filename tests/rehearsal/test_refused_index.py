@@ -174,3 +174,18 @@ def test_a_count_that_is_refused_is_said_and_everything_moves(
     assert landed(tmp_path / "Photos") == wanted(double.library)
     double.faults.clear()
     assert run(tmp_path / "Photos") == 0
+
+
+def test_nothing_is_deleted_whose_albums_could_not_be_read(
+    double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the originals, Apple forgets what was in which album."""
+    config = tmp_path / "p.yaml"
+    sinks = ", ".join(f"{{type: local, name: {name}, path: {tmp_path}/{name}}}" for name in "ab")
+    config.write_text(f"source: icloud:demo@example.com\nsinks: [{sinks}]\n")
+    refuse(double, TREE)
+    assert invoke(["run", str(config)]) == 1
+    before = len(double.library.view("trashed"))
+    assert invoke(["reclaim", str(config), "--older-than", "1d", "--same-disk", "--yes"]) == 5
+    assert "nothing is freed" in capsys.readouterr().err
+    assert len(double.library.view("trashed")) == before
