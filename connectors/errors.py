@@ -3,6 +3,7 @@
 OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
 │   ├── Throttled       the same, and ask this place for less
+│   ├── Unready         the same, and tell the person: the place is busy with itself
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
@@ -50,6 +51,11 @@ class Throttled(Transient):
 
 class Unreachable(Transient):
     """No connection to the place can be made: its name, its host or this computer's network."""
+
+
+class Unready(Transient):
+    """The place cannot be used before it is done with work of its own, which may take long: the
+    person is told while it is waited for."""
 
 
 class SessionExpired(OutpourError):

@@ -14,6 +14,7 @@ from connectors.errors import (
     Misconfigured,
     OutpourError,
     Transient,
+    Unready,
 )
 from connectors.icloud import fields, records
 from connectors.icloud.addresses import Addresses
@@ -148,14 +149,15 @@ class Libraries:
         return (zone, index, count), None
 
     def _token(self, zone: Zone) -> str:
-        """The library's sync token now; Transient while Apple is still indexing it."""
+        """The library's sync token now; Unready while Apple is still indexing it, which took
+        hours to a day where people told of it (icloudpd#449, #458)."""
         reply = self._cloudkit.query(zone, "CheckIndexingState")
         state = [fields.value(record, "state") for record in reply.records]
         if state and state[0] not in {None, "FINISHED"}:
-            raise Transient(
-                "iCloud is still preparing this library",
+            raise Unready(
+                "iCloud is still indexing this library",
                 retry_after=60,
-                hint="wait a few minutes, then run again",
+                hint="this can take hours, of a large library days: run again later",
             )
         token = reply.data.get("syncToken")
         if not isinstance(token, str):

@@ -36,7 +36,8 @@ class Account:
     ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``sms`` or ``key`` (a
     security key). ``protected`` is Advanced Data Protection: photos need consent on a device
     (``consent``: given, ask, refused). ``total`` and ``other_used`` are bytes. ``usage_lag``
-    is how many reads of the storage figures still tell the old ones after a change.
+    is how many reads of the storage figures still tell the old ones after a change. ``indexing``:
+    Apple is not done with the library yet, as for hours or days after much was added.
     """
 
     apple_id: str = "demo@example.com"
@@ -55,6 +56,7 @@ class Account:
     total: int = 5 * GIB
     other_used: int = 300 << 20
     usage_lag: int = 0
+    indexing: bool = False
     china: bool = False
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.faults import Faults
+from sandbox.icloud.account import Account
 from sandbox.icloud.records import ROOTS, Keys, Record, typed
 from sandbox.icloud.wire import MOST_RECORDS, Refused, error_item, only
 from sandbox.icloud.zones import Zone
@@ -48,7 +49,8 @@ _PAIRS = MOST_RECORDS // 2
 class Queries:
     """Stateless but for what split pairs leave for the next page."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, account: Account, faults: Faults) -> None:
+        self._account = account
         self._faults = faults
         self._left: dict[tuple[str, str], list[Record]] = {}
         self._lock = threading.Lock()
@@ -61,7 +63,7 @@ class Queries:
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
         self._check_index(kind, filters.get("parentId"))
         if kind == "CheckIndexingState":
-            records = [_indexing(zone)]
+            records = [_indexing(zone, done=not self._account.indexing)]
         elif kind == "CPLAlbumByPositionLive":
             records = _albums(zone, filters, keys)
         else:
@@ -285,8 +287,9 @@ def _unmark(marker: str, kind: str) -> tuple[int, bool]:
     raise Refused("BAD_REQUEST", "Invalid continuation marker")
 
 
-def _indexing(zone: Zone) -> Record:
-    fields = {"progress": typed("INT64", 100), "state": typed("STRING", "FINISHED")}
+def _indexing(zone: Zone, *, done: bool) -> Record:
+    progress, state = (100, "FINISHED") if done else (42, "INDEXING")
+    fields = {"progress": typed("INT64", progress), "state": typed("STRING", state)}
     return zone.records.plain("_ac333066-5d55-4c42-b033-f05bb9d2873c", "CheckIndexingState", fields)
 
 
