@@ -36,12 +36,17 @@ _WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY"}
 _FAILED = {"INTERNAL_ERROR", "SERVER_ERROR"}
 _SLOWER = {"THROTTLED"}
 _OTHERS = {"CONFLICT", "EXISTS", "UNIQUE_FIELD_ERROR", "VALIDATING_REFERENCE_ERROR"}
+_TOO_LONG = "length is greater than max size"
 _TOKENS = ("sync continuation", "synctoken", "sync token", "change token")
 
 
 class Unservable(Transient):
     """Apple failed over this very request and does not say that it is busy: what stays so is not
     the service but something that was asked for."""
+
+
+class TooMany(Fatal):
+    """More was asked for at once than Apple takes."""
 
 
 def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourError:
@@ -63,6 +68,8 @@ def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourErro
         return NotFound(said)
     if code == "CHANGE_TOKEN_EXPIRED" or any(word in reason.lower() for word in _TOKENS):
         return CursorLost(said)
+    if _TOO_LONG in reason:
+        return TooMany(said)
     if code in _OTHERS:
         return ItemError(said)
     if code == "ZONE_NOT_FOUND":

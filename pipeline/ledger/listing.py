@@ -105,6 +105,9 @@ def finish(
     ``changes`` says that it named only what changed; one that set out to name everything and
     fell short is neither that nor full.
 
+    What was a problem in an earlier listing is forgotten once all that the source counts is
+    accounted for, or a full listing does not name it.
+
     Where the source counts more than it named, or could not show something, no cursor is
     kept: that is in no later change, so only another full listing can bring it. Returns how
     many assets of the source are known by name, readable or not.

@@ -33,6 +33,8 @@ FAULTS: Mapping[str, str] = {
     "split_pair": "an asset and its master on different pages",
     "duplicate_record": "a record twice, on this page and the next",
     "undecodable_field": "a field that cannot be decoded",
+    "unpadded_name": "a file name in base64 without its padding",
+    "plain_name": "a file name as it is, though it calls itself encrypted",
     "error_item": "an error in the place of one record",
     "unservable": "500 for every list and every change that would hold one asset",
     "bad_index": "400 'Index has invalid data' for a list, a count or the albums",

@@ -146,6 +146,7 @@ class Queries:
             key = f"record/{asset.id}"
             if self._faults.hit("undecodable_field", key):
                 _spoil(master, record)
+            self._misname(master, asset, key)
             if self._faults.hit("error_item", key):
                 others.append(error_item(asset.id, "INTERNAL_ERROR", "Could not read the record"))
                 masters.setdefault(master["recordName"], master)
@@ -169,12 +170,20 @@ class Queries:
                 self._left.setdefault((zone.name, kind), []).extend(later)
         return [*masters.values(), *waiting, *others]
 
+    def _misname(self, master: Record, asset: Asset, key: str) -> None:
+        """A name that is not the clean base64 that its type promises."""
+        name = master["fields"].get("filenameEnc")
+        if name is not None and self._faults.hit("unpadded_name", key):
+            name["value"] = name["value"].rstrip("=")
+        if name is not None and self._faults.hit("plain_name", key):
+            name["value"] = asset.original.filename
+
     # --- lookups and counts --------------------------------------------------------------
 
     def lookup(self, zone: Zone, body: Any, indexed: Callable[[str], bool]) -> dict[str, Any]:
         body = only(body, ("records", "zoneID", "desiredKeys"), ("records", "zoneID"))
-        if len(body["records"]) > MOST_RECORDS:
-            raise Refused("BAD_REQUEST", "Too many records in one lookup")
+        if len(body["records"]) > self._account.most_lookups:
+            raise Refused("BAD_REQUEST", "array 'records' length is greater than max size")
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
         found = []
         for item in body["records"]:

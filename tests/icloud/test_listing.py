@@ -153,6 +153,14 @@ def test_one_undecodable_field_costs_only_that_field(ready: Rig) -> None:
         assert asset.resources[0].filename.startswith("IMG_")
 
 
+@pytest.mark.parametrize("fault", ["unpadded_name", "plain_name"])
+def test_a_name_that_is_not_clean_base64_is_read_all_the_same(fault: str, ready: Rig) -> None:
+    before = {asset.id: asset for asset in listing(ready.source())[0]}
+    ready.faults.add(fault)
+    after = {asset.id: asset for asset in listing(ready.source())[0]}
+    assert ready.faults.counts[fault] and after == before
+
+
 def test_assets_are_what_their_owner_sees(ready: Rig) -> None:
     """Originals, edits, Live Photo videos, RAW twins, sidecars; favourites, captions, places."""
     for asset in listing(ready.source())[0]:

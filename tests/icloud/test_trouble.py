@@ -18,7 +18,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.trouble import Unservable, of_answer, of_record
+from connectors.icloud.trouble import TooMany, Unservable, of_answer, of_record
 
 
 def body(code: str, reason: str = "because") -> bytes:
@@ -32,6 +32,7 @@ def body(code: str, reason: str = "because") -> bytes:
         (200, body("AUTHENTICATION_REQUIRED"), SessionExpired),
         (200, body("BAD_REQUEST", "Unknown sync continuation type"), CursorLost),
         (200, body("BAD_REQUEST", "no such field"), Fatal),
+        (400, body("BAD_REQUEST", "array 'records' length is greater than max size"), TooMany),
         (400, b"{}", Transient),
         (401, b"", SessionExpired),
         (403, body("ACCESS_DENIED"), SessionExpired),
