@@ -46,7 +46,8 @@ def test_albums_that_are_refused_keep_no_photo_back(
     refuse(double, TREE)
     assert run(tmp_path / "Photos") == 1
     said = capsys.readouterr().err
-    assert said.count("albums could not be read") == 1 and "Index has invalid data" in said
+    assert said.count("its albums could not be read: iCloud says BAD_REQUEST") == 1
+    assert said.splitlines()[-2] == "outpour: not all albums could be read", "also where it ends"
     assert landed(tmp_path / "Photos") == wanted(double.library)
     assert not any(tag.startswith("Albums/") for tag in tags(tmp_path / "Photos"))
     double.faults.clear()
