@@ -105,8 +105,8 @@ def finish(
     ``changes`` says that it named only what changed; one that set out to name everything and
     fell short is neither that nor full.
 
-    What was a problem in an earlier listing is forgotten once all that the source counts is
-    accounted for, or a full listing does not name it.
+    What was a problem in an earlier listing is forgotten unless this one named only changes: it
+    has met the same, or something else is said of it now.
 
     Where the source counts more than it named, or could not show something, no cursor is
     kept: that is in no later change, so only another full listing can bring it. Returns how
@@ -121,12 +121,10 @@ def finish(
                 .where(stale, _A.state != AssetState.GONE)
                 .values(state=AssetState.GONE, reason="no longer at the source")
             )
+        if not changes or full:
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
         # A count is compared with this listing alone: what only earlier ones named may be gone.
         named = _named(connection, since=0 if changes or expected is None else number)
-        if not changes and expected is not None and named >= expected:
-            # All that the source counts is accounted for: what was a problem before is none now.
-            connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
         unreadable = connection.execute(select(schema.problems.c.id).limit(1)).first()
         whole = not unreadable and (expected is None or named >= expected)
         connection.execute(

@@ -76,6 +76,20 @@ def test_a_whole_page_that_apple_cannot_serve_costs_that_page_alone(
     assert double.counts["query"] < 450
 
 
+def test_it_is_named_in_a_library_that_apple_does_not_count(
+    double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    double.faults.add("bad_index", key="index/CPLAsset*")
+    broken = break_ranks(double, 137)
+    assert run(tmp_path / "Photos") == 5, "its photos are refused, too"
+    double.faults.clear("bad_index")
+    double.faults.add("bad_index", key="index/CPLAssetByAssetDate*")
+    capsys.readouterr()
+    assert run(tmp_path / "Photos") == 1
+    assert "photo 138  Apple cannot serve it" in capsys.readouterr().out
+    assert_only_these_are_missing(double, tmp_path / "Photos", broken)
+
+
 def test_it_is_said_which_photos_it_is_listed_next_to(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,9 +142,12 @@ def test_once_it_is_deleted_or_mended_the_next_run_is_whole(double: ICloud, tmp_
     assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.parametrize("short", [False, True], ids=["all accounted for", "some not listed"])
 def test_a_problem_goes_by_its_rank_of_now(
-    double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    short: bool, double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if short:
+        double.faults.add("empty_page", key="list/*/2??")
     break_ranks(double, 137)
     run(tmp_path / "Photos")
     double.library.add("NEWEST", created=4_000_000_000_000)
