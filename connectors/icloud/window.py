@@ -12,9 +12,9 @@ at all is not divided: then it is the place that fails.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from connectors.base import Asset, Problem
 from connectors.icloud import records
@@ -62,6 +62,10 @@ class Task:
     count: int | None
     served: int | None = None
 
+    def limit(self, end: int) -> int:
+        """The rank from which on there should be nothing; ``end`` where Apple does not count."""
+        return end if self.count is None else self.count
+
     def window(self, start: int, end: int) -> Window:
         """What the ranks from ``start`` up to ``end`` hold, and a Problem for each of them that
         Apple cannot serve. Raises what requests raise."""
@@ -69,33 +73,34 @@ class Task:
 
     def ask(self, rank: int, direction: str, most: int = PAGE_ASSETS, tries: int = _TRIES) -> Reply:
         """At most ``most`` assets from ``rank`` on; Unservable after so many ``tries``."""
-        reply = self.patience.call(
-            lambda: self.cloudkit.query(
-                self.zone,
-                self.index.record_type,
-                (equals("startRank", rank), equals("direction", direction)),
-                keys=records.KEYS,
-                limit=most * _PER_ASSET,
-            ),
-            unservable=tries,
+        return self.patience.call(lambda: self._query(rank, direction, most), unservable=tries)
+
+    def vouch(self, error: Unservable, window: range) -> None:
+        """Raises ``error`` unless this index answers for some rank: if not for one that it did
+        answer for, then for one in the ``window`` or beside it. Waits as for any request."""
+        start, end = window.start, window.stop
+        near = (start - 1, end, start, (start + end) // 2, end - 1)
+        served = [] if self.served is None else [self.served]
+        ranks = cycle([*served, *(rank for rank in near if 0 <= rank < self.limit(end))])
+
+        def answers() -> None:
+            if not self._query(next(ranks), "ASCENDING", 1).records:
+                raise error
+
+        self.patience.call(answers)
+
+    def _query(self, rank: int, direction: str, most: int) -> Reply:
+        reply = self.cloudkit.query(
+            self.zone,
+            self.index.record_type,
+            (equals("startRank", rank), equals("direction", direction)),
+            keys=records.KEYS,
+            limit=most * _PER_ASSET,
         )
         if reply.records:
             self.served = rank
         self.addresses.offer(self.zone, reply)
         return reply
-
-    def vouch(self, error: Unservable, window: range) -> None:
-        """Raises ``error`` unless this index answers for some rank right now: if not for one that
-        it did answer for, then for one in the ``window`` or beside it."""
-        start, end = window.start, window.stop
-        near = (start - 1, end, start, (start + end) // 2, end - 1)
-        for rank in (self.served, *near):
-            if rank is None or rank < 0 or rank >= (self.count or end):
-                continue
-            with contextlib.suppress(Unservable):
-                if self.ask(rank, "ASCENDING", 1, 1).records:
-                    return
-        raise error
 
 
 @dataclass(slots=True)
@@ -174,7 +179,7 @@ class _Walk:
 
     def _divided(self, rank: int, most: int, error: Unservable) -> int:
         """The same for fewer assets; one that is alone is a gap."""
-        if rank >= (self._task.count or self._end):
+        if rank >= self._task.limit(self._end):
             raise error  # past Apple's own count there is nothing that could be broken
         if most == PAGE_ASSETS:
             self._vouch(error)

@@ -14,7 +14,6 @@ from sandbox.library.model import Asset
 from tests.rehearsal.rig import cloud, landed, run, sha, wanted
 
 ASSETS = 250
-SHOWN = "list/CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted/*"
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +179,15 @@ def test_changes_that_apple_cannot_serve_lead_to_a_full_listing(
     assert run(tmp_path / "Photos") == 1
     assert landed(tmp_path / "Photos")[sha(added.original.content.read())] == 1
     assert_only_these_are_missing(double, tmp_path / "Photos", [broken])
+
+
+@pytest.mark.parametrize("count", [60, ASSETS])
+def test_a_service_that_fails_for_a_while_is_waited_for(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as for any other answer: nothing has to be listed again for it."""
+    monkeypatch.setenv("OUTPOUR_LIMITS__ATTEMPTS", "1")
+    with cloud(count, Faults(retry_after=0), size=300) as double:
+        double.faults.add("unservable", times=9)
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
