@@ -170,8 +170,8 @@ class Source(Protocol):
 
         At least one page comes. Nothing is held whole in memory; the caller may stop early.
         An item that cannot be read becomes a Problem and stops nothing. Raises CursorLost
-        (before the first page) when ``since`` is no longer honoured, SessionExpired,
-        Transient (the caller starts the listing again), Fatal.
+        when ``since`` is no longer honoured or what changed cannot be told (the caller lists
+        everything), SessionExpired, Transient (the caller starts the listing again), Fatal.
         """
         ...
 

@@ -4,6 +4,7 @@ OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
 │   ├── Throttled       the same, and ask this place for less
 │   ├── Leftover        the same, and tell the person what stays there of this attempt
+│   ├── Unready         the same, and tell the person: the place is busy with itself
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
@@ -63,6 +64,11 @@ class Unreachable(Transient):
 
 class Leftover(Transient):
     """An attempt left something at the place that only a person can remove."""
+
+
+class Unready(Transient):
+    """The place cannot be used before it is done with work of its own, which may take long: the
+    person is told while it is waited for."""
 
 
 class SessionExpired(OutpourError):

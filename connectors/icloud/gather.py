@@ -29,11 +29,12 @@ class Gather:
         self._failed: dict[str, Record] = {}  # error items, by record name
         self._nameless = 0
 
-    def take(self, found: Iterable[Record]) -> int:
+    def take(self, found: Iterable[Record], most: int = PAGE_ASSETS) -> int:
         """Add records; how many ranks of an index they stand for, rather too few than too many.
 
-        A full answer covers its ranks, though one half of a pair may be on another page. In a
-        shorter one a half alone can belong to another rank, so only pairs count, and errors.
+        A full answer (``most`` assets were asked for) covers its ranks, though one half of a pair
+        may be on another page. In a shorter one a half alone can belong to another rank, so only
+        pairs count, and errors.
         """
         assets: dict[str, str | None] = {}
         masters, failed = set(), 0
@@ -52,7 +53,7 @@ class Gather:
                 self._masters[name] = record
                 masters.add(name)
         full = max(len(assets), len(masters))
-        if full >= PAGE_ASSETS:
+        if full >= most:
             return full
         return sum(master in masters for master in assets.values()) + (failed + 1) // 2
 

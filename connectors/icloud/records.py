@@ -56,6 +56,7 @@ KEYS = (
 
 RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
 """What Apple makes of an original, smaller. Asked for only where that is missing itself."""
+_LIKE_A_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}\.[A-Za-z0-9]{2,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +211,15 @@ def _fingerprint(record: Record, prefix: str, token: dict[str, Any]) -> str | No
 
 
 def _filename(record: Record, master: Record) -> str:
-    """The camera's name; failing that one made of the asset's id, the same each time."""
+    """The camera's name; failing that one made of the asset's id, the same each time.
+
+    A name may stand as it is in a field that calls itself encrypted.
+    """
     name = fields.text(master, "filenameEnc")
     if name and name.strip():
+        return name
+    name = fields.plain(master, "filenameEnc")
+    if name and _LIKE_A_NAME.fullmatch(name):
         return name
     short = re.sub(r"[^A-Za-z0-9]", "", record["recordName"])[:12] or "UNNAMED"
     uti = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")

@@ -34,10 +34,21 @@ WEB_ACCESS = (
 
 _SIGN_IN = {"AUTHENTICATION_FAILED", "AUTHENTICATION_REQUIRED"}
 _COOKIES = ("pcs cookie", "x-apple-webauth-token cookie")  # missing, or no good any more
-_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY", "INTERNAL_ERROR", "SERVER_ERROR"}
+_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY"}
+_FAILED = {"INTERNAL_ERROR", "SERVER_ERROR"}
 _SLOWER = {"THROTTLED"}
 _OTHERS = {"CONFLICT", "EXISTS", "UNIQUE_FIELD_ERROR", "VALIDATING_REFERENCE_ERROR"}
+_TOO_LONG = "length is greater than max size"
 _TOKENS = ("sync continuation", "synctoken", "sync token", "change token")
+
+
+class Unservable(Transient):
+    """Apple failed over this very request and does not say that it is busy: what stays so is not
+    the service but something that was asked for."""
+
+
+class TooMany(Fatal):
+    """More was asked for at once than Apple takes."""
 
 
 def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourError:
@@ -51,12 +62,16 @@ def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourErro
         return Throttled(said, retry_after=wait)
     if code in _WAIT:
         return Transient(said, retry_after=wait)
+    if code in _FAILED:
+        return Unservable(said, retry_after=wait)
     if code == "QUOTA_EXCEEDED":
         return CapacityExceeded(said, hint=FULL)
     if code in {"NOT_FOUND", "UNKNOWN_ITEM"}:
         return NotFound(said)
     if code == "CHANGE_TOKEN_EXPIRED" or any(word in reason.lower() for word in _TOKENS):
         return CursorLost(said)
+    if _TOO_LONG in reason:
+        return TooMany(said)
     if code in _OTHERS:
         return ItemError(said)
     if code == "ZONE_NOT_FOUND":
@@ -84,6 +99,8 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourEr
         return CapacityExceeded(f"{said}: no room", hint=FULL)
     if status == 409:
         return ItemError(f"{said}: it was changed meanwhile")
+    if status >= 500:
+        return Unservable(said, retry_after=wait)
     return Transient(said, retry_after=wait)
 
 

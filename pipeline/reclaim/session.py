@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
 from connectors.base import Source
-from connectors.errors import Misconfigured, SessionExpired
+from connectors.errors import Fatal, Misconfigured, SessionExpired
 from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, trash, work
@@ -68,7 +68,8 @@ class Session:
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.
 
-        Misconfigured where the goal cannot be met, or a sink is not the place that it was.
+        Misconfigured where the goal cannot be met, or a sink is not the place that it was. Fatal
+        where albums are to be kept and cannot be read: the source forgets them with its assets.
         """
         return self._during(lambda: self._survey(policy))
 
@@ -102,6 +103,8 @@ class Session:
 
     def _survey(self, policy: Policy) -> Survey:
         self._discover()
+        if self._mover.shelves.unread:
+            raise Fatal("without its albums nothing is freed", hint="run again later")
         counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
         if policy.until is not None:

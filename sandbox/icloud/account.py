@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from sandbox.icloud.srp import Exchange
+from sandbox.icloud.wire import MOST_RECORDS
 from sandbox.messages import Request
 
 GIB = 1 << 30
@@ -46,7 +47,9 @@ class Account:
     off, or with ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie;
     without ``terms_by_client`` only the person at icloud.com can accept them.
     ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
-    figures still tell the old ones after a change.
+    figures still tell the old ones after a change. ``indexing``: Apple is not done with the
+    library yet, as for hours or days after much was added. ``most_lookups`` are the most
+    records it gives by name at once.
     """
 
     apple_id: str = "demo@example.com"
@@ -70,6 +73,8 @@ class Account:
     total: int = 5 * GIB
     other_used: int = 300 << 20
     usage_lag: int = 0
+    indexing: bool = False
+    most_lookups: int = MOST_RECORDS
     china: bool = False
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ class CloudKit:
         self.indexed: Callable[[str], bool] = lambda _name: True
         self._account = account
         self._faults = faults
-        self._queries = Queries(faults)
+        self._queries = Queries(account, faults)
         self._changes = Changes(self.zones, faults)
         self._modify = Modify(library, faults)
         self._routes: dict[str, Callable[[str, Any], dict[str, Any]]] = {
