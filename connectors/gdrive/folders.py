@@ -223,7 +223,10 @@ class Tree:
     def _in_the_way(self, folder: Folder, name: str, *, ours: bool) -> Misconfigured | PathConflict:
         path = _join(folder.path, name)
         if ours:
-            return PathConflict(f"{path!r} is a file in Google Drive, not a folder")
+            return PathConflict(
+                f"{path!r} is a file in Google Drive, not a folder",
+                hint="Rename that file, or choose another folder or layout.",
+            )
         return Misconfigured(
             f"{path!r} is a file in Google Drive, not a folder",
             hint="Set 'folder' to another name, or rename that file.",

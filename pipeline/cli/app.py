@@ -1,9 +1,8 @@
-"""The commands, and the one place where an error becomes a line and an exit code."""
+"""The commands, and what any of them may end with."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
@@ -15,13 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from connectors import registry
-from connectors.errors import (
-    CapacityExceeded,
-    Misconfigured,
-    OutpourError,
-    SessionExpired,
-    redact,
-)
+from connectors.errors import Misconfigured
+from pipeline.cli.failure import failure
 from pipeline.cli.opening import ARGUMENTS
 from pipeline.cli.output import complain, hush
 from pipeline.states import Exit
@@ -85,41 +79,11 @@ def invoke(arguments: Sequence[str]) -> int:
         return complain("stopped", "", Exit.INTERRUPTED)
     except typer.Exit as ended:
         return ended.exit_code
-    except OutpourError as error:
+    except Exception as error:  # noqa: BLE001  (a person sees one line, whatever it is)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
-        return complain(str(error), error.hint, exit_of(error))
-    except OSError as error:
-        if os.environ.get("OUTPOUR_DEBUG"):
-            traceback.print_exc()
-        return _of_system(error)
-    except Exception as error:  # noqa: BLE001  (the last resort: a person sees one line)
-        if os.environ.get("OUTPOUR_DEBUG"):
-            traceback.print_exc()
-        what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
-        hint = "OUTPOUR_DEBUG=1 shows where; nothing that was confirmed is lost"
-        return complain(f"unexpected error: {what}", hint, Exit.FATAL)
-
-
-def exit_of(error: OutpourError) -> Exit:
-    """The exit code that an error leads to when it ends a command."""
-    if isinstance(error, Misconfigured):
-        return Exit.USAGE
-    if isinstance(error, SessionExpired):
-        return Exit.NEEDS_PERSON
-    if isinstance(error, CapacityExceeded):
-        return Exit.NO_ROOM
-    return Exit.FATAL
-
-
-def _of_system(error: OSError) -> int:
-    """What the computer itself refused: a full disk, a folder that cannot be written."""
-    where = error.filename or "the folder of ledgers and staging"
-    what = redact(f"{where}: {error.strerror or type(error).__name__}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "make room on that disk, then run again; nothing that was confirmed is lost"
-        return complain(what, hint, Exit.NO_ROOM)
-    return complain(what, "is it there, and may you write there? Then run again", Exit.FATAL)
+        told = failure(error)
+        return complain(told.text, told.hint, told.exit)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

@@ -131,6 +131,8 @@ def _explain(outcome: Outcome, name: str) -> None:
         if outcome.summary.confirmed < outcome.summary.total or outcome.summary.problem_count:
             report = f"all of them: outpour report {name}; try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
+        if outcome.short:
+            complain(outcome.short, f"try again later: {resume_command()}", code)
     elif code is Exit.NO_ROOM:
         waiting = "; ".join(f"{why} for {files(n)}" for why, n in outcome.summary.waiting.items())
         complain(outcome.error or waiting, f"make room there, then {again}", code)

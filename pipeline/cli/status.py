@@ -80,7 +80,7 @@ def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
     try:
         return place.name, place.capacity(), ""
     except OutpourError as error:
-        return place.name, None, f"{error}. {error.hint}".strip(" .")
+        return place.name, None, error.advice
 
 
 def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:

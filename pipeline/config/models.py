@@ -84,7 +84,7 @@ def _template(text: str) -> str:
     try:
         Template(text)
     except Misconfigured as error:
-        raise ValueError(f"{error}. {error.hint}".strip(" .")) from None
+        raise ValueError(error.advice) from None
     return text
 
 

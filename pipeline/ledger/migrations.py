@@ -15,9 +15,10 @@ def _sidecars(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-def _revisions(connection: Connection) -> None:
-    """Files of merged assets remember which states of their sources' assets they are of; and the
-    first ledgers of several sources lack what questions about sizes are answered by."""
+def _files(connection: Connection) -> None:
+    """Files say what is there in their place, and of merged assets, which states of their sources'
+    assets they are of; and the first ledgers of several sources lack what questions about sizes
+    are answered by."""
     if "source" not in {column["name"] for column in inspect(connection).get_columns("prints")}:
         for statement in (
             "ALTER TABLE prints ADD COLUMN source VARCHAR DEFAULT '' NOT NULL",
@@ -27,7 +28,8 @@ def _revisions(connection: Connection) -> None:
             connection.execute(text(statement))
         for index in schema.prints.indexes:
             index.create(connection, checkfirst=True)
-    connection.execute(text("ALTER TABLE resources ADD COLUMN revisions VARCHAR"))
+    for column in ("instead VARCHAR DEFAULT '' NOT NULL", "revisions VARCHAR"):
+        connection.execute(text(f"ALTER TABLE resources ADD COLUMN {column}"))
     merged = (
         "SELECT json_group_array(s.revision) FROM sightings s JOIN assets a "
         "ON a.asset_id = s.principal WHERE a.id = resources.asset AND NOT s.gone "
@@ -36,7 +38,7 @@ def _revisions(connection: Connection) -> None:
     connection.execute(text(f"UPDATE resources SET revisions = ({merged})"))  # noqa: S608
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _revisions}
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

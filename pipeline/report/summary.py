@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,7 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Assets that went wrong, beside those that only wait."""
-        return sum(self.assets.get(state, 0) for state in _NAMED)
+        return failed(self.assets)
 
     def dump(self) -> str:
         """The summary as JSON, as the ledger keeps it."""
@@ -185,7 +185,7 @@ def summarize(
             listed=listed,
             expected=expected,
             sinks=_sinks(connection),
-            failures=_failures(connection),
+            failures=failures(connection),
             waiting=_waiting(connection),
             problem_count=_count(connection, schema.problems),
             problems=_problems(connection),
@@ -237,7 +237,13 @@ def _yielded(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _failures(connection: Connection) -> tuple[Failure, ...]:
+def failed(by_state: Mapping[str, int]) -> int:
+    """Assets that went wrong, beside those that only wait."""
+    return sum(by_state.get(state, 0) for state in _NAMED)
+
+
+def failures(connection: Connection) -> tuple[Failure, ...]:
+    """The first assets that went wrong, the worst first."""
     found: list[Failure] = []
     for state in _NAMED:
         query = select(schema.assets).where(_A.state == state).order_by(_A.id)

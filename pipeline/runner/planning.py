@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
+from pipeline.report.summary import Failure, failed, failures
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
@@ -21,6 +22,7 @@ from pipeline.stopping import Stop
 class Plan:
     """``assets`` and ``bytes`` are what is left to move; ``by_state`` counts all that is known.
 
+    ``failures`` names the first that would not move: nothing that a run can do would help.
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
     not name everything.
     """
@@ -28,11 +30,16 @@ class Plan:
     assets: int
     bytes: int
     by_state: dict[str, int]
+    failures: tuple[Failure, ...]
     listed: int
     expected: int | None
     sinks: tuple[SinkPlan, ...]
     staging: StagingPlan
     if_full: str  # what the policy does about what does not fit
+
+    @property
+    def failed(self) -> int:
+        return failed(self.by_state)
 
     @property
     def fits(self) -> bool:
@@ -83,10 +90,13 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
+    with ledger.read() as connection:
+        named = failures(connection)
     return Plan(
         assets=assets,
         bytes=size,
         by_state=work.by_state(ledger),
+        failures=named,
         listed=found.present,
         expected=found.expected,
         sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.without)),

@@ -11,6 +11,7 @@ from connectors.private import state_dir
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.clouds.conftest import COUNT
+from tests.clouds.test_verify import AtDrive
 from tests.rehearsal.fanout import FanOut
 
 
@@ -76,6 +77,19 @@ def test_a_rebuild_says_what_is_missing_and_what_is_foreign(
     assert held["drive"] == held["dropbox"]
     assert held["folder"].total() == held["drive"].total() + 2  # the changed and the foreign one
     assert changed.exists(), "other content was overwritten"
+
+
+def test_two_files_at_one_path_are_one_copy(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Drive a name is no key: the second counts among the others, and its bytes not at all."""
+    assert job.run() == 0
+    cloud = AtDrive(job)
+    size = job.world.drive.store.used
+    cloud.double(cloud.paths()[3])
+    lose_the_ledger()
+    drive = rebuilt(job, capsys)["sinks"]["drive"]
+    assert (drive["files"], drive["bytes"], drive["foreign"]) == (COUNT, size, 1)
 
 
 def test_a_ledger_that_is_there_is_only_completed(

@@ -78,7 +78,7 @@ class PhotosOnly(MemorySink):
 
     def _or_error(self, item: tuple[Put, Body, str | None]) -> Transferred | OutpourError:
         try:
-            return self.transfer(*item, lambda _: None)
+            return self.transfer(*item, lambda *_: None)
         except OutpourError as error:
             return error
 

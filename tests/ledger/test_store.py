@@ -249,3 +249,4 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
     with Ledger.open(path) as ledger, ledger.read() as connection:
         assert connection.execute(select(schema.copies.c.replaces)).all() == []
         assert connection.execute(select(schema.sightings)).all() == []
+        assert connection.execute(select(schema.resources.c.instead)).all() == []
