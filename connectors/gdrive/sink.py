@@ -30,6 +30,7 @@ from connectors.gdrive.channel import Channel
 from connectors.gdrive.folders import Folder, Reserved, Tree
 from connectors.gdrive.meaning import IdTaken, IdUnusable, Malformed
 from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
 from connectors.private import state_dir
@@ -41,8 +42,8 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class GoogleDrive:
-    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, HasMedium
-    and Reconnects.
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
+    HasFolders, HasMedium and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -79,16 +80,29 @@ class GoogleDrive:
         files = [file for file in self._named(folder, name) if file["mimeType"] != FOLDER]
         return _receipt(path, min(files, key=lambda file: str(file["id"]))) if files else None
 
+    def stat_known(self, path: str, identity: str) -> Receipt | None:
+        directory, name = _parts(path)
+        folder = self._tree.find(directory)
+        if folder is None:
+            return None
+        file = self._api.get(identity)
+        return _receipt(path, file) if file and _at(file, folder, name) else self.stat(path)
+
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         body.check(put)
         ticket = Ticket.read(token) or self._fresh(keep)
         directory, name = _parts(put.path)
-        folder = self._tree.ensure(directory)
         try:
+            folder = self._tree.ensure(directory)
             with self._tree.claim(folder, name) as perhaps:
                 file = self._already(folder, name, put, ticket) if perhaps else None
                 if file is None:
                     file, ticket = self._create(folder, name, put, body, ticket, keep)
+            if file.get("trashed"):
+                with contextlib.suppress(OutpourError):  # or it would come back with its folder
+                    self._api.trash(file["id"])
+                self._fresh(keep)  # the id is spent with it
+                raise NotFound(f"{put.path} went into the bin")
         except NotFound as error:
             self._tree.forget()
             raise Transient(f"the folder of {put.path} vanished from Google Drive") from error
@@ -147,8 +161,16 @@ class GoogleDrive:
         return self._api.content(found.id)
 
     def whereabouts(self) -> str:
-        settings = self._settings
-        return f"{self._auth.who} {settings.drive or 'my drive'} {settings.folder}"
+        """The account and the folder, whose id tells another one that is called the same."""
+        settings, ids = self._settings, self._tree.top()
+        place = (self._auth.who, settings.drive or "my drive", settings.folder, *ids)
+        return " ".join(place) if ids else ""
+
+    def vanished(self) -> list[str]:
+        return self._tree.vanished()
+
+    def trace(self) -> str:
+        return trace(self._api, self._reserved(), self._settings.folder, self._tree.top())
 
     def medium(self) -> str:
         """The shared drive, or who signed in. Whom a service account acts for cannot be told

@@ -233,13 +233,17 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
 
 def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
     """What the sinks were found to hold, and what of the library is whole again."""
-    whole = rebuilt.confirmed == rebuilt.wanted
     text = f"{count(rebuilt.confirmed)} of {files(rebuilt.wanted)} confirmed from what is there"
+    if rebuilt.missing:
+        text = f"{files(rebuilt.missing, 'copy')} not there that were confirmed before"
+    whole = rebuilt.whole
     headline(console, "✔" if whole else "…", "green" if whole else "yellow", text)
     for sink in rebuilt.sinks:
         parts = [f"{files(sink.files, 'copy')} found, {show_size(sink.bytes)}"]
         if sink.known:
             parts.append(f"{count(sink.known)} known before")
+        if sink.missing:
+            parts.append(f"{count(sink.missing)} missing")
         if sink.unproven:
             parts.append(f"{count(sink.unproven)} not proven")
         if sink.foreign:

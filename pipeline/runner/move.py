@@ -38,6 +38,7 @@ from pipeline.runner.overlap import check_paths
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sink, check_source
 from pipeline.runner.shelves import Shelves
+from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
 from pipeline.stages.discover import Discovered, Discovery
@@ -152,7 +153,7 @@ class Mover:
             self._sweep()
             if assets:
                 self._move()
-                self.check_sinks(after=True)  # of what was made on the way, and may have gone again
+                self._look_back()
             self._index()
         except Stopped:
             pass
@@ -179,6 +180,12 @@ class Mover:
             if names is None or sink.name in names:
                 ask = partial(self.ask, sink)
                 check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
+
+    def _look_back(self) -> None:
+        """What was made on the way may have gone again."""
+        for sink in self.job.sinks:
+            withdraw(self.run, sink, partial(self.ask, sink))
+        self.check_sinks(after=True)
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""

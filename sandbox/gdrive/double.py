@@ -28,6 +28,7 @@ FAULTS: Mapping[str, str] = {
     "stored_flip": "what is stored differs in one bit from what was sent",
     "no_sha256": "a file without sha256Checksum, as a few have",
     "listing_lag": "listings do not show a new item for a while",
+    "bin_unseen": "what is made in a folder that is in the bin says that it is in no bin",
     "token_expired": "the access token is no longer accepted",
     "rate": "403 userRateLimitExceeded without Retry-After",
     "daily_limit": "403 dailyLimitExceeded",

@@ -52,7 +52,7 @@ class Files:
         return json_answer(masked(found, mask))
 
     def answer(self, method: Method, query: Query, node: Node, grant: Grant) -> Answer:
-        shown = resource.file(node, grant.client, trashed=self._store.in_bin(node))
+        shown = resource.file(node, grant.client, trashed=self._store.says_trashed(node))
         return self.shown(method, query, shown, DEFAULT)
 
     # --- look up ---------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Files:
             "kind": "drive#fileList",
             "incompleteSearch": False,
             "files": [
-                resource.file(node, grant.client, trashed=self._store.in_bin(node))
+                resource.file(node, grant.client, trashed=self._store.says_trashed(node))
                 for node in found[start : start + size]
             ],
         }
@@ -157,6 +157,8 @@ class Files:
             raise Refused(403, "storageQuotaExceeded", message)
         if self._faults.hit("listing_lag", f"create/{node.name}"):
             node.seen_from = time.monotonic() + self._lag
+        if self._store.in_bin(self._store.nodes.get(node.parent)):
+            node.unaware = self._faults.hit("bin_unseen", f"create/{node.name}")
         self._store.add(node, content)
         if content is not None and self._faults.hit("no_sha256", f"create/{node.name}"):
             node.sha256 = ""
