@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from pipeline.config.load import load
+from pipeline.config.load import load, one_shot
 
 PLACES = "source: memory:a\nsinks: [./Photos]\n"
 
@@ -94,8 +94,15 @@ MISTAKES = {
     ),
     "onto itself by another way": (
         "source: ./A\nsinks: [./B/../A]\n",
-        "p.yaml:2: sinks[0]: lies within the source, which would list its copies as new: "
-        "choose a folder outside",
+        "p.yaml:2: sinks[0]: is the source itself",
+    ),
+    "one folder under two names": (
+        "source: memory:a\nsinks: [./A, {type: local, name: usb, path: ./B/../A}]\n",
+        "p.yaml:2: sinks[1]: 'usb' is the same place as 'local': name it once",
+    ),
+    "one account under two names": (
+        "source: memory:a\nsinks: [gdrive, {type: gdrive, name: again, folder: Outpour}]\n",
+        "p.yaml:2: sinks[1]: 'again' is the same place as 'gdrive': name it once",
     ),
     "nobody's home": (
         "source: ~nobody-of-this-name/Photos\nsinks: [./A]\n",
@@ -165,6 +172,24 @@ def test_a_mistake_is_named_by_line_and_key(case: str, tmp_path: Path) -> None:
     lines = str(raised.value).replace(f"{tmp_path}/", "").splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(expected)
+
+
+def test_a_link_to_a_sink_is_no_second_sink(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    text = (
+        "source: memory:a\nsinks: [./real, {type: local, name: usb, path: ./link, readback: true}]"
+    )
+    with pytest.raises(Misconfigured, match="'usb' is the same place as 'local'"):
+        load(_written(tmp_path, text))
+
+
+@pytest.mark.parametrize("again", ["./Photos", "./Photos/../Photos"])
+def test_a_folder_named_twice_on_the_command_line_is_not_two_copies(
+    again: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Misconfigured, match="'local-2' is the same place as 'local'"):
+        one_shot(["memory:a"], ["./Photos", again], {}, tmp_path)
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
