@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import keyring
@@ -33,10 +34,15 @@ def private_dir(path: Path) -> Path:
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace ``path`` atomically and durably; readers see the old bytes or the new."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    replace_private(path, (data,))
+
+
+def replace_private(path: Path, parts: Iterable[bytes]) -> None:
+    """As ``write_private``, with bytes that come in parts."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".outpour-")
     try:
         with os.fdopen(handle, "wb") as out:  # mkstemp already made it 0600
-            out.write(data)
+            out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
         Path(temporary).replace(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
@@ -17,13 +16,16 @@ import typer
 from connectors import registry
 from connectors.errors import (
     CapacityExceeded,
+    DiskFull,
     Misconfigured,
     OutpourError,
     SessionExpired,
+    is_full,
     redact,
 )
 from pipeline.cli.opening import ARGUMENTS
-from pipeline.cli.output import complain, hush
+from pipeline.cli.output import complain, told
+from pipeline.cli.streams import hush, settle
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -59,9 +61,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name no encoding can hold must not end a run.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    settle()
     code = invoke(sys.argv[1:])
     hush()
     sys.exit(code)
@@ -107,19 +107,18 @@ def exit_of(error: OutpourError) -> Exit:
         return Exit.USAGE
     if isinstance(error, SessionExpired):
         return Exit.NEEDS_PERSON
-    if isinstance(error, CapacityExceeded):
+    if isinstance(error, CapacityExceeded | DiskFull):
         return Exit.NO_ROOM
     return Exit.FATAL
 
 
 def _of_system(error: OSError) -> int:
     """What the computer itself refused: a full disk, a folder that cannot be written."""
-    where = error.filename or "the folder of ledgers and staging"
-    what = redact(f"{where}: {error.strerror or type(error).__name__}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         hint = "make room on that disk, then run again; nothing that was confirmed is lost"
-        return complain(what, hint, Exit.NO_ROOM)
-    return complain(what, "is it there, and may you write there? Then run again", Exit.FATAL)
+        return complain(told(error), hint, Exit.NO_ROOM)
+    hint = "is it there, and may you write there? Then run again" if error.filename else ""
+    return complain(told(error), hint, Exit.FATAL)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

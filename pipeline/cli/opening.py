@@ -41,7 +41,17 @@ def pipeline_of(
             "what should move where? Name a pipeline file, or both --from and --to",
             hint="for example: outpour run --from icloud:ann@example.com --to ./Photos",
         )
-    return one_shot(sources, sinks, _nested(given), Path.cwd())
+    return one_shot(sources, sinks, _nested(given), current_folder())
+
+
+def current_folder() -> Path:
+    """Where the command was started; Misconfigured if that was removed since."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Misconfigured(
+            "the current folder is gone", hint="Change into one that is there, then run again."
+        ) from None
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
-from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.output import complain, emit, paper, postscript, told
 from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
@@ -63,12 +63,14 @@ def run(
         screen.write(
             "summary", {**asdict(outcome.summary), "idle": outcome.idle, "exit": int(outcome.exit)}
         )
-    elif outcome.idle:
-        with paper() as console:
-            console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
+        if screen.unwritten:
+            complain(told(screen.unwritten), "", outcome.exit)
     else:
-        with paper() as console:
-            show_summary(console, outcome.summary)
+        with postscript() as console:
+            if outcome.idle:
+                console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
+            else:
+                show_summary(console, outcome.summary)
     _explain(outcome, pipeline.name)
     return int(outcome.exit)
 
