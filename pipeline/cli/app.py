@@ -50,7 +50,7 @@ Exit codes:
   {ITEMS_FAILED}    some items are not
   {USAGE}    wrong arguments or configuration, nothing was started
   {NEEDS_PERSON}    a person is needed: sign in, then run again
-  {NO_ROOM}    a place is full
+  {NO_ROOM}    a place is full, or a disk of this computer
   {FATAL}    a place failed as a whole: run again
   {INTERRUPTED}  stopped by you: run again to go on
 """.format_map({code.name: int(code) for code in Exit})

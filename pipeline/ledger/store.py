@@ -22,13 +22,16 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql import Executable
 
-from connectors.errors import Fatal, Misconfigured
+from connectors.errors import DiskFull, Fatal, Misconfigured
 from pipeline.ledger import migrations
 
 T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
+_MAKE_ROOM = "Make room on its disk, then run again: it goes on from here."
+# The second where the index of the log does not fit any more.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 class Unwritable(Fatal):
@@ -38,11 +41,24 @@ class Unwritable(Fatal):
         # SQLAlchemy's own text has the statement in it, on many lines.
         told = why.orig if isinstance(why, DBAPIError) else why
         hint = "Is there room on its disk, and may you write there? Then run again."
-        if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            hint = "Make room on its disk, then run again: it goes on from here."
+        if _is_full(why):
+            hint = _MAKE_ROOM
         super().__init__(
             f"cannot write the ledger {path}: {told or type(told).__name__}", hint=hint
         )
+
+
+class _Full(Unwritable, DiskFull):
+    """The same, for want of room on the ledger's disk."""
+
+
+def _unwritable(path: Path, why: BaseException) -> Unwritable:
+    return (_Full if _is_full(why) else Unwritable)(path, why)
+
+
+def _is_full(why: BaseException) -> bool:
+    told = why.orig if isinstance(why, DBAPIError) else why
+    return getattr(told, "sqlite_errorcode", None) in _FULL
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +103,8 @@ class Ledger:
         """Open or create the ledger at ``path``.
 
         ``exclusive`` is for commands that act: Misconfigured if another process has it.
-        Misconfigured also when the file is no ledger or a newer version wrote it; Fatal when
-        its disk is full or refuses.
+        Misconfigured also when the file is no ledger or a newer version wrote it; DiskFull or
+        Fatal when its disk is full or refuses.
         """
         lock: filelock.BaseFileLock | None = None
         if exclusive:
@@ -107,10 +123,10 @@ class Ledger:
             migrations.upgrade(engine)
         except OperationalError as refused:
             _release(engine, lock)
-            raise Fatal(
-                f"the ledger {path} cannot be opened: {refused.orig}",
-                hint="Is there room on its disk, and may you write there?",
-            ) from None
+            reason = f"the ledger {path} cannot be opened: {refused.orig}"
+            if _is_full(refused):
+                raise DiskFull(reason, hint=_MAKE_ROOM) from None
+            raise Fatal(reason, hint="May you read it, and write there?") from None
         except DatabaseError as broken:
             _release(engine, lock)
             raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
@@ -191,7 +207,7 @@ class Ledger:
 
     def _submit(self, job: _Job) -> int:
         if self._broken is not None:
-            raise Unwritable(self.path, self._broken) from self._broken
+            raise _unwritable(self.path, self._broken) from self._broken
         with self._order:
             self._issued += 1
             job.ticket = self._issued
@@ -216,7 +232,7 @@ class Ledger:
                 self._broken = error
         for job in batch:
             if self._broken is not None:
-                job.error = Unwritable(self.path, self._broken)
+                job.error = _unwritable(self.path, self._broken)
             if job.done is not None:
                 job.done.set()
 

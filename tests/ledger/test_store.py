@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import OperationalError
 
-from connectors.errors import Fatal, Misconfigured
+from connectors.errors import DiskFull, Fatal, Misconfigured
 from pipeline.ledger import Ledger, migrations, schema, store
 from tests.ledger.disk import Trouble, disk
 
@@ -181,6 +182,26 @@ def test_trouble_of_the_disk_is_one_line_and_says_what_to_do(
             ledger.settled(ticket)
         assert len(str(caught.value).splitlines()) == 1
         assert hint in caught.value.hint
+        assert isinstance(caught.value, DiskFull) == (trouble == "full")
+
+
+@pytest.mark.parametrize("refusal", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
+def test_a_disk_that_is_full_when_the_ledger_is_opened_is_said_to_be_full(
+    refusal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says either, by the file that no longer fits."""
+
+    def refused(_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = refusal
+        raise OperationalError(None, None, error)
+
+    with monkeypatch.context() as full:
+        full.setattr(migrations, "upgrade", refused)
+        with pytest.raises(DiskFull, match=r"l\.sqlite cannot be opened") as caught:
+            Ledger.open(tmp_path / "l.sqlite")
+    assert "Make room on its disk" in caught.value.hint
+    Ledger.open(tmp_path / "l.sqlite").close()
 
 
 def test_a_full_disk_in_a_piece_of_work_takes_no_row_with_it_unnoticed(tmp_path: Path) -> None:
