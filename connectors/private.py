@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,18 +19,39 @@ import keyring.errors
 import platformdirs
 
 _SERVICE = "outpour"
+_PRIVATE = 0o700
+
+
+def state_path(*parts: str) -> Path:
+    """Where a folder or file below the platform's state folder is, or would be."""
+    return Path(platformdirs.user_state_dir("outpour", appauthor=False), *parts)
 
 
 def state_dir(*parts: str) -> Path:
     """A private folder below the platform's state folder, made if missing."""
-    return private_dir(Path(platformdirs.user_state_dir("outpour", appauthor=False), *parts))
+    return private_dir(state_path(*parts))
 
 
 def private_dir(path: Path) -> Path:
-    """Make ``path`` (and parents) and keep others out of it."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o700)
+    """Make ``path`` (and parents) and keep others out of it.
+
+    One of another user, or on a disk that is read-only, can still be read; PermissionError
+    where it could be written and its owner lets others in.
+    """
+    if not path.is_dir():
+        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    if stat.S_IMODE(path.stat().st_mode) != _PRIVATE:
+        try:
+            path.chmod(_PRIVATE)
+        except OSError:
+            if may(path, os.W_OK):
+                raise
     return path
+
+
+def may(path: Path | str, mode: int) -> bool:
+    """Whether this process may do that (``os.R_OK``, ...) there."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def write_private(path: Path, data: bytes) -> None:

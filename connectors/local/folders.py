@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from connectors.errors import ItemError, Misconfigured
 from connectors.local import disk
+from connectors.private import may
 
 PREFIX = ".outpour-"
 _SESSION = secrets.token_hex(4)
@@ -53,7 +54,7 @@ def check_root(root: Path) -> None:
     except OSError as error:
         reason = f"cannot reach {root}: {error.strerror}"
         raise Misconfigured(reason, hint="Check the path.") from error
-    if read_only or not disk.may(place, os.W_OK | os.X_OK):
+    if read_only or not may(place, os.W_OK | os.X_OK):
         raise Misconfigured(
             f"cannot write in {place}", hint="Give yourself write permission, or choose another."
         )

@@ -16,6 +16,7 @@ from connectors.base import Asset, Page, Problem, Resource
 from connectors.errors import ItemError, Misconfigured, NotFound, Transient
 from connectors.local import disk
 from connectors.local.grouping import Group, groups, is_media
+from connectors.private import may
 
 _PAGE = 500
 _TYPES = {".heic": "image/heic", ".heif": "image/heif", ".dng": "image/x-adobe-dng"}
@@ -40,7 +41,7 @@ class LocalSource:
         except OSError as error:
             reason = f"cannot reach {root}: {error.strerror}"
             raise Misconfigured(reason, hint="Check the path.") from error
-        if not disk.may(root, os.R_OK | os.X_OK):
+        if not may(root, os.R_OK | os.X_OK):
             raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
         self.name = name
         self._root = root
@@ -114,7 +115,7 @@ class LocalSource:
         elif entry.is_file() and is_media(entry.name):
             if _text(PurePosixPath(entry.name)) != entry.name:
                 return "its name is not valid text; rename it"
-            if not disk.may(entry.path, os.R_OK):
+            if not may(entry.path, os.R_OK):
                 return "cannot be read: no permission"
             names.append(entry.name)
         return ""

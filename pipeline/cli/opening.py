@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import Misconfigured
-from connectors.private import state_dir
+from connectors.private import private_dir, state_path
 from pipeline.cli.owning import owned
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
@@ -67,12 +67,11 @@ def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
     Misconfigured if the ledger is in use, or belongs to another source.
     """
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
-    with (
-        job_of(pipeline) as job,
-        Ledger.open(ledger_path(pipeline.name)) as ledger,
-    ):
-        owned(pipeline)(ledger)
-        yield job, ledger
+    with job_of(pipeline) as job:
+        private_dir(ledger_path(pipeline.name).parent)
+        with Ledger.open(ledger_path(pipeline.name)) as ledger:
+            owned(pipeline)(ledger)
+            yield job, ledger
 
 
 @contextlib.contextmanager
@@ -91,7 +90,8 @@ def job_of(pipeline: Pipeline) -> Iterator[Job]:
 
 
 def ledger_path(name: str) -> Path:
-    return state_dir("pipelines") / f"{name}.sqlite"
+    """Where the ledger of a pipeline is, or would be: whoever only reads makes no folder."""
+    return state_path("pipelines", f"{name}.sqlite")
 
 
 def require_ledger(name: str) -> None:

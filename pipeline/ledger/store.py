@@ -8,6 +8,7 @@ leaves a consistent file (SQLite WAL, synchronous=FULL).
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import filelock
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -23,6 +25,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql import Executable
 
 from connectors.errors import DiskFull, Fatal, Misconfigured
+from connectors.private import may
 from pipeline.ledger import migrations
 
 T = TypeVar("T")
@@ -118,9 +121,9 @@ class Ledger:
                 ) from None
         elif not path.exists():
             raise Misconfigured(f"pipeline {path.stem!r} has no ledger yet: run it first")
-        engine = _engine(path)
+        engine = _engine(path, exclusive=exclusive)
         try:
-            migrations.upgrade(engine)
+            migrations.upgrade(engine, create=exclusive)
         except OperationalError as refused:
             _release(engine, lock)
             reason = f"the ledger {path} cannot be opened: {refused.orig}"
@@ -130,6 +133,9 @@ class Ledger:
         except DatabaseError as broken:
             _release(engine, lock)
             raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
+        except migrations.NoLedger as other:
+            _release(engine, lock)
+            raise Misconfigured(f"{path} is not a readable ledger: {other}") from None
         except BaseException:
             _release(engine, lock)
             raise
@@ -142,6 +148,8 @@ class Ledger:
             with filelock.FileLock(f"{path}.lock", timeout=0):
                 return False
         except filelock.Timeout:
+            return True
+        except OSError:  # another user's, and nobody else can tell
             return True
 
     def __enter__(self) -> Ledger:
@@ -290,15 +298,17 @@ def _work(connection: Connection, job: _Job, work: Callable[[Connection], Any]) 
         point.commit()
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+def _engine(path: Path, *, exclusive: bool) -> Engine:
+    engine = create_engine(_address(path), connect_args={"timeout": 30})
+    # A reader changes no file, whatever file it is; the ledger's own stays in WAL mode.
+    wal = ("journal_mode=WAL",) if exclusive else ()
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
         cursor = connection.cursor()
         for pragma in (
-            "journal_mode=WAL",
+            *wal,
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
@@ -313,6 +323,15 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _address(path: Path) -> str:
+    """Of a file in a folder that cannot be written: SQLite then has to be told that it cannot
+    keep its log there, and, where there is none, that the file will not change."""
+    if may(path.parent, os.W_OK):
+        return f"sqlite:///{path}"
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return f"sqlite:///file:{quote(str(path))}?{how}&uri=true"
 
 
 def _release(engine: Engine, lock: filelock.BaseFileLock | None) -> None:

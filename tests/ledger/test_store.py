@@ -191,7 +191,7 @@ def test_a_disk_that_is_full_when_the_ledger_is_opened_is_said_to_be_full(
 ) -> None:
     """SQLite says either, by the file that no longer fits."""
 
-    def refused(_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = refusal
         raise OperationalError(None, None, error)
@@ -290,3 +290,15 @@ def set_version(path: Path, number: int) -> None:
 def version(path: Path) -> int:
     with opened(path) as raw:
         return int(raw.execute("select value from meta where key = 'schema'").fetchone()[0])
+
+
+def test_a_database_of_others_is_not_taken_for_an_empty_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with opened(path) as raw:
+        raw.execute("create table songs (title text)")
+    before = path.read_bytes()
+    with pytest.raises(Misconfigured, match="not a readable ledger"):
+        Ledger.open(path)
+    with opened(path) as raw:
+        assert raw.execute("select name from sqlite_master").fetchall() == [("songs",)]
+    assert len(before) == path.stat().st_size
