@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from connectors.abilities import ChecksWriting
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.cli.owning import owned
@@ -61,13 +62,17 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
+def opened(pipeline: Pipeline, *, writing: bool = False) -> Iterator[tuple[Job, Ledger]]:
     """The pipeline's places and ledger, closed at the end.
 
-    Misconfigured if the ledger is in use, or belongs to another source.
+    Misconfigured if the ledger is in use, or belongs to another source; with ``writing`` also
+    if nothing can be put at a sink.
     """
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
     with job_of(pipeline) as job:
+        for sink in job.sinks:
+            if writing and isinstance(sink, ChecksWriting):
+                sink.check_writing()
         private_dir(ledger_path(pipeline.name).parent)
         with Ledger.open(ledger_path(pipeline.name)) as ledger:
             owned(pipeline)(ledger)
