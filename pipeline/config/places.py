@@ -90,7 +90,7 @@ def _place(entry: Any, side: Side | None, loc: Loc, base: Path) -> Place:
             raise Mistakes([Mistake(loc, f"{kind} takes nothing after the colon")])
         values.setdefault(connector.location, entry[LOCATION])
     try:
-        anchored = _anchored(values, connector.settings, base)
+        anchored = _anchored(values, connector.settings, base, loc)
         settings = connector.settings.model_validate(anchored)
     except ValidationError as error:
         also = ("type", "name")
@@ -138,7 +138,9 @@ def _named(
     )
 
 
-def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict[str, Any]:
+def _anchored(
+    values: dict[str, Any], model: type[Settings], base: Path, loc: Loc
+) -> dict[str, Any]:
     """The values with every folder and file absolute, ``~`` resolved.
 
     An empty one is left out: it would quietly mean wherever we happen to be.
@@ -149,8 +151,13 @@ def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict
         wanted = field is not None and Path in (field.annotation, *get_args(field.annotation))
         return wanted and isinstance(value, str)
 
-    return {
-        key: base / home(Path(value)) if is_path(key, value) else value
-        for key, value in values.items()
-        if not (is_path(key, value) and not value.strip())
-    }
+    anchored = {}
+    for key, value in values.items():
+        if not is_path(key, value):
+            anchored[key] = value
+        elif value.strip():
+            try:
+                anchored[key] = base / home(Path(value))
+            except ValueError as error:
+                raise Mistakes([Mistake((*loc, key), str(error))]) from None
+    return anchored
