@@ -17,7 +17,7 @@ from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of, require_ledger
 from pipeline.cli.output import paper
 from pipeline.config.sizes import show_size
-from pipeline.display.words import count, printable, why
+from pipeline.display.words import files, printable, why
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.rows import problems, rows
@@ -121,7 +121,7 @@ def _text(ledger: Ledger, states: Collection[AssetState]) -> None:
         for name, reason in problems(ledger):
             console.print(Text(f"unreadable   {printable(f'{name}  {reason}')}"), soft_wrap=True)
         for at, totals in standing(ledger).assets.items():
-            text = f"{at:<12} {count(totals.assets):>10} assets {show_size(totals.bytes):>9}"
+            text = f"{at:<12} {files(totals.assets):>17} {show_size(totals.bytes):>9}"
             console.print(text, style="bold")
 
 

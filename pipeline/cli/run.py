@@ -124,7 +124,9 @@ def _explain(outcome: Outcome, name: str) -> None:
         return
     code = outcome.exit
     again = f"go on with: {resume_command()}"
-    if code is Exit.INTERRUPTED:
+    if code is Exit.USAGE:
+        complain(outcome.error, "", code)  # the same command would end in the same way
+    elif code is Exit.INTERRUPTED:
         complain("stopped before the end", again, code)
     elif code is Exit.ITEMS_FAILED:
         if missing := outcome.summary.missing:

@@ -120,4 +120,4 @@ def _part(console: Console, found: Whereabouts, part: Part) -> None:
 
 
 def _line(label: str, text: str) -> Text:
-    return Text.assemble((f"  {printable(label):<14}", "dim"), text)
+    return Text.assemble((f"  {printable(label):<13} ", "dim"), text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
+from pipeline.report.summary import Failure, unshown
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
@@ -22,7 +23,8 @@ class Plan:
     """``assets`` and ``bytes`` are what is left to move; ``by_state`` counts all that is known.
 
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
-    not name everything.
+    not name everything. ``problems`` are the first of those items that it could not show: they
+    keep a run from being whole.
     """
 
     assets: int
@@ -33,6 +35,8 @@ class Plan:
     sinks: tuple[SinkPlan, ...]
     staging: StagingPlan
     if_full: str  # what the policy does about what does not fit
+    problem_count: int = 0
+    problems: tuple[Failure, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -83,6 +87,8 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
+    with ledger.read() as connection:
+        problem_count, problems = unshown(connection)
     return Plan(
         assets=assets,
         bytes=size,
@@ -92,4 +98,6 @@ def _compared(mover: Mover) -> Plan:
         sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.without)),
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
+        problem_count=problem_count,
+        problems=problems,
     )
