@@ -27,7 +27,10 @@ from connectors.private import load_secret, store_secret
 
 AUTH_URI = "https://accounts.google.com/o/oauth2/auth"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
-GUIDE = "docs/cloud-sign-in.md shows how to get a client of your own in five minutes."
+GUIDE = (
+    "Make one in Google's console, for free: enable the Drive API, publish the consent screen, "
+    "create an OAuth client of the type Desktop app and download its file."
+)
 _FILE, _ID, _SECRET = (f"OUTPOUR_GDRIVE_CLIENT{end}" for end in ("", "_ID", "_SECRET"))
 
 
