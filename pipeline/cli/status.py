@@ -37,9 +37,7 @@ def status(
     Without arguments: all pipelines that ever ran here, without asking any place.
     """
     if config is None and not from_ and not to:
-        found = [
-            at for at in map(_standing, sorted(state_path("pipelines").glob("*.sqlite"))) if at
-        ]
+        found = [at for at in map(_standing, _ledgers()) if at]
         if json:
             emit({"pipelines": [asdict(one) for one in found]})
         else:
@@ -81,6 +79,14 @@ def status(
 def _code(found: Sequence[Standing]) -> int:
     """Not 0 where a ledger could not be read: what it knows is not shown."""
     return int(Exit.ITEMS_FAILED if any(one.error for one in found) else Exit.OK)
+
+
+def _ledgers() -> list[Path]:
+    """Of all pipelines that ran here. Raises OSError where they cannot be listed."""
+    try:
+        return sorted(p for p in state_path("pipelines").iterdir() if p.suffix == ".sqlite")
+    except FileNotFoundError:
+        return []
 
 
 def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:

@@ -86,9 +86,9 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(options)}" if options else "nothing can be set here"
 
 
-def close(word: str, known: Iterable[str]) -> list[str]:
+def close(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
     """The one of ``known`` that ``word`` may be a misspelling of, if there is any."""
-    return difflib.get_close_matches(word.lower(), sorted(known), n=1)
+    return difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=likeness)
 
 
 def report(mistakes: Iterable[Mistake], document: Document) -> Misconfigured:

@@ -11,6 +11,8 @@ from connectors.errors import Misconfigured
 from pipeline.config import targets
 from pipeline.config.problems import PREFIX, close, suggest
 
+_ALIKE = 0.8  # a letter too many or too few; VERSION is no VERIFY
+
 
 def check(keys: Collection[str], data: Mapping[str, Any]) -> None:
     """Misconfigured if a variable is meant for one of the ``keys`` of a pipeline file and names
@@ -35,7 +37,7 @@ def _check_word(name: str, head: str, keys: Collection[str]) -> None:
         return
     if more and word in keys:
         raise Misconfigured(f"{name}: unknown variable; two underscores stand between keys")
-    if close(word, keys):
+    if close(word, keys, _ALIKE):
         raise Misconfigured(f"{name}: unknown variable; {suggest(word, keys)}")
 
 

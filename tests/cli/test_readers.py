@@ -72,6 +72,16 @@ def test_a_reader_makes_no_folder(
     assert list(open_folder.iterdir()) == []
 
 
+def test_a_state_folder_that_may_not_be_read_is_not_said_to_be_empty(
+    locked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (locked / "outpour" / "pipelines").chmod(0)
+    capsys.readouterr()
+    with unprivileged():
+        assert invoke(["status"]) == Exit.FATAL
+    assert "outpour/pipelines: Permission denied" in capsys.readouterr().err
+
+
 BROKEN = {
     "no version": "delete from meta",
     "no number": "update meta set value = 'new'",

@@ -302,7 +302,8 @@ def test_a_mistake_in_a_variable_names_it(
 
 
 @pytest.mark.parametrize(
-    "name", ["OUTPOUR_DEBUG", "OUTPOUR_GDRIVE_CLIENT_ID", "OUTPOUR_ICLOUD_PASSWORD", "OUTPOUR_MINE"]
+    "name",
+    ["OUTPOUR_DEBUG", "OUTPOUR_GDRIVE_CLIENT_ID", "OUTPOUR_ICLOUD_PASSWORD", "OUTPOUR_VERSION"],
 )
 def test_variables_that_are_no_keys_are_left_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
