@@ -117,7 +117,7 @@ def _of_system(error: OSError) -> int:
     if is_full(error):
         hint = "make room on that disk, then run again; nothing that was confirmed is lost"
         return complain(told(error), hint, Exit.NO_ROOM)
-    hint = "is it there, and have you the right to it? Then run again" if error.filename else ""
+    hint = "is it there, and may you read and write there? Then run again" if error.filename else ""
     return complain(told(error), hint, Exit.FATAL)
 
 
