@@ -34,6 +34,14 @@ class HasCapacity(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksWriting(Protocol):
+    def check_writing(self) -> None:
+        """Find out, before anything is moved, that nothing can be put there. Does no network;
+        raises Misconfigured."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Album:
     """``path`` names the folders above it, outermost first, its own title last."""

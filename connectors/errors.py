@@ -16,6 +16,7 @@ OutpourError
 │   └── Unreadable      the place answered, but its answer makes no sense
 ├── CursorLost          the change token is no longer honoured: list everything
 └── Fatal               stop; the ledger keeps all that was reached
+    ├── DiskFull        a disk of this computer that everything needs has no room left
     └── Misconfigured   a person's mistake in settings or arguments
 
 Every error carries ``hint``: one sentence that tells a person what to do.
@@ -24,6 +25,7 @@ Messages never carry a token, a password or a signed address (see ``redact``).
 
 from __future__ import annotations
 
+import errno
 import re
 from datetime import datetime
 
@@ -116,8 +118,17 @@ class Fatal(OutpourError):
     """Going on makes no sense. The ledger keeps what was reached."""
 
 
+class DiskFull(Fatal):
+    """The disk of the ledger or of staging is full: nothing can go on before there is room."""
+
+
 class Misconfigured(Fatal):
     """A setting or argument is wrong; nothing was started."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system refused for want of room, on the disk or in a person's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 _SECRETS = re.compile(

@@ -115,7 +115,7 @@ def _split(filename: str) -> tuple[str, str]:
     """Stem and extension (without its dot); what is too long to be an extension is none."""
     stem, dot, extension = filename.rpartition(".")
     clean = part(extension, _EXTENSION_BYTES)
-    if not (dot and stem.strip(". ") and clean == extension) or " " in extension:
+    if not (dot and stem.strip(".") and clean == extension) or " " in extension:
         return filename, ""
     return stem, extension
 

@@ -58,7 +58,7 @@ _RIGHTS = {
     "domainPolicy": "The organisation forbids this: ask its administrator.",
     "accessNotConfigured": "Enable the Google Drive API for your client's project.",
     "SERVICE_DISABLED": "Enable the Google Drive API for your client's project.",
-    "dailyLimitExceededUnreg": "Use your own client, see docs/cloud-sign-in.md.",
+    "dailyLimitExceededUnreg": "Connect with an OAuth client of your own from Google's console.",
 }
 
 

@@ -11,7 +11,10 @@ from google.auth.exceptions import RefreshError
 from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
 from connectors.gdrive.meaning import RECONNECT
 
-GUIDE = "docs/cloud-sign-in.md shows how to get a client of your own in five minutes."
+GUIDE = (
+    "Make one in Google's console, for free: enable the Drive API, publish the consent screen, "
+    "create an OAuth client of the type Desktop app and download its file."
+)
 _CLIENT = ("invalid_client", "deleted_client", "unauthorized_client", "disabled_client")
 _ADMINISTRATOR = "Ask the Workspace's administrator to allow this client."
 

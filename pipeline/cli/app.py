@@ -17,7 +17,8 @@ from connectors import registry
 from connectors.errors import Misconfigured
 from pipeline.cli.failure import failure
 from pipeline.cli.opening import ARGUMENTS
-from pipeline.cli.output import complain, hush
+from pipeline.cli.output import complain
+from pipeline.cli.streams import hush, settle
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -42,7 +43,7 @@ Exit codes:
   {ITEMS_FAILED}    some items are not
   {USAGE}    wrong arguments or configuration, nothing was started
   {NEEDS_PERSON}    a person is needed: sign in, then run again
-  {NO_ROOM}    a place is full
+  {NO_ROOM}    a place is full, or a disk of this computer
   {FATAL}    a place failed as a whole: run again
   {INTERRUPTED}  stopped by you: run again to go on
 """.format_map({code.name: int(code) for code in Exit})
@@ -53,9 +54,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name no encoding can hold must not end a run.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    settle()
     code = invoke(sys.argv[1:])
     hush()
     sys.exit(code)
@@ -82,8 +81,8 @@ def invoke(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001  (a person sees one line, whatever it is)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
-        told = failure(error)
-        return complain(told.text, told.hint, told.exit)
+        found = failure(error)
+        return complain(found.text, found.hint, found.exit)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 
 from connectors.errors import (
     CapacityExceeded,
+    DiskFull,
     Misconfigured,
     OutpourError,
     SessionExpired,
+    is_full,
     redact,
 )
+from pipeline.cli.output import told
 from pipeline.states import Exit
 
 
@@ -40,16 +42,15 @@ def _exit(error: OutpourError) -> Exit:
         return Exit.USAGE
     if isinstance(error, SessionExpired):
         return Exit.NEEDS_PERSON
-    if isinstance(error, CapacityExceeded):
+    if isinstance(error, CapacityExceeded | DiskFull):
         return Exit.NO_ROOM
     return Exit.FATAL
 
 
 def _of_system(error: OSError) -> Failure:
     """What the computer itself refused: a full disk, a folder that cannot be written."""
-    where = error.filename or "the folder of ledgers and staging"
-    what = redact(f"{where}: {error.strerror or type(error).__name__}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         hint = "make room on that disk, then run again; nothing that was confirmed is lost"
-        return Failure(what, hint, Exit.NO_ROOM)
-    return Failure(what, "is it there, and may you write there? Then run again", Exit.FATAL)
+        return Failure(told(error), hint, Exit.NO_ROOM)
+    hint = "is it there, and may you read and write there? Then run again" if error.filename else ""
+    return Failure(told(error), hint, Exit.FATAL)

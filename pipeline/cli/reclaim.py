@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -144,6 +144,8 @@ def reclaim(
     """
     pipeline = pipeline_of(config, from_, to)
     require_ledger(pipeline.name)
+    if undo is not None:
+        _check_no_goal({"--free": free, "--until": until, "--older-than": older_than})
     now = datetime.now(UTC)
     policy = Policy(
         fresh=_parsed("--keep", keep, lambda text: moment(text, now)) or now,
@@ -257,6 +259,12 @@ def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | Non
         return parse(text)
     except ValueError as error:
         raise Misconfigured(f"{option}: {error}") from None
+
+
+def _check_no_goal(goals: Mapping[str, str | None]) -> None:
+    for option, value in goals.items():
+        if value is not None:
+            raise Misconfigured(f"--undo brings back all that a run freed: leave out {option}")
 
 
 def _run(text: str) -> int | None:

@@ -99,11 +99,7 @@ def _overcome(summary: Summary) -> str:
 
 def _failures(console: Console, summary: Summary) -> None:
     _named(console, summary.failures, summary.failed)
-    if summary.problem_count:
-        console.print(f"\n{files(summary.problem_count, 'item')} the source could not show:")
-        for problem in summary.problems:
-            _failure(console, problem)
-        _more(console, summary.problem_count - len(summary.problems))
+    _unshown(console, summary)
     if summary.quarantine and summary.assets.get(AssetState.QUARANTINED):
         text = f"\nWhat arrived differently is kept in {summary.quarantine}"
         console.print(text, soft_wrap=True)
@@ -119,6 +115,14 @@ def _named(console: Console, failures: Sequence[Failure], number: int) -> None:
     if any(failure.state == AssetState.UNAVAILABLE for failure in failures):
         text = "What is unavailable comes with a later run once its source has it."
         console.print(f"  {text}", style="dim", soft_wrap=True)
+
+
+def _unshown(console: Console, found: Summary | Plan) -> None:
+    if found.problem_count:
+        console.print(f"\n{files(found.problem_count, 'item')} the source could not show:")
+        for problem in found.problems:
+            _failure(console, problem)
+        _more(console, found.problem_count - len(found.problems))
 
 
 def _failure(console: Console, failure: Failure) -> None:
@@ -161,6 +165,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     if not plan.staging.fits:
         room = f"needs {show_size(plan.staging.needed)}, {show_size(plan.staging.free)} free"
         console.print(f"\nstaging  {printable(plan.staging.path)}  {room}", soft_wrap=True)
+    _unshown(console, plan)
     if any(not sink.fits for sink in plan.sinks):
         console.print(f"\nWhat does not fit: {plan.if_full}.", style="yellow", soft_wrap=True)
     console.print("Nothing was changed.", style="dim")

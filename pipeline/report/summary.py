@@ -163,6 +163,7 @@ def summarize(
         counts, sizes = _by_state(connection)
         listed, expected = _listing(connection)
         proofs = _proofs(connection)
+        unreadable, problems = unshown(connection)
         started = connection.execute(
             select(schema.runs.c.started).where(schema.runs.c.id == run)
         ).scalar_one()
@@ -187,8 +188,8 @@ def summarize(
             sinks=_sinks(connection),
             failures=failures(connection),
             waiting=_waiting(connection),
-            problem_count=_count(connection, schema.problems),
-            problems=_problems(connection),
+            problem_count=unreadable,
+            problems=problems,
             quarantine=str(quarantine) if quarantine else None,
             spared=spared,
             yielded=_yielded(connection),
@@ -258,11 +259,11 @@ def _waiting(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _problems(connection: Connection) -> tuple[Failure, ...]:
+def unshown(connection: Connection) -> tuple[int, tuple[Failure, ...]]:
+    """How many items the source could not show, and the first of them."""
+    count = select(func.count()).select_from(schema.problems)
     query = select(schema.problems).order_by(schema.problems.c.id).limit(SHOWN)
-    rows = connection.execute(query)
-    return tuple(Failure(row.id, "", "unreadable", row.reason) for row in rows)
-
-
-def _count(connection: Connection, table: Any) -> int:
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+    found = tuple(
+        Failure(row.id, "", "unreadable", row.reason) for row in connection.execute(query)
+    )
+    return int(connection.execute(count).scalar_one()), found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
-from pipeline.report.summary import Failure, failed, failures
+from pipeline.report.summary import Failure, failed, failures, unshown
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
@@ -24,7 +24,8 @@ class Plan:
 
     ``failures`` names the first that would not move: nothing that a run can do would help.
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
-    not name everything.
+    not name everything. ``problems`` are the first of those items that it could not show: they
+    keep a run from being whole.
     """
 
     assets: int
@@ -36,6 +37,8 @@ class Plan:
     sinks: tuple[SinkPlan, ...]
     staging: StagingPlan
     if_full: str  # what the policy does about what does not fit
+    problem_count: int = 0
+    problems: tuple[Failure, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -92,6 +95,7 @@ def _compared(mover: Mover) -> Plan:
     assets, size = work.totals(ledger)
     with ledger.read() as connection:
         named = failures(connection)
+        problem_count, problems = unshown(connection)
     return Plan(
         assets=assets,
         bytes=size,
@@ -102,4 +106,6 @@ def _compared(mover: Mover) -> Plan:
         sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.without)),
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
+        problem_count=problem_count,
+        problems=problems,
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 
 from connectors.abilities import Prompter
-from connectors.errors import CapacityExceeded, Misconfigured, OutpourError, SessionExpired
+from connectors.errors import (
+    CapacityExceeded,
+    DiskFull,
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+)
 from pipeline.events import Observer, Progress
 from pipeline.ledger import Ledger, steps, work
 from pipeline.report import summarize
@@ -71,6 +77,8 @@ def _state(mover: Mover, waiting: int) -> RunState:
     error = mover.stop.error
     if isinstance(error, SessionExpired):
         return RunState.NEEDS_PERSON
+    if isinstance(error, DiskFull):
+        return RunState.NO_ROOM
     if error is not None:
         return RunState.FAILED
     if mover.stop:

@@ -17,10 +17,11 @@ def withdraw(run: Run, sink: Sink, ask: Ask) -> None:
     for folder in ask(sink.vanished):
         lost = checks.withdraw(run.ledger, sink.name, folder, run.id)
         where = f"the folder {folder}" if folder else "its folder"
+        what = "file" if lost == 1 else "files"
         run.notice(
             "error",
-            f"{where} was put into the bin or deleted during this run: the next one looks for "
-            f"what went into it again, {lost} of its files",
+            f"{where} was put into the bin or deleted during this run: the {lost} {what} that went "
+            "into it do not count, and wait for the next run",
             sink.name,
             "Bring it back or not, and run again; outpour verify finds what else was in it.",
         )

@@ -18,6 +18,7 @@ from pipeline.ledger import places
 from pipeline.states import Exit
 from sandbox.dropbox.tree import File
 from sandbox.gdrive.store import FOLDER, Node
+from sandbox.messages import Answer, Request
 from tests.clouds.conftest import ledger_of
 from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
@@ -246,3 +247,29 @@ def test_the_top_of_dropbox_that_was_emptied_is_not_filled_anew(job: FanOut) -> 
     job.world.cloud.library.add("NEW.JPG")
     assert job.run() == Exit.USAGE
     assert not job.held()["dropbox"]
+
+
+def test_a_folder_of_dropbox_that_is_deleted_in_mid_run_is_missed(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dropbox makes it anew for what comes next; what was in it is gone."""
+    alone(job, "dropbox")
+    assert job.run() == Exit.OK
+    job.world.cloud.library.add("NEW.JPG")
+    double = job.world.dropbox
+    handle: Callable[[Request], Answer] = double.handle
+
+    def watched(request: Request) -> Answer:
+        if request.path.endswith("finish_batch_v2"):
+            delete_at_dropbox(job)
+        return handle(request)
+
+    double.handle = watched  # type: ignore[method-assign]
+    capsys.readouterr()
+    assert job.run() == Exit.USAGE
+    assert "dropbox is another place: 12 of 13 copies" in capsys.readouterr().err
+    double.handle = handle  # type: ignore[method-assign]
+    assert job.run() == Exit.USAGE
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    assert job.run() == Exit.OK
+    assert job.held()["dropbox"] == job.wanted()

@@ -160,14 +160,9 @@ def test_a_file_that_went_into_the_bin_is_sent_again_elsewhere(
     bench.place(sink, "2024/a.jpg", content(10))
     lose(double, "2024", "in the bin")
     put, body = bench.stage("2024/b.jpg", content(size))
-    kept: list[str] = []
-
-    def keep(token: str, _held: int = 0) -> None:
-        kept.append(token)
-
     with pytest.raises(Transient, match="vanished"):
-        sink.transfer(put, body, None, keep)
-    sent = sink.transfer(put, body, kept[-1], keep)
+        sink.transfer(put, body, None, bench.keep)
+    sent = sink.transfer(put, body, bench.tokens[-1], bench.keep)
     assert sent.receipt and held(double) == {"Outpour/2024/b.jpg": 1}
 
 

@@ -170,7 +170,7 @@ def test_the_client_may_come_from_the_environment(
 ) -> None:
     with pytest.raises(Misconfigured, match="client id") as caught:
         connect(Person(PASTE), monkeypatch)
-    assert "docs/cloud-sign-in.md" in caught.value.hint
+    assert "OAuth client of the type Desktop app" in caught.value.hint
     monkeypatch.setenv("OUTPOUR_GDRIVE_CLIENT", str(client))
     connect(Person(PASTE), monkeypatch)
     monkeypatch.delenv("OUTPOUR_GDRIVE_CLIENT")

@@ -198,6 +198,8 @@ def test_assets_without_a_date_have_one_folder() -> None:
         ("a?b:c.jpg", "a_b_c.jpg"),
         ("a\u202egpj.exe", "agpj.exe"),
         (".outpour-1.jpg", "_outpour-1.jpg"),
+        (" .jpg", "_.jpg"),
+        (".jpg", "_jpg"),
         ("cafe\u0301.jpg", "café.jpg"),
         ("two.dots.tar.gz", "two.dots.tar.gz"),
         ("no extension", "no extension"),

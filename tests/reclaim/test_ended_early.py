@@ -24,7 +24,7 @@ from tests.ledger.disk import Disk, Trouble
 COUNT = 8
 BATCH = 3
 LAST = 6  # the first of the third batch: freed by age, and brought back the other way round
-CONNECT = "run: outpour connect icloud:demo@example.com"
+CONNECT = "then connect again with: outpour connect icloud"
 GOAL = ["--older-than", "1d", "--copies", "1", "--keep", "0d", "--favorites"]
 RUN = 2  # the first reclaim; the first run copied
 
@@ -86,7 +86,7 @@ def test_what_was_freed_before_icloud_refused_is_told_and_comes_back(
     assert code == wanted, err
     assert len(cloud.made.ids("trashed")) == LAST
     assert f"{LAST} assets" in out and f"moved to the bin  run {RUN}" in out
-    assert f"outpour: iCloud says {refusal}" in err and hint in err
+    assert f"iCloud says {refusal}" in err and hint in err
 
     cloud.made.faults.clear()
     cloud.made.connect()
@@ -103,7 +103,7 @@ def test_what_came_back_before_icloud_refused_is_told(cloud: Cloud, refusal: str
     assert code == wanted, err
     assert len(cloud.made.ids("shown")) == LAST
     assert f"{LAST} assets of run {RUN} came back" in out
-    assert f"outpour: iCloud says {refusal}" in err and hint in err
+    assert f"iCloud says {refusal}" in err and hint in err
 
     cloud.made.faults.clear()
     cloud.made.connect()
