@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from connectors.base import Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests
@@ -128,23 +128,12 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
     sizes = {receipt.size for receipt in receipts}
     paths = {receipt.path for receipt in receipts}
     sources = {receipt.properties.get("source", "") for receipt in receipts} - {""}
-    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
-    query = (
-        select(schema.resources, _A.asset_id, _A.revision)
-        .join(schema.assets)
-        .where(
-            _R.chosen,
-            _A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)),
-            or_(
-                and_(_R.role != Role.METADATA, _R.size.in_(sizes)),  # sidecars are all alike
-                _R.checksum.in_(sources),
-                _R.path.in_(paths),
-            ),
-            ~here,
-        )
+    which = or_(
+        and_(_R.role != Role.METADATA, _R.size.in_(sizes)),  # sidecars are all alike
+        _R.checksum.in_(sources),
+        _R.path.in_(paths),
     )
-    with ledger.read() as connection:
-        wanted = [_wanted(row) for row in connection.execute(query)]
+    wanted = _lacking(ledger, sink, which)
     by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
     for file in wanted:
         by_size[file.resource.size if not file.sidecar else None].append(file)
@@ -159,6 +148,32 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
             fits = alike + [file for file in by_path[receipt.path] if file not in alike]
         found[receipt.path] += fits  # more than one file may be called so
     return {path: sorted(fits, key=partial(_unlike, path)) for path, fits in found.items()}
+
+
+def sidecars(ledger: Ledger, sink: str, found: Sequence[Evidence]) -> Files:
+    """The sidecars of ours that the sink lacks and these are, by their SHA-256: also under names
+    that no template gives now."""
+    sums = {
+        f"{Algorithm.SHA256}:{value}": evidence.receipt.path
+        for evidence in found
+        if (value := evidence.digests.values.get(Algorithm.SHA256))
+    }
+    which = and_(_R.role == Role.METADATA, _R.checksum.in_(list(sums)))
+    files: dict[str, list[Wanted]] = {evidence.receipt.path: [] for evidence in found}
+    for file in _lacking(ledger, sink, which):
+        files[sums[str(file.resource.checksum)]].append(file)
+    return files
+
+
+def _lacking(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Wanted]:
+    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
+    query = (
+        select(schema.resources, _A.asset_id, _A.revision)
+        .join(schema.assets)
+        .where(_R.chosen, _A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)), which, ~here)
+    )
+    with ledger.read() as connection:
+        return [_wanted(row) for row in connection.execute(query)]
 
 
 def _wanted(row: Any) -> Wanted:

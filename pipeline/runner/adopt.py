@@ -23,7 +23,7 @@ from pipeline.ledger import adoption, steps
 from pipeline.ledger.adoption import Evidence, Files, Wanted
 from pipeline.ledger.checks import Held, Marks, held
 from pipeline.limits import Place
-from pipeline.naming import folded
+from pipeline.naming import SIDECAR, folded
 from pipeline.stages.context import Run
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.verify import Mismatch, prove
@@ -141,6 +141,7 @@ class Adoption:
         while asked := adoption.unread(left, files, self._readable):
             self._read_source(asked, readers)
             left = self._adopt(left, files)
+        left = self._sidecars(left, readers)
         unproven = sum(bool(adoption.open_question(one, files)) for one in left)
         self.found.unproven += unproven
         self.found.foreign += len(left) - unproven
@@ -159,6 +160,20 @@ class Adoption:
         self.run.meter.add(adopted=len(copies))
         settled = {id(one) for one, _ in pairs}  # at Google Drive two may have one path
         return [one for one in found if id(one) not in settled]
+
+    def _sidecars(self, found: Sequence[Evidence], readers: ThreadPoolExecutor) -> list[Evidence]:
+        """Confirm our own among these, whatever they are called; returns the others."""
+
+        def told(one: Evidence) -> Evidence:
+            return one if one.tells or one.receipt.checksums else self._read(one)
+
+        ours = [one for one in found if one.receipt.path.lower().endswith(SIDECAR)]
+        if not ours:
+            return list(found)
+        read = list(readers.map(told, ours))
+        left = self._adopt(read, adoption.sidecars(self.run.ledger, self.sink.name, read))
+        others = [one for one in found if all(one is not mine for mine in ours)]
+        return others + left
 
     # --- what only the bytes tell ---
 

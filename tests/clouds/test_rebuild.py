@@ -54,6 +54,23 @@ def test_after_a_rebuild_a_run_moves_nothing(
     assert invoke(["verify", str(job.config)]) == 0
 
 
+def test_sidecars_are_found_beside_their_photos_whatever_the_template_says_now(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = f"{{type: local, name: folder, path: {job.folder}}}"
+    pipeline = f"source: icloud:demo@example.com\nsinks: [{sink}]\n"
+    job.config.write_text(pipeline)
+    assert job.run() == 0
+    before = sorted(job.folder.rglob("*"))
+    lose_the_ledger()
+    job.config.write_text(f"{pipeline}path: 'all/{{filename}}'\n")
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.OK
+    one = found["sinks"]["folder"]
+    assert (one["files"], one["sidecars"], one["foreign"]) == (COUNT, COUNT, 0)
+    assert job.run() == 0 and sorted(job.folder.rglob("*")) == before
+
+
 def test_a_rebuild_says_what_is_missing_and_what_is_foreign(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
