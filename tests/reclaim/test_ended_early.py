@@ -131,14 +131,15 @@ def test_a_program_reads_what_came_back_of_which_run(cloud: Cloud, refusal: str)
 
 
 def test_what_was_freed_is_told_where_the_bin_cannot_be_looked_into_any_more(cloud: Cloud) -> None:
-    cloud.made.faults.add("expired_session", key="cloudkit/records/query")
     for json_ in (False, True):
+        cloud.made.faults.add("expired_session", key="cloudkit/records/query")
         code, out, err = cloud.reclaim(*GOAL, "--yes", *(["--json"] if json_ else []))
         assert code == Exit.NEEDS_PERSON and CONNECT in err
         if json_:
             assert json.loads(out)["freed"]["run"] == RUN + 1 and json.loads(out)["bin"] is None
         else:
             assert f"{COUNT} assets" in out and f"moved to the bin  run {RUN}" in out
+        cloud.made.faults.clear()
         cloud.made.connect()
 
 
@@ -179,7 +180,7 @@ BELOW = Disk()
 TROUBLES: dict[str, tuple[Callable[[], None], Exit, str]] = {
     "a defect": (defect, Exit.FATAL, "unexpected error: ZeroDivisionError: division by zero"),
     "no room": (no_room, Exit.NO_ROOM, "/var/lib: No space left on device"),
-    "a full ledger": (ledger_is("full"), Exit.FATAL, "cannot write the ledger"),
+    "a full ledger": (ledger_is("full"), Exit.NO_ROOM, "cannot write the ledger"),
     "a locked ledger": (ledger_is("read-only"), Exit.FATAL, "cannot write the ledger"),
 }
 
