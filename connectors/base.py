@@ -50,8 +50,8 @@ class Resource:
     needs, beside the ids, to open it in another process; it is kept in the ledger and holds
     no secret. ``size`` is in bytes, None where the source does not say. ``local`` is False
     where the source knows the resource but cannot give its bytes (a photo a phone has
-    optimised away). ``revisions`` are for a file that several places have: while one of them
-    stays, so do its bytes. Without any, the asset's revision tells.
+    optimised away). ``revisions`` are for a file whose state is known by itself, or that several
+    places have: while one of them stays, so do its bytes. Without any, the asset's revision tells.
     """
 
     id: str

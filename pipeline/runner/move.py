@@ -26,7 +26,6 @@ from pipeline.keep.xmp import compose
 from pipeline.ledger import Ledger, albums, sidecars, steps, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
-from pipeline.naming import Template
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Assignment, Router
@@ -98,7 +97,6 @@ class Mover:
             source_place=place,
             rooms=self.rooms,
             traits={sink.name: sink.traits for sink in self.job.sinks},
-            names=Template(self.job.pipeline.path).paths,
             quarantine=self.job.quarantine,
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
@@ -371,7 +369,7 @@ class Mover:
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
         copies = sum(len(sinks) for _, sinks in pieces)
         asset = AssetWork(self.run, item, copies, success, reserved, self._ended)
-        asset.places = item.places
+        asset.spots = item.spots
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]

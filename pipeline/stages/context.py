@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.base import Asset, Resource, Source, Traits
+from connectors.base import Source, Traits
 from connectors.errors import OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps, work
+from pipeline.ledger.items import Spot
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.rooms import Room
 from pipeline.staging import Staging
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stop
-
-Names = Callable[[Asset, Sequence[Resource], str], Mapping[str, str]]
-"""Paths by resource id, given a suffix that keeps them apart from any other asset's."""
 
 
 @dataclass
@@ -37,7 +35,6 @@ class Run:
     source_place: Place
     rooms: Mapping[str, Room]
     traits: Mapping[str, Traits]
-    names: Names
     quarantine: Path
     attempts: int
     verify_attempts: int
@@ -61,8 +58,8 @@ class AssetWork:
     """Follows one asset; settles it when the last of its copies has ended.
 
     ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
-    ``places`` says where its first file is, by sink. ``last`` begins its last pieces, the
-    sidecars, once nothing else is under way and all of it went well.
+    ``spots`` says where one of its files stands, by sink: the others stand beside it. ``last``
+    begins its last pieces, the sidecars, once nothing else is under way and all of it went well.
     """
 
     run: Run
@@ -73,10 +70,17 @@ class AssetWork:
     ended: Callable[[], None]
     failure: tuple[AssetState, str] | None = None
     moved: int = 0
-    suffixes: dict[str, str] = field(default_factory=dict)  # by sink, after a name conflict
-    places: dict[str, str] = field(default_factory=dict)
+    spots: dict[str, Spot] = field(default_factory=dict)
     last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that these will be
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def stands(self, sink: str, piece: work.Piece, path: str) -> None:
+        """The file is at the sink, under this path."""
+        if piece.generated:
+            return
+        with self._lock:
+            if piece.key == self.item.first.key or sink not in self.spots:
+                self.spots[sink] = (piece.path, path)
 
     def copied(self, sink: str, reserved: int, stored: int) -> None:
         """One copy is confirmed; ``reserved`` is what its listing had promised."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors.abilities import Reserves
@@ -52,13 +52,15 @@ class Headway:
 
 @dataclass(eq=False)
 class Parcel:
-    """``starts`` counts how often it was sent from the beginning; ``failures`` and ``refusals``
-    the answers about it alone, in a batch that went well as a whole."""
+    """``names`` are paths that it may still get. ``starts`` counts how often it was sent from the
+    beginning; ``failures`` and ``refusals`` the answers about it alone, in a batch that went
+    well as a whole."""
 
     piece: PieceWork
     staged: Staged
     put: Put
     token: str | None
+    names: Iterator[str] = field(default_factory=lambda: iter(()))
     ticket: int = 0  # of the token's row in the ledger
     starts: int = 0
     sent: Transferred | None = None

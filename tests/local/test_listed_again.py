@@ -1,0 +1,172 @@
+"""A folder that lists a photo anew, though its bytes are as they were, has nothing copied again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Body, Checkpoint, Put, Transferred
+from connectors.errors import ItemError
+from connectors.local.sink import LocalSink
+from connectors.local.source import LocalSource
+from pipeline.ledger import Ledger
+from pipeline.runner import Job, Outcome, rebuild, verify
+from pipeline.states import Exit
+from pipeline.stopping import Stop
+from tests.engine.rig import Recorder, go, job
+from tests.ledger.earlier import as_version_two
+from tests.local.conftest import files
+
+NOVEMBER, DECEMBER = 1_604_600_000, 1_608_800_000
+
+
+@dataclass
+class Folders:
+    """A folder of photos, the folder that they are copied to, and the ledger between them."""
+
+    root: Path
+    template: str = "{created:%Y/%m}/{filename}"
+
+    @property
+    def to(self) -> Path:
+        return self.root / "to"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    def put(self, name: str, data: bytes, when: int = NOVEMBER) -> None:
+        path = self.root / "from" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (when, when))
+
+    def occupy(self, path: str) -> None:
+        """A person's own file has the name."""
+        (self.to / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.to / path).write_bytes(b"a person's own")
+
+    def run(self, expected: Exit = Exit.OK, sink: type[LocalSink] = LocalSink) -> Outcome:
+        outcome = go(self._job(sink), self.ledger)
+        assert outcome.exit is expected
+        return outcome
+
+    def verify(self) -> int:
+        with Ledger.open(self.ledger) as ledger:
+            return verify(self._job(LocalSink), ledger, Recorder(), stop=Stop()).exit
+
+    def held(self) -> dict[str, bytes]:
+        return {name: (self.to / name).read_bytes() for name in files(self.to)}
+
+    def _job(self, sink: type[LocalSink]) -> Job:
+        source = LocalSource("from", self.root / "from")
+        made = job(source, [sink("to", self.to)], staging=self.root / "staging")
+        return replace(made, pipeline=made.pipeline.model_copy(update={"path": self.template}))
+
+
+class Refusing(LocalSink):
+    """Takes nothing for now."""
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        raise ItemError("not today")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
+
+
+@pytest.fixture
+def apart(folders: Folders) -> Folders:
+    """With a copy that had to take another name."""
+    folders.occupy("2020/11/IMG_1.jpg")
+    folders.put("IMG_1.jpg", b"A photo")
+    folders.run()
+    assert len(folders.held()) == 2
+    return folders
+
+
+def test_a_copy_that_stands_apart_stays_alone_when_only_the_date_changed(apart: Folders) -> None:
+    before = apart.held()
+    apart.put("IMG_1.jpg", b"A photo", DECEMBER)
+    apart.run()
+    assert apart.held() == before
+    assert apart.run().summary.downloaded_bytes == 0
+
+
+def test_a_photo_is_not_even_read_when_a_sidecar_appears_beside_it(apart: Folders) -> None:
+    before = apart.held()
+    apart.template = "all/{filename}"
+    apart.put("IMG_1.AAE", b"<edit/>")
+    assert apart.run().summary.downloaded_bytes == len(b"<edit/>")
+    photo = next(path for path in before if path != "2020/11/IMG_1.jpg")
+    assert apart.held() == before | {photo.replace(".jpg", ".AAE"): b"<edit/>"}
+
+
+def test_a_photo_of_an_earlier_ledger_is_read_once_more_and_not_copied(apart: Folders) -> None:
+    """It does not know of what state each file of an asset was."""
+    before = apart.held()
+    as_version_two(apart.ledger)
+    apart.template = "all/{filename}"
+    apart.put("IMG_1.AAE", b"<edit/>")
+    assert apart.run().summary.downloaded_bytes == len(b"A photo<edit/>")
+    assert len(apart.held()) == len(before) + 1
+    assert apart.run().summary.downloaded_bytes == 0
+
+
+def test_an_earlier_ledger_and_another_template_read_nothing(apart: Folders) -> None:
+    before = apart.held()
+    as_version_two(apart.ledger)
+    apart.template = "all/{filename}"
+    assert apart.run().summary.downloaded_bytes == 0
+    assert apart.held() == before
+
+
+def test_an_edit_of_the_same_size_is_copied_beside_what_was_there(apart: Folders) -> None:
+    before = apart.held()
+    apart.put("IMG_1.jpg", b"B photo", DECEMBER)
+    apart.run()
+    assert before.items() <= apart.held().items()
+    assert sorted(apart.held().values()) == sorted([*before.values(), b"B photo"])
+
+
+@pytest.mark.parametrize("gone", ["is gone", "was changed"])
+def test_a_copy_that_was_lost_before_is_brought_back(apart: Folders, gone: str) -> None:
+    """What the file held then proves nothing of a copy that is not there."""
+    photo = next(path for path in apart.held() if path != "2020/11/IMG_1.jpg")
+    if gone == "is gone":
+        (apart.to / photo).unlink()
+    else:
+        (apart.to / photo).write_bytes(b"0 photo")
+    assert apart.verify() == Exit.ITEMS_FAILED
+    apart.put("IMG_1.jpg", b"A photo", DECEMBER)
+    apart.run()
+    assert b"A photo" in apart.held().values()
+    assert apart.verify() == Exit.OK
+
+
+@pytest.mark.parametrize("now", [b"A photo", b"B photo"])
+def test_an_edit_that_was_read_and_came_no_further_stands_for_no_copy(
+    apart: Folders, now: bytes
+) -> None:
+    before = apart.held()
+    apart.put("IMG_1.jpg", b"B photo", DECEMBER)
+    apart.run(Exit.ITEMS_FAILED, Refusing)
+    apart.put("IMG_1.jpg", now, DECEMBER + 1)
+    apart.run()
+    assert set(apart.held().values()) == {*before.values(), now}
+    assert len(apart.held()) == len({*before.values(), now})
+
+
+def test_a_change_that_was_listed_twice_before_it_was_read_copies_nothing(apart: Folders) -> None:
+    before = apart.held()
+    for when in (DECEMBER, DECEMBER + 1):
+        with Ledger.open(apart.ledger) as ledger:
+            apart.put("IMG_1.jpg", b"A photo", when)
+            rebuild(apart._job(LocalSink), ledger, Recorder(), stop=Stop())
+    apart.template = "all/{filename}"
+    apart.run(sink=Refusing)
+    assert apart.held() == before
