@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pipeline import naming
 from pipeline.stages.context import PieceWork
 
+_MOST = 10  # suffixes that are tried, where other content has the names
 
 def names(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
     """Its path at the sink, then what it is called where other content has the one before.
@@ -34,7 +35,7 @@ def _wanted(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
     if copy and copy.path and (copy.confirmed or spot is None):
         yield copy.path
     yield path
-    for salt in (asset.item.asset.id, sha256):
+    for salt in (asset.item.asset.id, sha256, *(f"{sha256} {n}" for n in range(2, _MOST))):
         suffix = naming.suffix_for(salt)
         if f"-{suffix}" not in first:
             yield naming.apart(path, first, suffix)

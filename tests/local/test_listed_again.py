@@ -2,81 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
-from pathlib import Path
-
 import pytest
 
-from connectors.base import Body, Checkpoint, Put, Transferred
-from connectors.errors import ItemError
 from connectors.local.sink import LocalSink
-from connectors.local.source import LocalSource
 from pipeline.ledger import Ledger
-from pipeline.runner import Job, Outcome, rebuild, verify
+from pipeline.runner import rebuild
 from pipeline.states import Exit
 from pipeline.stopping import Stop
-from tests.engine.rig import Recorder, go, job
+from tests.engine.rig import Recorder
 from tests.ledger.earlier import as_version_two
-from tests.local.conftest import files
-
-NOVEMBER, DECEMBER = 1_604_600_000, 1_608_800_000
-
-
-@dataclass
-class Folders:
-    """A folder of photos, the folder that they are copied to, and the ledger between them."""
-
-    root: Path
-    template: str = "{created:%Y/%m}/{filename}"
-
-    @property
-    def to(self) -> Path:
-        return self.root / "to"
-
-    @property
-    def ledger(self) -> Path:
-        return self.root / "ledger.sqlite"
-
-    def put(self, name: str, data: bytes, when: int = NOVEMBER) -> None:
-        path = self.root / "from" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        os.utime(path, (when, when))
-
-    def occupy(self, path: str) -> None:
-        """A person's own file has the name."""
-        (self.to / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.to / path).write_bytes(b"a person's own")
-
-    def run(self, expected: Exit = Exit.OK, sink: type[LocalSink] = LocalSink) -> Outcome:
-        outcome = go(self._job(sink), self.ledger)
-        assert outcome.exit is expected
-        return outcome
-
-    def verify(self) -> int:
-        with Ledger.open(self.ledger) as ledger:
-            return verify(self._job(LocalSink), ledger, Recorder(), stop=Stop()).exit
-
-    def held(self) -> dict[str, bytes]:
-        return {name: (self.to / name).read_bytes() for name in files(self.to)}
-
-    def _job(self, sink: type[LocalSink]) -> Job:
-        source = LocalSource("from", self.root / "from")
-        made = job(source, [sink("to", self.to)], staging=self.root / "staging")
-        return replace(made, pipeline=made.pipeline.model_copy(update={"path": self.template}))
-
-
-class Refusing(LocalSink):
-    """Takes nothing for now."""
-
-    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
-        raise ItemError("not today")
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders(tmp_path)
+from tests.local.rig import DECEMBER, Folders, Refusing
 
 
 @pytest.fixture
@@ -166,7 +101,7 @@ def test_a_change_that_was_listed_twice_before_it_was_read_copies_nothing(apart:
     for when in (DECEMBER, DECEMBER + 1):
         with Ledger.open(apart.ledger) as ledger:
             apart.put("IMG_1.jpg", b"A photo", when)
-            rebuild(apart._job(LocalSink), ledger, Recorder(), stop=Stop())
+            rebuild(apart.job_with(LocalSink), ledger, Recorder(), stop=Stop())
     apart.template = "all/{filename}"
     apart.run(sink=Refusing)
     assert apart.held() == before
