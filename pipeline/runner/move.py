@@ -373,9 +373,11 @@ class Mover:
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
+        works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
         files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
         files = files or [piece for piece in works if not piece.piece.generated]
         after = [piece for piece in works if all(piece is not file for file in files)]
+        asset.line_up(files)
         if files and after:
             asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
         for piece in works:

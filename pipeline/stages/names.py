@@ -9,6 +9,7 @@ from pipeline.stages.context import PieceWork
 
 _MOST = 10  # suffixes that are tried, where other content has the names
 
+
 def names(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
     """Its path at the sink, then what it is called where other content has the one before.
 

@@ -95,7 +95,7 @@ class Lane:
             steps.kept(self._run.ledger, parcel.key, self.sink.name)
             self._landed(parcel, copy.path, 0)
             return
-        self._begin(parcel)
+        piece.asset.after_first(self.sink.name, parcel.key, partial(self._begin, parcel))
 
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
@@ -384,3 +384,4 @@ class Lane:
             with self._idle:
                 self._open -= 1
                 self._idle.notify_all()
+            parcel.piece.asset.ended_at(self.sink.name, parcel.key)
