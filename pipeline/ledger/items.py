@@ -48,11 +48,16 @@ class Piece:
         """Whether the engine makes it, and no source is asked for it."""
         return self.resource.role is Role.METADATA
 
+    def in_doubt(self, sink: str) -> bool:
+        """Whether the sink has what the source had: only reading it tells if it is the same."""
+        copy = self.copies.get(sink)
+        there = copy is not None and copy.confirmed and copy.path is not None
+        return there and self.former is not None
+
     def stays(self, sink: str, digests: Digests) -> bool:
         """Whether the sink has these very bytes, which were just read, by what is known of
         its copy."""
-        copy = self.copies.get(sink)
-        if self.former is None or copy is None or not (copy.confirmed and copy.path):
+        if self.former is None or not self.in_doubt(sink):
             return False
         known = [name for name in _STRONG if self.former.values.get(name)]
         return bool(known) and all(self.former[name] == digests[name] for name in known)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from connectors.local.sink import LocalSink
+from connectors.local.source import LocalSource
+from connectors.memory import MemorySink, Shelf
+from pipeline.config.models import Route
 from pipeline.ledger import Ledger
 from pipeline.runner import rebuild
 from pipeline.states import Exit
 from pipeline.stopping import Stop
-from tests.engine.rig import Recorder
+from tests.engine.rig import Recorder, contents, go, job
 from tests.ledger.earlier import as_version_two
-from tests.local.rig import DECEMBER, Folders, Refusing
+from tests.local.rig import DECEMBER, NOVEMBER, Folders, Refusing
 
 
 @pytest.fixture
@@ -105,3 +108,19 @@ def test_a_change_that_was_listed_twice_before_it_was_read_copies_nothing(apart:
     apart.template = "all/{filename}"
     apart.run(sink=Refusing)
     assert apart.held() == before
+
+
+def test_of_sinks_that_share_the_photos_the_one_that_has_it_keeps_it(folders: Folders) -> None:
+    """Also where another has more room by now."""
+    folders.put("IMG_1.jpg", bytes(200))
+    roomy, other = Shelf(1000), Shelf(900)
+    work = job(
+        LocalSource("from", folders.root / "from"),
+        [MemorySink("roomy", roomy), MemorySink("other", other)],
+        staging=folders.root / "staging",
+        route=Route(to="spread", copies=1),
+    )
+    for when in (NOVEMBER, DECEMBER):
+        folders.put("IMG_1.jpg", bytes(200), when)
+        assert go(work, folders.ledger).exit is Exit.OK
+        assert (len(contents(roomy)), len(contents(other))) == (1, 0)
