@@ -54,6 +54,10 @@ class Piece:
         there = copy is not None and copy.confirmed and copy.path is not None
         return there and self.former is not None
 
+    def due(self, sink: str) -> int:
+        """Bytes that the sink is to get, as far as is known: none that it likely has."""
+        return 0 if self.in_doubt(sink) else self.resource.size or 0
+
     def stays(self, sink: str, digests: Digests) -> bool:
         """Whether the sink has these very bytes, which were just read, by what is known of
         its copy."""

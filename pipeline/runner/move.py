@@ -363,7 +363,7 @@ class Mover:
     ) -> None:
         pieces = self.router.portions(item, assigned.sinks)
         reserved = {
-            sink: sum(piece.resource.size or 0 for piece, sinks in pieces if sink in sinks)
+            sink: sum(piece.due(sink) for piece, sinks in pieces if sink in sinks)
             for sink in assigned.sinks
         }
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED

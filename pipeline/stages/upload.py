@@ -285,7 +285,7 @@ class Lane:
         asset, piece = parcel.piece.asset, parcel.piece.piece
         asset.stands(self.sink.name, piece, path)
         self._end(parcel)
-        asset.copied(self.sink.name, piece.resource.size or 0, stored)
+        asset.copied(self.sink.name, piece.due(self.sink.name), stored)
 
     @contextlib.contextmanager
     def _outcome(self, parcel: Parcel) -> Iterator[None]:
@@ -373,7 +373,7 @@ class Lane:
         reason = f"{sink}: {parcel.put.path} was not written: {why}"
         steps.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
         self._end(parcel)
-        asset.copied(sink, parcel.piece.piece.resource.size or 0, 0)
+        asset.copied(sink, parcel.piece.piece.due(sink), 0)
 
     def _end(self, parcel: Parcel) -> None:
         parcel.ended = True

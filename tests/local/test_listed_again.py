@@ -124,3 +124,24 @@ def test_of_sinks_that_share_the_photos_the_one_that_has_it_keeps_it(folders: Fo
         folders.put("IMG_1.jpg", bytes(200), when)
         assert go(work, folders.ledger).exit is Exit.OK
         assert (len(contents(roomy)), len(contents(other))) == (1, 0)
+
+
+def test_a_photo_that_a_full_sink_has_needs_no_room_there(folders: Folders) -> None:
+    """Unless it turns out to be another."""
+    folders.put("IMG_1.jpg", bytes(200))
+    shelf = Shelf(200)
+    work = job(
+        LocalSource("from", folders.root / "from"),
+        [MemorySink("full", shelf)],
+        staging=folders.root / "staging",
+        route=Route(full="stop"),
+    )
+    for when in (NOVEMBER, DECEMBER):
+        folders.put("IMG_1.jpg", bytes(200), when)
+        assert go(work, folders.ledger).exit is Exit.OK
+    folders.put("IMG_1.jpg", b"x" * 200, NOVEMBER)
+    assert go(work, folders.ledger).exit is Exit.NO_ROOM
+    assert list(contents(shelf).values()) == [bytes(200)]
+    shelf.limit = 400
+    assert go(work, folders.ledger).exit is Exit.OK
+    assert len(contents(shelf)) == 2
