@@ -34,6 +34,14 @@ class HasCapacity(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksWriting(Protocol):
+    def check_writing(self) -> None:
+        """Find out, before anything is moved, that nothing can be put there. Does no network;
+        raises Misconfigured."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Album:
     """``path`` names the folders above it, outermost first, its own title last."""
@@ -102,13 +110,42 @@ class Inventory(Protocol):
 @runtime_checkable
 class Situated(Protocol):
     def whereabouts(self) -> str:
-        """Which place this is (folder, disk, account), told without asking a service.
+        """Which place this is (folder, disk, account), as it is now; a service is asked one
+        small question for it, or one for each folder on the way.
 
-        The same in another process; empty while there is no such place yet. Another one at
+        The same in another process; empty while there is no such place (yet). Another one at
         least whenever the place is another; it may also be another for a place that is the
-        same (a disk with another number). Raises SessionExpired where nobody signed in,
-        Misconfigured.
+        same (a disk with another number). One that tells more than it did in an earlier version
+        says the same first. Raises Transient, SessionExpired, Misconfigured.
         """
+        ...
+
+
+@runtime_checkable
+class Traces(Protocol):
+    def trace(self) -> str:
+        """What became of a place whose copies are not in it, in a sentence that says what to do
+        about it; empty where nothing is known. Raises Transient, SessionExpired."""
+        ...
+
+
+@runtime_checkable
+class HasFolders(Protocol):
+    """Keeps files in folders that may go, to the place's bin for one, while files go into them."""
+
+    def vanished(self) -> Sequence[str]:
+        """Folders that files went into since the sink was opened and that are not there any more,
+        so that nothing put below them is kept. As in the paths of ``Put``; blank for all.
+        Raises Transient, SessionExpired."""
+        ...
+
+
+@runtime_checkable
+class TellsApart(Protocol):
+    """Where a path is no key: files of one name may lie side by side."""
+
+    def stat_known(self, path: str, identity: str) -> Receipt | None:
+        """What ``stat`` says, and of the file with this id (of a receipt) if it is among them."""
         ...
 
 

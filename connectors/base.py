@@ -10,7 +10,7 @@ a connector serialises what its SDK cannot share. Errors are those of ``connecto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -50,8 +50,10 @@ class Resource:
     needs, beside the ids, to open it in another process; it is kept in the ledger and holds
     no secret. ``size`` is in bytes, None where the source does not say. ``local`` is False
     where the source knows the resource but cannot give its bytes (a photo a phone has
-    optimised away). ``revisions`` are for a file whose state is known by itself, or that several
-    places have: while one of them stays, so do its bytes. Without any, the asset's revision tells.
+    optimised away); ``instead`` then says in a few words what it has in their place, if anything.
+    Words are no part of what a resource looks like: see ``Asset`` on revisions. ``revisions``
+    are for a file whose state is known by itself, or that several places have: while one of
+    them stays, so do its bytes. Without any, the asset's revision tells.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Resource:
     media_type: str | None = None
     handle: str = ""
     local: bool = True
+    instead: str = field(default="", repr=False)
     revisions: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -167,8 +170,8 @@ class Source(Protocol):
 
         At least one page comes. Nothing is held whole in memory; the caller may stop early.
         An item that cannot be read becomes a Problem and stops nothing. Raises CursorLost
-        (before the first page) when ``since`` is no longer honoured, SessionExpired,
-        Transient (the caller starts the listing again), Fatal.
+        when ``since`` is no longer honoured or what changed cannot be told (the caller lists
+        everything), SessionExpired, Transient (the caller starts the listing again), Fatal.
         """
         ...
 
@@ -292,8 +295,13 @@ class Traits:
     links: bool = False
 
 
-Checkpoint = Callable[[str], None]
-"""Makes a token durable: when it returns, the token survives a crash."""
+class Checkpoint(Protocol):
+    """Makes a token durable: when it returns, the token survives a crash."""
+
+    def __call__(self, token: str, held: int = 0, /) -> None:
+        """``held`` are the bytes of the file that the place says it has: how a transfer that
+        fails in the end is known to have got further. The same token may be given again."""
+        ...
 
 
 @runtime_checkable

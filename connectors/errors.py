@@ -3,16 +3,20 @@
 OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
 │   ├── Throttled       the same, and ask this place for less
+│   ├── Leftover        the same, and tell the person what stays there of this attempt
+│   ├── Unready         the same, and tell the person: the place is busy with itself
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
 ├── SessionExpired      pause this place, ask the person to connect again, go on
 ├── CapacityExceeded    pause this sink, let policy route, resume when there is room
-│   └── DailyLimit      the same, and ``resume_at`` says when it will be over
+│   └── LimitReached    the same, though there may be room: only a try tells when it is over
+│       └── DailyLimit  the same, and ``resume_at`` says when it will be over
 ├── ItemError           record it against this one item, go on with the others
 │   ├── NotFound        the item is not there (any more)
 │   ├── PathConflict    the path holds other content: choose another name
 │   └── Unreadable      the place answered, but its answer makes no sense
 ├── CursorLost          the change token is no longer honoured: list everything
 └── Fatal               stop; the ledger keeps all that was reached
+    ├── DiskFull        a disk of this computer that everything needs has no room left
     └── Misconfigured   a person's mistake in settings or arguments
 
 Every error carries ``hint``: one sentence that tells a person what to do.
@@ -21,6 +25,7 @@ Messages never carry a token, a password or a signed address (see ``redact``).
 
 from __future__ import annotations
 
+import errno
 import re
 from datetime import datetime
 
@@ -31,6 +36,13 @@ class OutpourError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(redact(message))
         self.hint = hint
+
+    @property
+    def advice(self) -> str:
+        """What is wrong and what to do, in one line."""
+        if not self.hint:
+            return str(self)
+        return f"{str(self).rstrip('.')}. {self.hint[0].upper()}{self.hint[1:]}"
 
 
 class Transient(OutpourError):
@@ -52,6 +64,15 @@ class Unreachable(Transient):
     """No connection to the place can be made: its name, its host or this computer's network."""
 
 
+class Leftover(Transient):
+    """An attempt left something at the place that only a person can remove."""
+
+
+class Unready(Transient):
+    """The place cannot be used before it is done with work of its own, which may take long: the
+    person is told while it is waited for."""
+
+
 class SessionExpired(OutpourError):
     """The sign-in is no longer accepted; only a person can renew it."""
 
@@ -60,10 +81,15 @@ class CapacityExceeded(OutpourError):
     """The place has no room for this item. Nothing of the item is visible there."""
 
 
-class DailyLimit(CapacityExceeded):
-    """A limit that time lifts. ``resume_at`` is timezone-aware, None where unknown."""
+class LimitReached(CapacityExceeded):
+    """The place takes no more, whatever room it has: a number of files, or the traffic of a
+    month. How much is free does not tell when that is over."""
 
-    def __init__(self, message: str, *, resume_at: datetime | None = None, hint: str = "") -> None:
+
+class DailyLimit(LimitReached):
+    """A limit that time lifts. ``resume_at`` is timezone-aware."""
+
+    def __init__(self, message: str, *, resume_at: datetime, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.resume_at = resume_at
 
@@ -92,8 +118,17 @@ class Fatal(OutpourError):
     """Going on makes no sense. The ledger keeps what was reached."""
 
 
+class DiskFull(Fatal):
+    """The disk of the ledger or of staging is full: nothing can go on before there is room."""
+
+
 class Misconfigured(Fatal):
     """A setting or argument is wrong; nothing was started."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system refused for want of room, on the disk or in a person's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 _SECRETS = re.compile(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import keyring
@@ -17,26 +19,52 @@ import keyring.errors
 import platformdirs
 
 _SERVICE = "outpour"
+_PRIVATE = 0o700
+
+
+def state_path(*parts: str) -> Path:
+    """Where a folder or file below the platform's state folder is, or would be."""
+    return Path(platformdirs.user_state_dir("outpour", appauthor=False), *parts)
 
 
 def state_dir(*parts: str) -> Path:
     """A private folder below the platform's state folder, made if missing."""
-    return private_dir(Path(platformdirs.user_state_dir("outpour", appauthor=False), *parts))
+    return private_dir(state_path(*parts))
 
 
 def private_dir(path: Path) -> Path:
-    """Make ``path`` (and parents) and keep others out of it."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o700)
+    """Make ``path`` (and parents) and keep others out of it.
+
+    One of another user, or on a disk that is read-only, can still be read; PermissionError
+    where it could be written and its owner lets others in.
+    """
+    if not path.is_dir():
+        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    if stat.S_IMODE(path.stat().st_mode) != _PRIVATE:
+        try:
+            path.chmod(_PRIVATE)
+        except OSError:
+            if may(path, os.W_OK):
+                raise
     return path
+
+
+def may(path: Path | str, mode: int) -> bool:
+    """Whether this process may do that (``os.R_OK``, ...) there."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace ``path`` atomically and durably; readers see the old bytes or the new."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    replace_private(path, (data,))
+
+
+def replace_private(path: Path, parts: Iterable[bytes]) -> None:
+    """As ``write_private``, with bytes that come in parts."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".outpour-")
     try:
         with os.fdopen(handle, "wb") as out:  # mkstemp already made it 0600
-            out.write(data)
+            out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
         Path(temporary).replace(path)

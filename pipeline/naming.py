@@ -128,7 +128,7 @@ def _split(filename: str) -> tuple[str, str]:
     """Stem and extension (without its dot); what is too long to be an extension is none."""
     stem, dot, extension = filename.rpartition(".")
     clean = part(extension, _EXTENSION_BYTES)
-    if not (dot and stem.strip(". ") and clean == extension) or " " in extension:
+    if not (dot and stem.strip(".") and clean == extension) or " " in extension:
         return filename, ""
     return stem, extension
 
@@ -152,12 +152,17 @@ class _Subject:
         return cls(asset, stem, extension, _local(asset.created, asset.metadata.utc_offset))
 
     def date(self, style: str) -> str:
-        return self.taken.strftime(style) if self.taken else UNDATED
+        if self.taken is None:
+            return UNDATED
+        # Not every system's strftime writes a year with four digits.
+        years = {"%Y": f"{self.taken.year:04}", "%G": f"{self.taken.isocalendar().year:04}"}
+        padded = re.sub("%.", lambda match: years.get(match[0], match[0]), style)
+        return self.taken.strftime(padded)
 
 
 _FIELDS: dict[str, Callable[[_Subject, str], str]] = {
     "created": lambda subject, style: subject.date(style or "%Y-%m-%d"),
-    "year": lambda subject, _: f"{subject.taken.year:04}" if subject.taken else UNDATED,
+    "year": lambda subject, _: subject.date("%Y"),
     "month": lambda subject, _: subject.date("%m"),
     "day": lambda subject, _: subject.date("%d"),
     "filename": lambda subject, _: ".".join(filter(None, (subject.stem, subject.extension))),

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from connectors.errors import SessionExpired, Throttled, Transient, Unreachable
+from connectors.errors import SessionExpired, Throttled, Transient, Unreachable, Unready
 from pipeline.limits import Place
 from pipeline.stopping import Stop
 
@@ -102,7 +102,7 @@ class _Patience:
         elif isinstance(error, Throttled):
             self._place.troubled(error)
             self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
-        elif isinstance(error, Unreachable):
+        elif isinstance(error, Unreachable | Unready):
             self._place.troubled(error)
 
     def sleep(self, seconds: float) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from enum import Enum
 
 from connectors.abilities import Capacity, HasCapacity
 from connectors.base import Sink
-from connectors.errors import CapacityExceeded, DailyLimit, Transient
+from connectors.errors import CapacityExceeded, DailyLimit, LimitReached, Transient
 
 _FIRST_LOOK = 5.0  # seconds until a full sink is asked again; doubles up to the longest
 _LONGEST = 600.0
+
+
+class _Trial(Enum):
+    """How far it is with the one asset by which a sink is tried that takes no more."""
+
+    NONE = "none"
+    OFFERED = "offered"
+    SENT = "sent"
 
 
 class Room:
@@ -18,7 +27,8 @@ class Room:
 
     Bytes are reserved before their download and spent when confirmed, so that parallel
     uploads never overshoot. A sink that reported itself full sleeps until a look at its
-    capacity, at growing intervals, finds room again.
+    capacity, at growing intervals, finds room again. One that reached another limit is then
+    tried with a single asset, and sleeps on until something of that is taken.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -28,6 +38,7 @@ class Room:
         self._free: int | None = None
         self._reserved = 0
         self._asleep: CapacityExceeded | None = None
+        self._trial = _Trial.NONE
         self._interval = _FIRST_LOOK
         self._look_at = 0.0
 
@@ -61,8 +72,10 @@ class Room:
         """Set ``size`` bytes aside; False, and nothing reserved, if they do not fit."""
         with self._lock:
             fits = self._free is None or self._reserved + size <= self._free
-            if self._asleep is not None or not fits:
+            if not fits or (self._asleep is not None and self._trial is not _Trial.OFFERED):
                 return False
+            if self._asleep is not None:
+                self._trial = _Trial.SENT
             self._reserved += size
             return True
 
@@ -71,6 +84,8 @@ class Room:
         with self._lock:
             self._reserved -= reserved
             self._interval = _FIRST_LOOK  # it takes bytes again: no false alarm
+            if self._trial is _Trial.SENT:
+                self._awake()
             if self._free is not None:
                 self._free -= stored
 
@@ -78,15 +93,19 @@ class Room:
         """Reserved bytes did not come."""
         with self._lock:
             self._reserved -= size
+            if self._trial is _Trial.SENT:  # it came to nothing: another may tell
+                self._trial = _Trial.NONE
 
     def sleep(self, why: CapacityExceeded) -> bool:
-        """The sink said it is full; True if that is news."""
+        """The sink said it is full; True if that, or when it will be over, is news."""
         with self._lock:
             news = self._asleep is None
             self._asleep = why
             self._look_at = time.monotonic() + self._interval
-            if isinstance(why, DailyLimit) and why.resume_at is not None:
+            if isinstance(why, DailyLimit):
+                news = news or self._trial is _Trial.SENT
                 self._look_at = time.monotonic() + max(0.0, why.resume_at.timestamp() - time.time())
+            self._trial = _Trial.NONE
         return news
 
     def doze(self, needed: int) -> bool:
@@ -96,10 +115,12 @@ class Room:
     @property
     def due(self) -> bool:
         """Whether the sink sleeps and it is time to look at it again."""
-        return self._asleep is not None and time.monotonic() >= self._look_at
+        rests = self._asleep is not None and self._trial is not _Trial.SENT
+        return rests and time.monotonic() >= self._look_at
 
     def wake(self, needed: int) -> bool:
-        """Look again if it is time to; True if there is room for ``needed`` bytes now.
+        """Look again if it is time to; True if there is room for ``needed`` bytes now, be it
+        for a trial.
 
         Raises what the look raises. After Transient the next look has its time; after anything
         else it is still due, so that whoever mends it need not wait.
@@ -116,10 +137,15 @@ class Room:
         with self._lock:
             # Later also when there is room, until bytes are taken: what a place reports may lag.
             self._sleep_on()
-            awake = room is None or room >= max(1, needed)
-            if awake:
-                self._asleep = None
-        return awake
+            fits = room is None or room >= max(1, needed)
+            if fits and isinstance(self._asleep, LimitReached):
+                self._trial = _Trial.OFFERED
+            elif fits:
+                self._awake()
+        return fits
+
+    def _awake(self) -> None:
+        self._asleep, self._trial = None, _Trial.NONE
 
     def _sleep_on(self) -> None:
         self._interval = min(_LONGEST, self._interval * 2)

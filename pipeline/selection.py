@@ -31,11 +31,16 @@ class Selection:
             return Choice({}, AssetState.EXCLUDED, reason)
         suffix = suffix_for(asset.id) if distinct else ""
         paths = self._template.paths(asset, wanted, suffix)
-        absent = [r.filename for r in wanted if not r.local]
+        absent = [_absent(r) for r in wanted if not r.local]
         if absent:
             reason = f"not stored at the source: {', '.join(absent)}"
             return Choice(paths, AssetState.UNAVAILABLE, reason)
         return Choice(paths)
+
+
+def _absent(resource: Resource) -> str:
+    instead = f" (only {resource.instead} is)" if resource.instead else ""
+    return f"{resource.filename}{instead}"
 
 
 def refusal(

@@ -55,6 +55,6 @@ class Exit(IntEnum):
     ITEMS_FAILED = 1  # the run ended, some items are not confirmed
     USAGE = 2  # wrong arguments or configuration, nothing was started
     NEEDS_PERSON = 3  # a sign-in or an answer is needed, then run again
-    NO_ROOM = 4  # a place is full and policy says stop
+    NO_ROOM = 4  # a place is full, or the disk of staging, the ledger or an output
     FATAL = 5  # a place failed as a whole, for example it cannot be reached; run again
     INTERRUPTED = 130  # Ctrl-C

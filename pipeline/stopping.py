@@ -18,9 +18,9 @@ class Stop:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self.reason = ""
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
-    def set(self, reason: str, error: BaseException | None = None) -> None:
+    def set(self, reason: str, error: Exception | None = None) -> None:
         with self._lock:
             if not self._event.is_set():
                 self.reason, self.error = reason, error

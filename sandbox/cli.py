@@ -57,7 +57,7 @@ Protected = Annotated[bool, typer.Option(help="Advanced Data Protection is on.")
 Phone = Annotated[bool, typer.Option(help="The library is on an iPhone too.")]
 IOS = Annotated[int, typer.Option(help="Of the iPhone: 14, 16, 18 or 26.")]
 Quota = Annotated[str, typer.Option(metavar="SIZE", help="The iCloud plan.")]
-Port = Annotated[int, typer.Option(help="Of the proxy; 0 takes a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the proxy; 0 takes a free one.")]
 ListFaults = Annotated[bool, typer.Option("--list-faults", help="Name every fault and leave.")]
 
 
@@ -103,15 +103,21 @@ def serve(
     if size and _bytes(size) > _SLOW_TO_HASH:
         library.warm()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: tidily
-    with World(
-        library,
-        account,
-        _faults(fault or (), seed, FAULTS),
-        latency=latency,
-        bandwidth=_bytes(bandwidth) if bandwidth else None,
-        port=port,
-        ios=ios if phone else None,
-    ) as world:
+    try:
+        world = World(
+            library,
+            account,
+            _faults(fault or (), seed, FAULTS),
+            latency=latency,
+            bandwidth=_bytes(bandwidth) if bandwidth else None,
+            port=port,
+            ios=ios if phone else None,
+        )
+    except OSError as error:
+        if not port or error.errno is None:
+            raise
+        raise typer.BadParameter(f"port {port}: {os.strerror(error.errno)}") from None
+    with world:
         _until_interrupted(world)
 
 

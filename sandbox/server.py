@@ -82,7 +82,11 @@ class Sandbox:
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._port = self._listen(port)
+        try:
+            self._port = self._listen(port)
+        except OSError:
+            self._folder.cleanup()
+            raise
 
     @property
     def proxy_url(self) -> str:

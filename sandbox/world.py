@@ -45,16 +45,17 @@ class World:
             self.drive.signin,
             self.dropbox,
         )
-        self._parts = ExitStack()
-        self._parts.callback(self.drive.close)
-        self.sandbox = self._parts.enter_context(
-            Sandbox(services, faults=faults, latency=latency, bandwidth=bandwidth, port=port)
-        )
         self.phones: iphone.SandboxPhones | None = None
-        if ios is not None:
-            one = iphone.Phone(faults=faults, latency=latency, version=f"{ios}.5")
-            self.on_phone = iphone.OnPhone(one, library, ios=ios)
-            self.phones = self._parts.enter_context(iphone.SandboxPhones([one]))
+        with ExitStack() as parts:
+            parts.callback(self.drive.close)
+            self.sandbox = parts.enter_context(
+                Sandbox(services, faults=faults, latency=latency, bandwidth=bandwidth, port=port)
+            )
+            if ios is not None:
+                one = iphone.Phone(faults=faults, latency=latency, version=f"{ios}.5")
+                self.on_phone = iphone.OnPhone(one, library, ios=ios)
+                self.phones = parts.enter_context(iphone.SandboxPhones([one]))
+            self._parts = parts.pop_all()
 
     def environ(self) -> dict[str, str]:
         """What sends Outpour here, with what it needs to sign in everywhere."""

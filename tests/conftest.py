@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,14 @@ import pytest
 # The failing backend, not the null one: with the null backend a stored secret would silently
 # be lost, while a failing keyring sends it to the private file, inside the test's own folder.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+# The reference implementation is no place that anybody's photos should go to, so only the tests
+# register it, in this process and in its children.
+_REGISTERED = str(Path(__file__).with_name("registered"))
+sys.path.append(_REGISTERED)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (os.environ.get("PYTHONPATH"), _REGISTERED))
+)
 
 # What is started in the background has Ctrl-C ignored, and so would every child of these tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 from dropbox.exceptions import ApiError
-from dropbox.files import FileMetadata
+from dropbox.files import FileMetadata, FolderMetadata
 
 from connectors.base import Receipt
 from connectors.dropbox.client import Client, speaking
@@ -55,6 +55,25 @@ class Files:
             return None
         return Held(receipt(path, found), str(found.rev))
 
+    def top(self) -> str | None:
+        """The id of our folder; None where it is not there. The top of Dropbox has none (blank),
+        and is there once something is in it: an app's own folder that was deleted is empty."""
+        path = self._root.folder
+        try:
+            with speaking("a look at its folder"):
+                if not path:
+                    page = self._client.files_list_folder(path, limit=1)
+                    return "" if page.entries or page.has_more else None
+                found = self._client.files_get_metadata(path)
+        except ApiError as error:
+            refused = _refused(error, path)
+            if isinstance(refused, NotFound):
+                return None
+            raise refused from error
+        if not isinstance(found, FolderMetadata):
+            raise _no_folder(path)
+        return str(found.id)
+
     def folder(self, path: str) -> Iterator[Any]:
         """Metadata of what is directly in a folder; nothing if it is not there."""
         return self._entries(self._root.full(path).rstrip("/"), recursive=False)
@@ -100,8 +119,12 @@ def _refused(error: ApiError, path: str) -> OutpourError:
     if tag != "path":  # reset: the listing changed too much under way
         return Transient(f"Dropbox broke off with {path or '/'} ({tag})")
     if tag_of(error.error.get_path()) == "not_folder":
-        return Misconfigured(
-            f"{path} is a file in Dropbox, not a folder",
-            hint="Choose another folder, or rename that file.",
-        )
+        return _no_folder(path)
     return path_refused(error.error.get_path(), path)
+
+
+def _no_folder(path: str) -> Misconfigured:
+    return Misconfigured(
+        f"{path} is a file in Dropbox, not a folder",
+        hint="Choose another folder, or rename that file.",
+    )

@@ -54,7 +54,7 @@ class LargeFiles:
                 digest = put.digests.part(0, PART)
                 session = self._sessions.start(read(body, 0, PART), digest, close=False)
             ticket = replace(Ticket.fresh(session, put), offset=PART)
-        keep(ticket.written())
+        keep(ticket.written(), ticket.held)
         return ticket
 
     def _continue(self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint) -> Transferred:
@@ -66,7 +66,7 @@ class LargeFiles:
             except AlreadyClosed:  # the answer to its last part got lost
                 pass
             ticket = Ticket.complete(ticket.session, put)
-            keep(ticket.written())
+            keep(ticket.written(), ticket.held)
         return Transferred(put, ticket.written())
 
     # --- one part after the other ---------------------------------------------------------
@@ -87,7 +87,7 @@ class LargeFiles:
                 if end == put.size:
                     return ticket
             ticket = replace(ticket, offset=reached)
-            keep(ticket.written())
+            keep(ticket.written(), ticket.held)
 
     def _append(self, put: Put, body: Body, ticket: Ticket, start: int, end: int) -> None:
         """Send one part; the last of the file closes the session."""
@@ -129,7 +129,7 @@ class LargeFiles:
                 else:
                     raise error
             if ticket != before:
-                keep(ticket.written())
+                keep(ticket.written(), ticket.held)
         if isinstance(failure, WrongOffset):
             raise SessionGone("Dropbox has other parts of it than it said") from failure
         if failure is not None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from connectors.errors import (
     CapacityExceeded,
-    DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     NotFound,
     OutpourError,
     PathConflict,
@@ -33,11 +33,10 @@ _FULL = {
     "team_folder_insufficient_space": "the team folder is full",
     "member_folder_insufficient_space": "the member's folder is full",
 }
-_FORBIDDEN = {
-    "no_write_permission": "this account may not write there",
+_RIGHTS = {
+    "no_write_permission": "this account may not write to the folder",
     "access_restricted": "a team administrator does not allow it",
-    "operation_suppressed": "Dropbox does not allow files there",
-    "team_folder": "Dropbox does not allow it for a team folder",
+    "team_folder": "the folder is a team folder",
 }
 
 
@@ -113,7 +112,7 @@ def write_refused(error: Any, path: str) -> OutpourError:
     if tag in _FULL:
         return CapacityExceeded(f"{_FULL[tag]}: no room for {path}", hint=_ROOM)
     if tag == "upload_traffic_limit_reached":
-        return DailyLimit(
+        return LimitReached(
             "the account's monthly upload traffic is used up",
             hint="Wait for the next month, get a larger plan, or add another sink.",
         )
@@ -121,9 +120,14 @@ def write_refused(error: Any, path: str) -> OutpourError:
         return Throttled("Dropbox asks for a pause: too many writes at once")
     if tag == "conflict":
         return _in_the_way(tag_of(error.get_conflict()), path)
-    if tag in _FORBIDDEN:
+    if tag in _RIGHTS:
+        return Fatal(
+            f"Dropbox refuses to take files: {_RIGHTS[tag]}",
+            hint="Choose another folder, or ask who manages this one.",
+        )
+    if tag == "operation_suppressed":
         return ItemError(
-            f"Dropbox refuses {path}: {_FORBIDDEN[tag]}",
+            f"Dropbox refuses {path}: it does not allow files there",
             hint="Choose another folder, or ask who manages this one.",
         )
     if tag in ("disallowed_name", "malformed_path"):

@@ -11,6 +11,7 @@ from connectors.base import Put, Receipt
 from connectors.checksums import DROPBOX_BLOCK, Algorithm, Checksum
 from connectors.errors import PathConflict
 
+_FIRST_YEAR = 1000
 _EMPTY = hashlib.sha256().hexdigest()
 
 
@@ -72,5 +73,8 @@ def _of_one_block(sha256: str) -> str:
 
 
 def written(moment: datetime | None) -> datetime | None:
-    """A time as Dropbox takes it: UTC without a zone, whole seconds."""
-    return moment and moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    """A time as Dropbox takes it: UTC without a zone, whole seconds. None for a year before
+    1000, which the SDK writes with fewer digits than Dropbox wants: better than no photo."""
+    if moment is None or (utc := moment.astimezone(UTC)).year < _FIRST_YEAR:
+        return None
+    return utc.replace(tzinfo=None, microsecond=0)

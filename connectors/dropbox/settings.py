@@ -6,32 +6,45 @@ import os
 import re
 from unicodedata import normalize
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from connectors.errors import Misconfigured
 from connectors.registry import Settings
 
-GUIDE = "docs/cloud-sign-in.md shows how to get an app key of your own in five minutes."
+GUIDE = (
+    "Make one in Dropbox's App Console, for free: an app with scoped access, its permissions for "
+    "account_info.read and the files ticked; then copy its App key."
+)
 _KEY = "OUTPOUR_DROPBOX_APP_KEY"
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
 class DropboxSettings(Settings):
-    """``folder`` is where copies are kept, such as /Outpour; blank is the top, which for an
-    app with a folder of its own is that folder.
+    """A folder in a person's Dropbox. The hosts are always spoken to over TLS."""
 
-    ``app_key`` names the app from Dropbox's console and is no secret (otherwise the
-    environment says, or the sign-in remembers). ``account`` tells sign-ins apart where a
-    pipeline uses two. The hosts replace Dropbox's own by those of a gateway, with a port
-    where it is not 443; they are always spoken to over TLS.
-    """
-
-    folder: str = "/Outpour"
-    app_key: str | None = None
-    account: str = "default"
-    api_host: str = "api.dropboxapi.com"
-    content_host: str = "content.dropboxapi.com"
-    web_host: str = "www.dropbox.com"
+    folder: str = Field(
+        default="/Outpour",
+        description="Where copies are kept; blank is the top, which for an app with a folder of "
+        "its own is that folder.",
+    )
+    app_key: str | None = Field(
+        default=None,
+        description="Names the app from Dropbox's console; no secret. Otherwise the environment "
+        "says, or the sign-in remembers.",
+    )
+    account: str = Field(
+        default="default", description="Tells sign-ins apart where a pipeline uses two."
+    )
+    api_host: str = Field(
+        default="api.dropboxapi.com",
+        description="Of a gateway instead of Dropbox itself, with a port where it is not 443.",
+    )
+    content_host: str = Field(
+        default="content.dropboxapi.com", description="The same, for the bytes of files."
+    )
+    web_host: str = Field(
+        default="www.dropbox.com", description="The same, for signing in with a browser."
+    )
 
     @field_validator("folder")
     @classmethod

@@ -110,8 +110,12 @@ class DropboxSink:
         return self._dropbox.files.content(receipt.path)
 
     def whereabouts(self) -> str:
-        grant = load_grant(self._settings)
-        return f"{grant.account} {grant.app_key} {self._settings.folder}"
+        """The account, the app and the folder, whose id tells another one of that name."""
+        grant, top = load_grant(self._settings), self._dropbox.files.top()
+        if top is None:
+            return ""
+        place = f"{grant.account} {grant.app_key} {self._settings.folder}"
+        return f"{place} {top}" if top else place
 
     def medium(self) -> str:
         """The account; an earlier version did not keep which one it was."""

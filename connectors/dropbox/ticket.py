@@ -68,6 +68,11 @@ class Ticket:
             }
         )
 
+    @property
+    def held(self) -> int:
+        """How many bytes Dropbox has."""
+        return self.offset + sum(end - start for start, end in self.parts)
+
     def has(self, start: int, end: int) -> bool:
         """Whether Dropbox has all bytes of a part."""
         return end <= self.offset or any(a <= start and end <= b for a, b in self.parts)

@@ -77,9 +77,11 @@ class Api:
             return None
 
     def create_folder(self, identity: str, name: str, parent: str) -> None:
+        """NotFound if ``parent`` is gone, or in the bin: what is made there is in it too."""
         body = {"id": identity, "name": name, "parents": [parent], "mimeType": FOLDER}
-        request = self._files.create(body=body, fields="id", **self._everywhere)
-        self._run(request, f"to make the folder {name!r}")
+        request = self._files.create(body=body, fields="id,trashed", **self._everywhere)
+        if self._run(request, f"to make the folder {name!r}").get("trashed"):
+            raise NotFound(f"the folder {name!r} was made in the bin of Google Drive")
 
     def trash(self, identity: str) -> None:
         request = self._files.update(
@@ -87,10 +89,23 @@ class Api:
         )
         self._run(request, "to put a damaged copy into the bin")
 
+    def set_aside(self, file: File, name: str) -> None:
+        """Give a file another name, and take off what marks it as a copy of ours."""
+        marks = dict.fromkeys(file.get("appProperties", ()))
+        body = {"name": name, "appProperties": marks}
+        request = self._files.update(fileId=file["id"], body=body, fields="id", **self._everywhere)
+        self._run(request, "to rename a damaged copy")
+
     def children(
-        self, parents: Sequence[str], fields: str, name: str | None = None
+        self,
+        parents: Sequence[str],
+        fields: str,
+        name: str | None = None,
+        *,
+        folders: bool = False,
     ) -> Iterator[File]:
-        """What lies in the folders and not in the bin, page by page; only ``name`` if given.
+        """What lies in the folders and not in the bin, page by page; only ``name`` if given,
+        only ``folders`` if asked.
 
         Drive compares names more loosely than we do, so look at the names again.
         """
@@ -98,6 +113,8 @@ class Api:
         query = f"({places}) and trashed = false"
         if name is not None:
             query += f" and name = {_quoted(name)}"
+        if folders:
+            query += f" and mimeType = {_quoted(FOLDER)}"
         where: dict[str, Any] = {"corpora": "user"}
         if self.drive:
             where = {

@@ -19,15 +19,14 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 
-from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
-from connectors.gdrive.meaning import RECONNECT
+from connectors.errors import Misconfigured, SessionExpired, Transient
+from connectors.gdrive.refusals import GUIDE, refused_person, refused_service_account
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Answer, Transport
 from connectors.private import load_secret, store_secret
 
 AUTH_URI = "https://accounts.google.com/o/oauth2/auth"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
-GUIDE = "docs/cloud-sign-in.md shows how to get a client of your own in five minutes."
 _FILE, _ID, _SECRET = (f"OUTPOUR_GDRIVE_CLIENT{end}" for end in ("", "_ID", "_SECRET"))
 
 
@@ -180,7 +179,9 @@ class Auth:
         try:
             credentials.refresh(self._ask)
         except RefreshError as error:
-            raise refused(error) from error
+            service = self._settings.service_account is not None
+            why = refused_service_account(error) if service else refused_person(error)
+            raise why from error
         except GoogleAuthError as error:
             raise Transient(f"Google's sign-in service failed: {type(error).__name__}") from error
 
@@ -216,22 +217,3 @@ def service_credentials(settings: DriveSettings, path: Path) -> Any:
         raise Misconfigured(f"service account file {path}: {error.strerror}") from error
     except (ValueError, KeyError, GoogleAuthError) as error:
         raise Misconfigured(f"{path} is not the key file of a service account") from error
-
-
-def refused(error: RefreshError) -> OutpourError:
-    """Why no access token came, from google-auth's error."""
-    said = str(error.args[0]) if error.args else "no reason given"
-    if error.retryable:
-        return Transient(f"Google's sign-in service failed: {said}")
-    code = said.partition(":")[0]
-    if code in ("invalid_client", "deleted_client", "unauthorized_client", "disabled_client"):
-        return Fatal(
-            f"Google does not accept the client: {said}",
-            hint="Check the client (for a service account: its delegation and scope). " + GUIDE,
-        )
-    if code == "invalid_grant" and "jwt" in said.lower():
-        return Fatal(f"Google refused the service account: {said}", hint="Check the clock.")
-    return SessionExpired(
-        f"the sign-in to Google Drive has ended: {said}",
-        hint=f"{RECONNECT} A client still 'in testing' signs people out after 7 days: publish it.",
-    )

@@ -27,6 +27,7 @@ from unicodedata import normalize
 from connectors.errors import Fatal, Misconfigured, NotFound, PathConflict
 from connectors.gdrive.api import FOLDER, NAMES, Api, File, Ids
 from connectors.gdrive.meaning import IdTaken, IdUnusable
+from connectors.gdrive.used import Used
 from connectors.private import private_dir
 
 _MOST_NAMES = 500_000  # of all folders together, some 35 MB; Drive's own limit for one folder
@@ -108,16 +109,31 @@ class Tree:
         self._listed: OrderedDict[Folder, int] = OrderedDict()  # latest used last
         self._total = 0
         self._lock = threading.Lock()
+        self._used = Used()
 
     def ensure(self, path: str) -> Folder:
         """The folder at ``path``, made if missing. Raises PathConflict where a file is."""
-        found = self._walk(path, make=True)
-        assert found is not None
-        return found
+        way = self._walk(path, make=True)
+        for folder in way:
+            self._used.note(folder.path, folder.ids)
+        return way[-1]
 
     def find(self, path: str) -> Folder | None:
         """The folder at ``path`` if there is one."""
-        return self._walk(path, make=False)
+        way = self._walk(path, make=False)
+        return way[-1] if way else None
+
+    def vanished(self) -> list[str]:
+        """Folders that ``ensure`` gave and that are gone by now, or in the bin with what is in
+        them; the outermost of them."""
+        below = len(self._base) + 1
+        return [path[below:] for path in self._used.gone(self._api)]
+
+    def top(self) -> tuple[str, ...]:
+        """Ids of the sink's own folder as Drive shows it now; none where it does not."""
+        self.forget()
+        found = self.find("")
+        return found.ids if found else ()
 
     def forget(self) -> None:
         """Look at Drive afresh: a folder turned out to be gone."""
@@ -146,8 +162,9 @@ class Tree:
                 folder.busy.discard(name)
                 folder.lock.notify_all()
 
-    def _walk(self, path: str, *, make: bool) -> Folder | None:
-        folder = self._top
+    def _walk(self, path: str, *, make: bool) -> list[Folder]:
+        """The folders on the way to ``path``, itself last; none where it is not there."""
+        folder, way = self._top, []
         base = self._base.split("/")
         parts = base + (path.split("/") if path else [])
         for depth, part in enumerate(parts):
@@ -161,10 +178,11 @@ class Tree:
                 if child is None and make:
                     child = self._make(folder, part)
                 if child is None:
-                    return None
+                    return []
                 folder.children[part] = child
             folder = child
-        return folder
+            way.append(folder)
+        return way
 
     def _look(self, folder: Folder, name: str, *, ours: bool) -> Folder | None:
         """Find a subfolder. Above our own folder only the one name is asked for."""
@@ -205,7 +223,10 @@ class Tree:
     def _in_the_way(self, folder: Folder, name: str, *, ours: bool) -> Misconfigured | PathConflict:
         path = _join(folder.path, name)
         if ours:
-            return PathConflict(f"{path!r} is a file in Google Drive, not a folder")
+            return PathConflict(
+                f"{path!r} is a file in Google Drive, not a folder",
+                hint="Rename that file, or choose another folder or layout.",
+            )
         return Misconfigured(
             f"{path!r} is a file in Google Drive, not a folder",
             hint="Set 'folder' to another name, or rename that file.",
@@ -253,10 +274,10 @@ class Tree:
                 known = Folder(_join(folder.path, name), tuple(sorted(ids)))
                 folder.children.setdefault(name, known)
             folder.names = names
-        self._used(folder)
+        self._touch(folder)
         return folder.names
 
-    def _used(self, folder: Folder) -> None:
+    def _touch(self, folder: Folder) -> None:
         """Keep the names of all folders together within bounds."""
         count = len(folder.names or ())
         with self._lock:

@@ -21,6 +21,7 @@ from connectors.errors import (
     DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     NotFound,
     OutpourError,
     SessionExpired,
@@ -35,13 +36,17 @@ _RATE = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded
 _FULL = {
     "storageQuotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
     "quotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
+}
+_MOST = {
     "teamDriveFileLimitExceeded": "The shared drive has reached its most items: use another.",
     "activeItemCreationLimitExceeded": "The account has reached its most items: remove some.",
 }
-_FOLDER = {
+_ONE_FILE = {
     "numChildrenInNonRootLimitExceeded": "A folder takes 500,000 items: use a layout with dates.",
     "myDriveHierarchyDepthLimitExceeded": "Folders are nested too deep: use a flatter layout.",
     "teamDriveHierarchyTooDeep": "Folders are nested too deep: use a flatter layout.",
+    "downloadQuotaExceeded": "Google gives a file out so often in a day: try again tomorrow.",
+    "cannotDownloadAbusiveFile": "Google takes it for malware: ask for a review in Drive.",
 }
 _RIGHTS = {
     "insufficientFilePermissions": "Ask the owner for the right to add files there.",
@@ -53,7 +58,7 @@ _RIGHTS = {
     "domainPolicy": "The organisation forbids this: ask its administrator.",
     "accessNotConfigured": "Enable the Google Drive API for your client's project.",
     "SERVICE_DISABLED": "Enable the Google Drive API for your client's project.",
-    "dailyLimitExceededUnreg": "Use your own client, see docs/cloud-sign-in.md.",
+    "dailyLimitExceededUnreg": "Connect with an OAuth client of your own from Google's console.",
 }
 
 
@@ -63,6 +68,10 @@ class IdTaken(OutpourError):
 
 class IdUnusable(OutpourError):
     """400: the id did not come from Drive's own generator, or is spent."""
+
+
+class Malformed(ItemError):
+    """400: a value in the request is none that Drive takes."""
 
 
 def meaning(
@@ -87,6 +96,8 @@ def meaning(
         return _forbidden(status, reason, message, said, wait, upload)
     if status == 400 and "file id" in message.lower():
         return IdUnusable(said)
+    if status == 400:
+        return Malformed(said)
     if status == 413:
         return ItemError(said, hint="A gateway limits requests: set a smaller chunk_mib.")
     return ItemError(said)
@@ -108,8 +119,10 @@ def _forbidden(
         if "service account" in message.lower():
             return Fatal(said, hint="A service account owns no storage: use a shared drive.")
         return CapacityExceeded(f"Google Drive is full: {message}", hint=_FULL[reason])
-    if reason in _FOLDER:
-        return ItemError(said, hint=_FOLDER[reason])
+    if reason in _MOST:
+        return LimitReached(said, hint=_MOST[reason])
+    if reason in _ONE_FILE:
+        return ItemError(said, hint=_ONE_FILE[reason])
     if reason in _RIGHTS:
         return Fatal(said, hint=_RIGHTS[reason])
     if status == 429:

@@ -16,26 +16,39 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class DriveSettings(Settings):
-    """``folder`` is the path below which copies are kept; ``drive`` is the id of a shared
-    drive, My Drive without it.
+    """A folder in My Drive or in a shared drive."""
 
-    ``scope`` drive.file reaches only what this program made; drive reaches everything and is
-    needed where the folder or the shared drive was made by others. ``client`` is a client
-    file from Google's console (otherwise the environment says, see ``auth``). ``account``
-    tells sign-ins apart where a pipeline uses two. ``service_account`` is a key file, and
-    ``impersonate`` the person it acts for. ``root_url`` replaces https://www.googleapis.com/
-    by a gateway. ``chunk_mib`` is the most that one upload request carries, in MiB.
-    """
-
-    folder: str = "Outpour"
-    drive: str | None = None
-    scope: Literal["drive.file", "drive"] = "drive.file"
-    account: str = "default"
-    client: Path | None = None
-    service_account: Path | None = None
-    impersonate: str | None = None
-    root_url: str = "https://www.googleapis.com/"
-    chunk_mib: int = Field(default=1024, ge=1, le=1024 * 1024)
+    folder: str = Field(default="Outpour", description="The path below which copies are kept.")
+    drive: str | None = Field(
+        default=None, description="The id of a shared drive; without it My Drive is meant."
+    )
+    scope: Literal["drive.file", "drive"] = Field(
+        default="drive.file",
+        description="drive.file reaches only what Outpour made; drive reaches everything, and is "
+        "needed where the folder or the shared drive was made by others.",
+    )
+    account: str = Field(
+        default="default", description="Tells sign-ins apart where a pipeline uses two."
+    )
+    client: Path | None = Field(
+        default=None,
+        description="A client file from Google's console; otherwise the environment says.",
+    )
+    service_account: Path | None = Field(
+        default=None, description="The key file of a service account, which then signs in."
+    )
+    impersonate: str | None = Field(
+        default=None, description="The person that the service account acts for."
+    )
+    root_url: str = Field(
+        default="https://www.googleapis.com/", description="Of a gateway instead of Google itself."
+    )
+    chunk_mib: int = Field(
+        default=1024,
+        ge=1,
+        le=1024 * 1024,
+        description="The most that one upload request carries, in MiB.",
+    )
 
     @field_validator("folder")
     @classmethod

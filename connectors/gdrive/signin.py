@@ -24,9 +24,10 @@ from oauthlib.oauth2 import OAuth2Error
 from connectors.abilities import Prompter
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
 from connectors.gdrive.api import Api
-from connectors.gdrive.auth import GUIDE, Auth, Client, Grant, load_client, signed_in, store_grant
+from connectors.gdrive.auth import Auth, Client, Grant, load_client, signed_in, store_grant
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.loopback import Loopback
+from connectors.gdrive.refusals import GUIDE
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Transport, ca_bundle, explain
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from posixpath import split as split_path
 from unicodedata import normalize
@@ -12,26 +13,37 @@ from unicodedata import normalize
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
-from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient, Unreadable
+from connectors.errors import (
+    Fatal,
+    ItemError,
+    Leftover,
+    NotFound,
+    OutpourError,
+    PathConflict,
+    Transient,
+    Unreadable,
+)
 from connectors.gdrive import properties
 from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.folders import Folder, Reserved, Tree
-from connectors.gdrive.meaning import IdTaken, IdUnusable
+from connectors.gdrive.meaning import IdTaken, IdUnusable, Malformed
 from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
 from connectors.private import state_dir
 
 _TRANSFERS = 32  # one request each, most of it waiting
 _ATTEMPTS = 3  # ids tried for one file; each failure means somebody used up an id of ours
+_DAMAGED = ".damaged"  # what is added to the name of a try that the bin was refused for
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class GoogleDrive:
-    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, HasMedium
-    and Reconnects.
+    """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
+    HasFolders, HasMedium and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -68,24 +80,38 @@ class GoogleDrive:
         files = [file for file in self._named(folder, name) if file["mimeType"] != FOLDER]
         return _receipt(path, min(files, key=lambda file: str(file["id"]))) if files else None
 
+    def stat_known(self, path: str, identity: str) -> Receipt | None:
+        directory, name = _parts(path)
+        folder = self._tree.find(directory)
+        if folder is None:
+            return None
+        file = self._api.get(identity)
+        return _receipt(path, file) if file and _at(file, folder, name) else self.stat(path)
+
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         body.check(put)
         ticket = Ticket.read(token) or self._fresh(keep)
         directory, name = _parts(put.path)
-        folder = self._tree.ensure(directory)
         try:
+            folder = self._tree.ensure(directory)
             with self._tree.claim(folder, name) as perhaps:
                 file = self._already(folder, name, put, ticket) if perhaps else None
                 if file is None:
                     file, ticket = self._create(folder, name, put, body, ticket, keep)
+            if file.get("trashed"):
+                with contextlib.suppress(OutpourError):  # or it would come back with its folder
+                    self._api.trash(file["id"])
+                self._fresh(keep)  # the id is spent with it
+                raise NotFound(f"{put.path} went into the bin")
         except NotFound as error:
             self._tree.forget()
             raise Transient(f"the folder of {put.path} vanished from Google Drive") from error
         if not _same(file, put):
             # Nothing wrong may stay visible; the id is spent with it.
-            self._api.trash(file["id"])
+            why = _why_other(put, body)
+            aside = self._put_away(file, put)
             self._fresh(keep)
-            raise _why_other(put, body)
+            raise aside if aside and isinstance(why, Transient) else why
         return Transferred(put, ticket.written(), _receipt(put.path, file))
 
     def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
@@ -135,8 +161,16 @@ class GoogleDrive:
         return self._api.content(found.id)
 
     def whereabouts(self) -> str:
-        settings = self._settings
-        return f"{self._auth.who} {settings.drive or 'my drive'} {settings.folder}"
+        """The account and the folder, whose id tells another one that is called the same."""
+        settings, ids = self._settings, self._tree.top()
+        place = (self._auth.who, settings.drive or "my drive", settings.folder, *ids)
+        return " ".join(place) if ids else ""
+
+    def vanished(self) -> list[str]:
+        return self._tree.vanished()
+
+    def trace(self) -> str:
+        return trace(self._api, self._reserved(), self._settings.folder, self._tree.top())
 
     def medium(self) -> str:
         """The shared drive, or who signed in. Whom a service account acts for cannot be told
@@ -193,6 +227,10 @@ class GoogleDrive:
                 if put.size <= SMALL:
                     return self._uploader.whole(metadata, media_type, body), ticket
                 return self._uploader.session(ticket, metadata, media_type, body, keep), ticket
+            except Malformed:
+                if put.modified is None:
+                    raise
+                put = replace(put, modified=None)  # better than no photo: a date it does not take
             except (IdTaken, IdUnusable):
                 file = self._api.get(ticket.id)
                 # Listings may not show it yet: the right file, or our own damaged try at it.
@@ -201,6 +239,26 @@ class GoogleDrive:
                     return file, ticket
                 ticket = self._fresh(keep)
         raise Unreadable(f"{put.path}: Google Drive accepts none of its own ids for it")
+
+    def _put_away(self, file: File, put: Put) -> OutpourError | None:
+        """Put a damaged try of ours into the bin. Where that may not be done, as by contributors
+        of a shared drive, give it another name, or leave that name to it; says so then."""
+        try:
+            self._api.trash(file["id"])
+        except Fatal:
+            return self._rename(file, put)
+        return None
+
+    def _rename(self, file: File, put: Put) -> OutpourError:
+        name = f"{file['name']}{_DAMAGED}"
+        try:
+            self._api.set_aside(file, name)
+        except Fatal:
+            return PathConflict(f"{put.path} is a damaged upload in Google Drive")
+        return Leftover(
+            f"a damaged upload of {put.path} is called {name!r} now: the bin is refused",
+            hint="Delete it in Drive; with the role Content manager that is done for you.",
+        )
 
     def _by_token(self, item: Transferred) -> Receipt | OutpourError:
         """A receipt for an item whose transfer ended in another process."""
@@ -264,8 +322,8 @@ def _our_try(file: File, put: Put, ticket: Ticket) -> bool:
 
 
 def _written(moment: datetime) -> str:
-    """RFC 3339 as Drive writes it: UTC, milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """RFC 3339 as Drive writes it: UTC, milliseconds, a year of four digits."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _at(file: File, folder: Folder, name: str) -> bool:

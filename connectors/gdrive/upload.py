@@ -100,14 +100,17 @@ class Uploader:
         if ticket.session:
             try:
                 state = self._ask(ticket.session, body.size)
-                return state if isinstance(state, dict) else self._send(ticket, body, state)
+                if isinstance(state, dict):
+                    return state
+                keep(ticket.written(), state)
+                return self._send(ticket, body, state, keep)
             except _SessionGone:
                 ticket = replace(ticket, session="")
                 keep(ticket.written())
         ticket = replace(ticket, session=self._start(metadata, media_type, body.size))
         keep(ticket.written())
         try:
-            return self._send(ticket, body, 0)
+            return self._send(ticket, body, 0, keep)
         except _SessionGone as gone:
             keep(replace(ticket, session="").written())
             raise gone.why from None
@@ -132,7 +135,7 @@ class Uploader:
         headers = {"content-range": f"bytes */{size}", "content-length": "0"}
         return _progress(self._api.channel.send("PUT", session, headers, b""))
 
-    def _send(self, ticket: Ticket, body: Body, offset: int) -> File:
+    def _send(self, ticket: Ticket, body: Body, offset: int, keep: Checkpoint) -> File:
         stuck = 0
         while True:
             end = min(offset + self._chunk, body.size)
@@ -148,6 +151,7 @@ class Uploader:
             if stuck == _STUCK or state > body.size:
                 raise Transient("Google Drive does not accept the upload's bytes")
             offset = state
+            keep(ticket.written(), offset)
 
 
 class _SessionGone(OutpourError):

@@ -1,18 +1,21 @@
-"""Advanced Data Protection: the person allows this computer to see the photos.
+"""Whether the photos are open to this sign-in, which a good sign-in alone does not mean.
 
-With it on (Apple calls the web's part ICDRS), one of the person's devices must consent and
-then upload keys; both take a while and may be refused.
+The account's owner may have closed iCloud's data to the web, or still have to accept terms.
+With Advanced Data Protection on (Apple calls the web's part ICDRS), one of the person's devices
+must consent and then upload keys; both take a while and may be refused.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectors.abilities import Prompter
 from connectors.errors import SessionExpired
+from connectors.icloud.refusals import by_apple
 from connectors.icloud.session import Api
+from connectors.icloud.trouble import WEB_ACCESS
 
 _PATIENCE = 300.0  # seconds for a person to find their phone
 _EVERY = 5.0
@@ -22,18 +25,51 @@ _COMING = {
 }
 
 
-def allow(api: Api, prompter: Prompter | None, pause: Callable[[float], None] = time.sleep) -> None:
-    """See to it that photos may be read; at once where the protection is off.
+class Closed(SessionExpired):
+    """The photos are closed to every sign-in until a person has done something else."""
 
-    Without a prompter nothing is asked for and little is waited for. Raises SessionExpired
-    when a person is needed, pyicloud's exceptions when Apple cannot be asked.
+
+@by_apple()
+def allow(api: Api, prompter: Prompter | None, pause: Callable[[float], None] = time.sleep) -> None:
+    """See to it that photos may be read; at once where nothing stands in the way.
+
+    Without a prompter nothing is asked for and little is waited for. Raises Closed when a
+    person is needed, pyicloud's exceptions when Apple cannot be asked.
     """
+    if _web_is_off(api.data.get("dsInfo")) or not api.has_token:
+        raise _closed()
     state = api._check_pcs_consent()
+    if _web_is_off(state):
+        raise _closed()
     if not state.get("isICDRSDisabled", False):
         return
     deadline = time.monotonic() + (_PATIENCE if prompter else 2 * _EVERY)
     if not state.get("isDeviceConsentedForPCS", True):
         _consent(api, prompter, deadline, pause)
+    _fetch_keys(api, prompter, deadline, pause)
+
+
+def shut(refusal: SessionExpired) -> SessionExpired:
+    """The error to raise when a session that is fresh and good is refused the photos.
+
+    So it was with Access iCloud Data on the Web turned off (icloudpd #1255).
+    """
+    return SessionExpired(
+        f"Apple accepts the sign-in, but does not open the photos ({refusal})", hint=WEB_ACCESS
+    )
+
+
+def _web_is_off(told: Mapping[str, Any] | None) -> bool:
+    return (told or {}).get("isWebAccessAllowed") is False
+
+
+def _closed() -> Closed:
+    return Closed("Apple keeps this account's iCloud data closed to the web", hint=WEB_ACCESS)
+
+
+def _fetch_keys(
+    api: Api, prompter: Prompter | None, deadline: float, pause: Callable[[float], None]
+) -> None:
     first = True
     while True:
         answer = api._send_pcs_request("photos", derived_from_user_action=first)
@@ -69,8 +105,8 @@ def _consent(
         pause(_EVERY)
 
 
-def _refused(message: str) -> SessionExpired:
-    return SessionExpired(
+def _refused(message: str) -> Closed:
+    return Closed(
         message,
         hint="unlock your iPhone or Mac, have it at hand, and connect again with: "
         "outpour connect icloud",

@@ -7,14 +7,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from pyicloud.exceptions import PyiCloudException
 from pyicloud.utils import get_password_from_keyring
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired
-from connectors.icloud import access
-from connectors.icloud.refusals import explain
+from connectors.icloud import access, lockout
+from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
 from connectors.icloud.settings import ICloudSettings
 from connectors.private import load_secret
@@ -50,7 +51,7 @@ class Account:
         self._lock = threading.RLock()
         self._api: Api | None = None
         self._generation = 0
-        self._lost: str | None = None  # why a person is needed, once that is known
+        self._lost: SessionExpired | None = None  # why a person is needed, once that is known
 
     @property
     def name(self) -> str:
@@ -84,12 +85,14 @@ class Account:
         try:
             return work(api)
         except SessionExpired as expired:
+            lost = access.shut(expired)
             with self._lock:
-                self._lost = str(expired)
-            raise self._expired(str(expired), expired.hint) from expired
+                self._lost = lost
+            raise lost from expired
 
     def adopt(self, api: Api) -> None:
         """Use a session that a person has just signed in."""
+        self._guard(api)
         with self._lock:
             old, self._api, self._lost = self._api, api, None
             self._generation += 1
@@ -105,50 +108,73 @@ class Account:
     def _ready(self) -> tuple[Api, int]:
         with self._lock:
             if self._lost is not None:
-                raise self._expired(self._lost)
+                raise _again(self._lost)
             if self._api is None:
                 name = self.name
                 api = Api(name, saved_password(name), china=self.settings.china)
-                self._sign_in(api, force=False)
+                self._guard(api)
+                self._try(api, lambda: self._sign_in(api, force=False))
                 self._api = api
             return self._api, self._generation
+
+    def _guard(self, api: Api) -> None:
+        """From now on nobody is there who could type another password."""
+        api.before_password = partial(lockout.check, api.account_name)
 
     def _renew(self, generation: int, expired: SessionExpired) -> None:
         with self._lock:
             if self._generation != generation:
                 return  # another thread has just done it
-            if self._lost is not None or self._api is None:
-                raise self._expired(self._lost or str(expired), expired.hint)
-            self._sign_in(self._api, force=True)
-            access_error: OutpourError | None = None
-            try:
-                access.allow(self._api, None)
-            except OutpourError as error:
-                access_error = error
-            except PyiCloudException as error:
-                access_error = explain(error, self.name, self._api.session.busy)
-            if access_error is not None:
-                self._give_up(access_error)
-                raise access_error
+            if self._lost is not None:
+                raise _again(self._lost)
+            if (api := self._api) is None:
+                raise expired  # closed meanwhile
+            self._try(api, lambda: self._sign_in(api, force=True))
+            self._try(api, lambda: access.allow(api, None))
             self._generation += 1
 
     def _sign_in(self, api: Api, *, force: bool) -> None:
         """Without a person: the saved session, else the trust it earned and the password."""
-        api.session.busy = None
-        failure: OutpourError | None = None
+        refusal: OutpourError | None = None
         try:
             api.authenticate(force_refresh=force)
             if api.requires_2fa or api.requires_2sa:
-                failure = self._expired("iCloud asks for a two-factor code again")
+                refusal = SessionExpired(
+                    "iCloud asks for a two-factor code again",
+                    hint=f"run: outpour connect icloud:{self.name}",
+                )
         except PyiCloudException as error:
+            if not (api.by_password and final(error)):
+                raise
+            outdated = wrong_password(error)
+            refusal = self._outdated() if outdated else explain(error, self.name, api.session.busy)
+        if api.by_password and isinstance(refusal, SessionExpired):
+            lockout.note(self.name, api.password or "", refusal)
+        if refusal is not None:
+            raise refusal
+
+    def _outdated(self) -> SessionExpired:
+        hint = f"type the new one with: outpour connect icloud:{self.name}"
+        if os.environ.get(VARIABLE):
+            hint = f"correct {VARIABLE}, or unset it and {hint}"
+        return SessionExpired("the saved password is no longer right", hint=hint)
+
+    def _try(self, api: Api, step: Callable[[], None]) -> None:
+        """Raises an OutpourError for whatever ``step`` raises, and remembers one that only a
+        person can help."""
+        api.session.busy = None
+        failure: OutpourError | None = None
+        try:
+            step()
+        except (OutpourError, PyiCloudException) as error:
             failure = explain(error, api.account_name, api.session.busy)
-        if failure is not None:
-            self._give_up(failure)
-            raise failure
+        if failure is None:
+            return
+        if isinstance(failure, SessionExpired):
+            self._lost = failure
+        raise failure
 
-    def _give_up(self, error: OutpourError) -> None:
-        if isinstance(error, SessionExpired):
-            self._lost = str(error)
 
-    def _expired(self, message: str, hint: str = "") -> SessionExpired:
-        return SessionExpired(message, hint=hint or f"run: outpour connect icloud:{self.name}")
+def _again(error: SessionExpired) -> SessionExpired:
+    """The same, to be raised by another thread or at another time."""
+    return SessionExpired(str(error), hint=error.hint)

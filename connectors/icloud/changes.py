@@ -18,7 +18,7 @@ from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
-from connectors.icloud.trouble import of_record
+from connectors.icloud.trouble import Unservable, of_record
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
@@ -93,7 +93,8 @@ class Changes:
     def since(self, zone: Zone, token: str) -> Iterator[Found]:
         """Pages of changes of one library in order; at least one.
 
-        Raises CursorLost when Apple no longer honours ``token``.
+        Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
+        since: unlike the changes, a listing of everything can be had around what is broken.
         """
         stopped = threading.Event()
         masters = _Masters()
@@ -119,9 +120,12 @@ class Changes:
             "resultsLimit": PAGE_RECORDS,
             "desiredKeys": list(records.KEYS),
         }
-        reply = patience.call(
-            lambda: self._cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
-        )
+        try:
+            reply = patience.call(
+                lambda: self._cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
+            )
+        except Unservable as error:
+            raise CursorLost(f"the changes cannot be had: {error}") from error
         try:
             answer = reply.data["zones"][0]
         except (KeyError, IndexError, TypeError) as error:

@@ -21,7 +21,7 @@ from connectors.icloud.account import Account
 from connectors.icloud.network import server_time
 from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
-from connectors.icloud.trouble import of_answer
+from connectors.icloud.trouble import TooMany, of_answer
 
 Record = dict[str, Any]
 
@@ -83,7 +83,7 @@ def equals(field: str, value: str | int) -> dict[str, Any]:
 
 
 class CloudKit:
-    """Every method is one request and may be called from any thread.
+    """Every method is one request, but for ``lookup``, and may be called from any thread.
 
     ``answered`` says that Apple ever answered here.
 
@@ -94,6 +94,7 @@ class CloudKit:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.answered = False
+        self._most_lookups = PAGE_RECORDS
 
     def sign_in(self) -> None:
         """Have a session, if there is none yet; raises what ``Account.use`` raises."""
@@ -122,7 +123,26 @@ class CloudKit:
         return self.post(zone.scope, "/records/query", payload)
 
     def lookup(self, zone: Zone, names: Sequence[str], keys: Sequence[str] = ()) -> Reply:
-        """At most 200 records by name; a missing one comes back as an error item."""
+        """Records by name; a missing one comes back as an error item.
+
+        One request for 200 of them, or for as many as Apple proved to take at once.
+        """
+        found: list[Record] = []
+        when, left = None, list(names)
+        while left:
+            batch = left[: self._most_lookups]
+            try:
+                reply = self._look_up(zone, batch, keys)
+            except TooMany:
+                if len(batch) == 1:
+                    raise
+                self._most_lookups = min(self._most_lookups, len(batch) // 2)
+                continue
+            found += reply.records
+            when, left = reply.time, left[len(batch) :]
+        return Reply({"records": found}, when)
+
+    def _look_up(self, zone: Zone, names: Sequence[str], keys: Sequence[str]) -> Reply:
         payload: dict[str, Any] = {
             "records": [{"recordName": name} for name in names],
             "zoneID": zone.id,
@@ -177,12 +197,13 @@ class CloudKit:
         return found
 
     def post(self, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
-        reply = self.account.use(lambda api: _post(api, scope, path, payload))
+        reply = self.account.use(lambda api: ask(api, scope, path, payload))
         self.answered = True
         return reply
 
 
-def _post(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
+def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
+    """One request in a session, with the errors of ``CloudKit``."""
     try:
         root = api.get_webservice_url("ckdatabasews").rstrip("/")
         answer: requests.Response = api.session.request_raw(

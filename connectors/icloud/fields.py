@@ -89,7 +89,8 @@ def reference(record: Mapping[str, Any], name: str) -> str | None:
 
 
 def _decoded(encoded: str) -> bytes | None:
+    """The bytes of base64, with its padding or without."""
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None

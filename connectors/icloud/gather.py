@@ -5,7 +5,7 @@ Used by listings and by changes alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from connectors.base import Asset, Problem
 from connectors.icloud import fields, records
@@ -29,11 +29,12 @@ class Gather:
         self._failed: dict[str, Record] = {}  # error items, by record name
         self._nameless = 0
 
-    def take(self, found: Iterable[Record]) -> int:
+    def take(self, found: Iterable[Record], most: int = PAGE_ASSETS) -> int:
         """Add records; how many ranks of an index they stand for, rather too few than too many.
 
-        A full answer covers its ranks, though one half of a pair may be on another page. In a
-        shorter one a half alone can belong to another rank, so only pairs count, and errors.
+        A full answer (``most`` assets were asked for) covers its ranks, though one half of a pair
+        may be on another page. In a shorter one a half alone can belong to another rank, so only
+        pairs count, and errors.
         """
         assets: dict[str, str | None] = {}
         masters, failed = set(), 0
@@ -52,7 +53,7 @@ class Gather:
                 self._masters[name] = record
                 masters.add(name)
         full = max(len(assets), len(masters))
-        if full >= PAGE_ASSETS:
+        if full >= most:
             return full
         return sum(master in masters for master in assets.values()) + (failed + 1) // 2
 
@@ -74,6 +75,7 @@ class Gather:
         """
         self._look_up(list(self._failed))
         self._look_up([name for name in self._references() if name not in self._masters])
+        self._look_for_renditions()
         blamed = set()
         for name, record in self._assets.items():
             reference = fields.reference(record, "masterRef") or ""
@@ -95,15 +97,30 @@ class Gather:
 
     def _look_up(self, names: list[str]) -> None:
         """Ask for records by name; those that come are no longer failed."""
+        for found in self._lookups(names, records.KEYS):
+            for record in found:
+                if "serverErrorCode" not in record:
+                    self._failed.pop(str(record.get("recordName")), None)
+            self.take(found)
+
+    def _look_for_renditions(self) -> None:
+        """Add to masters without an original what else Apple has of it."""
+        known = {name: self._masters[name] for name in self._references() if name in self._masters}
+        lacking = [name for name, master in known.items() if records.lacks_original(master)]
+        for found in self._lookups(lacking, records.RENDITIONS):
+            for record in found:
+                master = known.get(str(record.get("recordName")), {})
+                mine, more = master.get("fields"), record.get("fields")
+                if isinstance(mine, dict) and isinstance(more, dict):
+                    mine.update(more)
+
+    def _lookups(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
         for start in range(0, len(names), PAGE_RECORDS):
             batch = names[start : start + PAGE_RECORDS]
             reply = self._patience.call(
-                lambda batch=batch: self._cloudkit.lookup(self._zone, batch, records.KEYS)  # type: ignore[misc]
+                lambda batch=batch: self._cloudkit.lookup(self._zone, batch, keys)  # type: ignore[misc]
             )
-            for record in reply.records:
-                if "serverErrorCode" not in record:
-                    self._failed.pop(str(record.get("recordName")), None)
-            self.take(reply.records)
+            yield reply.records
 
     def _why(self, name: str) -> str:
         error = self._failed.get(name)

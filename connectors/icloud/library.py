@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from connectors.base import Asset, Page
-from connectors.errors import CursorLost, Misconfigured, Transient
-from connectors.icloud import fields
+from connectors.base import Asset, Page, Problem
+from connectors.errors import (
+    CursorLost,
+    Fatal,
+    ItemError,
+    Misconfigured,
+    OutpourError,
+    Transient,
+    Unready,
+)
+from connectors.icloud import fields, records
 from connectors.icloud.addresses import Addresses
 from connectors.icloud.changes import Changes, Cursor
 from connectors.icloud.cloudkit import CloudKit, Zone
-from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Index, Lister
+from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Lister
 from connectors.icloud.settings import ICloudSettings, Library
+from connectors.icloud.trouble import Unservable
+from connectors.icloud.window import Index
 
 
 class Libraries:
@@ -68,25 +78,43 @@ class Libraries:
         yield Page(full=False, albums_changed=False, cursor=str(Cursor(self._scope, tokens)))
 
     def _everything(self) -> Iterator[Page]:
-        tokens, counted = self._begin()
+        tokens, counted, uncounted = self._begin()
         tally = _Tally()
         tally.expect([count for _, index, count in counted if index is not BURSTS])
+        tally.short = bool(uncounted)
         with self._lister.listings(counted) as listings:
             for (zone, index, count), listing in zip(counted, listings, strict=True):
                 if index is BURSTS and count == len(tally.bursts[zone.key]):
                     continue  # every picture of them has been listed among the others
-                for window in listing:
-                    assets = tally.add(zone, index, window.assets)
-                    yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
+                try:
+                    for window in listing:
+                        assets = tally.add(zone, index, window.assets)
+                        yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
+                except (ItemError, Fatal, Unservable) as error:
+                    refused = self._refused(zone, index, count, error)
+                    tally.give_up(zone, index, count)
+                    yield Page(problems=(refused,), expected=tally.expected)
         yield Page(
+            problems=tuple(uncounted),
             expected=tally.expected,
             full=tally.complete,
             cursor=str(Cursor(self._scope, tokens)),
         )
 
-    def _begin(self) -> tuple[dict[str, str], list[Asked]]:
+    def _refused(self, zone: Zone, index: Index, count: int | None, error: OutpourError) -> Problem:
+        """What is said of an index that cannot be listed, though the others can. Raises ``error``
+        where it is a library's main one, and what is raised where the place fails as a whole."""
+        if index is VISIBLE:
+            raise error
+        if isinstance(error, Unservable):
+            self._token(zone)
+        told = "" if count is None else f"; by its own count there are {count}"
+        name = records.asset_id(zone, f"{index.entry}s")
+        return Problem(name, f"Apple does not list them ({error}){told}")
+
+    def _begin(self) -> tuple[dict[str, str], list[Asked], list[Problem]]:
         """Tokens by zone, before anything is listed: what changes from here on is a change for
-        the next time. And all indexes, each with Apple's own count.
+        the next time. All indexes, each with Apple's own count; and the counts that it refuses.
 
         These first requests are not repeated here: there is nothing yet the engine would have
         to list again.
@@ -96,28 +124,40 @@ class Libraries:
         with ThreadPoolExecutor(2, thread_name_prefix="icloud-begin") as workers:
             tokens = workers.map(self._token, zones)
             counts = workers.map(self._counts, zones)
-        listed = zip(zones, counts, strict=True)
-        return (
-            {zone.key: token for zone, token in zip(zones, tokens, strict=True)},
-            [(zone, index, count) for zone, indexes in listed for index, count in indexes],
-        )
+            tokens_of = {zone.key: token for zone, token in zip(zones, tokens, strict=True)}
+            found = [one for of_zone in counts for one in of_zone]
+        asked = [one for one, _ in found]
+        return tokens_of, asked, [problem for _, problem in found if problem is not None]
 
-    def _counts(self, zone: Zone) -> list[tuple[Index, int | None]]:
+    def _counts(self, zone: Zone) -> list[tuple[Asked, Problem | None]]:
         indexes = [VISIBLE, BURSTS]
         indexes += [HIDDEN] if self._settings.hidden else []
         indexes += [DELETED] if self._settings.trashed else []
-        counts = self._cloudkit.counts(zone, [index.count for index in indexes])
-        return list(zip(indexes, counts, strict=True))
+        try:
+            counts = self._cloudkit.counts(zone, [index.count for index in indexes])
+        except (ItemError, Fatal):  # one that is refused takes the others of a request with it
+            return [self._count(zone, index) for index in indexes]
+        return [((zone, *one), None) for one in zip(indexes, counts, strict=True)]
+
+    def _count(self, zone: Zone, index: Index) -> tuple[Asked, Problem | None]:
+        try:
+            (count,) = self._cloudkit.counts(zone, [index.count])
+        except (ItemError, Fatal) as error:
+            name = records.asset_id(zone, f"number of {index.entry}s")
+            why = f"Apple does not tell it ({error}): whether all were listed is not known"
+            return (zone, index, None), Problem(name, why)
+        return (zone, index, count), None
 
     def _token(self, zone: Zone) -> str:
-        """The library's sync token now; Transient while Apple is still indexing it."""
+        """The library's sync token now; Unready while Apple is still indexing it, which took
+        hours to a day where people told of it (icloudpd#449, #458)."""
         reply = self._cloudkit.query(zone, "CheckIndexingState")
         state = [fields.value(record, "state") for record in reply.records]
         if state and state[0] not in {None, "FINISHED"}:
-            raise Transient(
-                "iCloud is still preparing this library",
+            raise Unready(
+                "iCloud is still indexing this library",
                 retry_after=60,
-                hint="wait a few minutes, then run again",
+                hint="this can take hours, of a large library days: run again later",
             )
         token = reply.data.get("syncToken")
         if not isinstance(token, str):
@@ -129,17 +169,21 @@ class _Tally:
     """What has been listed against what Apple counts.
 
     The pictures of bursts have an index of their own, which overlaps the others; those met
-    only there are outside Apple's other counts and raise the number expected.
+    only there are outside Apple's other counts and raise the number expected. ``short``: not
+    everything could be listed or counted.
     """
 
     def __init__(self) -> None:
         self.expected: int | None = None
         self.bursts: defaultdict[str, set[str]] = defaultdict(set)  # listed, by library
-        self._listed = 0
+        self.short = False
+        self._listed: Counter[tuple[str, Index]] = Counter()  # by library and index
 
     @property
     def complete(self) -> bool:
-        return self.expected is None or self._listed >= self.expected
+        if self.short:
+            return False
+        return self.expected is None or self._listed.total() >= self.expected
 
     def expect(self, counts: list[int | None]) -> None:
         known = [count for count in counts if count is not None]
@@ -153,5 +197,11 @@ class _Tally:
             if self.expected is not None:
                 self.expected += len(assets)
         bursts.update(asset.id for asset in assets if asset.metadata.burst)
-        self._listed += len(assets)
+        self._listed[zone.key, index] += len(assets)
         return tuple(assets)
+
+    def give_up(self, zone: Zone, index: Index, count: int | None) -> None:
+        """Expect no more of an index that cannot be listed."""
+        self.short = True
+        if self.expected is not None and count is not None and index is not BURSTS:
+            self.expected -= max(0, count - self._listed[zone.key, index])

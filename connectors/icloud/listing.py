@@ -1,10 +1,7 @@
 """The whole library, by windows of ranks asked for in parallel and handed on in order.
 
-Apple's indexes answer 100 assets from a rank on. An answer may hold fewer, or none, though
-more follow; an asset may come without its master or twice; single records may be errors. None
-of that may lose an asset or end the listing, so each window is asked again until its ranks
-are covered, what is missing is looked up by name, and windows go on past Apple's own count
-until several in a row bring nothing new.
+Apple's indexes answer 100 assets from a rank on. Windows of as many ranks are covered each for
+itself (``window``), and go on past Apple's own count until several in a row bring nothing new.
 """
 
 from __future__ import annotations
@@ -14,57 +11,33 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
 
-from connectors.base import Asset, Problem
-from connectors.icloud import records
 from connectors.icloud.addresses import Addresses
-from connectors.icloud.cloudkit import (
-    PAGE_ASSETS,
-    PAGE_RECORDS,
-    CloudKit,
-    Reply,
-    Zone,
-    equals,
-)
-from connectors.icloud.gather import Gather
-from connectors.icloud.patience import EMPTY, Patience
+from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Zone
+from connectors.icloud.patience import Patience
+from connectors.icloud.window import Index, Task, Window
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
-_SILENT = 2  # answers in a row that bring nothing, where perhaps there is nothing
 _RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
 _AHEAD = 2  # windows under way or waiting for each worker
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """One of Apple's orders of a library, and the name its count goes by."""
-
-    record_type: str
-    count: str
 
 
 VISIBLE = Index(
     "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted",
     "CPLAssetByAssetDateWithoutHiddenOrDeleted",
+    "photo",
 )
-HIDDEN = Index("CPLAssetAndMasterHiddenByAssetDate", "CPLAssetHiddenByAssetDate")
-DELETED = Index("CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpungedDate")
-BURSTS = Index("CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate")
+HIDDEN = Index("CPLAssetAndMasterHiddenByAssetDate", "CPLAssetHiddenByAssetDate", "hidden photo")
+DELETED = Index(
+    "CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpungedDate", "deleted photo"
+)
+BURSTS = Index(
+    "CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate", "burst picture"
+)
 
 
 Asked = tuple[Zone, Index, int | None]
-
-
-@dataclass(slots=True)
-class Window:
-    """What some 100 ranks from ``start`` on hold."""
-
-    start: int
-    assets: list[Asset] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
 
 class Lister:
@@ -93,8 +66,8 @@ class Lister:
             ahead: Listing | None = None
             for zone, index, count in asked:
                 patience = Patience(stopped, self._cloudkit)
-                fetch = partial(self._window, _Task(self._cloudkit, patience, zone, index, count))
-                made.append(Listing(workers, fetch, count, most))
+                task = Task(self._cloudkit, self._addresses, patience, zone, index, count)
+                made.append(Listing(workers, task.window, count, most))
                 if index is not BURSTS:
                     if ahead is not None:
                         ahead.then = made[-1]
@@ -105,37 +78,6 @@ class Lister:
                 stopped.set()
                 for listing in made:
                     listing.cancel()
-
-    def _window(self, task: _Task, start: int, end: int) -> Window:
-        gather = Gather(task.cloudkit, task.patience, task.zone)
-        self._walk(task, gather, start, end)
-        if gather.orphans():  # their assets may be on another page, or lost with a broken answer
-            self._walk(task, gather, start, end)
-        window = Window(start)
-        for item in gather.finish():
-            if isinstance(item, Asset):
-                window.assets.append(item)
-            else:
-                window.problems.append(item)
-        return window
-
-    def _walk(self, task: _Task, gather: Gather, start: int, end: int) -> None:
-        """Ask until the ranks from ``start`` to ``end`` are covered, as far as they can be had."""
-        rank, last, empty = start, min(end, task.count or end) - 1, 0
-        most = EMPTY if start < (task.count or 0) else _SILENT
-        while rank < end and empty < most and not task.patience.stopped:
-            reply = task.ask(rank, "ASCENDING")
-            self._addresses.offer(task.zone, reply)
-            covered = gather.take(reply.records)
-            if not covered and task.count is not None and rank >= task.count:
-                return
-            rank += covered
-            empty = 0 if covered else empty + 1
-            if not empty or empty % 2:
-                continue
-            # Nothing from this rank on, though there should be: come from the other side.
-            if gather.take(task.ask(last, "DESCENDING").records) > last - rank:
-                return
 
 
 class Listing:
@@ -174,9 +116,9 @@ class Listing:
             self.begin()
             window = self._under_way.popleft().result()
             window.assets = [asset for asset in window.assets if fresh.add(asset.id)]
-            found = bool(window.assets or window.problems)
-            self._silent = 0 if found or window.start < self._end else self._silent + 1
-            if found:
+            silent = not window.assets and window.start >= self._end
+            self._silent = self._silent + 1 if silent else 0
+            if window.assets or window.problems:
                 yield window
 
     def cancel(self) -> None:
@@ -194,28 +136,6 @@ class Listing:
             end = self._end  # what may lie past it is for the next to find
         self._under_way.append(self._workers.submit(self._fetch, start, end))
         self._start = end
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What all windows of one listing share."""
-
-    cloudkit: CloudKit
-    patience: Patience
-    zone: Zone
-    index: Index
-    count: int | None
-
-    def ask(self, rank: int, direction: str) -> Reply:
-        return self.patience.call(
-            lambda: self.cloudkit.query(
-                self.zone,
-                self.index.record_type,
-                (equals("startRank", rank), equals("direction", direction)),
-                keys=records.KEYS,
-                limit=PAGE_RECORDS,
-            )
-        )
 
 
 class _Fresh:

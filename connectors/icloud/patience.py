@@ -15,6 +15,7 @@ import tenacity
 
 from connectors.errors import Transient, Unreachable
 from connectors.icloud.cloudkit import CloudKit
+from connectors.icloud.trouble import Unservable
 
 T = TypeVar("T")
 
@@ -35,13 +36,20 @@ class Patience:
     def stopped(self) -> bool:
         return self._stopped.is_set()
 
-    def call(self, work: Callable[[], T]) -> T:
-        """The result of ``work``; the last error when it fails for too long."""
+    def call(self, work: Callable[[], T], *, unservable: int = _ATTEMPTS) -> T:
+        """The result of ``work``; the last error when it fails for too long.
+
+        After ``unservable`` attempts Unservable is raised already, where the caller can ask for
+        something else.
+        """
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            most = unservable if isinstance(_error(state), Unservable) else _ATTEMPTS
+            return self.stopped or state.attempt_number >= most
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._passes),
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(_ATTEMPTS), tenacity.stop_when_event_set(self._stopped)
-            ),
+            stop=enough,
             wait=_wait,
             sleep=tenacity.sleep_using_event(self._stopped),
             reraise=True,
@@ -65,6 +73,10 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.4, max=_LONGEST)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
+    error = _error(state)
     told = error.retry_after if isinstance(error, Transient) else None
     return _backoff(state) if told is None else min(told, _LONGEST) + 0.1
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -24,6 +24,9 @@ EDITED = "resJPEGFull"
 EDITED_VIDEO = "resVidFull"
 SIDECAR = "resSidecar"
 
+_PICTURES = ("resJPEGMed", "resJPEGThumb")
+_VIDEOS = ("resVidMed", "resVidSmall")
+
 _FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, SIDECAR)
 _PARTS = ("Res", "FileType", "Fingerprint")
 
@@ -49,6 +52,11 @@ KEYS = (
     "dateExpunged",
 )
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
+
+
+RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
+"""What Apple makes of an original, smaller. Asked for only where that is missing itself."""
+_LIKE_A_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}\.[A-Za-z0-9]{2,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,18 @@ def addresses(record: Record) -> Iterator[tuple[str, str, str | None]]:
             yield prefix, url, _fingerprint(record, prefix, token)
 
 
+def lacks_original(master: Record) -> bool:
+    """Apple lists such assets: icloudpd ends at them (its issue 1261)."""
+    return _token(master, ORIGINAL) is None
+
+
+def _instead(master: Record, kind: Kind) -> str:
+    """What is there in the place of an original, if ``RENDITIONS`` were asked for."""
+    if kind is Kind.VIDEO and any(_token(master, prefix) for prefix in _VIDEOS):
+        return "a smaller video"
+    return "a smaller picture" if any(_token(master, prefix) for prefix in _PICTURES) else ""
+
+
 def _resources(
     zone: Zone, record: Record, master: Record, kind: Kind, name: str
 ) -> Iterator[Resource]:
@@ -132,6 +152,7 @@ def _resources(
         None,
         handle=str(Handle(zone, master["recordName"], ORIGINAL)),
         local=False,
+        instead=_instead(master, kind),
     )
     wanted = [
         (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),
@@ -190,9 +211,15 @@ def _fingerprint(record: Record, prefix: str, token: dict[str, Any]) -> str | No
 
 
 def _filename(record: Record, master: Record) -> str:
-    """The camera's name; failing that one made of the asset's id, the same each time."""
+    """The camera's name; failing that one made of the asset's id, the same each time.
+
+    A name may stand as it is in a field that calls itself encrypted.
+    """
     name = fields.text(master, "filenameEnc")
     if name and name.strip():
+        return name
+    name = fields.plain(master, "filenameEnc")
+    if name and _LIKE_A_NAME.fullmatch(name):
         return name
     short = re.sub(r"[^A-Za-z0-9]", "", record["recordName"])[:12] or "UNNAMED"
     uti = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")

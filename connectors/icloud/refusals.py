@@ -6,6 +6,7 @@ The numbers are Apple's ``serviceErrors`` codes as its sign-in pages receive the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pyicloud.exceptions import (
@@ -13,9 +14,12 @@ from pyicloud.exceptions import (
     PyiCloudAcceptTermsException,
     PyiCloudAccountLockedException,
     PyiCloudConnectionException,
+    PyiCloudException,
     PyiCloudNoTrustedNumberAvailable,
     PyiCloudSecurityKeyException,
     PyiCloudServiceNotActivatedException,
+    PyiCloudTrustedDevicePromptException,
+    PyiCloudTrustedDeviceVerificationException,
 )
 
 from connectors.errors import (
@@ -29,6 +33,8 @@ from connectors.errors import (
 from connectors.icloud.network import causes, unreachable, untrusted
 
 WRONG_PASSWORD = -20101
+_WRONG_CODE = -21669
+_LATER = "wait some hours, then connect again"
 
 _CODES = {
     WRONG_PASSWORD: (
@@ -47,9 +53,35 @@ _CODES = {
         "Apple has disabled this account",
         "follow https://iforgot.apple.com, then connect again",
     ),
-    -21669: ("Apple does not accept this code", "ask for a new code and type it within a minute"),
-    -22979: ("Apple has sent too many codes", "wait some hours, then connect again"),
+    _WRONG_CODE: (
+        "Apple does not accept this code",
+        "ask for a new code and type it within a minute",
+    ),
+    -22979: ("Apple has sent too many codes", _LATER),
     -22981: ("Apple cannot send a code now", "wait an hour, then connect again"),
+}
+
+_NO_BRIDGE = (
+    "the trusted devices cannot be asked for a code from here",
+    "connect again and choose a text message, or try another network",
+)
+_KINDS: dict[type[PyiCloudException], tuple[str, str]] = {
+    PyiCloudAccountLockedException: _CODES[-20209],
+    PyiCloudAcceptTermsException: ("Apple's terms have changed and must be accepted", ""),
+    PyiCloud2SARequiredException: (
+        "this account uses the old two-step verification",
+        "turn on two-factor authentication on the iPhone, then connect again",
+    ),
+    PyiCloudNoTrustedNumberAvailable: (
+        "Apple has no phone number to send a code to",
+        "add a trusted phone number at https://account.apple.com, then connect again",
+    ),
+    PyiCloudTrustedDevicePromptException: _NO_BRIDGE,
+    PyiCloudTrustedDeviceVerificationException: _NO_BRIDGE,
+    PyiCloudSecurityKeyException: (
+        "the security key was not confirmed",
+        "plug the key in, touch it when it blinks, and connect again",
+    ),
 }
 
 
@@ -72,29 +104,10 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
         )
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
-            hint = "Check the network connection."
-            if unreachable(known):
-                return Unreachable("iCloud cannot be reached", hint=hint)
-            return Transient(f"iCloud cannot be reached ({_bottom(known)})", hint=hint)
-        if isinstance(known, PyiCloudAccountLockedException):
-            return SessionExpired(_CODES[-20209][0], hint=_CODES[-20209][1])
-        if isinstance(known, PyiCloudAcceptTermsException):
-            return SessionExpired("Apple's terms have changed and must be accepted", hint=connect)
-        if isinstance(known, PyiCloud2SARequiredException):
-            return SessionExpired(
-                "this account uses the old two-step verification",
-                hint="turn on two-factor authentication on the iPhone, then connect again",
-            )
-        if isinstance(known, PyiCloudNoTrustedNumberAvailable):
-            return SessionExpired(
-                "Apple has no phone number to send a code to",
-                hint="add a trusted phone number at https://account.apple.com, then connect again",
-            )
-        if isinstance(known, PyiCloudSecurityKeyException):
-            return SessionExpired(
-                "the security key was not confirmed",
-                hint="plug the key in, touch it when it blinks, and connect again",
-            )
+            return _unanswered(known)
+        for kind, (message, todo) in _KINDS.items():
+            if isinstance(known, kind):
+                return SessionExpired(message, hint=todo or connect)
         if isinstance(known, PyiCloudServiceNotActivatedException):
             return Misconfigured(
                 "this account has no iCloud Photos on the web",
@@ -103,19 +116,23 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
     return _by_answer(chain, connect)
 
 
+def _unanswered(error: PyiCloudConnectionException) -> Transient:
+    hint = "Check the network connection."
+    if unreachable(error):
+        return Unreachable("iCloud cannot be reached", hint=hint)
+    return Transient(f"iCloud cannot be reached ({_bottom(error)})", hint=hint)
+
+
 def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
+    if any(_codes_are_locked(answer) for answer in _answers(chain)):
+        said = next((f" ({text})" for _, text in service_errors(chain) if text), "")
+        return SessionExpired(f"Apple accepts no more codes for now{said}", hint=_LATER)
     for number, text in service_errors(chain):
         if number in _CODES:
             return SessionExpired(_CODES[number][0], hint=_CODES[number][1])
         if text:
             return SessionExpired(f"Apple says: {text} ({number})", hint=connect)
     for answer in _answers(chain):
-        body = _json(answer)
-        if body.get("domainToUse"):
-            return Misconfigured(
-                "this account belongs to iCloud in China mainland",
-                hint="set china: true for this place (or leave it out for other countries)",
-            )
         if answer.status_code == 412:
             return SessionExpired(
                 "Apple wants something to be confirmed for this account",
@@ -129,6 +146,36 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
                 hint="sign in at https://www.icloud.com once, then connect again",
             )
     return SessionExpired("the sign-in to iCloud has expired", hint=connect)
+
+
+def elsewhere(domain: str) -> Misconfigured:
+    """The error for an account that Apple sends to another ``domain`` to sign in."""
+    if domain.lower().endswith(".cn"):
+        return Misconfigured(
+            "this account belongs to iCloud in China mainland",
+            hint="set china: true for this place, then connect again",
+        )
+    return Misconfigured(
+        "this account is not in China mainland",
+        hint="leave china out of this place's settings, then connect again",
+    )
+
+
+@contextmanager
+def by_apple() -> Iterator[None]:
+    """Around what pyicloud makes of answers: it reads them as Apple's without looking.
+
+    Raises Transient when they are not: the login page of a network in a hotel or train, or
+    what a filter puts in the place of a page.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Transient(
+            "something between here and Apple answered instead of Apple",
+            hint="If this network wants you to log in, do so in a browser; where a proxy or "
+            "filter looks into connections, let it pass apple.com and icloud.com.",
+        ) from error
 
 
 def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
@@ -149,6 +196,42 @@ def wrong_password(error: BaseException) -> bool:
     return WRONG_PASSWORD in codes or (
         not codes and any(answer.status_code == 401 for answer in _answers(chain))
     )
+
+
+def final(error: BaseException) -> bool:
+    """Whether Apple itself refused, so that the same would be refused again."""
+    chain = list(causes(error))
+    latest = next(_answers(chain), None)
+    if latest is None:
+        return False
+    if latest.status_code == 403:  # without a code of Apple's own it may pass
+        return any(service_errors(chain))
+    return latest.status_code in {401, 412}
+
+
+def wrong_code(error: BaseException) -> bool:
+    """Whether another two-factor code could help."""
+    chain = list(causes(error))
+    if any(_codes_are_locked(answer) for answer in _answers(chain)):
+        return False
+    codes = [number for number, _ in service_errors(chain)]
+    statuses = {answer.status_code for answer in _answers(chain)}
+    return _WRONG_CODE in codes or bool(statuses & {400, 409}) or (not codes and 401 in statuses)
+
+
+def valid_code(answer: Any) -> bool:
+    """Whether Apple calls a two-factor code valid, whatever the answer's status."""
+    return _verdict(answer).get("valid") is True
+
+
+def _codes_are_locked(answer: Any) -> bool:
+    verdict = _verdict(answer)
+    return bool(verdict.get("securityCodeLocked") or verdict.get("tooManyCodesValidated"))
+
+
+def _verdict(answer: Any) -> dict[str, Any]:
+    verdict = _json(answer).get("securityCode")
+    return verdict if isinstance(verdict, dict) else {}
 
 
 def _answers(chain: list[BaseException]) -> Iterator[Any]:

@@ -15,12 +15,19 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import requests
 from pyicloud import PyiCloudService
-from pyicloud.exceptions import PyiCloudException
+from pyicloud.exceptions import (
+    PyiCloud2FARequiredException,
+    PyiCloudAPIResponseException,
+    PyiCloudConnectionException,
+    PyiCloudException,
+    PyiCloudTrustedDevicePromptException,
+)
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
 
 from connectors.errors import Throttled
@@ -32,10 +39,12 @@ from connectors.icloud.network import (
     keep_logs_clean,
     retry_after,
 )
+from connectors.icloud.refusals import by_apple, elsewhere, explain, valid_code, wrong_code
 from connectors.private import private_dir, state_dir, write_private
 
 _LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
 _BUSY = {429, 502, 503, 504}
+_JSON = {"Accept": "application/json"}
 
 
 def folder(account: str) -> Path:
@@ -132,7 +141,13 @@ class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships n
 
 
 class Api(PyiCloudService):  # type: ignore[misc]
-    """pyicloud with our session, asking for second factors only when told to."""
+    """pyicloud with our session, asking for second factors only when told to.
+
+    ``by_password`` says that the last ``authenticate`` needed the password, beyond what is
+    saved. ``before_password`` is given it first, and raises what is to keep it from being tried.
+    ``code_spent`` says that the code last asked for has come to its end: pyicloud closes the
+    channel that brought it with the first code typed.
+    """
 
     def __init__(self, account: str, password: str | None, *, china: bool) -> None:
         keep_logs_clean()
@@ -153,34 +168,155 @@ class Api(PyiCloudService):  # type: ignore[misc]
             headers=dict(old.headers),
         )
         old.close()
+        self.by_password = False
+        self.code_spent = False
+        self.before_password: Callable[[str], None] = lambda _password: None
+
+    @by_apple()
+    def authenticate(self, force_refresh: bool = False) -> None:
+        """Sign in by what is saved (checked, or with ``force_refresh`` exchanged for a new
+        session), else by the password. Raises pyicloud's exceptions; Transient for answers
+        that are not Apple's, Misconfigured for an account of another country."""
+        self.by_password = False
+        super().authenticate(force_refresh=force_refresh)
+
+    def _srp_authentication(self, pause_2fa: bool = False) -> bool:
+        if self._password_raw is not None:
+            self.before_password(self._password_raw)
+            self.by_password = True
+        return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+
+    def _authenticate_with_token(self, require_trust: bool = True) -> None:
+        try:
+            super()._authenticate_with_token(require_trust=require_trust)
+        except PyiCloud2FARequiredException:
+            # Apple says so with 302 and no address, which requests takes for a good answer
+            # and pyicloud for that of a session without trust.
+            if domain := self.data.get("domainToUse"):
+                raise elsewhere(str(domain)) from None
+            raise
+
+    @property
+    def password(self) -> str | None:
+        return cast("str | None", self._password_raw)
+
+    def forget_session(self) -> None:
+        """Have the next ``authenticate`` begin with the password. The trust stays."""
+        self.session.data.pop("session_token", None)
+        self.session.cookies.clear()
+
+    @property
+    def has_token(self) -> bool:
+        """Whether Apple gave a whole session. One for accepting terms, or of an account that
+        is closed to the web, lacks this cookie (rclone #9658)."""
+        return any(cookie.name == "X-APPLE-WEBAUTH-TOKEN" for cookie in self.session.cookies)
 
     # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
     # person's phones on every scheduled run; attended, before they could say which phone.
     def request_2fa_code(self) -> bool:
         return False
 
+    def _can_request_sms_2fa_code(self) -> bool:
+        return False  # pyicloud would send a text message where something else was asked for
+
     def ask_for_code(self, phone: dict[str, Any] | None) -> None:
-        """Have Apple send a code: to a phone by text message, or (None) to trusted devices."""
+        """Have Apple send a code: to a phone by text message, or (None) to trusted devices.
+
+        Raises pyicloud's exceptions when that is refused.
+        """
+        self._two_factor_code_requested = False  # else pyicloud waits for one that got lost
+        self.code_spent = False
+        self.session.busy = None
         if phone is not None:
             self._auth_data["trustedPhoneNumber"] = phone
             self._request_sms_2fa_code()
-        elif self._supports_trusted_device_bridge():
-            super().request_2fa_code()
-        else:
-            self.use_existing_trusted_device_code()  # shown since the password was accepted
+        elif not self._ask_over_bridge():
+            self._ask_devices()
+
+    def _ask_over_bridge(self) -> bool:
+        """Ask the devices as Apple's page does, where it offers that; False when that fails:
+        it takes a connection to websocket.push.apple.com, which not every network allows."""
+        if not self._supports_trusted_device_bridge():
+            return False
+        try:
+            return cast(bool, super().request_2fa_code())
+        except PyiCloudConnectionException:
+            raise
+        except (PyiCloudAPIResponseException, OSError):
+            return False
+
+    def _ask_devices(self) -> None:
+        try:
+            # Since iOS 26.4 devices show a code only when asked to (icloudpy #138).
+            self.session.put(
+                f"{self._auth_endpoint}/verify/trusteddevice/securitycode",
+                headers=self._get_auth_headers(_JSON),
+            )
+        except PyiCloudConnectionException:
+            raise
+        except PyiCloudException:
+            pass  # others show one since the password was accepted
+        self.use_existing_trusted_device_code()
+
+    @by_apple()
+    def validate_2fa_code(self, code: str) -> bool:
+        """Whether Apple accepts the code; then the session is a trusted one.
+
+        Raises what ``refusals`` makes of anything but a wrong code, pyicloud's exceptions when
+        a trusted device cannot be asked, and those of ``authenticate``.
+        """
+        self.session.busy = None
+        bridge = self._trusted_device_bridge_state
+        self.code_spent = bridge is not None and not bridge.uses_legacy_trusted_device_verifier
+        accepted = cast(bool, super().validate_2fa_code(code))
+        if not accepted and self.session.busy is not None:
+            raise explain(PyiCloudException(), self.account_name, self.session.busy)
+        return accepted
+
+    def _validate_trusted_device_code(self, code: str) -> None:
+        self._judged(super()._validate_trusted_device_code, code)
+
+    def _validate_sms_code(self, code: str) -> None:
+        self._judged(super()._validate_sms_code, code)
+
+    def _judged(self, give: Callable[[str], None], code: str) -> None:
+        """To pyicloud every refusal is that of a wrong code."""
+        try:
+            give(code)
+        except (PyiCloudAPIResponseException, PyiCloud2FARequiredException) as error:
+            if wrong_code(error):
+                raise
+            raise explain(error, self.account_name, self.session.busy) from error
+
+    @staticmethod
+    def _is_accepted_security_code_conflict(response: requests.Response | None) -> bool:
+        """Whether Apple accepted the code although the status is a refusal's; pyicloud knows
+        that of 409 only, but 412 comes with it, too (icloudpd #1026)."""
+        return response is not None and valid_code(response)
+
+    def _get_mfa_auth_options(self) -> dict[str, Any]:
+        try:
+            return cast(dict[str, Any], super()._get_mfa_auth_options())
+        except PyiCloudTrustedDevicePromptException:  # Apple's page is no longer what it was
+            return self._options()
+
+    def _options(self) -> dict[str, Any]:
+        """What the page of the second factor tells in script, as plain data."""
+        headers = self._get_auth_headers(_JSON)
+        return cast(dict[str, Any], self.session.get(self._auth_endpoint, headers=headers).json())
 
     def phones(self) -> list[dict[str, Any]]:
         """The numbers Apple can send a code to, as it describes them."""
         found = _numbers(self._auth_data)
         if not found:  # pyicloud reads only one of the places where the page may name them
             with contextlib.suppress(PyiCloudException, ValueError):
-                headers = self._get_auth_headers({"Accept": "application/json"})
-                found = _numbers(self.session.get(self._auth_endpoint, headers=headers).json())
+                found = _numbers(self._options())
         return found
 
     @property
     def has_trusted_devices(self) -> bool:
-        return bool(self._auth_data.get("hasTrustedDevices"))
+        told = self._auth_data  # by the page in the one way, as plain data in the other
+        return bool(told.get("hasTrustedDevices")) or told.get("noTrustedDevices") is False
 
     def accept_terms(self) -> None:
         """Accept Apple's changed terms at the next sign-in."""

@@ -16,18 +16,25 @@ class Library(StrEnum):
 
 
 class ICloudSettings(Settings):
-    """One Apple Account's photo library.
+    """One Apple Account's photo library."""
 
-    ``account`` is the e-mail address signed in with; left out, the only account connected on
-    this computer is meant. ``parallel`` is how many listing requests are under way at once.
-    """
-
-    account: str = ""
-    library: Library = Library.PRIMARY
-    china: bool = False
-    hidden: bool = True
-    trashed: bool = False
-    parallel: int = Field(default=12, ge=1, le=32)
+    account: str = Field(
+        default="",
+        description="The e-mail address signed in with; left out, the only account connected on "
+        "this computer is meant.",
+    )
+    library: Library = Field(
+        default=Library.PRIMARY,
+        description="primary: the account's own; shared: the Shared Photo Library; all: both.",
+    )
+    china: bool = Field(
+        default=False, description="The account is of mainland China, where it has other hosts."
+    )
+    hidden: bool = Field(default=True, description="Also take what is hidden.")
+    trashed: bool = Field(default=False, description="Also take what is in Recently Deleted.")
+    parallel: int = Field(
+        default=12, ge=1, le=32, description="Listing requests that are under way at once."
+    )
 
 
 def same(one: ICloudSettings, other: ICloudSettings) -> bool | None:

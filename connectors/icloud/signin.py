@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from pyicloud.exceptions import (
+    PyiCloud2SARequiredException,
     PyiCloudAcceptTermsException,
+    PyiCloudConnectionException,
     PyiCloudException,
     PyiCloudFailedLoginException,
 )
 
 from connectors.abilities import Prompter
-from connectors.errors import Misconfigured, SessionExpired
+from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
+from connectors.icloud.cloudkit import Zone, ask
+from connectors.icloud.codes import type_code
+from connectors.icloud.lockout import lift
 from connectors.icloud.refusals import explain, wrong_password
 from connectors.icloud.session import Api, known_accounts, remember_account
 from connectors.icloud.settings import ICloudSettings
 from connectors.private import store_secret
 
 _TRIES = 3
-_SENDINGS = 4  # Apple locks who asks for many more
 _KEY_SECONDS = 90.0  # to plug a security key in and touch it
 _TERMS = "https://www.apple.com/legal/internet-services/icloud/"
 
@@ -42,38 +44,94 @@ def connect(settings: ICloudSettings, prompter: Prompter) -> None:
 
 
 def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
-    """A session ready for use, saved for later ones."""
-    password, typed = saved_password(account), False
-    for attempt in range(_TRIES + 1):
-        api = Api(account, password, china=settings.china)
-        try:
-            _enter(api, prompter)
-            access.allow(api, prompter)
-            break
-        except PyiCloudFailedLoginException as error:
-            failure = explain(error, account, api.session.busy)
-            another = not isinstance(failure, SessionExpired) or attempt == _TRIES
-            if another or not (password is None or wrong_password(error)):
-                raise failure from error
-            if password is not None:
-                prompter.tell(f"{failure}.")
-            password, typed = prompter.ask(f"Password of {account}:", secret=True), True
-            if not password:
-                raise SessionExpired("no password was given", hint="connect again") from error
-        except PyiCloudException as error:
-            raise explain(error, account, api.session.busy) from error
+    """A session that the photos are open to, saved for later ones."""
+    door = _Door(settings, account, prompter)
+    api = door.enter()
+    try:
+        _look_in(api, prompter)
+    except access.Closed:
+        raise
+    except SessionExpired:
+        if api.by_password:
+            raise
+        prompter.tell("The saved session no longer opens the photos; signing in anew.")
+        api.discard()
+        api = door.enter(anew=True)
+        _look_in(api, prompter)
     api.session.flush()
     remember_account(account)
-    if (
-        typed
-        and prompter.choose(
-            "Keep the password, so that runs can renew the session by themselves?",
-            ("Yes, in this system's keyring (a private file where there is none)", "No"),
-        )
-        == 0
-    ):
-        store_secret(password_key(account), password or "")
+    lift(account)
+    door.offer_to_keep_password()
     return api
+
+
+class _Door:
+    """Lets a person in, asking for the password where none is saved or it is wrong."""
+
+    def __init__(self, settings: ICloudSettings, account: str, prompter: Prompter) -> None:
+        self._settings = settings
+        self._account = account
+        self._prompter = prompter
+        self._password = saved_password(account)
+        self._typed = False
+
+    def enter(self, *, anew: bool = False) -> Api:
+        """A session by what is saved, or ``anew`` by the password."""
+        asked = 0
+        while True:
+            api = Api(self._account, self._password, china=self._settings.china)
+            if anew:
+                api.forget_session()
+            try:
+                _enter(api, self._prompter)
+                return api
+            except PyiCloudFailedLoginException as error:
+                failure = explain(error, self._account, api.session.busy)
+                hopeless = not isinstance(failure, SessionExpired) or asked == _TRIES
+                if hopeless or not (self._password is None or wrong_password(error)):
+                    raise failure from error
+            except PyiCloudException as error:
+                raise explain(error, self._account, api.session.busy) from error
+            self._ask(failure)
+            asked += 1
+
+    def _ask(self, failure: OutpourError) -> None:
+        if self._password is not None:
+            self._prompter.tell(f"{failure}.")
+        self._password = self._prompter.ask(f"Password of {self._account}:", secret=True)
+        self._typed = True
+        if not self._password:
+            raise SessionExpired("no password was given", hint="connect again") from failure
+
+    def offer_to_keep_password(self) -> None:
+        """Of use only once the password is known to be right."""
+        if (
+            self._typed
+            and self._prompter.choose(
+                "Keep the password, so that runs can renew the session by themselves?",
+                ("Yes, in this system's keyring (a private file where there is none)", "No"),
+            )
+            == 0
+        ):
+            store_secret(password_key(self._account), self._password or "")
+
+
+def _look_in(api: Api, prompter: Prompter) -> None:
+    """Whether the photos are open. Raises access.Closed where no sign-in would help, another
+    SessionExpired where the session may be at fault, and what else ``cloudkit.ask`` raises."""
+    api.session.busy = None
+    try:
+        access.allow(api, prompter)
+    except PyiCloudException as error:
+        raise explain(error, api.account_name, api.session.busy) from error
+    zone = Zone()
+    question = {"query": {"recordType": "CheckIndexingState"}, "zoneID": zone.id}
+    try:
+        ask(api, zone.scope, "/records/query", question)
+    except Transient:
+        return  # busy, which says nothing about the sign-in; a run waits for it
+    except SessionExpired as refusal:
+        raise access.shut(refusal) from refusal
 
 
 def trusted_until(api: Api) -> datetime | None:
@@ -96,86 +154,47 @@ def _which(prompter: Prompter) -> str:
 
 
 def _enter(api: Api, prompter: Prompter) -> None:
-    """Password and second factor; terms in between."""
+    """Password and second factor; terms wherever they come up."""
     try:
-        api.authenticate()
-        if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
-            raise PyiCloudAcceptTermsException
+        _prove(api, prompter)
     except PyiCloudAcceptTermsException:
         question = f"Apple's terms have changed. Read them at {_TERMS}. Do you accept them?"
         if prompter.choose(question, ("Yes", "No")) != 0:
             raise
-        api.accept_terms()
-        api.authenticate(force_refresh=True)
+        _accept_terms(api, prompter)
+
+
+def _accept_terms(api: Api, prompter: Prompter) -> None:
+    api.accept_terms()
+    try:
+        _prove(api, prompter, force=True)
+    except PyiCloudException as error:
+        if isinstance(error, PyiCloudConnectionException) or api.session.busy is not None:
+            raise
+        raise SessionExpired(
+            "Apple did not take the acceptance of its terms from here",
+            hint="sign in at https://www.icloud.com, accept them there, then connect again",
+        ) from error
+
+
+def _prove(api: Api, prompter: Prompter, *, force: bool = False) -> None:
+    """Prove to be the account's owner, by the saved session where that is enough."""
+    api.authenticate(force_refresh=force)
+    if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
+        raise PyiCloudAcceptTermsException
     if not api.requires_2fa:
         if api.requires_2sa:
-            raise SessionExpired(
-                "this account uses the old two-step verification",
-                hint="turn on two-factor authentication on the iPhone, then connect again",
-            )
+            raise PyiCloud2SARequiredException(api.account_name)
         return
     if api.two_factor_delivery_method == "security_key":
         _touch_key(api, prompter)
     else:
-        _type_code(api, prompter)
+        type_code(api, prompter)
     if api.requires_2fa:
         raise SessionExpired(
             "Apple accepted the second factor but does not trust this computer",
             hint="connect again in a few minutes",
         )
-
-
-def _type_code(api: Api, prompter: Prompter) -> None:
-    ways = _ways(api)
-    if not ways:
-        raise SessionExpired(
-            "Apple offers no way to send a code",
-            hint="add a trusted device or phone number at https://account.apple.com",
-        )
-    tries = 0
-    for _ in range(_SENDINGS):
-        description, phone = _way(ways, prompter)
-        api.ask_for_code(phone)
-        if api.two_factor_delivery_notice:
-            prompter.tell(api.two_factor_delivery_notice)
-        while tries < _TRIES:
-            question = f"Code ({description}); just Enter if none arrives:"
-            typed = re.sub(r"\D", "", prompter.ask(question))
-            if not typed:
-                break  # codes do get lost: by the same way again, or by another
-            if api.validate_2fa_code(typed):
-                return
-            prompter.tell("Apple does not accept this code.")
-            tries += 1
-        if tries == _TRIES:
-            raise SessionExpired(
-                "no code was accepted",
-                hint="connect again and type the newest code within a minute",
-            )
-    raise SessionExpired(
-        "no code arrived",
-        hint="on a trusted iPhone, Settings > your name > Sign-In & Security > Get Verification "
-        "Code shows one; connect again and type it",
-    )
-
-
-def _way(
-    ways: list[tuple[str, dict[str, Any] | None]], prompter: Prompter
-) -> tuple[str, dict[str, Any] | None]:
-    if len(ways) == 1:
-        return ways[0]
-    return ways[prompter.choose("Where should the code appear?", [text for text, _ in ways])]
-
-
-def _ways(api: Api) -> list[tuple[str, dict[str, Any] | None]]:
-    """(description, phone or None for trusted devices)"""
-    ways: list[tuple[str, dict[str, Any] | None]] = []
-    if api.has_trusted_devices:
-        ways.append(("shown on your trusted devices", None))
-    for phone in api.phones():
-        number = phone.get("numberWithDialCode") or phone.get("obfuscatedNumber") or "your phone"
-        ways.append((f"text message to {number}", phone))
-    return ways
 
 
 def _touch_key(api: Api, prompter: Prompter) -> None:

@@ -10,6 +10,7 @@ from connectors.errors import Transient
 from connectors.icloud.account import Account
 from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
+from connectors.icloud.trouble import of_answer
 
 
 def capacity(account: Account) -> Capacity:
@@ -42,7 +43,7 @@ def _read(api: Api) -> Capacity:
     except PyiCloudException as error:
         response = getattr(error, "response", None)
         if api.session.busy is None and response is not None and response.status_code == 500:
-            raise Transient("iCloud could not tell its storage") from error
+            raise of_answer(500, response.headers, response.content) from error
         raise explain(error, api.account_name, api.session.busy) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Transient("iCloud's answer about its storage makes no sense") from error

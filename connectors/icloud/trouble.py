@@ -27,21 +27,34 @@ from connectors.icloud.network import retry_after
 
 FULL = "free space in iCloud (empty Recently Deleted too) or buy more; what is waiting goes on then"
 WEB_ACCESS = (
-    "on the iPhone, open Settings > your name > iCloud, turn on Access iCloud Data on the Web, "
-    "then connect again with: outpour connect icloud"
+    "accept new terms at https://www.icloud.com, if it shows any; on the iPhone, in Settings > "
+    "your name > iCloud, turn on Access iCloud Data on the Web; then connect again with: "
+    "outpour connect icloud"
 )
 
 _SIGN_IN = {"AUTHENTICATION_FAILED", "AUTHENTICATION_REQUIRED"}
-_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY", "INTERNAL_ERROR", "SERVER_ERROR"}
+_COOKIES = ("pcs cookie", "x-apple-webauth-token cookie")  # missing, or no good any more
+_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY"}
+_FAILED = {"INTERNAL_ERROR", "SERVER_ERROR"}
 _SLOWER = {"THROTTLED"}
 _OTHERS = {"CONFLICT", "EXISTS", "UNIQUE_FIELD_ERROR", "VALIDATING_REFERENCE_ERROR"}
+_TOO_LONG = "length is greater than max size"
 _TOKENS = ("sync continuation", "synctoken", "sync token", "change token")
+
+
+class Unservable(Transient):
+    """Apple failed over this very request and does not say that it is busy: what stays so is not
+    the service but something that was asked for."""
+
+
+class TooMany(Fatal):
+    """More was asked for at once than Apple takes."""
 
 
 def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourError:
     """The error for a CloudKit ``serverErrorCode``, of a whole answer or of one record."""
     said = f"iCloud says {code}" + (f": {reason}" if reason else "")
-    if code in _SIGN_IN:
+    if code in _SIGN_IN or _of_cookies(reason):
         return SessionExpired(said)
     if code == "ACCESS_DENIED":
         return SessionExpired(said, hint=WEB_ACCESS)
@@ -49,12 +62,16 @@ def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourErro
         return Throttled(said, retry_after=wait)
     if code in _WAIT:
         return Transient(said, retry_after=wait)
+    if code in _FAILED:
+        return Unservable(said, retry_after=wait)
     if code == "QUOTA_EXCEEDED":
         return CapacityExceeded(said, hint=FULL)
     if code in {"NOT_FOUND", "UNKNOWN_ITEM"}:
         return NotFound(said)
     if code == "CHANGE_TOKEN_EXPIRED" or any(word in reason.lower() for word in _TOKENS):
         return CursorLost(said)
+    if _TOO_LONG in reason:
+        return TooMany(said)
     if code in _OTHERS:
         return ItemError(said)
     if code == "ZONE_NOT_FOUND":
@@ -74,7 +91,7 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourEr
     said = f"iCloud answered {status}"
     if status in {429, 503}:
         return Throttled(said, retry_after=wait)
-    if status in {401, 403, 421, 450}:
+    if status in {401, 403, 421, 450} or _of_cookies(reason):
         return SessionExpired(f"{said}: the sign-in is no longer accepted")
     if status == 404:
         return NotFound(said)
@@ -82,6 +99,8 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourEr
         return CapacityExceeded(f"{said}: no room", hint=FULL)
     if status == 409:
         return ItemError(f"{said}: it was changed meanwhile")
+    if status >= 500:
+        return Unservable(said, retry_after=wait)
     return Transient(said, retry_after=wait)
 
 
@@ -96,6 +115,11 @@ def of_record(item: Mapping[str, Any]) -> OutpourError:
     return Unreadable(str(error)) if isinstance(error, Fatal) else error
 
 
+def _of_cookies(reason: str) -> bool:
+    """Only signing in anew brings other cookies."""
+    return any(words in reason.lower() for words in _COOKIES)
+
+
 def _code(body: bytes) -> tuple[str, str]:
     try:
         data = json.loads(body)
@@ -104,5 +128,5 @@ def _code(body: bytes) -> tuple[str, str]:
     if not isinstance(data, dict):
         return "", ""
     code = data.get("serverErrorCode")
-    reason = data.get("reason") or data.get("error") or ""
+    reason = data.get("reason") or data.get("errorReason") or data.get("error") or ""
     return (code if isinstance(code, str) else ""), (reason if isinstance(reason, str) else "")

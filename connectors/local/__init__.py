@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -27,12 +28,19 @@ class LocalSettings(Settings):
     def _whole(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    @property
+    def resolved(self) -> Path | None:
+        """The folder itself, whatever links lead to it; None where they cannot be followed."""
+        try:
+            return self.path.resolve()
+        except (OSError, RuntimeError):  # RuntimeError: a loop of links, until 3.13
+            return None
+
     def lists(self, other: Settings) -> str | None:
         if not isinstance(other, LocalSettings):
             return None
-        try:
-            source, sink = self.path.resolve(), other.path.resolve()
-        except (OSError, RuntimeError):  # RuntimeError: a loop of links, until 3.13
+        source, sink = self.resolved, other.resolved
+        if source is None or sink is None:
             return None
         if sink.is_relative_to(source):
             hidden = any(part.startswith(".") for part in sink.relative_to(source).parts)
@@ -50,4 +58,13 @@ def _sink(name: str, settings: Settings) -> LocalSink:
     return LocalSink(name, settings.path, readback=settings.readback)
 
 
-connector = Connector(LocalSettings, source=_source, sink=_sink, location="path")
+def _same(one: Settings, other: Settings) -> bool | None:
+    assert isinstance(one, LocalSettings) and isinstance(other, LocalSettings)
+    with contextlib.suppress(OSError):  # the system knows of mounts, and of disks without case
+        if one.path.samefile(other.path):
+            return True
+    folders = one.resolved, other.resolved
+    return None if None in folders else folders[0] == folders[1]
+
+
+connector = Connector(LocalSettings, source=_source, sink=_sink, location="path", same=_same)

@@ -62,11 +62,6 @@ def meaning(error: OSError, what: str) -> OutpourError:
     return Transient(reason, hint="Check that the disk is connected and healthy.")
 
 
-def may(path: Path | str, mode: int) -> bool:
-    """Whether this process may do that (``os.R_OK``, ...) there."""
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
-
-
 def device(folder: Path) -> int | None:
     """The number of the file system that shows there now; None where no folder is."""
     try:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from connectors.errors import ItemError, Misconfigured
 from connectors.local import disk
+from connectors.private import may
 
 PREFIX = ".outpour-"
 _SESSION = secrets.token_hex(4)
@@ -37,26 +38,44 @@ def is_temporary(name: str) -> bool:
 
 
 def check_root(root: Path) -> None:
-    """Misconfigured unless files can be put below ``root``; changes nothing.
+    """Misconfigured unless what is below ``root`` can be read; changes nothing.
 
     Only the last part may be missing: more than that is a disk that is not connected.
     """
     try:
-        place = root if root.exists() else root.parent
+        place = _nearest(root)
         if place.exists() and not place.is_dir():
             raise Misconfigured(f"{place} is a file, not a folder", hint="Choose another folder.")
         if not place.exists():
             raise Misconfigured(
                 f"there is no folder {place}", hint="Connect its disk, or make the folder."
             )
+    except OSError as error:
+        raise _unreachable(root, error) from error
+    if place == root and not may(root, os.R_OK | os.X_OK):
+        raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
+
+
+def check_writing(root: Path) -> None:
+    """Misconfigured unless files can be put below ``root``; changes nothing."""
+    try:
+        place = _nearest(root)
         read_only = bool(os.statvfs(place).f_flag & os.ST_RDONLY)
     except OSError as error:
-        reason = f"cannot reach {root}: {error.strerror}"
-        raise Misconfigured(reason, hint="Check the path.") from error
-    if read_only or not disk.may(place, os.W_OK | os.X_OK):
+        raise _unreachable(root, error) from error
+    if read_only or not may(place, os.W_OK | os.X_OK):
         raise Misconfigured(
             f"cannot write in {place}", hint="Give yourself write permission, or choose another."
         )
+
+
+def _nearest(root: Path) -> Path:
+    """The folder itself, or the one that it would be made in."""
+    return root if root.exists() else root.parent
+
+
+def _unreachable(root: Path, error: OSError) -> Misconfigured:
+    return Misconfigured(f"cannot reach {root}: {error.strerror}", hint="Check the path.")
 
 
 @dataclass

@@ -13,7 +13,13 @@ from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
 from connectors.local import disk
-from connectors.local.folders import Folders, check_root, is_temporary, temporary_name
+from connectors.local.folders import (
+    Folders,
+    check_root,
+    check_writing,
+    is_temporary,
+    temporary_name,
+)
 
 _COMMIT_BATCH = 64
 
@@ -23,7 +29,7 @@ class LocalSink:
 
     A crash leaves at most temporary files, which the next run removes when it enters their
     folder. With ``readback`` receipts carry the SHA-256 of what the medium gave back.
-    Raises Misconfigured when nothing can be written there.
+    Raises Misconfigured when nothing can be read there.
     """
 
     def __init__(self, name: str, root: Path, *, readback: bool = False) -> None:
@@ -92,6 +98,9 @@ class LocalSink:
 
     def close(self) -> None:
         """Nothing to release."""
+
+    def check_writing(self) -> None:
+        check_writing(self._root)
 
     def capacity(self) -> Capacity:
         """Of the disk, for what this user may still write."""

@@ -7,7 +7,7 @@ import mimetypes
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ from connectors.base import Asset, Page, Problem, Resource
 from connectors.errors import ItemError, Misconfigured, NotFound, Transient
 from connectors.local import disk
 from connectors.local.grouping import Group, groups, is_media
+from connectors.private import may
 
 _PAGE = 500
 _TYPES = {".heic": "image/heic", ".heif": "image/heif", ".dng": "image/x-adobe-dng"}
@@ -28,7 +29,8 @@ class LocalSource:
     An asset's id is the relative path of the file that names it, its time that file's.
     Hidden files and folders are left out; links are not followed, and one that leads out of
     the folder is named as a problem. There is no change token: each listing walks the folder,
-    with the names of one folder in memory. Raises Misconfigured if there is nothing to read.
+    with the names of one folder in memory, and leaves out what goes meanwhile. Raises
+    Misconfigured if there is nothing to read, also when the folder itself goes.
     """
 
     def __init__(self, name: str, root: Path) -> None:
@@ -40,10 +42,11 @@ class LocalSource:
         except OSError as error:
             reason = f"cannot reach {root}: {error.strerror}"
             raise Misconfigured(reason, hint="Check the path.") from error
-        if not disk.may(root, os.R_OK | os.X_OK):
+        if not may(root, os.R_OK | os.X_OK):
             raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
         self.name = name
         self._root = root
+        self._device = disk.device(root)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         del since  # no page ever gave one
@@ -94,10 +97,12 @@ class LocalSource:
                     problem = self._sort(entry, names, below)
                     if problem:
                         yield Problem(_text(folder / entry.name), problem)
+        except FileNotFoundError:
+            self._check_root()
         except OSError as error:
             yield Problem(_text(folder), f"cannot be read: {error.strerror or error}")
         for group in groups(names):
-            yield self._asset(folder, group)
+            yield from self._assets(folder, group)
         for name in sorted(below):
             yield from self._walk(folder / name)
 
@@ -114,8 +119,8 @@ class LocalSource:
         elif entry.is_file() and is_media(entry.name):
             if _text(PurePosixPath(entry.name)) != entry.name:
                 return "its name is not valid text; rename it"
-            if not disk.may(entry.path, os.R_OK):
-                return "cannot be read: no permission"
+            if not may(entry.path, os.R_OK):
+                return "cannot be read: no permission" if self._is_there(entry.path) else ""
             names.append(entry.name)
         return ""
 
@@ -123,22 +128,53 @@ class LocalSource:
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):
-            return "a link that leads nowhere" if is_media(link.name) else ""
+            named = is_media(link.name) and self._is_there(link)
+            return "a link that leads nowhere" if named else ""
         inside = target.is_relative_to(self._root.resolve())
         if inside or not (target.is_dir() or is_media(link.name)):
             return ""  # what it leads to is listed under its own name
         return "a link that leads out of the folder; add its target as a source"
 
-    def _asset(self, folder: PurePosixPath, group: Group) -> Asset | Problem:
+    def _is_there(self, path: Path | str) -> bool:
+        """False for what went while we looked; Misconfigured if everything did."""
+        there = os.path.lexists(path)
+        if not there:
+            self._check_root()
+        return there
+
+    def _check_root(self) -> None:
+        """A disk that was pulled must not look like a library that was emptied."""
+        if self._device is None or disk.device(self._root) != self._device:
+            raise Misconfigured(
+                f"{self._root} is gone", hint="Connect its disk again, then run again."
+            )
+
+    def _assets(self, folder: PurePosixPath, group: Group) -> Iterator[Asset | Problem]:
+        """The asset, or those that are left of it where some of its files are gone."""
+        found: dict[str, os.stat_result] = {}
+        for name, _ in group.files:
+            try:
+                found[name] = (self._root / folder / name).lstat()
+            except FileNotFoundError:
+                self._check_root()
+            except OSError as error:
+                yield Problem(str(folder / name), f"cannot be read: {error.strerror or error}")
+                return
+        if len(found) == len(group.files):
+            yield self._asset(folder, group, found)
+            return
+        for rest in groups(found):
+            yield from self._assets(folder, rest)
+
+    def _asset(
+        self, folder: PurePosixPath, group: Group, found: Mapping[str, os.stat_result]
+    ) -> Asset:
         lead = group.files[0][0]
         resources: list[Resource] = []
         identities: list[str] = []
         created = None
         for name, role in group.files:
-            try:
-                status = (self._root / folder / name).lstat()
-            except OSError as error:
-                return Problem(str(folder / name), f"cannot be read: {error.strerror or error}")
+            status = found[name]
             created = created or disk.time_of(status)
             identity = _identity(status)
             identities.append(f"{name}/{identity}")

@@ -2,7 +2,8 @@
 
 Read it first when writing a connector; nothing here is about anything but the contract.
 Places with the same ``store`` share what they hold, so that a second connector object sees
-what the first one did, as two processes over one real place would.
+what the first one did, as two processes over one real place would. It forgets everything at the
+end of its process, so no installed Outpour offers it: the tests register it for themselves.
 """
 
 from __future__ import annotations

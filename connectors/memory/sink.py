@@ -128,7 +128,7 @@ class MemorySink:
 
     def _answer(self, put: Put, body: Body, token: str | None) -> Transferred | OutpourError:
         try:
-            return self.transfer(put, body, token, lambda _: None)
+            return self.transfer(put, body, token, lambda *_: None)
         except OutpourError as error:
             return error
 

@@ -1,9 +1,8 @@
-"""The commands, and the one place where an error becomes a line and an exit code."""
+"""The commands, and what any of them may end with."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
@@ -15,15 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from connectors import registry
-from connectors.errors import (
-    CapacityExceeded,
-    Misconfigured,
-    OutpourError,
-    SessionExpired,
-    redact,
-)
+from connectors.errors import Misconfigured
+from pipeline.cli.failure import failure
 from pipeline.cli.opening import ARGUMENTS
-from pipeline.cli.output import complain, hush
+from pipeline.cli.output import complain
+from pipeline.cli.streams import hush, settle
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -48,7 +43,7 @@ Exit codes:
   {ITEMS_FAILED}    some items are not
   {USAGE}    wrong arguments or configuration, nothing was started
   {NEEDS_PERSON}    a person is needed: sign in, then run again
-  {NO_ROOM}    a place is full
+  {NO_ROOM}    a place is full, or a disk of this computer
   {FATAL}    a place failed as a whole: run again
   {INTERRUPTED}  stopped by you: run again to go on
 """.format_map({code.name: int(code) for code in Exit})
@@ -59,9 +54,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file name no encoding can hold must not end a run.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    settle()
     code = invoke(sys.argv[1:])
     hush()
     sys.exit(code)
@@ -85,41 +78,11 @@ def invoke(arguments: Sequence[str]) -> int:
         return complain("stopped", "", Exit.INTERRUPTED)
     except typer.Exit as ended:
         return ended.exit_code
-    except OutpourError as error:
+    except Exception as error:  # noqa: BLE001  (a person sees one line, whatever it is)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
-        return complain(str(error), error.hint, exit_of(error))
-    except OSError as error:
-        if os.environ.get("OUTPOUR_DEBUG"):
-            traceback.print_exc()
-        return _of_system(error)
-    except Exception as error:  # noqa: BLE001  (the last resort: a person sees one line)
-        if os.environ.get("OUTPOUR_DEBUG"):
-            traceback.print_exc()
-        what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
-        hint = "OUTPOUR_DEBUG=1 shows where; nothing that was confirmed is lost"
-        return complain(f"unexpected error: {what}", hint, Exit.FATAL)
-
-
-def exit_of(error: OutpourError) -> Exit:
-    """The exit code that an error leads to when it ends a command."""
-    if isinstance(error, Misconfigured):
-        return Exit.USAGE
-    if isinstance(error, SessionExpired):
-        return Exit.NEEDS_PERSON
-    if isinstance(error, CapacityExceeded):
-        return Exit.NO_ROOM
-    return Exit.FATAL
-
-
-def _of_system(error: OSError) -> int:
-    """What the computer itself refused: a full disk, a folder that cannot be written."""
-    where = error.filename or "the folder of ledgers and staging"
-    what = redact(f"{where}: {error.strerror or type(error).__name__}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "make room on that disk, then run again; nothing that was confirmed is lost"
-        return complain(what, hint, Exit.NO_ROOM)
-    return complain(what, "is it there, and may you write there? Then run again", Exit.FATAL)
+        found = failure(error)
+        return complain(found.text, found.hint, found.exit)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from connectors.errors import Misconfigured
+from pipeline.cli.opening import current_folder
 from pipeline.cli.output import paper
 from pipeline.cli.prompter import TerminalPrompter
 from pipeline.config.load import load, one_place
@@ -49,7 +50,7 @@ def connect(targets: Targets, set_: Sets = None) -> int:
 def _places(target: str, settings: dict[str, Any]) -> list[Place]:
     path = Path(target)
     if path.suffix not in (".yaml", ".yml"):
-        return [one_place(target, settings, Path.cwd())]
+        return [one_place(target, settings, current_folder())]
     if settings:
         raise Misconfigured("--set goes with a place, not with a pipeline file")
     pipeline = load(path)

@@ -9,8 +9,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from connectors.abilities import ChecksWriting
 from connectors.errors import Misconfigured
-from connectors.private import state_dir
+from connectors.private import private_dir, state_path
 from pipeline.cli.owning import owned
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
@@ -41,7 +42,17 @@ def pipeline_of(
             "what should move where? Name a pipeline file, or both --from and --to",
             hint="for example: outpour run --from icloud:ann@example.com --to ./Photos",
         )
-    return one_shot(sources, sinks, _nested(given), Path.cwd())
+    return one_shot(sources, sinks, _nested(given), current_folder())
+
+
+def current_folder() -> Path:
+    """Where the command was started; Misconfigured if that was removed since."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Misconfigured(
+            "the current folder is gone", hint="Change into one that is there, then run again."
+        ) from None
 
 
 def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,18 +62,21 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(pipeline: Pipeline) -> Iterator[tuple[Job, Ledger]]:
+def opened(pipeline: Pipeline, *, writing: bool = False) -> Iterator[tuple[Job, Ledger]]:
     """The pipeline's places and ledger, closed at the end.
 
-    Misconfigured if the ledger is in use, or belongs to another source.
+    Misconfigured if the ledger is in use, or belongs to another source; with ``writing`` also
+    if nothing can be put at a sink.
     """
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
-    with (
-        job_of(pipeline) as job,
-        Ledger.open(ledger_path(pipeline.name)) as ledger,
-    ):
-        owned(pipeline)(ledger)
-        yield job, ledger
+    with job_of(pipeline) as job:
+        for sink in job.sinks:
+            if writing and isinstance(sink, ChecksWriting):
+                sink.check_writing()
+        private_dir(ledger_path(pipeline.name).parent)
+        with Ledger.open(ledger_path(pipeline.name)) as ledger:
+            owned(pipeline)(ledger)
+            yield job, ledger
 
 
 @contextlib.contextmanager
@@ -81,7 +95,8 @@ def job_of(pipeline: Pipeline) -> Iterator[Job]:
 
 
 def ledger_path(name: str) -> Path:
-    return state_dir("pipelines") / f"{name}.sqlite"
+    """Where the ledger of a pipeline is, or would be: whoever only reads makes no folder."""
+    return state_path("pipelines", f"{name}.sqlite")
 
 
 def require_ledger(name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -12,6 +11,8 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from rich.console import Console
 
+from connectors.errors import redact
+from pipeline.cli.streams import hush
 from pipeline.display.words import printable
 from pipeline.states import Exit
 
@@ -34,6 +35,23 @@ def paper() -> Iterator[Console]:
         sys.stdout.flush()
     except BrokenPipeError:
         hush()
+
+
+@contextlib.contextmanager
+def postscript() -> Iterator[Console]:
+    """Standard output for what is told of work that is done: where it cannot be written, one
+    line says so, and the command ends as its work did."""
+    try:
+        with paper() as console:
+            yield console
+    except OSError as error:
+        complain(told(error), "", Exit.OK)
+
+
+def told(error: OSError) -> str:
+    """What the system refused, on one line, with the name of the file if it gave one."""
+    reason = error.strerror or type(error).__name__
+    return redact(f"{error.filename}: {reason}" if error.filename else reason)
 
 
 def emit(data: Mapping[str, Any]) -> None:
@@ -67,19 +85,10 @@ def answer(
 
 def complain(message: str, hint: str, code: Exit) -> int:
     """Tell what is wrong, one line each, on standard error; returns ``code``."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         for line in message.splitlines():
             sys.stderr.write(f"outpour: {printable(line)}\n")
         if hint:
             sys.stderr.write(f"  {printable(hint)}\n")
         sys.stderr.flush()
     return code
-
-
-def hush() -> None:
-    """Flush standard output; if its reader is gone, say nothing about it, now or at exit."""
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

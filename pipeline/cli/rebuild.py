@@ -53,4 +53,6 @@ def rebuild(
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
     wrong, hint = "not everything was found at the sinks", "outpour run brings the rest"
+    if found.missing:
+        hint = "outpour verify says which, then outpour run brings them"
     return answer(found, show_rebuilt, wrong, hint, json=json)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from connectors.errors import Misconfigured
 from pipeline import display
 from pipeline.cli import options as o
+from pipeline.cli.failure import failure
 from pipeline.cli.freed import show_aftermath, show_done, show_survey, show_undone
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
 from pipeline.cli.output import complain, emit, paper
@@ -143,6 +144,8 @@ def reclaim(
     """
     pipeline = pipeline_of(config, from_, to)
     require_ledger(pipeline.name)
+    if undo is not None:
+        _check_no_goal({"--free": free, "--until": until, "--older-than": older_than})
     now = datetime.now(UTC)
     policy = Policy(
         fresh=_parsed("--keep", keep, lambda text: moment(text, now)) or now,
@@ -220,22 +223,19 @@ def _undo(session: Session, run: int | None, screen: Display, *, json: bool) -> 
 def _end(
     session: Session, done: Done, screen: Display, *, json: bool, verb: str, left: int = 0
 ) -> int:
-    """``left`` are bytes of the goal that are left to the next run."""
-    code = _code(done)
-    if code is Exit.OK and left:
-        code = Exit.ITEMS_FAILED
-    # An interrupted session asks nothing more; a place that failed would only fail again.
-    after = session.aftermath() if not (done.error or done.interrupted) else None
+    """Tell what was done, then raise what ended it early; ``left`` are bytes of the goal that
+    are left to the next run."""
+    after = session.aftermath(done)
+    code = _code(done, left)
     if json:
-        data = asdict(done) | {"error": str(done.error) if done.error else "", "exit": int(code)}
-        emit({verb: data, "bin": asdict(after) if after else None})
+        emit({verb: _done(done, code), "bin": asdict(after) if after else None})
     else:
         with screen.pause(), paper() as console:
             (show_done if verb == "freed" else show_undone)(console, done)
             if after:
                 show_aftermath(console, after)
     if done.error:
-        return complain(str(done.error), done.error.hint, code)
+        raise done.error
     if done.interrupted:
         return complain("stopped before the end", f"again: {resume_command()}", code)
     if done.whole and left:
@@ -244,12 +244,12 @@ def _end(
     return int(code)
 
 
-def _code(done: Done) -> Exit:
+def _code(done: Done, left: int) -> Exit:
     if done.error:
-        return Exit.USAGE if isinstance(done.error, Misconfigured) else Exit.FATAL
+        return failure(done.error).exit
     if done.interrupted:
         return Exit.INTERRUPTED
-    return Exit.OK if done.whole else Exit.ITEMS_FAILED
+    return Exit.OK if done.whole and not left else Exit.ITEMS_FAILED
 
 
 def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | None:
@@ -261,12 +261,24 @@ def _parsed(option: str, text: str | None, parse: Callable[[str], T]) -> T | Non
         raise Misconfigured(f"{option}: {error}") from None
 
 
+def _check_no_goal(goals: Mapping[str, str | None]) -> None:
+    for option, value in goals.items():
+        if value is not None:
+            raise Misconfigured(f"--undo brings back all that a run freed: leave out {option}")
+
+
 def _run(text: str) -> int | None:
     if text == "last":
         return None
     if not text.isdecimal():
         raise Misconfigured(f"--undo: {text!r} is no run; write its number, or nothing")
     return int(text)
+
+
+def _done(done: Done, code: Exit) -> dict[str, Any]:
+    data = {field.name: getattr(done, field.name) for field in fields(done)}
+    error = failure(done.error).text if done.error else ""
+    return data | {"error": error, "exit": int(code)}
 
 
 def _survey(chosen: Survey) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, is_full
+from connectors.private import replace_private
 from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of, require_ledger
 from pipeline.cli.output import paper
 from pipeline.config.sizes import show_size
-from pipeline.display.words import count, printable, why
+from pipeline.display.words import files, printable, why
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.rows import problems, rows
@@ -80,16 +81,30 @@ def _name(target: str | None, from_: list[str] | None, to: list[str] | None) -> 
 
 def _write(path: Path, parts: Iterable[str]) -> None:
     """Whole or not at all; private, since it names a person's photos."""
-    partial = path.with_name(f".{path.name}.part")
     try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.writelines(parts)
-        partial.replace(path)
+        _check_page(path)
+        replace_private(path, (part.encode() for part in parts))
     except OSError as error:
+        if is_full(error):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise Misconfigured(f"{path}: cannot be written ({error.strerror})") from None
     with paper() as console:
         console.print(f"Written: {path}", soft_wrap=True)
+
+
+def _check_page(path: Path) -> None:
+    """Misconfigured if something else than an earlier page would be replaced. Raises OSError."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    example = "for example report.html"
+    if not stat.S_ISREG(status.st_mode):
+        raise Misconfigured(f"{path}: is no plain file; name a file, {example}")
+    if not document.is_page(path):
+        raise Misconfigured(
+            f"{path}: is there already and is no report of ours; name another file, {example}"
+        )
 
 
 def _text(ledger: Ledger, states: Collection[AssetState]) -> None:
@@ -106,7 +121,7 @@ def _text(ledger: Ledger, states: Collection[AssetState]) -> None:
         for name, reason in problems(ledger):
             console.print(Text(f"unreadable   {printable(f'{name}  {reason}')}"), soft_wrap=True)
         for at, totals in standing(ledger).assets.items():
-            text = f"{at:<12} {count(totals.assets):>10} assets {show_size(totals.bytes):>9}"
+            text = f"{at:<12} {files(totals.assets):>17} {show_size(totals.bytes):>9}"
             console.print(text, style="bold")
 
 

@@ -10,7 +10,7 @@ import typer
 from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
-from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.output import complain, emit, paper, postscript, told
 from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
@@ -57,18 +57,20 @@ def run(
     prompter = None
     if at_terminal() and not json:
         prompter = TerminalPrompter(screen.pause, interrupts)
-    with opened(pipeline) as (job, ledger), interrupts(), screen:
+    with opened(pipeline, writing=True) as (job, ledger), interrupts(), screen:
         outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
     if isinstance(screen, Machine):
         screen.write(
             "summary", {**asdict(outcome.summary), "idle": outcome.idle, "exit": int(outcome.exit)}
         )
-    elif outcome.idle:
-        with paper() as console:
-            console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
+        if screen.unwritten:
+            complain(told(screen.unwritten), "", outcome.exit)
     else:
-        with paper() as console:
-            show_summary(console, outcome.summary)
+        with postscript() as console:
+            if outcome.idle:
+                console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
+            else:
+                show_summary(console, outcome.summary)
     _explain(outcome, pipeline.name)
     return int(outcome.exit)
 
@@ -122,7 +124,9 @@ def _explain(outcome: Outcome, name: str) -> None:
         return
     code = outcome.exit
     again = f"go on with: {resume_command()}"
-    if code is Exit.INTERRUPTED:
+    if code is Exit.USAGE:
+        complain(outcome.error, "", code)  # the same command would end in the same way
+    elif code is Exit.INTERRUPTED:
         complain("stopped before the end", again, code)
     elif code is Exit.ITEMS_FAILED:
         if missing := outcome.summary.missing:
@@ -131,6 +135,8 @@ def _explain(outcome: Outcome, name: str) -> None:
         if outcome.summary.confirmed < outcome.summary.total or outcome.summary.problem_count:
             report = f"all of them: outpour report {name}; try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
+        if outcome.short:
+            complain(outcome.short, f"try again later: {resume_command()}", code)
     elif code is Exit.NO_ROOM:
         waiting = "; ".join(f"{why} for {files(n)}" for why, n in outcome.summary.waiting.items())
         complain(outcome.error or waiting, f"make room there, then {again}", code)

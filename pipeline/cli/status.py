@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.text import Text
 from connectors.abilities import Capacity, HasCapacity
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError
-from connectors.private import state_dir
+from connectors.private import state_path
 from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
@@ -25,7 +26,7 @@ from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
 from pipeline.runner.job import Job
-from pipeline.states import RunState
+from pipeline.states import Exit, RunState
 
 
 def status(
@@ -36,21 +37,22 @@ def status(
     Without arguments: all pipelines that ever ran here, without asking any place.
     """
     if config is None and not from_ and not to:
-        found = [at for at in map(_standing, sorted(state_dir("pipelines").glob("*.sqlite"))) if at]
+        found = [at for at in map(_standing, _ledgers()) if at]
         if json:
             emit({"pipelines": [asdict(one) for one in found]})
-            return 0
-        with paper() as console:
-            for one in found:
-                _show_standing(console, one)
-            if not found:
-                console.print("No pipeline ran here yet. Try: outpour demo")
-        return 0
+        else:
+            with paper() as console:
+                for one in found:
+                    _show_standing(console, one)
+                if not found:
+                    console.print("No pipeline ran here yet. Try: outpour demo")
+        return _code(found)
     pipeline = pipeline_of(config, from_, to)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
         rooms = list(asking.map(_room, (*job.sources, *job.sinks)))
         ahead = _prospect(job)
     now = _standing(ledger_path(pipeline.name))
+    code = _code([now] if now else [])
     if json:
         emit(
             {
@@ -59,7 +61,7 @@ def status(
                 "reclaim": asdict(ahead) if ahead else None,
             }
         )
-        return 0
+        return code
     ends = [f"--from={end}" for end in from_ or ()] + [f"--to={end}" for end in to or ()]
     places = shlex.join([str(config)] if config else ends)
     with paper() as console:
@@ -71,7 +73,20 @@ def status(
             show_capacity(console, name, capacity, trouble)
         if ahead:
             _show_prospect(console, ahead, places)
-    return 0
+    return code
+
+
+def _code(found: Sequence[Standing]) -> int:
+    """Not 0 where a ledger could not be read: what it knows is not shown."""
+    return int(Exit.ITEMS_FAILED if any(one.error for one in found) else Exit.OK)
+
+
+def _ledgers() -> list[Path]:
+    """Of all pipelines that ran here. Raises OSError where they cannot be listed."""
+    try:
+        return sorted(p for p in state_path("pipelines").iterdir() if p.suffix == ".sqlite")
+    except FileNotFoundError:
+        return []
 
 
 def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
@@ -80,7 +95,7 @@ def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
     try:
         return place.name, place.capacity(), ""
     except OutpourError as error:
-        return place.name, None, f"{error}. {error.hint}".strip(" .")
+        return place.name, None, error.advice
 
 
 def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.text import Text
 from connectors.errors import Misconfigured
 from pipeline import display
 from pipeline.cli import options as o
-from pipeline.cli.opening import ledger_path, pipeline_of
+from pipeline.cli.opening import current_folder, ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
 from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
@@ -83,7 +83,7 @@ def _asked(
             "what should be compared? Name a pipeline file, or --from twice",
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
-    return several_places(from_, Path.cwd()), Path(), Limits().attempts, lambda _: None
+    return several_places(from_, current_folder()), Path(), Limits().attempts, lambda _: None
 
 
 def show(console: Console, found: Whereabouts) -> None:
@@ -120,4 +120,4 @@ def _part(console: Console, found: Whereabouts, part: Part) -> None:
 
 
 def _line(label: str, text: str) -> Text:
-    return Text.assemble((f"  {printable(label):<14}", "dim"), text)
+    return Text.assemble((f"  {printable(label):<13} ", "dim"), text)

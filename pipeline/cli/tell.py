@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -98,19 +98,31 @@ def _overcome(summary: Summary) -> str:
 
 
 def _failures(console: Console, summary: Summary) -> None:
-    if summary.failures:
-        console.print()
-        for failure in summary.failures:
-            _failure(console, failure)
-        _more(console, summary.failed - len(summary.failures))
-    if summary.problem_count:
-        console.print(f"\n{files(summary.problem_count, 'item')} the source could not show:")
-        for problem in summary.problems:
-            _failure(console, problem)
-        _more(console, summary.problem_count - len(summary.problems))
+    _named(console, summary.failures, summary.failed)
+    _unshown(console, summary)
     if summary.quarantine and summary.assets.get(AssetState.QUARANTINED):
         text = f"\nWhat arrived differently is kept in {summary.quarantine}"
         console.print(text, soft_wrap=True)
+
+
+def _named(console: Console, failures: Sequence[Failure], number: int) -> None:
+    """Assets that went wrong: the first of so many."""
+    if failures:
+        console.print()
+    for failure in failures:
+        _failure(console, failure)
+    _more(console, number - len(failures))
+    if any(failure.state == AssetState.UNAVAILABLE for failure in failures):
+        text = "What is unavailable comes with a later run once its source has it."
+        console.print(f"  {text}", style="dim", soft_wrap=True)
+
+
+def _unshown(console: Console, found: Summary | Plan) -> None:
+    if found.problem_count:
+        console.print(f"\n{files(found.problem_count, 'item')} the source could not show:")
+        for problem in found.problems:
+            _failure(console, problem)
+        _more(console, found.problem_count - len(found.problems))
 
 
 def _failure(console: Console, failure: Failure) -> None:
@@ -132,7 +144,8 @@ def _more(console: Console, number: int) -> None:
 def show_plan(console: Console, plan: Plan) -> None:
     """What would move, where to, and whether it fits."""
     if not plan.assets:
-        headline(console, "✔", "green", "Nothing to move: everything asked for is confirmed")
+        whole = "" if plan.failed else ": everything asked for is confirmed"
+        headline(console, "✔", "green", f"Nothing to move{whole}")
     else:
         text = f"{files(plan.assets)} to move, {show_size(plan.bytes)}"
         fits = "✔ it fits" if plan.fits else "✘ it does not fit"
@@ -143,6 +156,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     if plan.expected is not None and plan.expected != plan.listed:
         counts = f"{count(plan.listed)} listed, the source counts {count(plan.expected)}"
         _number(console, "differs", counts)
+    _named(console, plan.failures, plan.failed)
     for sink in plan.sinks:
         lacking = f", {show_size(sink.lacking)} too much" if sink.lacking else ""
         beside = " with sidecars" if sink.sidecars else ""
@@ -151,6 +165,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     if not plan.staging.fits:
         room = f"needs {show_size(plan.staging.needed)}, {show_size(plan.staging.free)} free"
         console.print(f"\nstaging  {printable(plan.staging.path)}  {room}", soft_wrap=True)
+    _unshown(console, plan)
     if any(not sink.fits for sink in plan.sinks):
         console.print(f"\nWhat does not fit: {plan.if_full}.", style="yellow", soft_wrap=True)
     console.print("Nothing was changed.", style="dim")
@@ -197,16 +212,15 @@ def show_verified(console: Console, verified: Verified) -> None:
     for sink in verified.sinks:
         right = f"{files(sink.checked, 'copy')} checked"
         read = f", {show_size(sink.bytes_read)} read back" if sink.bytes_read else ""
-        if not sink.wrong:
-            headline(console, "✔", "green", f"{sink.name}: {right}{read}, all as they were")
-        else:
-            wrong = f"{count(len(sink.wrong))} missing or changed"
-            headline(console, "✘", "red", f"{sink.name}: {right}{read}, {wrong}")
+        bad = [(len(sink.wrong), "missing or changed"), (len(sink.unread), "could not be read")]
+        told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
+        mark, style = ("✘", "red") if told else ("✔", "green")
+        headline(console, mark, style, f"{sink.name}: {right}{read}, {told or 'all as they were'}")
         _wrong(console, sink)
 
 
 def _wrong(console: Console, sink: SinkCheck) -> None:
-    for path, reason in sink.wrong:
+    for path, reason in (*sink.wrong, *sink.unread):
         line = Text(f"  {printable(path)}  {printable(reason)}", style="red")
         console.print(line, soft_wrap=True)
     for path in sink.doubled:
@@ -224,13 +238,17 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
 
 def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
     """What the sinks were found to hold, and what of the library is whole again."""
-    whole = rebuilt.confirmed == rebuilt.wanted
     text = f"{count(rebuilt.confirmed)} of {files(rebuilt.wanted)} confirmed from what is there"
+    if rebuilt.missing:
+        text = f"{files(rebuilt.missing, 'copy')} not there that were confirmed before"
+    whole = rebuilt.whole
     headline(console, "✔" if whole else "…", "green" if whole else "yellow", text)
     for sink in rebuilt.sinks:
         parts = [f"{files(sink.files, 'copy')} found, {show_size(sink.bytes)}"]
         if sink.known:
             parts.append(f"{count(sink.known)} known before")
+        if sink.missing:
+            parts.append(f"{count(sink.missing)} missing")
         if sink.unproven:
             parts.append(f"{count(sink.unproven)} not proven")
         if sink.foreign:

@@ -37,7 +37,8 @@ def verify(
 ) -> int:
     """Check every confirmed copy again, byte for byte.
 
-    Names what is missing or changed; the next run brings it again.
+    Names what is missing or changed; the next run brings it again. What could not be read is
+    named too, and stays as it was.
     """
     pipeline = pipeline_of(config, from_, to)
     require_ledger(pipeline.name)
@@ -51,4 +52,6 @@ def verify(
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
+    if not any(sink.wrong for sink in found.sinks):
+        wrong, hint = "some copies could not be read", "nothing else is known of them: verify again"
     return answer(found, show_verified, wrong, hint, json=json)

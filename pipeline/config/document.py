@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import yaml
 from connectors.errors import Misconfigured
 
 Loc = tuple[str | int, ...]
+_MOST = 100_000  # values in one file
 
 
 class Document:
@@ -53,17 +56,31 @@ def read(path: Path) -> Document:
 
 def parse(text: str, name: str) -> Document:
     """The document in ``text``; ``name`` stands for the file in messages."""
-    try:
+    reader = _Reader(name)
+    with _readable(name):
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise Misconfigured(f"{name}: is empty; it needs at least source and sinks")
+        if not isinstance(root, yaml.MappingNode):
+            raise Misconfigured(f"{name}:1: must be 'key: value' lines, such as 'source: ...'")
+        return Document(name, reader.mapping(root, ()), reader.lines)
+
+
+def value(text: str, name: str) -> Any:
+    """What ``text`` says, whatever it is; ``name`` stands for it in messages."""
+    with _readable(name):
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if root is None else _Reader(name).value(root, ())
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
     except yaml.YAMLError as error:
         raise Misconfigured(_syntax(error, name)) from None
-    if root is None:
-        raise Misconfigured(f"{name}: is empty; it needs at least source and sinks")
-    if not isinstance(root, yaml.MappingNode):
-        raise Misconfigured(f"{name}:1: must be 'key: value' lines, such as 'source: ...'")
-    reader = _Reader(name)
-    data = reader.mapping(root, ())
-    return Document(name, data, reader.lines)
+    except RecursionError:
+        raise Misconfigured(f"{name}: is nested too deeply") from None
 
 
 def _syntax(error: yaml.YAMLError, name: str) -> str:
@@ -76,13 +93,17 @@ def _syntax(error: yaml.YAMLError, name: str) -> str:
 
 
 class _Reader:
-    """Turns nodes into plain data; keys become text, a key given twice is a mistake."""
+    """Turns nodes into plain data; keys become text, a key given twice is a mistake.
+
+    Numbers to the base of 60 (1:30), which YAML 1.1 has and nobody means, stay text.
+    """
 
     def __init__(self, name: str) -> None:
         self.lines: dict[Loc, int] = {}
         self._name = name
         self._scalars = yaml.constructor.SafeConstructor()
         self._open: set[int] = set()
+        self._read = 0
 
     def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -97,12 +118,17 @@ class _Reader:
                     f"{self._name}:{line}: {key}: given twice, first in line {first}"
                 )
             self.lines[(*loc, key)] = line
-            found[key] = self._value(value_node, (*loc, key))
+            found[key] = self.value(value_node, (*loc, key))
         return found
 
-    def _value(self, node: yaml.Node, loc: Loc) -> Any:
+    def value(self, node: yaml.Node, loc: Loc) -> Any:
         if id(node) in self._open:
             raise Misconfigured(f"{self._name}: an alias must not contain itself")
+        self._read += 1
+        if self._read > _MOST:
+            raise Misconfigured(
+                f"{self._name}: holds too much; aliases multiply what they stand for"
+            )
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -115,9 +141,11 @@ class _Reader:
 
     def _item(self, node: yaml.Node, loc: Loc) -> Any:
         self.lines[loc] = node.start_mark.line + 1
-        return self._value(node, loc)
+        return self.value(node, loc)
 
     def _scalar(self, node: yaml.Node) -> Any:
+        if node.tag.endswith((":int", ":float")) and ":" in node.value:
+            return node.value
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:

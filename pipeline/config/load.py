@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -23,8 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from connectors.errors import Misconfigured
-from pipeline.config import places, problems, targets
+from pipeline.config import document, places, problems, targets, variables
 from pipeline.config.document import Document, read
 from pipeline.config.models import Choices, Pipeline, Place
 
@@ -38,12 +36,9 @@ class _Variables(EnvSettingsSource):
         field: Any,  # noqa: ARG002 - the signature is the library's
         value: Any,
     ) -> Any:
-        try:
-            return yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError):  # PyYAML says ValueError of a date such as 2020-13-45
-            names = [name for name, text in os.environ.items() if text == value]
-            name = next(filter(lambda name: name.startswith(problems.PREFIX), names), field_name)
-            raise Misconfigured(f"{name}: {value!r} is not valid YAML") from None
+        names = [name for name, text in os.environ.items() if text == value]
+        name = next(filter(lambda name: name.startswith(problems.PREFIX), names), field_name)
+        return document.value(value, name)
 
 
 class _File(BaseSettings, Choices):
@@ -72,8 +67,7 @@ class _File(BaseSettings, Choices):
 
 def load(path: Path) -> Pipeline:
     """The pipeline in the file ``path``; Misconfigured names every mistake by line and key."""
-    document = read(path)
-    return _build(document, path.resolve().parent, default_name=path.stem)
+    return _build(read(path), path.resolve().parent, default_name=path.stem)
 
 
 def one_shot(
@@ -102,21 +96,21 @@ def several_places(wanted: Sequence[str], base: Path) -> tuple[Place, ...]:
         raise problems.report(wrong.found, Document("command line", {}, {})) from None
 
 
-def _build(document: Document, base: Path, default_name: str | None) -> Pipeline:
-    data = dict(document.data)
+def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
+    data = dict(written.data)
     for key in ("source", "sinks"):
         if key in data:
             data[key] = targets.indexed(data[key])
     try:
-        _check_variables()
+        variables.check(_File.model_fields, data)
         file = _validated(data)
         sources, sinks = places.resolve(file.source, file.sinks, base, rename=default_name is None)
         _check_policy(file, sources, sinks)
     except problems.Mistakes as wrong:
-        raise problems.report(wrong.found, document) from None
+        raise problems.report(wrong.found, written) from None
     chosen = {name: getattr(file, name) for name in Choices.model_fields}
     if file.staging.path:
-        folder = base / targets.home(file.staging.path)
+        folder = base / file.staging.path
         chosen["staging"] = file.staging.model_copy(update={"path": folder})
     pipeline = Pipeline(**chosen, sources=sources, sinks=sinks)
     if pipeline.name:
@@ -147,15 +141,6 @@ def _check_policy(file: _File, sources: Sequence[Place], sinks: Sequence[Place])
             found.append(problems.Mistake(("when", name), message))
     if found:
         raise problems.Mistakes(found)
-
-
-def _check_variables() -> None:
-    """A nested variable whose first part is no key would silently do nothing."""
-    for name in os.environ:
-        head, nested, _ = name.removeprefix(problems.PREFIX).lower().partition("__")
-        if name.startswith(problems.PREFIX) and nested and head not in _File.model_fields:
-            known = problems.suggest(head, _File.model_fields)
-            raise Misconfigured(f"{name}: unknown variable; {known}")
 
 
 def _derived(pipeline: Pipeline) -> str:

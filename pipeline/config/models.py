@@ -25,6 +25,7 @@ from connectors.base import Kind, Role, Sink, Source
 from connectors.errors import Misconfigured
 from connectors.registry import Connector, Settings
 from pipeline.config.sizes import parse_share, parse_size
+from pipeline.config.targets import home
 from pipeline.naming import Template
 
 E = TypeVar("E", bound=StrEnum)
@@ -43,7 +44,12 @@ def _moment(value: object) -> object:
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):
         raise ValueError(f"{value!r} is no date; write for example 2020-01-31")
-    return value if value.tzinfo else value.astimezone()
+    try:
+        return value if value.tzinfo else value.astimezone()
+    except (OverflowError, ValueError):  # the first or last day of the calendar
+        far = "back" if value.year < 1000 else "off"
+        text = f"{value.date()} is too far {far}; leave it out for no limit"
+        raise ValueError(text) from None
 
 
 def _last_moment(value: object) -> object:
@@ -61,7 +67,26 @@ def _last_moment(value: object) -> object:
 
 
 def _several(value: object) -> object:
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("must name at least one; leave it out for all")
     return [value] if isinstance(value, str) else value
+
+
+def _titles(value: object) -> object:
+    """Titles of albums are text, whatever they look like to YAML."""
+    for one in value if isinstance(value, list) else [value]:
+        kind = next((kind for known, kind in _NO_TEXT.items() if isinstance(one, known)), None)
+        if kind:
+            raise ValueError(f"{one} is read as {kind}; put it in quotes, in a list")
+    return _several(value)
+
+
+_NO_TEXT: dict[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    dt.date: "a date",
+}
 
 
 def _in_order(values: tuple[E, ...]) -> tuple[E, ...]:
@@ -84,7 +109,7 @@ def _template(text: str) -> str:
     try:
         Template(text)
     except Misconfigured as error:
-        raise ValueError(f"{error}. {error.hint}".strip(" .")) from None
+        raise ValueError(error.advice) from None
     return text
 
 
@@ -111,7 +136,7 @@ class Select(Part):
     until: Until | None = None
     """Captured on or before this date (the whole day counts), or before this time."""
     albums: Annotated[
-        tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])
+        tuple[str, ...], BeforeValidator(_titles, json_schema_input_type=str | list[str])
     ] = ()
     """Only what is in one of these albums; folders and title joined by /, for example Trips/Italy.
     A folder stands for all albums below it."""
@@ -143,8 +168,6 @@ class Select(Part):
             raise ValueError("since must be earlier than until")
         if self.max_size is not None and self.min_size > self.max_size:
             raise ValueError("min_size must not be above max_size")
-        if not self.kinds or not self.roles:
-            raise ValueError("kinds and roles must name at least one each")
         return self
 
 
@@ -161,7 +184,7 @@ class Keep(Part):
 class Staging(Part):
     """Where files wait, complete and verified, until every sink has them."""
 
-    path: Path | None = None
+    path: Annotated[Path, AfterValidator(home)] | None = None
     """A folder on a local disk; by default below the state folder."""
     size: Size = 4 * 1000**3
     """Bytes that may wait there. One file that is larger than this passes alone."""
@@ -244,7 +267,7 @@ class Choices(Part):
         BeforeValidator(
             _when, json_schema_input_type=Literal["always", "full"] | dict[str, Threshold]
         ),
-    ] = When()
+    ] = Field(default=When(), json_schema_extra={"default": "always"})
     """always; full: only when the source says that it is full; or only when a place is fuller
     than a share of its room, for example {icloud: {used_above: 95%}}."""
     path: Annotated[str, AfterValidator(_template)] = DEFAULT_PATH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -46,18 +46,29 @@ def resolve(
                 continue
             taken[place.name] = loc
             found[side].append(place)
-    for at, place in enumerate(found["source"]):
-        if any((place.type, place.settings) == (s.type, s.settings) for s in found["source"][:at]):
-            mistakes.append(Mistake(taken[place.name], "is named twice"))
-    for place in found["sink"]:
-        if any(place.same_as(source) for source in found["source"]):
-            mistakes.append(Mistake(taken[place.name], "is the source itself"))
-        elif any(s.settings.lists(place.settings) == "" for s in found["source"]):
-            why = "lies within the source, which would list its copies as new"
-            mistakes.append(Mistake(taken[place.name], f"{why}: choose a folder outside"))
+    mistakes += _at_odds(found["source"], found["sink"], taken)
     if mistakes:
         raise Mistakes(mistakes)
     return tuple(found["source"]), tuple(found["sink"])
+
+
+def _at_odds(
+    sources: Sequence[Place], sinks: Sequence[Place], taken: Mapping[str, Loc]
+) -> Iterator[Mistake]:
+    """Places that cannot stand beside each other: one named twice, or a source as a sink."""
+    for at, place in enumerate(sources):
+        if any((place.type, place.settings) == (s.type, s.settings) for s in sources[:at]):
+            yield Mistake(taken[place.name], "is named twice")
+    for at, place in enumerate(sinks):
+        again = next((s for s in sinks[:at] if place.same_as(s)), None)
+        if again:
+            why = f"{place.name!r} is the same place as {again.name!r}: name it once"
+            yield Mistake(taken[place.name], why)
+        elif any(place.same_as(source) for source in sources):
+            yield Mistake(taken[place.name], "is the source itself")
+        elif any(source.settings.lists(place.settings) == "" for source in sources):
+            why = "lies within the source, which would list its copies as new"
+            yield Mistake(taken[place.name], f"{why}: choose a folder outside")
 
 
 def alone(entry: Mapping[str, Any], base: Path) -> Place:
@@ -79,7 +90,7 @@ def _place(entry: Any, side: Side | None, loc: Loc, base: Path) -> Place:
             raise Mistakes([Mistake(loc, f"{kind} takes nothing after the colon")])
         values.setdefault(connector.location, entry[LOCATION])
     try:
-        anchored = _anchored(values, connector.settings, base)
+        anchored = _anchored(values, connector.settings, base, loc)
         settings = connector.settings.model_validate(anchored)
     except ValidationError as error:
         also = ("type", "name")
@@ -127,7 +138,9 @@ def _named(
     )
 
 
-def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict[str, Any]:
+def _anchored(
+    values: dict[str, Any], model: type[Settings], base: Path, loc: Loc
+) -> dict[str, Any]:
     """The values with every folder and file absolute, ``~`` resolved.
 
     An empty one is left out: it would quietly mean wherever we happen to be.
@@ -138,8 +151,13 @@ def _anchored(values: dict[str, Any], model: type[Settings], base: Path) -> dict
         wanted = field is not None and Path in (field.annotation, *get_args(field.annotation))
         return wanted and isinstance(value, str)
 
-    return {
-        key: base / home(Path(value)) if is_path(key, value) else value
-        for key, value in values.items()
-        if not (is_path(key, value) and not value.strip())
-    }
+    anchored = {}
+    for key, value in values.items():
+        if not is_path(key, value):
+            anchored[key] = value
+        elif value.strip():
+            try:
+                anchored[key] = base / home(Path(value))
+            except ValueError as error:
+                raise Mistakes([Mistake((*loc, key), str(error))]) from None
+    return anchored

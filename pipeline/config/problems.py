@@ -56,7 +56,7 @@ def of_model(
         if kind == "extra_forbidden":
             known = [*_known(model, inner[:-1]), *(also if len(inner) == 1 else ())]
             message = unknown_key(str(inner[-1]), known)
-            meant |= {(*inner[:-1], key) for key in _close(str(inner[-1]), known)}
+            meant |= {(*inner[:-1], key) for key in close(str(inner[-1]), known)}
         elif kind == "missing":
             if inner in meant:
                 continue
@@ -81,13 +81,14 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def suggest(word: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` where something is close, else all there is."""
     options = sorted(known)
-    if close := _close(word, options):
-        return f"did you mean {close[0]!r}?"
+    if near := close(word, options):
+        return f"did you mean {near[0]!r}?"
     return f"known are {', '.join(options)}" if options else "nothing can be set here"
 
 
-def _close(word: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(word.lower(), sorted(known), n=1)
+def close(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """The one of ``known`` that ``word`` may be a misspelling of, if there is any."""
+    return difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=likeness)
 
 
 def report(mistakes: Iterable[Mistake], document: Document) -> Misconfigured:

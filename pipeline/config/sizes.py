@@ -18,13 +18,16 @@ _WRITTEN = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)\s*")
 
 def parse_size(value: object) -> int:
     """Bytes of ``value``; ValueError says what a size looks like."""
+    given = value
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     found = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
     factor = _UNITS.get(found["unit"].upper()) if found else None
-    if found is None or factor is None:
-        raise ValueError(f"{value!r} is no size; write for example 500MB or 4GB")
-    return int(Decimal(found["number"]) * factor)
+    number = Decimal(found["number"]) if found else Decimal(0)
+    parted = factor == 1 and number % 1  # there is no half a byte
+    if found is None or factor is None or parted:
+        raise ValueError(f"{given!r} is no size; write for example 500MB or 4GB")
+    return int(number * factor)
 
 
 def parse_share(value: object) -> float:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from connectors.errors import Misconfigured
-
-LOCATION = "@"
-"""Stands in an expanded entry for the settings field that the connector calls its location."""
+LOCATION = "\0location"
+"""Stands in an expanded entry for the settings field that the connector calls its location. No
+file and no variable holds such a key."""
 
 _PATH = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
+_SHELL = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def home(path: Path) -> Path:
-    """The path with ``~`` resolved; Misconfigured where nobody has such a home."""
+    """The path with ``~`` resolved; ValueError where nobody has such a home, or where a variable
+    of the shell stands, which would become the name of a folder."""
+    for part in filter(_SHELL.fullmatch, path.parts):
+        raise ValueError(f"{part!r} is not filled in; write the folder out, or ~ for your home")
     try:
         return path.expanduser()
     except RuntimeError:
-        raise Misconfigured(
-            f"{path}: no user here is called {path.parts[0][1:]!r}", hint="Write the folder out."
-        ) from None
+        user = path.parts[0][1:]
+        raise ValueError(f"no user here is called {user!r}; write the folder out") from None
 
 
 def expand(target: str) -> dict[str, Any]:
@@ -63,18 +66,23 @@ def indexed(value: object) -> object:
     return {str(at): item for at, item in enumerate(entries(value))}
 
 
+def called(name: str, found: Iterable[Any]) -> list[dict[str, Any]]:
+    """The entries among ``found`` of this name; without one of its own, the type is it."""
+    return [
+        entry
+        for entry in found
+        if isinstance(entry, dict)
+        and name.casefold() == str(entry.get("name", entry.get("type"))).casefold()
+    ]
+
+
 def _merged(changes: dict[str, Any]) -> list[Any]:
     positions = sorted((key for key in changes if key.isdecimal()), key=int)
     found = [changes[key] for key in positions]
     for key, change in changes.items():
         if key.isdecimal():
             continue
-        named = [
-            entry
-            for entry in found
-            if isinstance(entry, dict)
-            and key.casefold() == str(entry.get("name", entry.get("type"))).casefold()
-        ]
+        named = called(key, found)
         if not named or not isinstance(change, dict):
             raise ValueError(f"no place is called {key!r}")
         named[0].update(change)

@@ -16,19 +16,20 @@ _EVERY = 1.0  # seconds between progress events
 
 
 class Machine:
-    """Writes events as they come; ``event`` says which kind."""
+    """Writes events as they come; ``event`` says which kind. ``unwritten`` says why some of
+    them could not be."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._lock = threading.Lock()
         self._last = 0.0
         self._phase = ""
+        self.unwritten: OSError | None = None
 
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._out.flush()
+    def __exit__(self, *_: object) -> None: ...
 
     def pause(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -49,6 +50,11 @@ class Machine:
     def write(self, event: str, fields: Mapping[str, Any]) -> None:
         line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
         # A reader that went away must not stop the engine; the command itself ends quietly.
-        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
-            self._out.write(f"{line}\n")
-            self._out.flush()
+        with self._lock:
+            try:
+                self._out.write(f"{line}\n")
+                self._out.flush()
+            except (BrokenPipeError, ValueError):
+                pass
+            except OSError as error:
+                self.unwritten = error

@@ -73,7 +73,8 @@ class Plain:
                 self._line("more items failed; the report will name them all")
 
     def _line(self, text: str) -> None:
-        with contextlib.suppress(BrokenPipeError, ValueError):
+        # What nobody can read, be it for a full disk, must not stop the engine.
+        with contextlib.suppress(OSError, ValueError):
             self._out.write(f"{printable(text)}\n")
             self._out.flush()
 

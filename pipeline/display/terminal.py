@@ -37,11 +37,11 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        self._stop()
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
-        self._live.stop()
+        self._stop()
         try:
             yield
         finally:
@@ -67,8 +67,13 @@ class Terminal:
             transient=True,  # the summary takes its place
         )
 
+    def _stop(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone; the engine need not be
+            self._live.stop()
+
     def _keep(self, text: str, style: str) -> None:
-        self._console.print(Text(printable(text), style=style), soft_wrap=True)
+        with contextlib.suppress(OSError):
+            self._console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         with self._lock:

@@ -21,6 +21,12 @@ def left_out(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Role]]:
     }
 
 
+def completes(sinks: Iterable[Sink], without: Mapping[str, Collection[Role]]) -> bool:
+    """Whether a sidecar that says too little can be made whole later wherever one is to stand.
+    ``without`` is what is ``left_out``."""
+    return all(sink.traits.replaces or Role.METADATA in without[sink.name] for sink in sinks)
+
+
 def takes_index(keep: Keep, sink: Sink) -> bool:
     """Whether an album index is to stand at the sink."""
     return keep.albums == "index" and sink.traits.sidecars and sink.traits.replaces

@@ -60,19 +60,31 @@ def _selected(connection: Connection) -> str:
     return albums.selection(connection) or ""
 
 
-def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, bool]:
-    """Paths of those that are confirmed copies already, and whether each is a sidecar."""
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A confirmed copy that a listing shows."""
+
+    resource: int
+    sidecar: bool
+
+
+def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, Copy]:
+    """Those that are confirmed copies already, as far as a listing tells, by their path."""
+    sizes = {receipt.path: receipt.size for receipt in receipts}
     query = (
-        select(_C.path, _R.role)
+        select(_C.resource, _C.path, _C.size, _R.role)
         .join(schema.resources)
-        .where(
-            _C.sink == sink,
-            _C.path.in_([receipt.path for receipt in receipts]),
-            _C.state == CopyState.CONFIRMED,
-        )
+        .where(_C.sink == sink, _C.path.in_(list(sizes)), _C.state == CopyState.CONFIRMED)
     )
     with ledger.read() as connection:
-        return {row.path: row.role == Role.METADATA for row in connection.execute(query)}
+        rows = connection.execute(query).all()
+    sidecars = {row.path: row.role == Role.METADATA for row in rows}
+    # Of a file of another size nobody says that it is the copy; sidecars people edit.
+    return {
+        row.path: Copy(row.resource, sidecars[row.path])
+        for row in rows
+        if sidecars[row.path] or row.size == sizes[row.path]
+    }
 
 
 def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, list[Any]]:

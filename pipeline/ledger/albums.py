@@ -29,17 +29,23 @@ _ALBUMS = "albums"
 _STALE, _FRESH = "stale", "fresh"
 
 
-def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str]]]) -> None:
+def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str] | None]]) -> None:
     """Bring all albums and members up to date, an album at a time.
+
+    Where members are None, nobody could tell them: they stay as known, and the albums ``stale``.
 
     The sidecars of assets that joined or left an album, or whose album has another name, are
     due. Until the end, the albums count as ``stale``. Assets that left the source stay in the
     albums they were in last: their copies are kept, and space that was freed costs no album.
     """
     seen: set[str] = set()
+    whole = True
     for album, members in albums:
-        ledger.transact(partial(_put, album=album, members=set(members)))
         seen.add(album.id)
+        if members is None:
+            whole = False
+        else:
+            ledger.transact(partial(_put, album=album, members=set(members)))
 
     def finish(connection: Connection) -> None:
         for row in connection.execute(select(schema.albums)).all():
@@ -48,7 +54,8 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str]]]) -> No
                 connection.execute(delete(schema.album_members).where(_M.album == row.id, ~_LEFT))
                 empty = ~exists().where(_M.album == _B.id)
                 connection.execute(delete(schema.albums).where(_B.id == row.id, empty))
-        _remember(connection, _ALBUMS, _FRESH)
+        if whole:
+            _remember(connection, _ALBUMS, _FRESH)
 
     ledger.transact(finish)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, select, update
+from sqlalchemy import and_, bindparam, exists, func, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
@@ -90,6 +90,20 @@ def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
     ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
 
 
+def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
+    """Copies that the run confirmed below a folder (blank: all) are missing; how many."""
+    runs = schema.runs.c
+    begun = select(runs.started).where(runs.id == run).scalar_subquery()
+    below = f"{folder}/" if folder else ""
+    statement = (
+        update(schema.copies)
+        .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
+        .where(func.substr(_C.path, 1, len(below)) == below)
+    )
+    values = {"state": CopyState.MISSING, "reason": GONE, "checked": now()}
+    return ledger.transact(lambda connection: connection.execute(statement.values(values)).rowcount)
+
+
 def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     """Assets that lost a copy at the sink wait for the next run; names each with the reason."""
     lost = and_(_R.asset == _A.id, _R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)
@@ -109,6 +123,20 @@ def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     return ledger.transact(work)
 
 
+class Marks:
+    """Which resources were seen: a million of them cost a megabyte."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, resource: int) -> None:
+        self._bits.extend(bytes(max(0, resource + 1 - len(self._bits))))
+        self._bits[resource] = 1
+
+    def __contains__(self, resource: int) -> bool:
+        return resource < len(self._bits) and bool(self._bits[resource])
+
+
 class Comparison:
     """A sink's own listing, compared file by file, by the sink's own checksums.
 
@@ -120,7 +148,7 @@ class Comparison:
     def __init__(self, ledger: Ledger, sink: str) -> None:
         self._ledger = ledger
         self._sink = sink
-        self._seen = bytearray()  # by resource, so that a million copies cost a megabyte
+        self._seen = Marks()
         self.checked = 0
         self.moved = 0
         self.foreign = 0
@@ -147,7 +175,7 @@ class Comparison:
         """The listing has ended: what was not seen is missing."""
         self._look_into()
         for receipt, rows in self._alike:
-            unseen = [row for row in rows if not self._was_seen(row.resource)]
+            unseen = [row for row in rows if row.resource not in self._seen]
             if unseen:
                 self._compare(unseen[0], receipt)
             else:
@@ -155,7 +183,7 @@ class Comparison:
         self._ledger.flush()
         for batch in held(self._ledger, self._sink):
             for copy in batch:
-                if not self._was_seen(copy.resource):
+                if copy.resource not in self._seen:
                     other = self._instead.get(copy.path)
                     why = f"replaced by a file of {other.size} bytes" if other else GONE
                     self._judge(copy, copy.path, why)
@@ -189,8 +217,7 @@ class Comparison:
             return list(connection.execute(query).all())
 
     def _compare(self, row: Any, receipt: Receipt) -> None:
-        self._seen.extend(bytes(max(0, row.resource + 1 - len(self._seen))))
-        self._seen[row.resource] = 1
+        self._seen.add(row.resource)
         self.bare = self.bare or not receipt.checksums
         why = _difference(row, receipt)
         copy = _held(row, self._sink)
@@ -206,9 +233,6 @@ class Comparison:
         self.edited += state is CopyState.YIELDED
         if state is CopyState.MISSING:
             self.wrong.append((path, why))
-
-    def _was_seen(self, resource: int) -> bool:
-        return resource < len(self._seen) and bool(self._seen[resource])
 
 
 def _difference(row: Any, receipt: Receipt) -> str:

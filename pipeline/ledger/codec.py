@@ -58,6 +58,7 @@ def load_resource(row: Any) -> Resource:
         media_type=row.media_type,
         handle=row.handle,
         local=row.local,
+        instead=row.instead,
     )
 
 

@@ -31,6 +31,7 @@ class Kept(StrEnum):
     """Why an asset stays, as the end of a sentence about several. The first that applies."""
 
     EXCLUDED = "are left out by the selection"
+    UNAVAILABLE = "are not stored at the source"
     UNCONFIRMED = "are not confirmed at every sink yet"
     PARTIAL = "have files that were not copied"
     BY_SIZE = "have files proven by size only"
@@ -140,6 +141,7 @@ def _why(rules: Rules) -> Any:
     newest = func.max(func.coalesce(_A.created, ""), func.coalesce(_added(), ""))
     tests: list[tuple[Any, Kept]] = [
         (_A.state == AssetState.EXCLUDED, Kept.EXCLUDED),
+        (_A.state == AssetState.UNAVAILABLE, Kept.UNAVAILABLE),
         (_A.state != AssetState.CONFIRMED, Kept.UNCONFIRMED),
         (or_(~exists().where(mine), exists().where(mine, ~_R.chosen, ~copied)), Kept.PARTIAL),
         (exists().where(mine, _R.proof.not_in(rules.proofs)), Kept.BY_SIZE),

@@ -105,6 +105,9 @@ def finish(
     ``changes`` says that it named only what changed; one that set out to name everything and
     fell short is neither that nor full.
 
+    What was a problem in an earlier listing is forgotten unless this one named only changes: it
+    has met the same, or something else is said of it now.
+
     Where the source counts more than it named, or could not show something, no cursor is
     kept: that is in no later change, so only another full listing can bring it. Returns how
     many assets of the source are known by name, readable or not.
@@ -118,6 +121,7 @@ def finish(
                 .where(stale, _A.state != AssetState.GONE)
                 .values(state=AssetState.GONE, reason="no longer at the source")
             )
+        if not changes or full:
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
         # A count is compared with this listing alone: what only earlier ones named may be gone.
         named = _named(connection, since=0 if changes or expected is None else number)
@@ -359,6 +363,7 @@ def _resource_values(resource: Resource, choice: Choice) -> dict[str, Any]:
         "media_type": resource.media_type,
         "handle": resource.handle,
         "local": resource.local,
+        "instead": resource.instead,
         "chosen": resource.id in choice.paths,
         "path": choice.paths.get(resource.id),
         "revisions": revisions.dump(resource),

@@ -15,9 +15,10 @@ def _sidecars(connection: Connection) -> None:
     schema.metadata.create_all(connection)
 
 
-def _revisions(connection: Connection) -> None:
-    """Files of merged assets remember which states of their sources' assets they are of; and the
-    first ledgers of several sources lack what questions about sizes are answered by."""
+def _files(connection: Connection) -> None:
+    """Files say what is there in their place, and of merged assets, which states of their sources'
+    assets they are of; and the first ledgers of several sources lack what questions about sizes
+    are answered by."""
     if "source" not in {column["name"] for column in inspect(connection).get_columns("prints")}:
         for statement in (
             "ALTER TABLE prints ADD COLUMN source VARCHAR DEFAULT '' NOT NULL",
@@ -27,7 +28,8 @@ def _revisions(connection: Connection) -> None:
             connection.execute(text(statement))
         for index in schema.prints.indexes:
             index.create(connection, checkfirst=True)
-    connection.execute(text("ALTER TABLE resources ADD COLUMN revisions VARCHAR"))
+    for column in ("instead VARCHAR DEFAULT '' NOT NULL", "revisions VARCHAR"):
+        connection.execute(text(f"ALTER TABLE resources ADD COLUMN {column}"))
     merged = (
         "SELECT json_group_array(s.revision) FROM sightings s JOIN assets a "
         "ON a.asset_id = s.principal WHERE a.id = resources.asset AND NOT s.gone "
@@ -36,24 +38,39 @@ def _revisions(connection: Connection) -> None:
     connection.execute(text(f"UPDATE resources SET revisions = ({merged})"))  # noqa: S608
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _revisions}
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files}
 """``STEPS[n]`` turns version n into n + 1."""
 
 
-def upgrade(engine: Engine) -> None:
-    """Create the tables, or migrate them; Misconfigured if a newer version wrote the file."""
+class NoLedger(Exception):
+    """The file is a database, and no ledger, or a damaged one."""
+
+
+def upgrade(engine: Engine, *, create: bool = True) -> None:
+    """Migrate the tables, or ``create`` them in a file that has none.
+
+    Raises NoLedger; Misconfigured if a newer version wrote the file.
+    """
     with engine.begin() as connection:
-        if not inspect(connection).has_table(schema.meta.name):
+        tables = inspect(connection).get_table_names()
+        if schema.meta.name not in tables:
+            if tables or not create:
+                raise NoLedger("it is another database" if tables else "it is empty")
             schema.metadata.create_all(connection)
             connection.execute(insert(schema.meta).values(key="schema", value=str(schema.VERSION)))
             return
         query = select(schema.meta.c.value).where(schema.meta.c.key == "schema")
-        found = int(connection.execute(query).scalar_one())
+        written = connection.execute(query).scalar()
+        if written is None or not str(written).isdecimal():
+            raise NoLedger("it does not say its version")
+        found = int(written)
         if found > schema.VERSION:
             raise Misconfigured(
                 f"the ledger is of version {found}, this outpour knows {schema.VERSION}: "
                 "install the newer outpour"
             )
+        if found == schema.VERSION and (lacking := schema.metadata.tables.keys() - tables):
+            raise NoLedger(f"it lacks {', '.join(sorted(lacking))}")
         for version in range(found, schema.VERSION):
             STEPS[version](connection)
         if found < schema.VERSION:

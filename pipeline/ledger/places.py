@@ -18,10 +18,11 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A confirmed copy: where it is, and its bytes."""
+    """A confirmed copy: where it is, its bytes, and the sink's own name for it."""
 
     path: str
     size: int
+    remote_id: str | None
 
 
 def remembered(ledger: Ledger, name: str) -> str | None:
@@ -42,12 +43,13 @@ def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
     came last, which is what a backup lacks. Sidecars, which people edit, are not among them."""
     of_ours = exists().where(_R.id == _C.resource, _R.role != Role.METADATA)
     here = (_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.path.is_not(None), of_ours)
-    query = select(_C.path, _C.size).where(*here).order_by(_C.confirmed.desc(), _C.resource.desc())
+    columns = select(_C.path, _C.size, _C.remote_id)
+    query = columns.where(*here).order_by(_C.confirmed.desc(), _C.resource.desc())
     with ledger.read() as connection:
         count = connection.execute(select(func.count()).select_from(_C.path.table).where(*here))
         step = max(1, -(-count.scalar_one() // most))
         rows = connection.execute(query.execution_options(yield_per=1000))
-        return [Known(row.path, row.size) for row in islice(rows, 0, None, step)]
+        return [Known(*row) for row in islice(rows, 0, None, step)]
 
 
 def assets_of(ledger: Ledger, source: str) -> int:

@@ -68,6 +68,8 @@ resources = Table(
     Column("media_type", String),
     Column("handle", String, nullable=False),
     Column("local", Boolean, nullable=False),
+    # What the source has in the place of what it does not; words for a person.
+    Column("instead", String, nullable=False, default="", server_default=""),
     Column("chosen", Boolean, nullable=False),  # by the plan's selection of roles
     Column("path", String),  # planned, relative, POSIX; fixed once chosen
     Column("proof", String, nullable=False, default=""),

@@ -308,7 +308,7 @@ def dump(asset: Asset) -> str:
             "resources": [
                 [
                     r.id, r.role, r.filename, r.size, str(r.checksum) if r.checksum else None,
-                    r.media_type, r.handle, r.local,
+                    r.media_type, r.handle, r.local, r.instead,
                 ]
                 for r in asset.resources
             ],

@@ -8,6 +8,7 @@ leaves a consistent file (SQLite WAL, synchronous=FULL).
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -16,19 +17,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import filelock
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql import Executable
 
-from connectors.errors import Fatal, Misconfigured
+from connectors.errors import DiskFull, Fatal, Misconfigured
+from connectors.private import may
 from pipeline.ledger import migrations
 
 T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
+_MAKE_ROOM = "Make room on its disk, then run again: it goes on from here."
+# The second where the index of the log does not fit any more.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 class Unwritable(Fatal):
@@ -38,11 +44,24 @@ class Unwritable(Fatal):
         # SQLAlchemy's own text has the statement in it, on many lines.
         told = why.orig if isinstance(why, DBAPIError) else why
         hint = "Is there room on its disk, and may you write there? Then run again."
-        if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            hint = "Make room on its disk, then run again: it goes on from here."
+        if _is_full(why):
+            hint = _MAKE_ROOM
         super().__init__(
             f"cannot write the ledger {path}: {told or type(told).__name__}", hint=hint
         )
+
+
+class _Full(Unwritable, DiskFull):
+    """The same, for want of room on the ledger's disk."""
+
+
+def _unwritable(path: Path, why: BaseException) -> Unwritable:
+    return (_Full if _is_full(why) else Unwritable)(path, why)
+
+
+def _is_full(why: BaseException) -> bool:
+    told = why.orig if isinstance(why, DBAPIError) else why
+    return getattr(told, "sqlite_errorcode", None) in _FULL
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +106,8 @@ class Ledger:
         """Open or create the ledger at ``path``.
 
         ``exclusive`` is for commands that act: Misconfigured if another process has it.
-        Misconfigured also when the file is no ledger or a newer version wrote it; Fatal when
-        its disk is full or refuses.
+        Misconfigured also when the file is no ledger or a newer version wrote it; DiskFull or
+        Fatal when its disk is full or refuses.
         """
         lock: filelock.BaseFileLock | None = None
         if exclusive:
@@ -102,18 +121,21 @@ class Ledger:
                 ) from None
         elif not path.exists():
             raise Misconfigured(f"pipeline {path.stem!r} has no ledger yet: run it first")
-        engine = _engine(path)
+        engine = _engine(path, exclusive=exclusive)
         try:
-            migrations.upgrade(engine)
+            migrations.upgrade(engine, create=exclusive)
         except OperationalError as refused:
             _release(engine, lock)
-            raise Fatal(
-                f"the ledger {path} cannot be opened: {refused.orig}",
-                hint="Is there room on its disk, and may you write there?",
-            ) from None
+            reason = f"the ledger {path} cannot be opened: {refused.orig}"
+            if _is_full(refused):
+                raise DiskFull(reason, hint=_MAKE_ROOM) from None
+            raise Fatal(reason, hint="May you read it, and write there?") from None
         except DatabaseError as broken:
             _release(engine, lock)
             raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
+        except migrations.NoLedger as other:
+            _release(engine, lock)
+            raise Misconfigured(f"{path} is not a readable ledger: {other}") from None
         except BaseException:
             _release(engine, lock)
             raise
@@ -126,6 +148,8 @@ class Ledger:
             with filelock.FileLock(f"{path}.lock", timeout=0):
                 return False
         except filelock.Timeout:
+            return True
+        except OSError:  # another user's, and nobody else can tell
             return True
 
     def __enter__(self) -> Ledger:
@@ -191,7 +215,7 @@ class Ledger:
 
     def _submit(self, job: _Job) -> int:
         if self._broken is not None:
-            raise Unwritable(self.path, self._broken) from self._broken
+            raise _unwritable(self.path, self._broken) from self._broken
         with self._order:
             self._issued += 1
             job.ticket = self._issued
@@ -216,7 +240,7 @@ class Ledger:
                 self._broken = error
         for job in batch:
             if self._broken is not None:
-                job.error = Unwritable(self.path, self._broken)
+                job.error = _unwritable(self.path, self._broken)
             if job.done is not None:
                 job.done.set()
 
@@ -274,15 +298,17 @@ def _work(connection: Connection, job: _Job, work: Callable[[Connection], Any]) 
         point.commit()
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+def _engine(path: Path, *, exclusive: bool) -> Engine:
+    engine = create_engine(_address(path), connect_args={"timeout": 30})
+    # A reader changes no file, whatever file it is; the ledger's own stays in WAL mode.
+    wal = ("journal_mode=WAL",) if exclusive else ()
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
         cursor = connection.cursor()
         for pragma in (
-            "journal_mode=WAL",
+            *wal,
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
@@ -297,6 +323,15 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _address(path: Path) -> str:
+    """Of a file in a folder that cannot be written: SQLite then has to be told that it cannot
+    keep its log there, and, where there is none, that the file will not change."""
+    if may(path.parent, os.W_OK):
+        return f"sqlite:///{path}"
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return f"sqlite:///file:{quote(str(path))}?{how}&uri=true"
 
 
 def _release(engine: Engine, lock: filelock.BaseFileLock | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from pipeline.ledger.evidence import Claim, File
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.witness import Hearing, Panel, Seen, examine, unheard
 from pipeline.runner.move import Mover
-from pipeline.stopping import Stopped
+from pipeline.stopping import Stop, Stopped
 
 _READERS = 4  # for each sink
 _ABSENT = 5  # files that are missing, all that were asked for, before we doubt the place itself
@@ -42,15 +43,28 @@ class Done:
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     unclear: int = 0
-    error: OutpourError | None = None
+    error: Exception | None = None
     interrupted: bool = False
+
+    @contextlib.contextmanager
+    def keeping(self, stop: Stop) -> Iterator[None]:
+        """What ends the work inside stands here and is not raised: a person must be told what
+        was done by then."""
+        try:
+            yield
+        except Stopped:
+            self.error, self.interrupted = stop.error, stop.error is None
+        except Exception as error:  # noqa: BLE001  (raised again once the rest is told)
+            self.error = error
+
+    @property
+    def ended_early(self) -> bool:
+        return self.interrupted or self.error is not None
 
     @property
     def whole(self) -> bool:
         """Whether all that was chosen is done."""
-        return not (
-            self.withdrawn or self.refused or self.unclear or self.error or self.interrupted
-        )
+        return not (self.withdrawn or self.refused or self.unclear or self.ended_early)
 
 
 class Answers:
@@ -100,17 +114,11 @@ class Freeing:
         mover.meter.phase = "freeing"
         mover.meter.assets_total = len(claims)
         mover.meter.bytes_total = sum(claim.size for claim in claims)
-        try:
+        with done.keeping(mover.stop):
             for at, batch in enumerate(batches(claims, self._pace.batch)):
                 if at:
                     mover.stop.sleep(self._pace.pause)
                 self._delete(self._proven(batch))
-        except OutpourError as error:
-            done.error = error
-        except Stopped:
-            if mover.stop.error is not None:
-                raise
-            done.interrupted = True
         return done
 
     # --- proof ---
@@ -174,9 +182,9 @@ class Freeing:
             if chosen:
                 answers.gather(list(chosen), ask)
         finally:
-            trash.settle(mover.ledger, mover.run_id, answers.told)
-            for key, claim in chosen.items():
+            for key, claim in chosen.items():  # first: the ledger's disk may be full
                 self._tell(claim, answers.told.get(key))
+            trash.settle(mover.ledger, mover.run_id, answers.told)
 
     def _tell(self, claim: Claim, answer: str | None) -> None:
         if answer is None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
 from connectors.base import Source
-from connectors.errors import Misconfigured, SessionExpired
+from connectors.errors import Fatal, Misconfigured, SessionExpired
 from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, trash, work
@@ -68,29 +68,43 @@ class Session:
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.
 
-        Misconfigured where the goal cannot be met, or a sink is not the place that it was.
+        Misconfigured where the goal cannot be met, or a sink is not the place that it was. Fatal
+        where albums are to be kept and cannot be read: the source forgets them with its assets.
         """
         return self._during(lambda: self._survey(policy))
 
     def free(self, policy: Policy, chosen: Survey) -> Done:
-        """Check every copy of what was chosen and move what is proven to the source's bin."""
+        """Check every copy of what was chosen and move what is proven to the source's bin.
+
+        What ends that early stands in the answer. Misconfigured, before anything is done, where
+        a sink is not the place that it was.
+        """
         return self._during(lambda: self._free(policy, chosen))
 
     def undo(self, run: int | None) -> Done:
         """Bring back what ``run`` (None: the last one) put into the bin.
 
-        Misconfigured where there is nothing to bring back.
+        What ends that early stands in the answer. Misconfigured where there is nothing to bring
+        back; raises what ends the listing before it.
         """
         return self._during(lambda: self._undo(run))
 
-    def aftermath(self) -> Aftermath:
-        """What lies in the bin, when it leaves, and how full the source is still."""
-        return self._during(self._aftermath)
+    def aftermath(self, done: Done) -> Aftermath | None:
+        """What lies in the bin, when it leaves, and how full the source is still. None where
+        that cannot be asked: ``done`` says why."""
+        after = None
+        # An interrupted session asks nothing more; a place that failed would only fail again.
+        if not done.ended_early:
+            with done.keeping(self._mover.stop):
+                after = self._during(self._aftermath)
+        return after
 
     # --- steps ---
 
     def _survey(self, policy: Policy) -> Survey:
         self._discover()
+        if self._mover.shelves.unread:
+            raise Fatal("without its albums nothing is freed", hint="run again later")
         counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
         if policy.until is not None:
@@ -120,7 +134,9 @@ class Session:
                 hint=f"Runs with assets in the bin: {known}" if known else "",
             )
         done = Undo(self._mover, self._source, self._pace).restore(wanted)
-        self._discover()
+        if not done.ended_early:
+            with done.keeping(self._mover.stop):
+                self._discover()
         return done
 
     def _aftermath(self) -> Aftermath:

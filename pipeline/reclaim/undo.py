@@ -10,7 +10,6 @@ from pipeline.ledger import trash
 from pipeline.ledger.trash import Trashed, TrashState
 from pipeline.reclaim.freeing import Answers, Done, Pace
 from pipeline.runner.move import Mover
-from pipeline.stopping import Stopped
 
 
 class Undo:
@@ -26,17 +25,11 @@ class Undo:
         items = trash.of_run(mover.ledger, run)
         mover.meter.phase = "restoring"
         mover.meter.assets_total = len(items)
-        try:
+        with done.keeping(mover.stop):
             for start in range(0, len(items), self._pace.batch):
                 if start:
                     mover.stop.sleep(self._pace.pause)
                 self._batch(items[start : start + self._pace.batch], done)
-        except OutpourError as error:
-            done.error = error
-        except Stopped:
-            if mover.stop.error is not None:
-                raise
-            done.interrupted = True
         return done
 
     def _batch(self, batch: Sequence[Trashed], done: Done) -> None:
@@ -51,12 +44,12 @@ class Undo:
             answers.gather(list(items), ask)
         finally:
             restored = {key: why for key, why in answers.told.items() if not why}
-            trash.settle(mover.ledger, done.run, restored, TrashState.RESTORED)
             failed = {key: why for key, why in answers.told.items() if why}
-            trash.note_failed(mover.ledger, done.run, failed)
-            for key in restored:
+            for key in restored:  # first: the ledger's disk may be full
                 mover.meter.settled(ok=True)
                 done.assets += 1
                 done.bytes += items[key].size
             done.refused += [(items[key].filename, why) for key, why in failed.items()]
             done.unclear += len(items) - len(answers.told)
+            trash.settle(mover.ledger, done.run, restored, TrashState.RESTORED)
+            trash.note_failed(mover.ledger, done.run, failed)

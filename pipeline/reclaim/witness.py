@@ -20,6 +20,7 @@ from pipeline.config.models import Pipeline, Place
 from pipeline.ledger.checks import Held
 from pipeline.ledger.codec import now
 from pipeline.ledger.evidence import Claim, File
+from pipeline.stages.looking import look
 from pipeline.stages.recheck import differs, reread
 from pipeline.stopping import Stop
 
@@ -111,7 +112,7 @@ def examine(sink: Sink, file: File, copy: Held, stop: Stop) -> Seen:
 
     Raises what says nothing about the copy (Transient, SessionExpired, ...).
     """
-    receipt = sink.stat(copy.path)
+    receipt = look(sink, copy.path, copy.remote_id)
     if receipt is None:
         return Seen(copy, wrong="missing")
     algorithm = sink.traits.algorithm

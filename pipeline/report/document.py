@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from importlib.resources import files as resources
+from pathlib import Path
 from typing import Any
 
 from connectors.errors import redact
@@ -17,6 +18,17 @@ from pipeline.report import rows as read
 from pipeline.report.standing import standing
 from pipeline.report.whereabouts import whereabouts
 from pipeline.states import AssetState
+
+MARK = "· Outpour report</title>"
+"""Stands in the head of every page."""
+
+_HEAD = 2000  # characters of a page's head
+
+
+def is_page(path: Path) -> bool:
+    """Whether ``as_page`` wrote this file, as far as its head tells. Raises OSError."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return MARK in file.read(_HEAD)
 
 
 def header(ledger: Ledger) -> dict[str, Any]:

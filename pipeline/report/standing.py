@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DatabaseError
 
+from connectors.errors import Misconfigured
 from pipeline.ledger import schema
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState
@@ -32,7 +34,17 @@ class Standing:
 
 
 def standing(ledger: Ledger) -> Standing:
-    """The state of the last run, and assets and bytes by state."""
+    """The state of the last run, and assets and bytes by state.
+
+    Misconfigured where the ledger lacks what it should have.
+    """
+    try:
+        return _standing(ledger)
+    except DatabaseError as broken:
+        raise Misconfigured(f"{ledger.path} is not a readable ledger: {broken.orig}") from None
+
+
+def _standing(ledger: Ledger) -> Standing:
     assets, runs = schema.assets.c, schema.runs.c
     sums = select(assets.state, func.count(), func.sum(assets.size)).group_by(assets.state)
     with ledger.read() as connection:

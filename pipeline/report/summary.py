@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,7 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Assets that went wrong, beside those that only wait."""
-        return sum(self.assets.get(state, 0) for state in _NAMED)
+        return failed(self.assets)
 
     def dump(self) -> str:
         """The summary as JSON, as the ledger keeps it."""
@@ -163,6 +163,7 @@ def summarize(
         counts, sizes = _by_state(connection)
         listed, expected = _listing(connection)
         proofs = _proofs(connection)
+        unreadable, problems = unshown(connection)
         started = connection.execute(
             select(schema.runs.c.started).where(schema.runs.c.id == run)
         ).scalar_one()
@@ -185,10 +186,10 @@ def summarize(
             listed=listed,
             expected=expected,
             sinks=_sinks(connection),
-            failures=_failures(connection),
+            failures=failures(connection),
             waiting=_waiting(connection),
-            problem_count=_count(connection, schema.problems),
-            problems=_problems(connection),
+            problem_count=unreadable,
+            problems=problems,
             quarantine=str(quarantine) if quarantine else None,
             spared=spared,
             yielded=_yielded(connection),
@@ -237,7 +238,13 @@ def _yielded(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _failures(connection: Connection) -> tuple[Failure, ...]:
+def failed(by_state: Mapping[str, int]) -> int:
+    """Assets that went wrong, beside those that only wait."""
+    return sum(by_state.get(state, 0) for state in _NAMED)
+
+
+def failures(connection: Connection) -> tuple[Failure, ...]:
+    """The first assets that went wrong, the worst first."""
     found: list[Failure] = []
     for state in _NAMED:
         query = select(schema.assets).where(_A.state == state).order_by(_A.id)
@@ -252,11 +259,11 @@ def _waiting(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _problems(connection: Connection) -> tuple[Failure, ...]:
+def unshown(connection: Connection) -> tuple[int, tuple[Failure, ...]]:
+    """How many items the source could not show, and the first of them."""
+    count = select(func.count()).select_from(schema.problems)
     query = select(schema.problems).order_by(schema.problems.c.id).limit(SHOWN)
-    rows = connection.execute(query)
-    return tuple(Failure(row.id, "", "unreadable", row.reason) for row in rows)
-
-
-def _count(connection: Connection, table: Any) -> int:
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+    found = tuple(
+        Failure(row.id, "", "unreadable", row.reason) for row in connection.execute(query)
+    )
+    return int(connection.execute(count).scalar_one()), found

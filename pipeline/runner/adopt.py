@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from connectors.abilities import Inventory, ReadBack
@@ -20,6 +20,7 @@ from connectors.errors import ItemError
 from pipeline import retry
 from pipeline.ledger import adoption
 from pipeline.ledger.adoption import Evidence
+from pipeline.ledger.checks import Held, Marks, held
 from pipeline.limits import Place
 from pipeline.stages.context import Run
 
@@ -33,7 +34,8 @@ class Adopted:
 
     ``known`` were confirmed copies before, ``files`` of ``bytes`` are now. ``foreign`` are no
     file of the library; ``unproven`` might be one, but only a download would tell.
-    ``sidecars`` of ours were found beside them.
+    ``sidecars`` of ours were found beside them. ``missing`` are confirmed copies, sidecars too,
+    that are not there.
     """
 
     sink: str
@@ -43,6 +45,7 @@ class Adopted:
     foreign: int = 0
     unproven: int = 0
     sidecars: int = 0
+    missing: int = 0
 
 
 def adopt(run: Run, sink: Sink, place: Place) -> int:
@@ -68,6 +71,8 @@ class Adoption:
         self._place = place
         self.found = Adopted(sink.name)
         self._mine: set[str] = set()
+        self._seen = Marks()
+        self._others: set[str] = set()  # ids of files that are no known copy where they are
         self._settled = 0  # files adopted or read, over all attempts
 
     def look(self, *, download: bool = False) -> None:
@@ -88,16 +93,29 @@ class Adoption:
     def _attempt(self, download: bool) -> None:
         assert isinstance(self._sink, Inventory)
         self.found.known = self.found.foreign = self.found.unproven = 0
+        self._seen, self._others = Marks(), set()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
             for batch in _batches(self._sink.inventory()):
                 self._run.stop.check()
                 self._batch(batch, readers, download)
+        self.found.missing = sum(map(self._is_missing, self._confirmed()))
+
+    def _confirmed(self) -> Iterator[Held]:
+        return chain.from_iterable(held(self._run.ledger, self._sink.name))
+
+    def _is_missing(self, copy: Held) -> bool:
+        if copy.resource in self._seen or copy.path in self._mine:
+            return False
+        return copy.remote_id not in self._others  # somebody moved it: verify learns where to
 
     def _batch(self, batch: Sequence[Receipt], readers: ThreadPoolExecutor, download: bool) -> None:
         ledger, name = self._run.ledger, self._sink.name
         known = adoption.known(ledger, name, batch)
-        self.found.known += sum(not known[path] for path in known.keys() - self._mine)
+        for path in known.keys() - self._mine:
+            self.found.known += not known[path].sidecar
+            self._seen.add(known[path].resource)
         fresh = [receipt for receipt in batch if receipt.path not in known]
+        self._others.update(receipt.id for receipt in fresh if receipt.id)
         rows = adoption.candidates(ledger, name, fresh)
         proven: list[Evidence] = []
         doubtful: list[Evidence] = []
@@ -123,7 +141,8 @@ class Adoption:
         self._settled += len(found)
         self.found.files += len(files)
         self.found.sidecars += len(adopted) - len(files)
-        self.found.bytes += sum(one.receipt.size for one in found if one.receipt.path in files)
+        sizes = {one.receipt.path: one.receipt.size for one in found}  # two may share a path
+        self.found.bytes += sum(sizes[path] for path in files)
         self.found.foreign += len(found) - len(adopted)
         self._run.meter.add(adopted=len(files))
 

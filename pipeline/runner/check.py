@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from connectors.abilities import Inventory, ReadBack
 from connectors.base import Sink
-from connectors.errors import Misconfigured
+from connectors.errors import ItemError, Misconfigured
 from pipeline import retry
 from pipeline.config.models import Pipeline
 from pipeline.events import Notice, Observer
@@ -31,14 +31,16 @@ _READERS = 4
 @dataclass
 class SinkCheck:
     """What one sink was found to hold. ``wrong`` names copies that are missing or changed,
-    ``edited`` counts sidecars that somebody changed (theirs now, and not wrong), ``foreign``
-    files the ledger does not know; ``doubled`` names content held twice, ``moved`` counts
-    copies that are elsewhere now, unchanged."""
+    ``unread`` those of which nothing more is known because they could not be read; ``edited``
+    counts sidecars that somebody changed (theirs now, and not wrong), ``foreign`` files the
+    ledger does not know; ``doubled`` names content held twice, ``moved`` counts copies that are
+    elsewhere now, unchanged."""
 
     name: str
     checked: int = 0
     bytes_read: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
     foreign: int = 0
     moved: int = 0
     edited: int = 0
@@ -51,7 +53,8 @@ class Verified:
 
     @property
     def exit(self) -> Exit:
-        return Exit.ITEMS_FAILED if any(sink.wrong for sink in self.sinks) else Exit.OK
+        bad = any(sink.wrong or sink.unread for sink in self.sinks)
+        return Exit.ITEMS_FAILED if bad else Exit.OK
 
 
 def verify(
@@ -61,7 +64,8 @@ def verify(
 
     A sink whose listing carries its own checksums is checked by listing, without a download;
     ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
-    sink is read back whole. What fails is moved again by the next run.
+    sink is read back whole. What is missing or changed is moved again by the next run; of what
+    could not be read nothing changes.
     """
     run = work.begin_run(ledger, "verify")
     meter = Meter()
@@ -108,7 +112,7 @@ class _Checker:
         if share:
             if not isinstance(self.sink, ReadBack):
                 raise Misconfigured(f"{self.sink.name} cannot be read back")
-            self._by_reading(self.sink, share)
+            self._by_reading(self.sink, share, counted=listed)
         for asset, why in checks.settle(self._ledger, self.sink.name):
             self._observer.notice(Notice("error", f"{asset}: {why}", self.sink.name))
         return self._result
@@ -141,26 +145,38 @@ class _Checker:
             self.place, work, stop=self._stop, attempts=self._pipeline.limits.attempts
         )
 
-    def _by_reading(self, sink: ReadBack, share: float) -> None:
+    def _by_reading(self, sink: ReadBack, share: float, *, counted: bool) -> None:
+        """Read copies back; ``counted`` says that the listing had them among the checked."""
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as readers:
             for batch in self._sampled(share):
                 answers = readers.map(lambda copy: self._read(sink, copy), batch)
-                for copy, why in zip(batch, answers, strict=True):
-                    self._result.checked += 1
+                for copy, found in zip(batch, answers, strict=True):
+                    self._tell()
+                    if isinstance(found, ItemError):
+                        self._could_not_read(copy, found)
+                        continue
+                    self._result.checked += not counted
                     self._result.bytes_read += copy.size
-                    state = checks.mark(self._ledger, copy, why)
+                    state = checks.mark(self._ledger, copy, found)
                     self._result.edited += state is CopyState.YIELDED
                     if state is CopyState.MISSING:
-                        self._result.wrong.append((copy.path, why))
-                    self._tell()
+                        self._result.wrong.append((copy.path, found))
+
+    def _could_not_read(self, copy: checks.Held, error: ItemError) -> None:
+        self._result.unread.append((copy.path, f"could not be read: {error}"))
+        text = f"{copy.path}: could not be read: {error}"
+        self._observer.notice(Notice("error", text, self.sink.name, error.hint))
 
     def _sampled(self, share: float) -> Iterator[list[checks.Held]]:
         for batch in checks.held(self._ledger, self.sink.name):
             yield [copy for copy in batch if share >= 1 or random.random() < share]
 
-    def _read(self, sink: ReadBack, copy: checks.Held) -> str:
-        """Why the copy is not what it was; empty if it is."""
-        return self._patiently(lambda: reread(sink, copy, self._stop))
+    def _read(self, sink: ReadBack, copy: checks.Held) -> str | ItemError:
+        """Why the copy is not what it was, empty if it is; or why that cannot be told."""
+        try:
+            return self._patiently(lambda: reread(sink, copy, self._stop))
+        except ItemError as error:
+            return error
 
     def _tell(self) -> None:
         self._meter.assets_done += 1

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from connectors.errors import CapacityExceeded, DailyLimit, SessionExpired, Transient
+from connectors.errors import (
+    CapacityExceeded,
+    DailyLimit,
+    LimitReached,
+    SessionExpired,
+    Transient,
+)
 from pipeline.ledger import Ledger, work
 from pipeline.limits import Place
 from pipeline.rooms import Room
@@ -34,19 +40,20 @@ class Fullness:
         self._ledger = ledger
         self._tell = tell
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
+        self._told: set[str] = set()  # sinks that take nothing, and the person knows
         self.owed = False  # an asset found too little room
 
     def fills(self, sink: str, error: CapacityExceeded) -> None:
         """The sink said it is full."""
         if not self._rooms[sink].sleep(error):
             return
+        self._told.add(sink)
+        text = f"takes no more for now: {error}"
         if isinstance(error, DailyLimit):
-            when = (
-                f", goes on {error.resume_at.astimezone():%d %b %H:%M}" if error.resume_at else ""
-            )
-            self._tell("warning", f"takes no more for now: {error}{when}", sink, error.hint)
-        else:
-            self._tell("warning", f"full: {error}", sink, error.hint)
+            text += f", goes on {error.resume_at.astimezone():%d %b %H:%M}"
+        elif not isinstance(error, LimitReached):
+            text = f"full: {error}"
+        self._tell("warning", text, sink, error.hint)
 
     @property
     def ends(self) -> bool:
@@ -55,11 +62,13 @@ class Fullness:
         return self._policy == "stop" and (asleep or self.owed)
 
     def look(self, reopen: Callable[[str], None]) -> bool:
-        """Ask the sleeping sinks for which it is time; True if one takes files again.
+        """Ask the sleeping sinks for which it is time; True if one takes files again, or one to
+        be tried with.
 
         A sign-in that has ended is the person's business, as in any lane; meanwhile the sink is
         left alone. Raises what ends the run.
         """
+        self._tell_who_woke()
         due = [
             room
             for room in self._rooms.values()
@@ -72,7 +81,7 @@ class Fullness:
         for name in woken:
             self._silent.discard(name)
             reopen(name)
-            self._tell("info", "has room again", name, "")
+        self._tell_who_woke()
         return bool(woken)
 
     def returns(self, needed: int, reopen: Callable[[str], None], stop: Stop) -> bool:
@@ -83,6 +92,7 @@ class Fullness:
         for room in self._rooms.values():
             if room.asleep is None and room.free is not None and room.free < needed:
                 room.doze(needed)
+                self._told.add(room.name)
                 self._tell("warning", f"no room for {needed} bytes more", room.name, "")
         asleep = [room.asleep for room in self._rooms.values() if room.asleep]
         timed = any(isinstance(why, DailyLimit) for why in asleep)
@@ -91,6 +101,11 @@ class Fullness:
         while not self.look(reopen):
             stop.sleep(_TICK)
         return True
+
+    def _tell_who_woke(self) -> None:
+        for name in [name for name in self._told if self._rooms[name].asleep is None]:
+            self._told.discard(name)
+            self._tell("info", "has room again", name, "")
 
     def _wakes(self, room: Room, needed: int) -> bool:
         try:

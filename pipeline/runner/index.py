@@ -35,7 +35,7 @@ def _bring(run: Run, sink: Sink, name: str, staged: Path, digests: Digests) -> N
     ours = list(dict.fromkeys(["", *before, value]))
     indexes.remember(run.ledger, sink.name, name, ours)
     put = Put(name, digests, replaces=frozenset(filter(None, ours)))
-    sent = sink.transfer(put, Body(staged, digests.size), None, lambda _: None)
+    sent = sink.transfer(put, Body(staged, digests.size), None, lambda *_: None)
     (answer,) = sink.commit([sent])
     if not isinstance(answer, Receipt):
         raise answer

@@ -38,10 +38,12 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended. ``error`` is one line for the person, empty when all is well; ``idle``
-    says why there was nothing to do yet."""
+    says why there was nothing to do yet, ``short`` what beside the assets themselves is not as
+    it was asked for."""
 
     state: RunState
     exit: Exit
     summary: Summary
     error: str = ""
     idle: str = ""
+    short: str = ""

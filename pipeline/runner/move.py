@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from connectors.base import Role, Sink, Source
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
-    Misconfigured,
     OutpourError,
     SessionExpired,
 )
@@ -23,7 +21,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, albums, sidecars, steps, work
+from pipeline.ledger import Ledger, sidecars, steps, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -38,9 +36,11 @@ from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sink, check_source
+from pipeline.runner.shelves import Shelves
+from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
 from pipeline.stages.context import AssetWork, PieceWork, Run
-from pipeline.stages.discover import Discovered, Discovery, load_albums
+from pipeline.stages.discover import Discovered, Discovery
 from pipeline.stages.download import Downloads
 from pipeline.stages.parcel import Tokens
 from pipeline.stages.sidecars import Sidecars
@@ -101,6 +101,7 @@ class Mover:
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
         )
+        self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
         self.full = Fullness(full, self.rooms, self.places, self.ledger, self.run.notice)
         self._under_way = 0
@@ -150,7 +151,7 @@ class Mover:
             self._sweep()
             if assets:
                 self._move()
-                self.check_sinks(after=True)  # of what was made on the way, and may have gone again
+                self._look_back()
             self._index()
         except Stopped:
             pass
@@ -177,6 +178,12 @@ class Mover:
             if names is None or sink.name in names:
                 ask = partial(self.ask, sink)
                 check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
+
+    def _look_back(self) -> None:
+        """What was made on the way may have gone again."""
+        for sink in self.job.sinks:
+            withdraw(self.run, sink, partial(self.ask, sink))
+        self.check_sinks(after=True)
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
@@ -207,38 +214,24 @@ class Mover:
     def _members(self) -> set[str] | None:
         """What the selected albums hold; None if none are selected."""
         wanted = self.job.pipeline.select.albums
-        if not wanted:
-            return None
-        self.ask(self.source, lambda: load_albums(self.ledger, self.source))
-        members, unknown = albums.members(self.ledger, wanted)
-        self._check_albums(unknown)
-        return members
-
-    def _check_albums(self, unknown: Sequence[str]) -> None:
-        """Some may have gone since; that none is there is a mistake and no empty library."""
-        if unknown and len(unknown) == len(self.job.pipeline.select.albums):
-            close = difflib.get_close_matches(unknown[0], albums.names(self.ledger), n=1)
-            raise Misconfigured(
-                f"{self.job.source.name} has no album called {unknown[0]!r}",
-                hint=f"did you mean {close[0]!r}?" if close else "check its name, and its folder's",
-            )
-        for name in unknown:
-            self.run.notice("warning", f"there is no album called {name!r}", self.job.source.name)
+        return self.shelves.selected(wanted) if wanted else None
 
     def _keep(self, *, albums_read: bool) -> None:
         """Find out which sidecars are new or other than before. The source is asked for its
-        albums only when it says that they changed."""
+        albums only when it says that they changed. Where it refuses them, sidecars that could
+        not be made whole later wait for a run that knows."""
         form = policy.form(self.without)
         wanted = form or self.job.pipeline.keep.albums != "none"
-        if wanted and not albums_read and albums.stale(self.ledger):
-            self.ask(self.source, lambda: load_albums(self.ledger, self.source))
-        sidecars.refresh(self.ledger, form, compose)
+        if wanted and not albums_read:
+            self.shelves.refresh()
+        if not self.shelves.unread or policy.completes(self.job.sinks, self.without):
+            sidecars.refresh(self.ledger, form, compose)
 
     def _index(self) -> None:
         """Say at each folder which of its files are in which album."""
         self.ledger.flush()
         for sink in self.job.sinks:
-            if not policy.takes_index(self.job.pipeline.keep, sink):
+            if self.shelves.unread or not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
             try:
                 self.ask(sink, partial(write_index, self.run, sink))
@@ -297,13 +290,17 @@ class Mover:
             for sink in piece.sinks:
                 lanes[sink].put(piece, staged)
 
+        def in_vain(piece: PieceWork) -> OutpourError | None:
+            broken = [lanes[sink].broken for sink in piece.sinks]
+            return broken[0] if all(broken) else None
+
         def reopen(sink: str) -> None:
             lanes[sink].no_room = None
 
         most = self.job.pipeline.limits.downloads
         if isinstance(self.source, Lends):
             most = min(most, _AT_HAND)
-        downloads = Downloads(self.run, most, deliver)
+        downloads = Downloads(self.run, most, deliver, in_vain)
         writer = Sidecars(self.run, deliver, downloads.put)
         try:
             while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
+from pipeline.report.summary import Failure, failed, failures, unshown
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
@@ -21,18 +22,27 @@ from pipeline.stopping import Stop
 class Plan:
     """``assets`` and ``bytes`` are what is left to move; ``by_state`` counts all that is known.
 
+    ``failures`` names the first that would not move: nothing that a run can do would help.
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
-    not name everything.
+    not name everything. ``problems`` are the first of those items that it could not show: they
+    keep a run from being whole.
     """
 
     assets: int
     bytes: int
     by_state: dict[str, int]
+    failures: tuple[Failure, ...]
     listed: int
     expected: int | None
     sinks: tuple[SinkPlan, ...]
     staging: StagingPlan
     if_full: str  # what the policy does about what does not fit
+    problem_count: int = 0
+    problems: tuple[Failure, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        return failed(self.by_state)
 
     @property
     def fits(self) -> bool:
@@ -83,13 +93,19 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
+    with ledger.read() as connection:
+        named = failures(connection)
+        problem_count, problems = unshown(connection)
     return Plan(
         assets=assets,
         bytes=size,
         by_state=work.by_state(ledger),
+        failures=named,
         listed=found.present,
         expected=found.expected,
         sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.without)),
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
+        problem_count=problem_count,
+        problems=problems,
     )

@@ -148,7 +148,7 @@ def _refusals(ledger: Ledger, sinks: Iterable[Sink]) -> Iterator[Remark]:
         count = work.refused(ledger, roles) if roles else 0
         if count:
             names = " or ".join(role.replace("_", " ") for role in roles)
-            text = f"keeps no {names} files: {count} are left out there"
+            text = f"keeps no {names} files; left out there: {count}"
             yield Remark("info", text, sink.name)
 
 

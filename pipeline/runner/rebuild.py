@@ -34,8 +34,17 @@ class Rebuilt:
         return sum(count for state, count in self.assets.items() if state not in outside)
 
     @property
+    def missing(self) -> int:
+        """Copies that the ledger calls confirmed and that were not found."""
+        return sum(sink.missing for sink in self.sinks)
+
+    @property
+    def whole(self) -> bool:
+        return self.confirmed == self.wanted and not self.missing
+
+    @property
     def exit(self) -> Exit:
-        return Exit.OK if self.confirmed == self.wanted else Exit.ITEMS_FAILED
+        return Exit.OK if self.whole else Exit.ITEMS_FAILED
 
 
 def rebuild(

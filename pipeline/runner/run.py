@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 
 from connectors.abilities import Prompter
-from connectors.errors import CapacityExceeded, Misconfigured, OutpourError, SessionExpired
+from connectors.errors import (
+    CapacityExceeded,
+    DiskFull,
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+)
 from pipeline.events import Observer, Progress
 from pipeline.ledger import Ledger, steps, work
 from pipeline.report import summarize
@@ -47,8 +53,9 @@ def run(
         return Outcome(state, Exit.USAGE, summary, _error(stop))
     whole = summary.confirmed == summary.total and not summary.problem_count
     missing = mover.discovered.missing if mover.discovered else 0
-    whole = whole and not missing and mover.unindexed is None
-    return Outcome(state, _exit(state, whole), summary, _error(stop))
+    short = _short(mover)
+    whole = whole and not missing and not short
+    return Outcome(state, _exit(state, whole), summary, _error(stop), short=short)
 
 
 def _snapshot(mover: Mover) -> Progress:
@@ -70,6 +77,8 @@ def _state(mover: Mover, waiting: int) -> RunState:
     error = mover.stop.error
     if isinstance(error, SessionExpired):
         return RunState.NEEDS_PERSON
+    if isinstance(error, DiskFull):
+        return RunState.NO_ROOM
     if error is not None:
         return RunState.FAILED
     if mover.stop:
@@ -90,8 +99,11 @@ def _exit(state: RunState, whole: bool) -> Exit:
     return _EXITS.get(state, Exit.OK if whole else Exit.ITEMS_FAILED)
 
 
+def _short(mover: Mover) -> str:
+    if mover.shelves.unread:
+        return "not all albums could be read"
+    return "the album index was not written" if mover.unindexed is not None else ""
+
+
 def _error(stop: Stop) -> str:
-    error = stop.error
-    if not isinstance(error, OutpourError):
-        return ""
-    return f"{error}. {error.hint[0].upper()}{error.hint[1:]}" if error.hint else str(error)
+    return stop.error.advice if isinstance(stop.error, OutpourError) else ""

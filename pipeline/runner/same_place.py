@@ -2,25 +2,29 @@
 
 Another folder, disk or account under the name of a sink holds none of the copies that the
 ledger counts there, and a disk that is not connected leaves an empty folder in its stead.
-While a place calls itself what it did last time, none of this asks anything.
+While a place calls itself what it did last time, nothing else is asked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from connectors.abilities import Situated
+from connectors.abilities import Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import ItemError, Misconfigured
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
+from pipeline.stages.looking import look
 
 T = TypeVar("T")
 _WITNESSES = 20
+_AT_ONCE = 8  # questions: a cloud takes its time for each
+_END = '"]'  # of a place's JSON
+_OF_ANY = "Connect the disk or account that does."
 _NEW = "A new place gets a name of its own in a pipeline file, or with --to another folder."
 
 
@@ -73,15 +77,21 @@ def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
 
 
 def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough: int) -> str:
-    """Which place it is; empty where there is none yet."""
+    """Which place it is; empty where there is none yet, which then holds nothing."""
     where = ask(lambda: _whereabouts(pipeline, sink))
-    if where and where == places.remembered(ledger, sink.name):
+    before = places.remembered(ledger, sink.name)
+    if where and where == before:
         return where
     wanted = places.witnesses(ledger, sink.name, _WITNESSES)
-    found = sum(ask(partial(_holds, sink, known)) for known in wanted)
-    if found < min(enough, len(wanted)):
-        raise _not_the_same(sink.name, found, len(wanted))
+    found = _found(sink, wanted, ask) if where else 0
+    if found < min(1 if _tells_more(where, before) else enough, len(wanted)):
+        raise _missed(sink.name, found, len(wanted)) if found else _gone(sink, ask)
     return where
+
+
+def _tells_more(where: str, before: str | None) -> bool:
+    """Whether it says what it did, and more: an earlier version did not ask for its folder."""
+    return before is not None and where.startswith(f"{before.removesuffix(_END)} ")
 
 
 def _remember(ledger: Ledger, sink: Sink, where: str) -> None:
@@ -95,23 +105,31 @@ def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     if not isinstance(sink, Situated):
         return json.dumps(place.identity if place else [])
     where = sink.whereabouts()
-    return where and json.dumps([place.type if place else "", where])
+    return where and json.dumps([place.type if place else "", where])  # ends with _END
+
+
+def _found(sink: Sink, wanted: Sequence[places.Known], ask: Ask) -> int:
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="same-place") as workers:
+        return sum(workers.map(lambda known: ask(lambda: _holds(sink, known)), wanted))
 
 
 def _holds(sink: Sink, known: places.Known) -> bool:
     try:
-        receipt = sink.stat(known.path)
+        receipt = look(sink, known.path, known.remote_id)
     except ItemError:
         return False
     return receipt is not None and receipt.size == known.size
 
 
-def _not_the_same(name: str, found: int, wanted: int) -> Misconfigured:
-    if not found:
-        return Misconfigured(
-            f"{name} holds none of the copies that were made there",
-            hint=f"Connect the disk or account that does. {_NEW}",
-        )
+def _gone(sink: Sink, ask: Ask) -> Misconfigured:
+    known = ask(sink.trace) if isinstance(sink, Traces) else ""
+    return Misconfigured(
+        f"{sink.name} holds none of the copies that were made there",
+        hint=f"{known or _OF_ANY} {_NEW}",
+    )
+
+
+def _missed(name: str, found: int, wanted: int) -> Misconfigured:
     return Misconfigured(
         f"{name} is another place: {wanted - found} of {wanted} copies looked for are not there",
         hint=f"If it should be the same, outpour verify finds out what is missing. {_NEW}",

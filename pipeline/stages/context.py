@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.base import Source, Traits
-from connectors.errors import OutpourError
+from connectors.errors import Leftover, OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps, work
 from pipeline.ledger.items import Spot
@@ -44,11 +44,14 @@ class Run:
         self.observer.notice(Notice(level, text, place, hint))
 
     def retried(self, place: str) -> Callable[[BaseException], None]:
-        """Counts retries and keeps their reasons in the ledger's history."""
+        """Counts retries and keeps their reasons in the ledger's history. What one left behind
+        is told, too."""
 
         def record(error: BaseException) -> None:
             self.meter.add(retries=1)
             steps.note(self.ledger, self.id, "retry", f"{place}: {error}")
+            if isinstance(error, Leftover):
+                self.notice("warning", str(error), place, error.hint)
 
         return record
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.abilities import HasAlbums
+from connectors.abilities import Album, HasAlbums
 from connectors.base import Page, Source
-from connectors.errors import CursorLost
+from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing
 from pipeline.limits import Place
@@ -48,7 +48,7 @@ class Discovery:
         self._meter = meter
         self._stop = stop
         self._attempts = attempts
-        self._pages = 0
+        self._furthest = 0  # pages that one attempt at a listing brought, at best
 
     def run(self, selection: Selection) -> Discovered:
         """Changes since last time where that is possible, else everything.
@@ -77,7 +77,7 @@ class Discovery:
             attempt,
             stop=self._stop,
             attempts=self._attempts,
-            progress=lambda: self._pages,
+            progress=lambda: self._furthest,
         )
 
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
@@ -86,11 +86,11 @@ class Discovery:
         cursor, expected, full, changed = None, None, since is None, False
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
-        for page in self._source.pages(since):
+        for brought, page in enumerate(self._source.pages(since), 1):
             self._stop.check()
             written()  # one page is written while the next is fetched
             written = listing.record(self._ledger, page, number, selection, again=again)
-            self._pages += 1
+            self._furthest = max(self._furthest, brought)
             self._meter.add(listed=len(page.assets))
             cursor, full = page.cursor or cursor, page.full
             expected = page.expected if page.expected is not None else expected
@@ -109,7 +109,22 @@ class Discovery:
         return Discovered(present, expected, full, changed)
 
 
-def load_albums(ledger: Ledger, source: Source) -> None:
-    """Bring the source's albums and their members into the ledger."""
-    if isinstance(source, HasAlbums):
-        albums.replace(ledger, ((album, source.members(album)) for album in source.albums()))
+def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:
+    """Bring the source's albums and their members into the ledger.
+
+    Returns the albums that the source refuses to read, by name; they stay as they were known.
+    Raises what it raises of all of them, and then those not yet read stay as they were known.
+    """
+    refused: dict[str, OutpourError] = {}
+    if not isinstance(source, HasAlbums):
+        return refused
+
+    def members(album: Album) -> set[str] | None:
+        try:
+            return set(source.members(album))
+        except (ItemError, Fatal) as error:
+            refused["/".join(album.path)] = error
+            return None
+
+    albums.replace(ledger, ((album, members(album)) for album in source.albums()))
+    return refused

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.errors import Fatal, ItemError, Transient
+from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
@@ -20,15 +20,19 @@ from pipeline.states import AssetState
 from pipeline.stopping import Stopped
 
 Deliver = Callable[[PieceWork, Staged], None]
+InVain = Callable[[PieceWork], OutpourError | None]
+"""Why none of its sinks takes a piece any more; None if one may."""
+
 _DEAD_ENDS = 20  # items in a row that exhaust their retries: it is the place, not the items
 
 
 class Downloads:
     """A pool of threads that turns pieces into verified staged files."""
 
-    def __init__(self, run: Run, threads: int, deliver: Deliver) -> None:
+    def __init__(self, run: Run, threads: int, deliver: Deliver, in_vain: InVain) -> None:
         self._run = run
         self._deliver = deliver
+        self._in_vain = in_vain
         self._finished = False
         self._turn = threading.Lock()
         self._queue: queue.Queue[PieceWork | None] = queue.Queue(maxsize=2 * threads)
@@ -97,7 +101,7 @@ class Downloads:
 
     def _one(self, piece: PieceWork, cost: int) -> bool:
         try:
-            staged = self._fetch(piece, cost)
+            staged = None if self._given_up(piece) else self._fetch(piece, cost)
         except BaseException:
             self._run.staging.release(cost)
             raise
@@ -106,6 +110,13 @@ class Downloads:
             return False
         self._deliver(piece, staged)
         return True
+
+    def _given_up(self, piece: PieceWork) -> bool:
+        """Asked when its turn has come, which may be long after it was handed over."""
+        why = self._in_vain(piece)
+        if why is not None:
+            piece.failed(AssetState.FAILED, why.advice)
+        return why is not None
 
     def _fetch(self, piece: PieceWork, cost: int) -> Staged | None:
         run, key = self._run, piece.piece.key

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from pathlib import Path
 
 from connectors.base import Resource, Stream
 from connectors.checksums import Digests, Hasher
-from connectors.errors import Fatal, Transient
+from connectors.errors import DiskFull, Transient, is_full
 from connectors.flushing import FlushAhead
 from pipeline import retry
 from pipeline.ledger import steps
@@ -91,10 +90,10 @@ class Fetch:
                 on_retry=self._run.retried(self._run.source_place.name),
             )
         except OSError as error:
-            if self._path is None or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if self._path is None or not is_full(error):
                 raise
             self._path.unlink(missing_ok=True)
-            raise Fatal(
+            raise DiskFull(
                 f"no room left for staging in {self._path.parent}",
                 hint="Make room there, or set staging.path and staging.size; then run again.",
             ) from error

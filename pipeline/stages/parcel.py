@@ -18,43 +18,17 @@ from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
 
 _KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
-_PART = 4 * 1024 * 1024  # bytes that a checkpoint stands for, at least
-_OPENING = 2  # checkpoints that a try may take without a byte: a new id, a new session
-
-
-class Headway:
-    """How far a transfer has got, as far as its checkpoints tell: a number that grows.
-
-    What a token says only its place knows, and a new one need not mean a byte. So the first of
-    each try do not count, nor any that was there before. And since a place may lose, time and
-    again, all that it had, no more count than a file of this size can have.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.reached = 0
-        self._most = size // _PART
-        self._known: set[str] = set()
-        self._fresh = 0  # in this try
-
-    def begin(self) -> None:
-        """Another try."""
-        self._fresh = 0
-
-    def kept(self, token: str) -> None:
-        """A checkpoint was taken."""
-        if token in self._known:
-            return
-        self._known.add(token)
-        self._fresh += 1
-        if self._fresh > _OPENING and self.reached < self._most:
-            self.reached += 1
 
 
 @dataclass(eq=False)
 class Parcel:
     """``names`` are paths that it may still get. ``starts`` counts how often it was sent from the
     beginning; ``failures`` and ``refusals`` the answers about it alone, in a batch that went
-    well as a whole."""
+    well as a whole.
+
+    ``reached`` is the most bytes of it that the place ever had. What a place loses and is sent
+    again does not count twice, so that one that loses all it has, time and again, is no progress.
+    """
 
     piece: PieceWork
     staged: Staged
@@ -68,10 +42,7 @@ class Parcel:
     refusals: int = 0  # in a row: asked for less
     refused_since: float = 0.0
     ended: bool = False  # its lane is done with it
-    headway: Headway = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.headway = Headway(self.put.size)
+    reached: int = 0
 
     @property
     def key(self) -> int:

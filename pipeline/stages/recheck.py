@@ -15,14 +15,15 @@ from pipeline.stopping import Stop
 
 
 def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
-    """Read the copy back from its medium. Why it is not what it was; empty if it is."""
+    """Read the copy back from its medium. Why it is not what it was; empty if it is.
+
+    Raises what says nothing of the copy: ItemError where it may not or cannot be read.
+    """
     receipt = Receipt(copy.path, copy.size, (), copy.remote_id)
     try:
         found = digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
     except NotFound:
         return GONE
-    except ItemError as error:
-        return str(error)
     return "" if found == copy.sha256 else f"holds sha256:{found}, not sha256:{copy.sha256}"
 
 

@@ -118,6 +118,11 @@ class Lane:
         for thread in (*self._threads, self._committer):
             thread.join()
 
+    @property
+    def broken(self) -> OutpourError | None:
+        """Why nothing more can be sent here in this run."""
+        return self._broken
+
     # --- transfers ---
 
     def _transfers(self) -> None:
@@ -190,7 +195,7 @@ class Lane:
         if parcel.token is None and self._tokens is not None:
             token = self._call(self._tokens.take)
             self._keep(parcel, token)
-        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.headway.reached)
+        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
@@ -209,17 +214,17 @@ class Lane:
         if parcel.staged.lend:
             parcel.staged.lend()
 
-        def keep(token: str) -> None:
-            self._keep(parcel, token)
-            self._run.ledger.settled(parcel.ticket)
+        def keep(token: str, held: int = 0) -> None:
+            parcel.reached = max(parcel.reached, held)
+            if token != parcel.token:
+                self._keep(parcel, token)
+                self._run.ledger.settled(parcel.ticket)
 
-        parcel.headway.begin()
         put, body, known = self._triple(parcel)
         return self.sink.transfer(put, body, known, keep)
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token
-        parcel.headway.kept(token)
         parcel.ticket = steps.keep_token(
             self._run.ledger, parcel.key, self.sink.name, parcel.put.path, token
         )
@@ -325,7 +330,7 @@ class Lane:
                 self._broken = self._broken or error
             elif isinstance(error, Transient) and self.place.dead_end() >= _DEAD_ENDS:
                 self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
-            self._fail(parcel, str(error))
+            self._fail(parcel, error.advice)
         else:
             self._fail(parcel, f"unexpected {type(error).__name__}: {error}")
 
@@ -346,7 +351,7 @@ class Lane:
         """Send it afresh: the sink lost what it had of it."""
         parcel.starts += 1
         if parcel.starts >= _FRESH_STARTS:
-            self._fail(parcel, str(error))
+            self._fail(parcel, error.advice)
         else:
             self._afresh(parcel)
 
@@ -362,7 +367,7 @@ class Lane:
             parcel.put = replace(parcel.put, path=path)
             self._afresh(parcel)
         else:
-            self._fail(parcel, str(error))
+            self._fail(parcel, error.advice)
 
     def _yield(self, parcel: Parcel, error: PathConflict) -> None:
         """A sidecar of another name would be read by nobody: the one that is there stays."""

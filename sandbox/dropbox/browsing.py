@@ -52,6 +52,8 @@ class Browsing:
         key, node = self._at(route, arg.path)
         if not isinstance(node, File):
             raise route.failed({".tag": "path", "path": {".tag": "not_file"}})
+        if self.faults.hit("restricted", f"read{key}"):
+            raise route.failed({".tag": "path", "path": {".tag": "restricted_content"}})
         content = node.content
         start, end, status = 0, content.size, 200
         headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}

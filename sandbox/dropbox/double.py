@@ -23,6 +23,8 @@ FAULTS: Mapping[str, str] = {
     "busy_write": "a file cannot be written: too_many_write_operations",
     "busy_entry": "an entry of a batch fails: too_many_write_operations",
     "traffic_limit": "a file cannot be written: the month's upload traffic is used up",
+    "restricted": "a file cannot be read: its content is restricted",
+    "no_write": "a file cannot be written: no_write_permission",
     "access_denied": "403: this account may not",
     "lost_answer": "all is done, and the connection ends without an answer",
     "error_after": "all is done, and the answer is 500",

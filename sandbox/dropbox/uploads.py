@@ -149,6 +149,8 @@ class Uploads:
             raise WriteRefused("too_many_write_operations")
         if self.faults.hit("traffic_limit", path):
             raise WriteRefused("upload_traffic_limit_reached")
+        if self.faults.hit("no_write", path):
+            raise WriteRefused("no_write_permission")
         session = self._session(arg.cursor)
         if not session.closed:
             raise SessionRefused(

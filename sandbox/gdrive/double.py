@@ -14,7 +14,7 @@ from sandbox.gdrive.discovery import Discovery, Method
 from sandbox.gdrive.files import Files, Pace
 from sandbox.gdrive.intake import Intake
 from sandbox.gdrive.oauth import Grant, SignIn
-from sandbox.gdrive.refusal import Refused, bad, invalid
+from sandbox.gdrive.refusal import Refused, bad, invalid, no_right
 from sandbox.gdrive.store import Node, Store
 from sandbox.gdrive.uploads import Sessions
 from sandbox.messages import Answer, Request
@@ -28,10 +28,16 @@ FAULTS: Mapping[str, str] = {
     "stored_flip": "what is stored differs in one bit from what was sent",
     "no_sha256": "a file without sha256Checksum, as a few have",
     "listing_lag": "listings do not show a new item for a while",
+    "bin_unseen": "what is made in a folder that is in the bin says that it is in no bin",
     "token_expired": "the access token is no longer accepted",
     "rate": "403 userRateLimitExceeded without Retry-After",
     "daily_limit": "403 dailyLimitExceeded",
     "upload_limit": "403 with the message of the 750 GB a day",
+    "date_refused": "400: a file's date is one that is not taken",
+    "item_limit": "a file cannot be made: the account holds as many items as it may",
+    "download_quota": "403 downloadQuotaExceeded: a file was read too often",
+    "abusive_file": "403 cannotDownloadAbusiveFile: a file is taken for malware and not given out",
+    "no_right": "403 insufficientFilePermissions: the account may not do this to a file",
     "unknown_403": "403 with a reason nobody has heard of",
 }
 _VERBS = {"PATCH": "update", "DELETE": "delete", "POST": "create", "GET": "get"}
@@ -201,6 +207,11 @@ class GoogleDrive:
         if key.startswith("upload.") and self.faults.hit("upload_limit", key):
             message = "User rate limit exceeded."
             raise Refused(403, "userRateLimitExceeded", message, "usageLimits")
+        if key.startswith("upload.") and self.faults.hit("item_limit", key):
+            message = "This account has exceeded the creation limit for files and folders."
+            raise Refused(403, "activeItemCreationLimitExceeded", message)
+        if self.faults.hit("no_right", key):
+            raise no_right()
         if self.faults.hit("unknown_403", key):
             raise Refused(403, "someNewReason", "This is forbidden.")
 

@@ -12,7 +12,7 @@ from sandbox.gdrive import resource
 from sandbox.gdrive.discovery import Discovery, Method, masked
 from sandbox.gdrive.oauth import DRIVE, Grant
 from sandbox.gdrive.query import parse
-from sandbox.gdrive.refusal import Refused, bad, invalid, missing
+from sandbox.gdrive.refusal import Refused, bad, invalid, missing, no_right
 from sandbox.gdrive.store import FOLDER, Content, Node, Store, check_properties
 from sandbox.gdrive.uploads import parse_json
 from sandbox.messages import Answer, Request, json_answer
@@ -52,7 +52,7 @@ class Files:
         return json_answer(masked(found, mask))
 
     def answer(self, method: Method, query: Query, node: Node, grant: Grant) -> Answer:
-        shown = resource.file(node, grant.client, trashed=self._store.in_bin(node))
+        shown = resource.file(node, grant.client, trashed=self._store.says_trashed(node))
         return self.shown(method, query, shown, DEFAULT)
 
     # --- look up ---------------------------------------------------------------------------
@@ -79,8 +79,7 @@ class Files:
         if found is None or not found.role or query.get("supportsAllDrives") != "true":
             raise missing(identity)
         if write and not resource.may_write(found):
-            message = "The user does not have sufficient permissions for this file."
-            raise Refused(403, "insufficientFilePermissions", message)
+            raise no_right()
 
     def list(self, method: Method, query: Query, grant: Grant) -> Answer:
         drive = query.get("driveId")
@@ -98,7 +97,7 @@ class Files:
             "kind": "drive#fileList",
             "incompleteSearch": False,
             "files": [
-                resource.file(node, grant.client, trashed=self._store.in_bin(node))
+                resource.file(node, grant.client, trashed=self._store.says_trashed(node))
                 for node in found[start : start + size]
             ],
         }
@@ -115,14 +114,17 @@ class Files:
         if len(parents) != 1:
             raise bad("A file must have exactly one parent", "badRequest", "parents")
         parent, drive = self._place(str(parents[0]), grant, query)
-        for name in ("appProperties", "properties"):
-            check_properties(body.get(name))
+        for kind in ("appProperties", "properties"):
+            check_properties(body.get(kind))
+        name = str(body.get("name", "Untitled"))
+        if "modifiedTime" in body and self._faults.hit("date_refused", f"create/{name}"):
+            raise bad("Invalid value for: modifiedTime", "invalid", "modifiedTime")
         now = time.time()
         with self._store.lock:
             identity = self._store.claim_id(body.get("id"))
         return Node(
             identity,
-            str(body.get("name", "Untitled")),
+            name,
             str(body.get("mimeType", "application/octet-stream")),
             parent,
             grant.client,
@@ -155,6 +157,8 @@ class Files:
             raise Refused(403, "storageQuotaExceeded", message)
         if self._faults.hit("listing_lag", f"create/{node.name}"):
             node.seen_from = time.monotonic() + self._lag
+        if self._store.in_bin(self._store.nodes.get(node.parent)):
+            node.unaware = self._faults.hit("bin_unseen", f"create/{node.name}")
         self._store.add(node, content)
         if content is not None and self._faults.hit("no_sha256", f"create/{node.name}"):
             node.sha256 = ""
@@ -164,6 +168,8 @@ class Files:
             raise Refused(501, "notImplemented", f"the sandbox cannot change {sorted(unknown)}")
         if node.drive:
             self._enter(node.drive, query, write=True)
+            if "trashed" in body and not resource.may_trash(self._store.drives[node.drive]):
+                raise no_right()
         with self._store.lock:
             if "name" in body:
                 self._store.move(node, node.parent, body["name"])
@@ -181,6 +187,7 @@ class Files:
     # --- read ------------------------------------------------------------------------------
 
     def media(self, node: Node, request: Request) -> Answer:
+        self._refuse_reading(f"read/{node.name}")
         if node.size is None or not self._store.file(node).exists():
             raise Refused(403, "fileNotDownloadable", "Only files with binary content can be.")
         start, end, status = 0, node.size, 200
@@ -196,6 +203,14 @@ class Files:
         if status == 206:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{node.size}"
         return Answer(status, headers, self._bytes(node, start, end))
+
+    def _refuse_reading(self, key: str) -> None:
+        if self._faults.hit("download_quota", key):
+            message = "The download quota for this file has been exceeded."
+            raise Refused(403, "downloadQuotaExceeded", message)
+        if self._faults.hit("abusive_file", key):
+            message = "This file has been identified as malware or spam and cannot be downloaded."
+            raise Refused(403, "cannotDownloadAbusiveFile", message)
 
     def _bytes(self, node: Node, start: int, end: int) -> Iterator[bytes]:
         with self._store.file(node).open("rb") as file:

@@ -83,13 +83,19 @@ class _OAuthError(Exception):
 
 @dataclass
 class SignIn:
-    """The service. ``lifetime`` of access tokens and ``interval`` of devices in seconds."""
+    """The service. ``lifetime`` of access tokens and ``interval`` of devices in seconds.
+
+    ``people`` are those whom a delegated service account may act for. ``refusal`` is what
+    anybody who asks for a token by refresh token or assertion is answered with instead.
+    """
 
     client: OAuthClient = field(default_factory=OAuthClient)
     lifetime: float = 3600.0
     interval: int = 5
     service_keys: dict[str, RSAPublicKey] = field(default_factory=dict)
     delegated: set[str] = field(default_factory=set)
+    people: frozenset[str] = frozenset({"sam@example.com"})
+    refusal: Mapping[str, str] | None = None
     hosts = ("accounts.google.com", "oauth2.googleapis.com", "www.google.com")
 
     def __post_init__(self) -> None:
@@ -221,6 +227,8 @@ class SignIn:
 
     def _token(self, form: Mapping[str, str]) -> Answer:
         kind = form.get("grant_type")
+        if self.refusal is not None and kind in (_JWT, "refresh_token"):
+            return json_answer(dict(self.refusal), 400)
         if kind == _JWT:
             return self._by_assertion(form)
         if (form.get("client_id"), form.get("client_secret")) != (
@@ -276,6 +284,8 @@ class SignIn:
         try:
             head, claims, signature = form.get("assertion", "").split(".")
             told: dict[str, Any] = json.loads(_decoded(claims))
+            if told["iss"] not in self.service_keys:
+                raise _OAuthError("invalid_grant", "Invalid grant: account not found")
             self.service_keys[told["iss"]].verify(
                 _decoded(signature), f"{head}.{claims}".encode(), PKCS1v15(), SHA256()
             )
@@ -287,6 +297,8 @@ class SignIn:
             raise _OAuthError("invalid_grant", text)
         if told.get("sub") and told["iss"] not in self.delegated:
             raise _OAuthError("unauthorized_client", "Client is unauthorized for delegation", 401)
+        if told.get("sub") and told["sub"] not in self.people:
+            raise _OAuthError("invalid_grant", "Invalid email or User ID")
         scopes = frozenset(str(told.get("scope", "")).split())
         return self._given(Grant(told["iss"], scopes, person=bool(told.get("sub"))), {})
 

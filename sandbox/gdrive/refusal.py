@@ -39,3 +39,8 @@ def missing(identity: str) -> Refused:
 
 def unsigned() -> Refused:
     return Refused(401, "authError", "Invalid Credentials", where="Authorization")
+
+
+def no_right() -> Refused:
+    message = "The user does not have sufficient permissions for this file."
+    return Refused(403, "insufficientFilePermissions", message)

@@ -9,7 +9,8 @@ from sandbox.gdrive.store import Node, SharedDrive, Store
 
 USER = "07012345678901234567"
 """Whose Drive it is."""
-_WRITERS = {"organizer", "fileOrganizer", "writer"}
+_ORGANIZERS = {"organizer", "fileOrganizer"}
+_WRITERS = {*_ORGANIZERS, "writer"}
 
 
 def file(node: Node, app: str, *, trashed: bool) -> dict[str, Any]:
@@ -84,6 +85,12 @@ def drive(found: SharedDrive) -> dict[str, Any]:
 
 def may_write(found: SharedDrive) -> bool:
     return found.role in _WRITERS
+
+
+def may_trash(found: SharedDrive) -> bool:
+    """A writer may change names and content, and move nothing to the bin of a shared drive.
+    Source: Drive API guide "Roles and permissions"."""
+    return found.role in _ORGANIZERS
 
 
 def written(moment: float) -> str:

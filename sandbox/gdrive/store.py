@@ -24,7 +24,8 @@ _PROPERTY_BYTES = 124
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A file or folder. ``seen_from`` is when listings begin to show it (monotonic)."""
+    """A file or folder. ``seen_from`` is when listings begin to show it (monotonic).
+    ``unaware`` says that it does not know of a bin that it was made in."""
 
     id: str
     name: str
@@ -43,6 +44,7 @@ class Node:
     starred: bool = False
     drive: str | None = None
     seen_from: float = 0.0
+    unaware: bool = False
 
     @property
     def mimeType(self) -> str:  # noqa: N802  (the query language's name for it)
@@ -219,13 +221,23 @@ class Store:
             node = self.nodes.get(node.parent)
         return False
 
+    def says_trashed(self, node: Node | None) -> bool:
+        """What its own ``trashed`` says. The bin is told to all in a folder when that goes
+        there; what is made in it later may never hear of it. Source: google-api-objectivec-client
+        issue 70, googleworkspace/android-samples issue 66."""
+        while node is not None:
+            if node.trashed or node.unaware:
+                return node.trashed
+            node = self.nodes.get(node.parent)
+        return False
+
     def search(self, plan: Plan) -> Iterator[Node]:
         """In the order of making, of what listings show already."""
         now = time.monotonic()
         with self.lock:
             found = list(self._candidates(plan))
         for node in found:
-            if node.seen_from <= now and plan.test(_Seen(node, self.in_bin(node))):
+            if node.seen_from <= now and plan.test(_Seen(node, self.says_trashed(node))):
                 yield node
 
     def _candidates(self, plan: Plan) -> Iterable[Node]:
@@ -266,7 +278,7 @@ class Store:
 
 
 class _Seen:
-    """A node as queries see it: in the bin with the folder that holds it."""
+    """A node as queries see it: in the bin with the folder that holds it, if it knows."""
 
     __slots__ = ("_node", "trashed")
 

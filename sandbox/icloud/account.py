@@ -7,10 +7,13 @@ import threading
 from dataclasses import dataclass, field
 
 from sandbox.icloud.srp import Exchange
+from sandbox.icloud.wire import MOST_RECORDS
 from sandbox.messages import Request
 
 GIB = 1 << 30
 PARTITION = "p61"
+TOKEN = "X-APPLE-WEBAUTH-TOKEN"
+REPAIR = "X-APPLE-WEBAUTH-REPAIR"
 _MOST_TRIES = 6
 
 
@@ -25,6 +28,7 @@ class Login:
     password_right: bool = False
     verified: bool = False
     code_sent: bool = False
+    code_shown: bool = False
     token: str = ""
     fido: str = ""
 
@@ -33,10 +37,19 @@ class Login:
 class Account:
     """All settings may be changed while the double runs.
 
-    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``sms`` or ``key`` (a
-    security key). ``protected`` is Advanced Data Protection: photos need consent on a device
-    (``consent``: given, ask, refused). ``total`` and ``other_used`` are bytes. ``usage_lag``
-    is how many reads of the storage figures still tell the old ones after a change.
+    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``bridge`` (the same, as
+    Apple's web page asks for it: through a push channel, which is not served here), ``sms`` or
+    ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
+    as since iOS 26.4; without ``texts`` none can be sent to the phone. ``accepts_with`` is a
+    status (409, 412) that a right code is answered with nevertheless. ``codes_locked``: too many
+    codes were wrong. ``protected`` is Advanced Data Protection: photos need consent on a device
+    (``consent``: given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it
+    off, or with ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie;
+    without ``terms_by_client`` only the person at icloud.com can accept them.
+    ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
+    figures still tell the old ones after a change. ``indexing``: Apple is not done with the
+    library yet, as for hours or days after much was added. ``most_lookups`` are the most
+    records it gives by name at once.
     """
 
     apple_id: str = "demo@example.com"
@@ -45,16 +58,23 @@ class Account:
     country: str = "USA"
     second_factor: str = "none"
     code: str = "654321"
+    shows_codes: bool = True
+    texts: bool = True
+    accepts_with: int | None = None
+    codes_locked: bool = False
     protocol: str = "s2k"
     locked: bool = False
     repair: bool = False
     terms: bool = False
+    terms_by_client: bool = True
     web_access: bool = True
     protected: bool = False
     consent: str = "given"
     total: int = 5 * GIB
     other_used: int = 300 << 20
     usage_lag: int = 0
+    indexing: bool = False
+    most_lookups: int = MOST_RECORDS
     china: bool = False
 
     def __post_init__(self) -> None:
@@ -63,9 +83,12 @@ class Account:
         self.tokens: dict[str, bool] = {}  # session token -> second factor given
         self.trusts: set[str] = set()
         self.cookies: dict[str, bool] = {}  # X-APPLE-WEBAUTH-TOKEN -> trusted
+        self.repairs: set[str] = set()  # X-APPLE-WEBAUTH-REPAIR: good for accepting terms only
+        self.keyless: set[str] = set()  # X-APPLE-WEBAUTH-TOKEN whose PCS cookies are no good
         self.pcs = False
         self.tries = 0
-        self.codes_sent = 0
+        self.codes_sent = 0  # by text message
+        self.codes_shown = 0  # on trusted devices, because they were asked to
         self.logins_made = 0
 
     @property
@@ -79,6 +102,7 @@ class Account:
         """Every signed-in client is out; with ``forget_trust`` it needs a code again too."""
         with self.lock:
             self.cookies.clear()
+            self.repairs.clear()
             self.tokens.clear()
             self.logins.clear()
             self.pcs = False
@@ -128,9 +152,15 @@ class Account:
             self.logins_made += 1
             return value
 
+    def repair_cookie(self) -> str:
+        with self.lock:
+            value = f"v=1:t=EQ==BST_{secrets.token_urlsafe(30)}~"
+            self.repairs.add(value)
+            return value
+
     def signed_in(self, request: Request) -> bool | None:
         """Trusted (True) or not (False) by the request's cookies; None when not signed in."""
-        return self.cookies.get(cookies_of(request).get("X-APPLE-WEBAUTH-TOKEN", ""))
+        return self.cookies.get(cookies_of(request).get(TOKEN, ""))
 
 
 def cookies_of(request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.faults import Faults
+from sandbox.icloud.queries import check_servable
 from sandbox.icloud.records import Keys, Record
 from sandbox.icloud.wire import MOST_RECORDS, Refused, only
 from sandbox.icloud.zones import Position, Zone, database_position, database_token
@@ -73,6 +74,9 @@ class Changes:
         kinds = item.get("desiredRecordTypes")
         told = _history if position.at >= 0 else _delta
         records, after, more = told(zone, position, max(2, most), keys)
+        for record in records:
+            if record["recordType"] == "CPLAsset":
+                check_servable(self._faults, zone.library.find(record["recordName"]), keys)
         if kinds:
             records = [record for record in records if record["recordType"] in (None, *kinds)]
         return _answer(zone, records, after, more=more)

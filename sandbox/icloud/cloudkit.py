@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.faults import Faults
-from sandbox.icloud.account import Account
+from sandbox.icloud.account import TOKEN, Account, cookies_of
 from sandbox.icloud.changes import Changes
 from sandbox.icloud.links import Links
 from sandbox.icloud.modify import Modify
@@ -36,7 +36,7 @@ class CloudKit:
         self.indexed: Callable[[str], bool] = lambda _name: True
         self._account = account
         self._faults = faults
-        self._queries = Queries(faults)
+        self._queries = Queries(account, faults)
         self._changes = Changes(self.zones, faults)
         self._modify = Modify(library, faults)
         self._routes: dict[str, Callable[[str, Any], dict[str, Any]]] = {
@@ -74,11 +74,12 @@ class CloudKit:
             return refused.answer()
 
     def _admit(self, request: Request, endpoint: str) -> None:
-        if self._faults.hit("expired_session", f"cloudkit/{endpoint}"):
+        key = f"cloudkit/{endpoint}"
+        if self._faults.hit("expired_session", key):
             self._account.expire_sessions()
-        if "x-apple-webauth-token" not in request.headers.get("cookie", "").lower():
+        if TOKEN not in cookies_of(request):
             raise Refused("AUTHENTICATION_FAILED", "Missing X-APPLE-WEBAUTH-TOKEN cookie")
-        if not self._account.signed_in(request):
+        if not self._account.signed_in(request) or self._faults.hit("shut_out", key):
             raise Refused("AUTHENTICATION_REQUIRED", "Authentication required")
         dsid = request.query.get("dsid")
         if dsid is not None and dsid != self._account.dsid:
@@ -86,6 +87,11 @@ class CloudKit:
         blocked = self._account.protected and not self._account.pcs
         if blocked or not self._account.web_access:
             raise Refused("ACCESS_DENIED", "private db access disabled for this account")
+        session = cookies_of(request)[TOKEN]
+        if self._faults.hit("bad_pcs", key):
+            self._account.keyless.add(session)
+        if session in self._account.keyless:
+            raise Refused("INTERNAL_ERROR", "could not decrypt pcs cookie")
 
     def _zone(self, scope: str, body: Any) -> Zone:
         if not isinstance(body, dict) or "zoneID" not in body:

@@ -33,12 +33,22 @@ FAULTS: Mapping[str, str] = {
     "split_pair": "an asset and its master on different pages",
     "duplicate_record": "a record twice, on this page and the next",
     "undecodable_field": "a field that cannot be decoded",
+    "unpadded_name": "a file name in base64 without its padding",
+    "plain_name": "a file name as it is, though it calls itself encrypted",
     "error_item": "an error in the place of one record",
+    "unservable": "500 for every list and every change that would hold one asset",
+    "bad_index": "400 'Index has invalid data' for a list, a count or the albums",
     "omitted_record": "a record is changed, and the answer says nothing of it",
+    "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
+    "shut_out": "421 for the photos, though the sign-in is good",
+    "foreign_page": "200 with a page that is not Apple's: a hotel's login, a filter's notice",
+    "bad_pcs": "the session's PCS cookies are no good any more: 500 until it is signed in anew",
     "wrong_size": "a record tells a wrong size",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "lost_answer": "uploads are registered, and the connection ends without an answer",
+    "no_original": "a record tells of an asset's smaller renditions, and of no original",
+    "no_rendition": "a record tells of no smaller renditions",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 
@@ -87,6 +97,8 @@ class ICloud:
         kind = kind_of(request.path)
         self.counts[kind] += 1
         self.log.append((kind, f"{request.method} {request.path}"))
+        if self.faults.hit("foreign_page", self.fault_key(request)):
+            return Answer(200, {"Content-Type": "text/html"}, b"<html>Welcome, guest</html>")
         try:
             if kind == "signin":
                 return self.signin.handle(request)

@@ -40,6 +40,10 @@ class Links:
             return base64.b64encode(b"\x81" + hashlib.sha1(raw).digest()).decode()
         return known
 
+    def lacks(self, fault: str, asset: Asset) -> bool:
+        """Whether records are silent about a file: ``no_original`` or ``no_rendition``."""
+        return self._faults.hit(fault, f"record/{asset.id}")
+
     def token(self, asset: Asset, file: File, zone: Mapping[str, Any]) -> dict[str, Any]:
         """The value of an ASSETID field."""
         checksum = self.checksum(asset, file)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.faults import Faults
 from sandbox.icloud.records import Record, change_tag
-from sandbox.icloud.wire import MOST_RECORDS, Refused, error_item, only
+from sandbox.icloud.wire import MOST_RECORDS, STATUS, Refused, error_item, only
 from sandbox.icloud.zones import Zone
 from sandbox.library import Asset, Library
 
@@ -53,6 +53,7 @@ class Modify:
                 planned.append(self._plan(zone, operation))
             except _RecordError as error:
                 planned.append(error.item)
+        self._refuse([_name(operation) for operation in operations])
         failed = any(not callable(step) for step in planned)
         if failed and body.get("atomic", True):
             records = [
@@ -71,6 +72,13 @@ class Modify:
             record.pop("zoneID", None)
         told = [record for record in records if not self._omits(record)]
         return {"records": told, "syncToken": zone.token()}
+
+    def _refuse(self, names: Sequence[str]) -> None:
+        """Where a fault says so for one record, refuse them all before any is changed."""
+        for name in names:
+            for code in STATUS:
+                if self._faults.hit("refused_change", f"change/{code}/{name}"):
+                    raise Refused(code, "The request was refused")
 
     def _omits(self, record: Record) -> bool:
         return self._faults.hit("omitted_record", f"record/{record['recordName']}")

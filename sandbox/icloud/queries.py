@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.faults import Faults
+from sandbox.icloud.account import Account
 from sandbox.icloud.records import ROOTS, Keys, Record, typed
 from sandbox.icloud.wire import MOST_RECORDS, Refused, error_item, only
 from sandbox.icloud.zones import Zone
@@ -48,7 +49,8 @@ _PAIRS = MOST_RECORDS // 2
 class Queries:
     """Stateless but for what split pairs leave for the next page."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, account: Account, faults: Faults) -> None:
+        self._account = account
         self._faults = faults
         self._left: dict[tuple[str, str], list[Record]] = {}
         self._lock = threading.Lock()
@@ -59,8 +61,9 @@ class Queries:
         kind = query["recordType"]
         filters = _filters(query.get("filterBy"))
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
+        self._check_index(kind, filters.get("parentId"))
         if kind == "CheckIndexingState":
-            records = [_indexing(zone)]
+            records = [_indexing(zone, done=not self._account.indexing)]
         elif kind == "CPLAlbumByPositionLive":
             records = _albums(zone, filters, keys)
         else:
@@ -90,6 +93,8 @@ class Queries:
         most = self._shortened(most, f"list/{kind}/{rank}")
         chosen, after = _window(numbers, rank, down, most)
         assets = [zone.library.get(number) for number in chosen]
+        for asset in assets:
+            check_servable(self._faults, asset, keys)
         records = self._pairs(zone, kind, assets, keys, last=after is None)
         if album is not None:
             records += [zone.records.relation(asset, album, keys) for asset in assets]
@@ -97,6 +102,11 @@ class Queries:
         if after is not None:
             answer["continuationMarker"] = _mark(kind, after, down)
         return answer
+
+    def _check_index(self, kind: str, parent: str | None) -> None:
+        """Apple's words where the index behind a list is broken (rclone#9234, kei#704)."""
+        if self._faults.hit("bad_index", f"index/{kind}" + (f"/{parent}" if parent else "")):
+            raise Refused("BAD_REQUEST", "Index has invalid data")
 
     def _index(
         self, zone: Zone, kind: str, filters: Mapping[str, Any]
@@ -136,6 +146,7 @@ class Queries:
             key = f"record/{asset.id}"
             if self._faults.hit("undecodable_field", key):
                 _spoil(master, record)
+            self._misname(master, asset, key)
             if self._faults.hit("error_item", key):
                 others.append(error_item(asset.id, "INTERNAL_ERROR", "Could not read the record"))
                 masters.setdefault(master["recordName"], master)
@@ -159,12 +170,20 @@ class Queries:
                 self._left.setdefault((zone.name, kind), []).extend(later)
         return [*masters.values(), *waiting, *others]
 
+    def _misname(self, master: Record, asset: Asset, key: str) -> None:
+        """A name that is not the clean base64 that its type promises."""
+        name = master["fields"].get("filenameEnc")
+        if name is not None and self._faults.hit("unpadded_name", key):
+            name["value"] = name["value"].rstrip("=")
+        if name is not None and self._faults.hit("plain_name", key):
+            name["value"] = asset.original.filename
+
     # --- lookups and counts --------------------------------------------------------------
 
     def lookup(self, zone: Zone, body: Any, indexed: Callable[[str], bool]) -> dict[str, Any]:
         body = only(body, ("records", "zoneID", "desiredKeys"), ("records", "zoneID"))
-        if len(body["records"]) > MOST_RECORDS:
-            raise Refused("BAD_REQUEST", "Too many records in one lookup")
+        if len(body["records"]) > self._account.most_lookups:
+            raise Refused("BAD_REQUEST", "array 'records' length is greater than max size")
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
         found = []
         for item in body["records"]:
@@ -184,6 +203,7 @@ class Queries:
             raise Refused("BAD_REQUEST", "Expected indexCountID IN")
         records = []
         for name in wanted["fieldValue"]["value"]:
+            self._check_index(name, None)
             fields = {"itemCount": typed("INT64", self._count(zone, name))}
             records.append(zone.records.plain(name, "IndexCountResult", fields))
         return {"records": records, "syncToken": zone.token()}
@@ -202,6 +222,14 @@ class Queries:
                 return 0
             return len(zone.library.members(album, shared=zone.shared))
         raise Refused("BAD_REQUEST", f"Unknown index {name}")
+
+
+def check_servable(faults: Faults, asset: Asset, keys: Keys) -> None:
+    """Apple answers 500 to whatever would decrypt a broken asset, until it is deleted
+    (docker-icloudpd#720). That it does not for plain fields alone is a guess."""
+    encrypted = keys is None or any(key.endswith("Enc") for key in keys)
+    if encrypted and faults.hit("unservable", f"record/{asset.id}"):
+        raise Refused("INTERNAL_ERROR", "could not decrypt bytes")
 
 
 def find_record(zone: Zone, name: str, keys: Keys) -> Record | None:
@@ -268,8 +296,9 @@ def _unmark(marker: str, kind: str) -> tuple[int, bool]:
     raise Refused("BAD_REQUEST", "Invalid continuation marker")
 
 
-def _indexing(zone: Zone) -> Record:
-    fields = {"progress": typed("INT64", 100), "state": typed("STRING", "FINISHED")}
+def _indexing(zone: Zone, *, done: bool) -> Record:
+    progress, state = (100, "FINISHED") if done else (42, "INDEXING")
+    fields = {"progress": typed("INT64", progress), "state": typed("STRING", state)}
     return zone.records.plain("_ac333066-5d55-4c42-b033-f05bb9d2873c", "CheckIndexingState", fields)
 
 

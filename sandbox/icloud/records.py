@@ -86,10 +86,12 @@ class Records:
             fields["originalOrientation"] = typed("INT64", 1)
         for file in asset.files:
             prefix = on_master(file, asset)
-            if prefix:
+            lost = file is original and self._links.lacks("no_original", asset)
+            if prefix and not lost:
                 self._resource(fields, prefix, file, asset, keys)
         for prefix, role in _smaller(asset):
-            if any(_wanted(keys, prefix + suffix) for suffix in _SUFFIXES):
+            wanted = any(_wanted(keys, prefix + suffix) for suffix in _SUFFIXES)
+            if wanted and not self._links.lacks("no_rendition", asset):
                 self._resource(fields, prefix, rendition(asset, role), asset, keys)
         name = original.fingerprint
         # By content: several assets may share it, and it is one record whoever shows it.

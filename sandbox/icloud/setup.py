@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from sandbox.icloud.account import Account
+from sandbox.icloud.account import REPAIR, TOKEN, Account, cookies_of
 from sandbox.icloud.state import web_state
 from sandbox.messages import Answer, Request, json_answer
 
@@ -29,8 +29,8 @@ class Setup:
             "requestWebAccessState": self._signed(self._web_access),
             "enableDeviceConsentForPCS": self._signed(self._ask_consent),
             "requestPCS": self._signed(self._pcs),
-            "getTerms": self._signed(self._terms),
-            "repairDone": self._signed(self._accept),
+            "getTerms": self._repairing(self._terms),
+            "repairDone": self._repairing(self._accept),
             "listDevices": self._signed(lambda _request: json_answer({"devices": []})),
         }
 
@@ -40,6 +40,8 @@ class Setup:
 
     def _signed(self, route: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
         def checked(request: Request) -> Answer:
+            if TOKEN not in cookies_of(request):
+                return missing_token()
             if self._account.signed_in(request) is None:
                 return no_session()
             dsid = request.query.get("dsid")
@@ -49,9 +51,23 @@ class Setup:
 
         return checked
 
+    def _repairing(self, route: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+        """Open to the partial session of an account with terms to accept, too."""
+
+        def checked(request: Request) -> Answer:
+            repair = cookies_of(request).get(REPAIR)
+            known = repair in self._account.repairs and self._account.terms_by_client
+            return route(request) if known else self._signed(route)(request)
+
+        return checked
+
     def _login(self, request: Request) -> Answer:
         body = request.json() or {}
         account = self._account
+        if request.host.endswith(".cn") != account.china:
+            return json_answer(
+                {"domainToUse": "iCloud.com.cn" if account.china else "iCloud.com"}, 302
+            )
         verified = account.tokens.get(body.get("dsWebAuthToken", ""))
         if verified is None:
             return json_answer({"success": False, "error": "Invalid session token"}, 421)
@@ -59,10 +75,12 @@ class Setup:
         return json_answer(
             web_state(account, trusted),
             headers=_uuid(),
-            cookies=self._cookies(account.cookie(trusted)),
+            cookies=self._cookies(trusted),
         )
 
     def _validate(self, request: Request) -> Answer:
+        if TOKEN not in cookies_of(request):
+            return missing_token()
         trusted = self._account.signed_in(request)
         if trusted is None:
             return no_session()
@@ -72,19 +90,25 @@ class Setup:
         self._account.expire_sessions()
         return json_answer({"success": True})
 
-    def _cookies(self, token: str) -> tuple[str, ...]:
-        tail = f"Path=/;Domain=.{self._account.zone_tail};Secure"
+    def _cookies(self, trusted: bool) -> tuple[str, ...]:
+        """A partial session has neither TOKEN, VALIDATE nor DS-WEB-SESSION-TOKEN: so for terms
+        to accept (rclone #9919) and with web access off (rclone #9658)."""
+        account = self._account
+        tail = f"Path=/;Domain=.{account.zone_tail};Secure"
         until = "Expires=Tue, 16-Jan-2035 02:07:19 GMT"
-        names = {
-            "X-APPLE-WEBAUTH-TOKEN": token,
-            "X-APPLE-DS-WEB-SESSION-TOKEN": f"AQ{uuid.uuid4().hex}=",
-            **{f"X-APPLE-WEBAUTH-PCS-{app}": f"pcs{uuid.uuid4().hex}=" for app in _PCS_COOKIES},
-        }
-        user = f'X-APPLE-WEBAUTH-USER="v=1:s=1:d={self._account.dsid}";{until};{tail};HttpOnly'
+        names = {"X-APPLE-WEBAUTH-USER": f"v=1:s=1:d={account.dsid}"}
+        if account.terms or not account.web_access:
+            names[REPAIR] = account.repair_cookie()
+            return tuple(
+                f'{name}="{value}";{until};{tail};HttpOnly' for name, value in names.items()
+            )
+        names[TOKEN] = account.cookie(trusted)
+        names["X-APPLE-DS-WEB-SESSION-TOKEN"] = f"AQ{uuid.uuid4().hex}="
+        for app in _PCS_COOKIES:
+            names[f"X-APPLE-WEBAUTH-PCS-{app}"] = f"pcs{uuid.uuid4().hex}="
         valid = f'X-APPLE-WEBAUTH-VALIDATE="v=1:t=EQ=={uuid.uuid4().hex}~";{tail}'
         return (
             *(f'{name}="{value}";{until};{tail};HttpOnly' for name, value in names.items()),
-            user,
             valid,
         )
 
@@ -142,6 +166,7 @@ class Setup:
         return json_answer(
             {
                 "isICDRSDisabled": account.protected,
+                "isWebAccessAllowed": account.web_access,
                 "isDeviceConsentedForPCS": not account.protected or account.consent == "given",
             }
         )
@@ -170,6 +195,10 @@ class Setup:
             return json_answer({"success": False, "error": 1}, 400)
         self._account.terms = False
         return json_answer({"success": True})
+
+
+def missing_token() -> Answer:
+    return json_answer({"success": False, "error": f"Missing {TOKEN} cookie"}, 500, _uuid())
 
 
 def no_session() -> Answer:

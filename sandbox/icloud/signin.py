@@ -22,6 +22,15 @@ _PHONE = {
     "lastTwoDigits": "81",
     "id": 1,
 }
+_FIRST = {"device": "auth/verify/device", "bridge": "auth/bridge/step"}
+_PUSH = {
+    "apnsTopic": "com.apple.idmsauthwidget",
+    "apnsEnvironment": "prod",
+    "webSocketUrl": "websocket.push.apple.com",
+}
+_NO_TEXTS = (
+    "Verification codes can't be sent to this phone number at this time. Please try again later."
+)
 _OFF = (
     "restrictedAccount",
     "managedAccount",
@@ -61,7 +70,7 @@ class SignIn:
             ("POST", "/repair/complete"): self._repaired,
             ("GET", ""): self._options,
             ("PUT", "/verify/phone"): self._send_code,
-            ("PUT", "/verify/trusteddevice"): self._send_code,
+            ("PUT", "/verify/trusteddevice/securitycode"): self._show_code,
             ("POST", "/verify/phone/securitycode"): self._code,
             ("POST", "/verify/trusteddevice/securitycode"): self._code,
             ("POST", "/verify/security/key"): self._security_key,
@@ -163,27 +172,14 @@ class SignIn:
             page = f'<script type="application/json" class="boot_args">{text}</script>'
             headers = {"Content-Type": "text/html; charset=UTF-8", **self._headers(login)}
             return Answer(200, headers, page.encode())
-        flat = {**options["twoSV"], "authType": "hsa2"}
+        without = not options["hasTrustedDevices"]
+        flat = {**options["twoSV"], "authType": "hsa2", "noTrustedDevices": without}
         return json_answer(flat, headers=self._headers(login))
 
     def _two_factor(self, login: Login) -> dict[str, Any]:
         factor = self._account.second_factor
-        phones: dict[str, Any] = {
-            "trustedPhoneNumbers": [_PHONE],
-            "trustedPhoneNumber": _PHONE,
-            "securityCode": {
-                "length": 6,
-                "tooManyCodesSent": False,
-                "tooManyCodesValidated": False,
-                "securityCodeLocked": False,
-                "securityCodeCooldown": False,
-            },
-            "authenticationType": "hsa2",
-            "hsa2Account": True,
-            "supportsRecovery": True,
-            **dict.fromkeys(_OFF, False),
-            **dict.fromkeys(_HELP, "https://support.apple.com/kb/HT204921"),
-        }
+        devices = factor in {"device", "bridge"}
+        phones = _phones()
         two: dict[str, Any] = {
             "supportedPushModes": ["voice", "sms"],
             "phoneNumberVerification": phones,
@@ -193,6 +189,8 @@ class SignIn:
         }
         if factor == "sms":
             two["bridgeInitiateData"] = {"phoneNumberVerification": phones}
+        if factor == "bridge":
+            two["bridgeInitiateData"] = {"phoneNumberVerification": phones, **_PUSH}
         if factor == "key":
             login.fido = login.fido or _encode(secrets.token_bytes(32), url=True)
             del two["phoneNumberVerification"]
@@ -213,10 +211,10 @@ class SignIn:
             "referrerQuery": "",
             "tag": "<hsa2></hsa2>",
             "appleIDUrl": "https://appleid.apple.com",
-            "hasTrustedDevices": factor == "device",
+            "hasTrustedDevices": devices,
             "twoSV": two,
             "authType": "hsa2",
-            "authInitialRoute": "auth/verify/device" if factor == "device" else "auth/verify/phone",
+            "authInitialRoute": _FIRST.get(factor, "auth/verify/phone"),
             "urlContext": "/appleauth",
         }
 
@@ -225,6 +223,8 @@ class SignIn:
         if login is None:
             return _no_session()
         request.read_all()
+        if not self._account.texts:
+            return _errors(500, "-28248", _NO_TEXTS)
         login.code_sent = True
         self._account.codes_sent += 1
         return json_answer(
@@ -232,19 +232,37 @@ class SignIn:
             headers=self._headers(login),
         )
 
+    def _show_code(self, request: Request) -> Answer:
+        login = self._login(request)
+        if login is None:
+            return _no_session()
+        if request.read_all() not in (b"", b"null"):
+            return _errors(400, "-1", "Unexpected fields.")
+        login.code_shown = True
+        self._account.codes_shown += 1
+        return Answer(202, self._headers(login))
+
     def _code(self, request: Request) -> Answer:
         login = self._login(request)
         if login is None:
             return _no_session()
+        account = self._account
         body = request.json()
         phone = request.path.endswith("/phone/securitycode")
+        if account.codes_locked:
+            return _no_more_codes()
         if phone and not login.code_sent:
             return _errors(412, "-28248", "No code was sent to this number.")
-        if body.get("securityCode", {}).get("code") != self._account.code:
+        # A code that the bridge brought is no good at this address (icloudpd #1327).
+        unasked = account.shows_codes and account.second_factor == "device"
+        known = phone or login.code_shown or unasked
+        if not known or body.get("securityCode", {}).get("code") != account.code:
             text = "Incorrect verification code."
             return _errors(400, "-21669", text, key="service_errors")
         login.verified = True
         headers = self._headers(login, token=True)
+        if account.accepts_with is not None:
+            return _accepted(account, headers)
         if phone:
             return json_answer({"trustedPhoneNumber": _PHONE, "mode": "sms"}, 200, headers)
         return Answer(204, headers)
@@ -285,6 +303,25 @@ class SignIn:
         return headers
 
 
+def _phones() -> dict[str, Any]:
+    return {
+        "trustedPhoneNumbers": [_PHONE],
+        "trustedPhoneNumber": _PHONE,
+        "securityCode": {
+            "length": 6,
+            "tooManyCodesSent": False,
+            "tooManyCodesValidated": False,
+            "securityCodeLocked": False,
+            "securityCodeCooldown": False,
+        },
+        "authenticationType": "hsa2",
+        "hsa2Account": True,
+        "supportsRecovery": True,
+        **dict.fromkeys(_OFF, False),
+        **dict.fromkeys(_HELP, "https://support.apple.com/kb/HT204921"),
+    }
+
+
 def _encode(data: bytes, *, url: bool = False) -> str:
     return (base64.urlsafe_b64encode(data).rstrip(b"=") if url else base64.b64encode(data)).decode()
 
@@ -292,6 +329,30 @@ def _encode(data: bytes, *, url: bool = False) -> str:
 def _errors(status: int, code: str, message: str, key: str = "serviceErrors") -> Answer:
     error = {"code": code, "title": message, "message": message, "suppressDismissal": False}
     return json_answer({key: [error], "hasError": True}, status)
+
+
+def _accepted(account: Account, headers: dict[str, str]) -> Answer:
+    """Apple's verdict on a code stands in the body, whatever the status (rclone #9488 for 409,
+    icloudpd #1026 for 412)."""
+    body = {
+        "securityCode": {"code": account.code, "securityCodeLocked": False, "valid": True},
+        "authenticationType": "hsa2",
+        "hsa2Account": True,
+    }
+    return json_answer(body, account.accepts_with or 200, headers)
+
+
+def _no_more_codes() -> Answer:
+    text = "Too many incorrect verification codes. Try again later."
+    error = {"code": "-21670", "title": "Too Many Codes", "message": text}
+    return json_answer(
+        {
+            "service_errors": [error],
+            "hasError": True,
+            "securityCode": {"tooManyCodesValidated": True, "securityCodeLocked": True},
+        },
+        423,
+    )
 
 
 def _locked() -> Answer:

@@ -32,7 +32,7 @@ def test_a_full_disk_below_the_ledger_ends_the_run_and_nothing_is_lost_or_double
     files: int, tmp_path: Path
 ) -> None:
     ended = run(tmp_path / "Photos", f"full:{files}")
-    assert ended.returncode == Exit.FATAL, ended.stderr
+    assert ended.returncode == Exit.NO_ROOM, ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("outpour: ")]
     assert "cannot write the ledger" in line and "full" in line
     assert "Make room on its disk" in ended.stderr

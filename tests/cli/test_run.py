@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,44 @@ def test_a_plan_says_why_a_folder_needs_more_than_what_moves(
     assert sink["sidecars"] > 0 and sink["needed"] == found["bytes"] + sink["sidecars"]
     assert invoke(["plan", *ends]) == Exit.OK
     assert "with sidecars" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_album_that_is_not_there_is_not_to_be_asked_for_again(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["run", *arguments(store), "--album", "Foo"]) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert "has no album called 'Foo'" in told and "go on with" not in told
+
+
+def test_a_plan_names_what_the_source_cannot_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run will end with 1 for it."""
+    (tmp_path / "card").mkdir()
+    (tmp_path / "away.jpg").write_bytes(b"x")
+    (tmp_path / "card" / "IMG_1.jpg").symlink_to("../away.jpg")
+    ends = ["--from", str(tmp_path / "card"), "--to", str(tmp_path / "kept")]
+    assert invoke(["plan", *ends]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "1 item the source could not show" in out
+    assert "unreadable  IMG_1.jpg  a link that leads out of the folder" in out
+    assert invoke(["plan", *ends, "--json"]) == Exit.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found["problem_count"] == 1 and found["problems"][0]["asset"] == "IMG_1.jpg"
+    assert invoke(["run", *ends]) == Exit.ITEMS_FAILED
+
+
+def test_one_is_not_many_and_a_label_is_not_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in (("a", b"1"), ("b", b"22")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "IMG_1.jpg").write_bytes(content)
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    ends = ["--from", a, "--to", str(tmp_path / "kept")]
+    assert invoke(["run", *ends]) == Exit.OK
+    assert invoke(["report", *ends]) == Exit.OK
+    assert re.search(r"confirmed +1 asset +1 B", capsys.readouterr().out)
+    assert invoke(["stranded", "--from", a, "--from", b]) == Exit.OK
+    assert re.search(r"only local-source +1 asset,", capsys.readouterr().out)

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from connectors.private import state_dir
+from pipeline.ledger import Ledger
 from sandbox.faults import Faults
 from sandbox.library import Library
 from tests.rehearsal.fanout import FanOut, fan_out
 
 COUNT = 12
+
+
+def ledger_of(job: FanOut) -> AbstractContextManager[Ledger]:
+    return Ledger.open(state_dir("pipelines") / f"{job.config.stem}.sqlite")
 
 
 @pytest.fixture

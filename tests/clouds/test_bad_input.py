@@ -17,7 +17,7 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
-from sandbox.gdrive.store import SharedDrive
+from sandbox.gdrive.store import FOLDER, Node, SharedDrive
 from tests.clouds.conftest import COUNT
 from tests.dropbox.bench import DropboxPlace
 from tests.gdrive.bench import DrivePlace
@@ -59,7 +59,8 @@ def test_no_client_id_and_no_app_key(
         monkeypatch.delenv(f"OUTPOUR_{name}")
     assert invoke(["connect", kind]) == Exit.USAGE
     err = capsys.readouterr().err
-    assert needs in err and "docs/cloud-sign-in.md" in err and "Traceback" not in err
+    assert needs in err and "Traceback" not in err
+    assert "Make one in" in err and "docs/" not in err, "no installed Outpour brings that file"
 
 
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
@@ -179,6 +180,55 @@ def test_a_shared_drive_without_rights(
     assert job.run() == 0 and job.held()["drive"] == job.held()["folder"] == job.wanted()
 
 
+def test_a_contributor_of_a_shared_drive_cannot_empty_it_and_need_not(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An upload is damaged, and the bin is refused: it goes aside, which is said once, and it
+    counts for nothing later."""
+    job.world.drive.store.drives["0AShared"] = SharedDrive("0AShared", "Family", "writer")
+    to(job, "{type: gdrive, drive: 0AShared}")
+    job.world.cloud.faults.once("stored_flip", "upload.*")
+    assert job.run() == 0
+    assert capsys.readouterr().err.count(".damaged") == 1
+    copies = job.held()["drive"]
+    assert not job.wanted() - copies and copies.total() == COUNT + 1
+    assert job.run() == 0 and job.held()["drive"] == copies
+    assert invoke(["verify", str(job.config)]) == 0
+    assert "1 file there that this pipeline did not write" in capsys.readouterr().out
+
+
+def test_a_dropbox_folder_without_the_right_to_write(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shared folder that we may only look at: once that is known nothing is fetched for it."""
+    to(job, "dropbox")
+    job.config.write_text(job.config.read_text() + "staging: {size: 45kB}\n")
+    job.world.cloud.faults.add("no_write")
+    assert job.run() == Exit.ITEMS_FAILED
+    sent, fetched = job.world.dropbox.received, job.world.cloud.counts["content"]
+    assert fetched <= 4 and sent <= 4 * 20_000
+    assert "ask who manages" in capsys.readouterr().out
+    job.world.cloud.faults.clear()
+    assert job.run() == 0 and job.held()["dropbox"] == job.wanted()
+
+
+def test_a_file_where_the_folder_of_a_year_goes(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to(job, "gdrive")
+    store, app = job.world.drive.store, job.world.drive.signin.client.id
+    top, year = store.issue(2)
+    content = store.content()
+    content.add(b"notes")
+    store.add(Node(top, "Outpour", FOLDER, store.root, app, 0.0, 0.0), None)
+    store.add(Node(year, "2026", "text/plain", top, app, 0.0, 0.0), content)
+    assert job.run() == Exit.ITEMS_FAILED
+    told = "'Outpour/2026' is a file in Google Drive, not a folder. Rename that file"
+    assert told in capsys.readouterr().out
+    store.move(store.get(year), top, "notes.txt")
+    assert job.run() == 0 and not job.wanted() - job.held()["drive"]
+
+
 def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:
     """Those photos are named, the others arrive; another template brings them too."""
     to(job, "dropbox")
@@ -188,6 +238,20 @@ def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr()
     assert "Dropbox does not take the name" in shown.out and "Traceback" not in shown.err
     assert not job.held()["dropbox"] and f"0 of {COUNT}" in shown.out
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_date_of_long_ago_costs_no_photo(job: FanOut, refused: bool) -> None:
+    """A scan dated by hand: its date is kept where the place takes it."""
+    taken = datetime(5, 6, 7, tzinfo=UTC)
+    job.world.cloud.library.add("OLD", created=int(taken.timestamp() * 1000))
+    if refused:
+        job.world.cloud.faults.add("date_refused", 1.0, "create/OLD*")
+    assert job.run() == 0
+    job.assert_whole()
+    (path,) = [path for path in job.world.drive.store.paths() if "OLD" in path]
+    (node,) = job.world.drive.store.paths()[path]
+    assert (node.modified == taken.timestamp()) is not refused
 
 
 def test_a_service_account_that_cannot_work_is_refused_with_the_reason(

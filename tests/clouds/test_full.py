@@ -84,3 +84,28 @@ def test_when_others_fill_the_account_meanwhile(name: str, tmp_path: Path) -> No
         over = received(job, name) - FITS * size
         assert over <= WORKERS * size
         assert job.held()[name].total() == FITS
+
+
+@pytest.mark.parametrize(("name", "fault"), [("dropbox", "traffic_limit"), ("drive", "item_limit")])
+def test_a_limit_without_an_end_ends_the_run(
+    name: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The month's traffic is used up, or no more files may be made: that is told, and each file
+    is fetched once and no more. When it is over the next run goes on."""
+    with to_one(name, 20_000, tmp_path) as job:
+        job.world.cloud.faults.add(fault)
+        assert job.run() == Exit.NO_ROOM
+        said = capsys.readouterr()
+        assert "takes no more for now" in said.out + said.err
+        assert "has room again" not in said.out + said.err
+        assert received(job, name) <= COUNT * 20_000
+        assert fetched(job) <= COUNT
+        job.world.cloud.faults.clear()
+        assert job.run() == 0
+        assert job.held()[name] == job.wanted()
+
+
+def fetched(job: FanOut) -> int:
+    """How often iCloud gave a file."""
+    counts = job.world.cloud.counts
+    return sum(count for kind, count in counts.items() if kind.startswith("content"))

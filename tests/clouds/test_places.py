@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,14 @@ from connectors.dropbox.auth import load_grant as load_dropbox
 from connectors.dropbox.auth import store_grant as store_dropbox
 from connectors.gdrive.auth import load_grant as load_drive
 from connectors.gdrive.auth import store_grant as store_drive
+from pipeline.cli.app import invoke
+from pipeline.ledger import places
 from pipeline.states import Exit
+from sandbox.dropbox.tree import File
+from sandbox.gdrive.store import FOLDER, Node
+from sandbox.messages import Answer, Request
+from tests.clouds.conftest import ledger_of
+from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
 
 SINKS = {"gdrive": "drive", "dropbox": "dropbox"}
@@ -63,3 +72,204 @@ def test_another_account(job: FanOut, kind: str, capsys: pytest.CaptureFixture[s
     assert job.run() == Exit.USAGE
     assert f"{kind} holds none of the copies that were made there" in capsys.readouterr().err
     assert not job.held()[SINKS[kind]]
+
+
+def alone(job: FanOut, kind: str, **settings: str) -> None:
+    """The pipeline with this one sink."""
+    more = "".join(f", {key}: {value!r}" for key, value in settings.items())
+    job.config.write_text(
+        f"source: icloud:demo@example.com\nsinks: [{{type: {kind}, name: {SINKS[kind]}{more}}}]\n"
+    )
+
+
+def named(job: FanOut, name: str) -> Node:
+    """A folder in Google Drive."""
+    nodes = job.world.drive.store.nodes.values()
+    (found,) = [node for node in nodes if node.folder and node.name == name]
+    return found
+
+
+def rename(job: FanOut, name: str, new: str) -> None:
+    node = named(job, name)
+    job.world.drive.store.move(node, node.parent, new)
+
+
+def move_away(job: FanOut, name: str) -> None:
+    store, node = job.world.drive.store, named(job, name)
+    attic = Node(store.issue(1)[0], "Attic", FOLDER, store.root, node.app, 0.0, 0.0)
+    store.add(attic, None)
+    store.move(node, attic.id, name)
+
+
+def to_mine(job: FanOut) -> None:
+    rename(job, "Outpour", "Mine")
+
+
+def to_the_bin(job: FanOut) -> None:
+    named(job, "Outpour").trashed = True
+
+
+def delete_for_good(job: FanOut) -> None:
+    job.world.drive.store.delete(named(job, "Outpour"))
+
+
+def delete_at_dropbox(job: FanOut) -> None:
+    job.world.dropbox.tree.remove("/outpour")
+
+
+def another_client(job: FanOut) -> None:
+    """Signed in with a client that was made anew: with drive.file it sees nothing of the old."""
+    drive = job.world.drive
+    drive.signin.client = replace(drive.signin.client, id="2-new.apps.googleusercontent.com")
+    DrivePlace(drive)
+
+
+GONE: dict[str, tuple[str, Callable[[FanOut], None], str]] = {
+    "renamed": ("gdrive", to_mine, "rename it back, or set folder: Mine"),
+    "in the bin": ("gdrive", to_the_bin, "is in the bin of Google Drive: bring it back"),
+    "deleted": ("gdrive", delete_for_good, "deleted, or made with another client"),
+    "another client": ("gdrive", another_client, "set scope: drive"),
+    "deleted at Dropbox": ("dropbox", delete_at_dropbox, "Connect the disk or account that does"),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_a_folder_that_is_not_there_is_not_filled_anew(
+    job: FanOut, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind, happens, hint = GONE[how]
+    alone(job, kind)
+    assert job.run() == Exit.OK
+    happens(job)
+    sent = job.world.drive.received, job.world.dropbox.received
+    for new in (False, True):
+        if new:
+            job.world.cloud.library.add("NEW.JPG")
+        for command in ("run", "plan", "verify", "rebuild"):
+            capsys.readouterr()
+            assert invoke([command, str(job.config)]) == Exit.USAGE, (command, new)
+            said = capsys.readouterr().err
+            assert f"{SINKS[kind]} holds none of the copies that were made there" in said
+            assert hint in said, said
+    assert (job.world.drive.received, job.world.dropbox.received) == sent
+
+
+def test_a_folder_that_came_back_is_the_same(job: FanOut) -> None:
+    alone(job, "gdrive")
+    assert job.run() == Exit.OK
+    to_mine(job)
+    assert job.run() == Exit.USAGE
+    rename(job, "Mine", "Outpour")
+    job.world.cloud.library.add("NEW.JPG")
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted()
+
+
+def test_a_renamed_folder_is_found_by_its_new_name(job: FanOut) -> None:
+    alone(job, "gdrive")
+    assert job.run() == Exit.OK
+    to_mine(job)
+    alone(job, "gdrive", folder="Mine")
+    sent = job.world.drive.received
+    assert job.run() == Exit.OK
+    assert job.world.drive.received == sent and job.held()["drive"] == job.wanted()
+
+
+def test_a_folder_below_others_is_told_by_them(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone(job, "gdrive", folder="Backups/Photos")
+    assert job.run() == Exit.OK
+    rename(job, "Backups", "Old")
+    capsys.readouterr()
+    assert job.run() == Exit.USAGE
+    assert "set folder: Old/Photos" in capsys.readouterr().err
+    rename(job, "Old", "Backups")
+    move_away(job, "Photos")
+    assert job.run() == Exit.USAGE
+    assert "'Backups/Photos' lies elsewhere in Google Drive now: move it back" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_moved_folder_is_the_same(job: FanOut) -> None:
+    """Where it lies, drive.file may not look up; its name and id are as they were."""
+    alone(job, "gdrive")
+    assert job.run() == Exit.OK
+    move_away(job, "Outpour")
+    job.world.cloud.library.add("NEW.JPG")
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted()
+    assert job.world.drive.store.folders().count("Attic/Outpour") == 1
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_a_folder_that_the_first_run_makes_is_the_place_from_then_on(
+    job: FanOut, kind: str
+) -> None:
+    """Also where listings do not show yet what was made."""
+    job.world.cloud.faults.add("listing_lag")
+    alone(job, kind)
+    assert job.run() == Exit.OK
+    assert job.run() == Exit.OK
+    assert job.held()[SINKS[kind]] == job.wanted()
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_a_ledger_of_an_earlier_version_goes_on(job: FanOut, kind: str) -> None:
+    """It remembers no folder but its name; a copy that a person removed makes no other place."""
+    alone(job, kind)
+    assert job.run() == Exit.OK
+    if kind == "gdrive":
+        store = job.world.drive.store
+        store.delete(store.paths()[sorted(store.paths())[0]][0])
+    else:
+        held = [node for node in job.world.dropbox.tree.nodes.values() if isinstance(node, File)]
+        job.world.dropbox.tree.remove(held[0].display.lower())
+    with ledger_of(job) as ledger:
+        kind_, where = json.loads(places.remembered(ledger, SINKS[kind]) or "")
+        places.remember(ledger, SINKS[kind], json.dumps([kind_, where.rpartition(" ")[0]]))
+    assert job.run() == Exit.OK
+    with ledger_of(job) as ledger:
+        places.remember(ledger, SINKS[kind], json.dumps([kind_, where.rpartition(" ")[0]]))
+    delete_for_good(job) if kind == "gdrive" else delete_at_dropbox(job)
+    assert job.run() == Exit.USAGE
+
+
+def test_the_top_of_dropbox_that_was_emptied_is_not_filled_anew(job: FanOut) -> None:
+    """An app's own folder has no id; one that was deleted comes back empty."""
+    alone(job, "dropbox", folder="")
+    assert job.run() == Exit.OK
+    assert job.run() == Exit.OK
+    tree = job.world.dropbox.tree
+    for path in [path for path in tree.nodes if path.count("/") == 1]:
+        tree.remove(path)
+    job.world.cloud.library.add("NEW.JPG")
+    assert job.run() == Exit.USAGE
+    assert not job.held()["dropbox"]
+
+
+def test_a_folder_of_dropbox_that_is_deleted_in_mid_run_is_missed(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dropbox makes it anew for what comes next; what was in it is gone."""
+    alone(job, "dropbox")
+    assert job.run() == Exit.OK
+    job.world.cloud.library.add("NEW.JPG")
+    double = job.world.dropbox
+    handle: Callable[[Request], Answer] = double.handle
+
+    def watched(request: Request) -> Answer:
+        if request.path.endswith("finish_batch_v2"):
+            delete_at_dropbox(job)
+        return handle(request)
+
+    double.handle = watched  # type: ignore[method-assign]
+    capsys.readouterr()
+    assert job.run() == Exit.USAGE
+    assert "dropbox is another place: 12 of 13 copies" in capsys.readouterr().err
+    double.handle = handle  # type: ignore[method-assign]
+    assert job.run() == Exit.USAGE
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    assert job.run() == Exit.OK
+    assert job.held()["dropbox"] == job.wanted()

@@ -11,6 +11,7 @@ from connectors.private import state_dir
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.clouds.conftest import COUNT
+from tests.clouds.test_verify import AtDrive
 from tests.rehearsal.fanout import FanOut
 
 
@@ -78,6 +79,19 @@ def test_a_rebuild_says_what_is_missing_and_what_is_foreign(
     assert changed.exists(), "other content was overwritten"
 
 
+def test_two_files_at_one_path_are_one_copy(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Drive a name is no key: the second counts among the others, and its bytes not at all."""
+    assert job.run() == 0
+    cloud = AtDrive(job)
+    size = job.world.drive.store.used
+    cloud.double(cloud.paths()[3])
+    lose_the_ledger()
+    drive = rebuilt(job, capsys)["sinks"]["drive"]
+    assert (drive["files"], drive["bytes"], drive["foreign"]) == (COUNT, size, 1)
+
+
 def test_a_ledger_that_is_there_is_only_completed(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +99,50 @@ def test_a_ledger_that_is_there_is_only_completed(
     found = rebuilt(job, capsys)
     assert found["exit"] == Exit.OK
     assert all(one["files"] == 0 and one["known"] == COUNT for one in found["sinks"].values())
+
+
+@pytest.mark.parametrize("how_many", ["one", "all"])
+def test_copies_that_the_ledger_knows_and_no_sink_shows_are_not_said_to_be_there(
+    job: FanOut, capsys: pytest.CaptureFixture[str], how_many: str
+) -> None:
+    assert job.run() == 0
+    store, tree = job.world.drive.store, job.world.dropbox.tree
+    gone = sorted(store.paths())[: None if how_many == "all" else 1]
+    for path in gone:
+        store.delete(store.paths()[path][0])
+        tree.remove("/" + path.lower())
+        (job.folder / path.removeprefix("Outpour/")).unlink()
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.ITEMS_FAILED
+    assert {one["missing"] for one in found["sinks"].values()} == {len(gone)}
+    assert {one["known"] for one in found["sinks"].values()} == {COUNT - len(gone)}
+    assert invoke(["rebuild", str(job.config)]) == Exit.ITEMS_FAILED
+    said = capsys.readouterr()
+    assert "confirmed from what is there" not in said.out
+    assert f"{len(gone)} missing" in said.out and "outpour verify" in said.err
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    job.assert_brought_back()
+
+
+def test_another_file_where_a_copy_was_is_not_the_copy(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    path = next(path for path in job.folder.rglob("*.JPG"))
+    path.write_bytes(b"another picture")
+    found = rebuilt(job, capsys)["sinks"]["folder"]
+    assert (found["missing"], found["foreign"], found["known"]) == (1, 1, COUNT - 1)
+
+
+def test_copies_that_their_owner_moved_are_not_missing(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    store = job.world.drive.store
+    node = store.paths()[sorted(store.paths())[3]][0]
+    store.move(node, node.parent, f"moved {node.name}")
+    found = rebuilt(job, capsys)
+    assert found["exit"] == Exit.OK and found["sinks"]["drive"]["missing"] == 0
 
 
 @pytest.mark.parametrize("download", [True, False])

@@ -13,6 +13,7 @@ from pipeline.states import Exit
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit, File
 from sandbox.gdrive.store import Node
+from tests.clouds.conftest import COUNT
 from tests.rehearsal.fanout import FanOut
 
 
@@ -220,7 +221,7 @@ def test_reading_back(verify: Verify, percent: int) -> None:
     size = sum(path.stat().st_size for path in files if path.suffix != ".xmp")
     assert found["exit"] == 0
     if percent == 100:
-        assert found["bytes_read"] == size and found["checked"] == 2 * total
+        assert found["bytes_read"] == size and found["checked"] == total
     else:
         assert 0 < found["bytes_read"] < size
 
@@ -238,6 +239,37 @@ def test_reading_back_finds_what_a_listing_hides(verify: Verify) -> None:
     assert verify()["exit"] == 0
     found = verify("--download", "100")
     assert found["exit"] == Exit.ITEMS_FAILED and [name for name, _ in found["wrong"]] == [path]
+
+
+REFUSALS = {"drive": ["download_quota", "abusive_file"], "dropbox": ["restricted"]}
+
+
+def test_a_copy_that_may_not_be_read_is_not_lost(verify: Verify) -> None:
+    """The place refuses to give it out: that is named, and says nothing of its bytes."""
+    faults, job = verify.job.world.cloud.faults, verify.job
+    for refusal in REFUSALS[verify.name]:
+        faults.add(refusal)
+        found = verify("--download", "100")
+        assert found["exit"] == Exit.ITEMS_FAILED and found["wrong"] == []
+        assert sorted(path for path, _ in found["unread"]) == verify.cloud.paths()
+        assert all(why for _, why in found["unread"])
+        faults.clear()
+        job.assert_settled()
+        assert verify("--download", "100")["exit"] == 0
+
+
+def test_what_may_not_be_read_is_told_with_what_to_do(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == 0
+    path = AtDrive(job).paths()[3]
+    job.world.cloud.faults.add("download_quota", 1.0, f"read/{path.rpartition('/')[2]}")
+    capsys.readouterr()
+    assert invoke(["verify", str(job.config), "--download", "100"]) == Exit.ITEMS_FAILED
+    told = capsys.readouterr()
+    assert f"{COUNT} copies checked" in told.out and "1 could not be read" in told.out
+    assert path in told.out and "download quota" in told.out
+    assert "outpour run brings" not in told.out + told.err, "there is nothing to bring"
 
 
 def test_a_listing_that_breaks_is_begun_again(verify: Verify) -> None:

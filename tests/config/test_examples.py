@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import string
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from connectors.errors import Misconfigured
 from pipeline.config.load import load
 from pipeline.config.models import Choices
+from pipeline.config.schema import schema
+from pipeline.naming import Template
 from pipeline.states import Exit
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,3 +50,29 @@ def test_the_guide_names_every_key_and_exit_code() -> None:
                 assert f"`{inner}`" in GUIDE, f"{name}.{inner}"
     for code in Exit:
         assert f"| {int(code)} |" in GUIDE
+
+
+def test_the_schema_says_what_each_setting_of_a_place_means() -> None:
+    known = schema()["$defs"]
+    for place in ("icloud", "gdrive", "dropbox", "local"):
+        silent = [
+            key
+            for key, said in known[place]["properties"].items()
+            if key != "type" and not said.get("description")
+        ]
+        assert not silent, f"{place}: {silent}"
+
+
+def test_the_defaults_of_the_schema_are_what_it_allows() -> None:
+    allowed, *_ = schema()["properties"]["when"]["anyOf"]
+    assert schema()["properties"]["when"]["default"] in allowed["enum"]
+
+
+def test_the_guide_lists_the_date_styles_that_a_template_takes() -> None:
+    (listed,) = re.findall(r"styles of a date are ([^.]*)\.", GUIDE)
+    for style in string.ascii_letters:
+        if f"`%{style}`" in listed:
+            Template(f"{{created:%{style}}}/{{filename}}")
+        else:
+            with pytest.raises(Misconfigured):
+                Template(f"{{created:%{style}}}/{{filename}}")

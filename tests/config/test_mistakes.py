@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from pipeline.config.load import load
+from pipeline.config.load import load, one_shot
 
 PLACES = "source: memory:a\nsinks: [./Photos]\n"
 
@@ -94,12 +94,63 @@ MISTAKES = {
     ),
     "onto itself by another way": (
         "source: ./A\nsinks: [./B/../A]\n",
-        "p.yaml:2: sinks[0]: lies within the source, which would list its copies as new: "
-        "choose a folder outside",
+        "p.yaml:2: sinks[0]: is the source itself",
+    ),
+    "one folder under two names": (
+        "source: memory:a\nsinks: [./A, {type: local, name: usb, path: ./B/../A}]\n",
+        "p.yaml:2: sinks[1]: 'usb' is the same place as 'local': name it once",
+    ),
+    "one account under two names": (
+        "source: memory:a\nsinks: [gdrive, {type: gdrive, name: again, folder: Outpour}]\n",
+        "p.yaml:2: sinks[1]: 'again' is the same place as 'gdrive': name it once",
     ),
     "nobody's home": (
         "source: ~nobody-of-this-name/Photos\nsinks: [./A]\n",
-        "~nobody-of-this-name/Photos: no user here is called 'nobody-of-this-name'",
+        "p.yaml:1: source.path: no user here is called 'nobody-of-this-name'; write the folder out",
+    ),
+    "a variable of the shell in a place": (
+        "source: memory:a\nsinks: [./$HOME/st]\n",
+        "p.yaml:2: sinks[0].path: '$HOME' is not filled in; write the folder out, or ~",
+    ),
+    "a variable of the shell in staging": (
+        PLACES + "staging: {path: '${HOME}/st'}\n",
+        "p.yaml:3: staging.path: '${HOME}' is not filled in; write the folder out, or ~",
+    ),
+    "an album that is a number": (
+        PLACES + "select: {albums: 2019}\n",
+        "p.yaml:3: select.albums: 2019 is read as a number; put it in quotes, in a list",
+    ),
+    "one album of several that is a date": (
+        PLACES + "select: {albums: [Trips, 2019-07-01]}\n",
+        "p.yaml:3: select.albums: 2019-07-01 is read as a date; put it in quotes, in a list",
+    ),
+    "an album that is an answer": (
+        PLACES + "select: {albums: yes}\n",
+        "p.yaml:3: select.albums: True is read as true or false; put it in quotes, in a list",
+    ),
+    "no albums": (
+        PLACES + "select: {albums: []}\n",
+        "p.yaml:3: select.albums: must name at least one; leave it out for all",
+    ),
+    "no kinds": (
+        PLACES + "select: {kinds: []}\n",
+        "p.yaml:3: select.kinds: must name at least one; leave it out for all",
+    ),
+    "a number to the base of 60": (
+        PLACES + "select: {max_size: 1:30}\n",
+        "p.yaml:3: select.max_size: '1:30' is no size",
+    ),
+    "a part of a byte": (
+        PLACES + "select: {min_size: 0.5}\n",
+        "p.yaml:3: select.min_size: 0.5 is no size",
+    ),
+    "before all time": (
+        PLACES + "select: {since: 0001-01-01}\n",
+        "p.yaml:3: select.since: 0001-01-01 is too far back; leave it out for no limit",
+    ),
+    "a settings key of our own": (
+        "source: memory:a\nsinks: [{type: local, path: ./A, '@': ./B}]\n",
+        "p.yaml:2: sinks[0].@: unknown key; known are name, path, readback, type",
     ),
     "the end of time": (
         PLACES + "select: {until: 9999-12-31}\n",
@@ -167,6 +218,24 @@ def test_a_mistake_is_named_by_line_and_key(case: str, tmp_path: Path) -> None:
     assert lines[0].startswith(expected)
 
 
+def test_a_link_to_a_sink_is_no_second_sink(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    text = (
+        "source: memory:a\nsinks: [./real, {type: local, name: usb, path: ./link, readback: true}]"
+    )
+    with pytest.raises(Misconfigured, match="'usb' is the same place as 'local'"):
+        load(_written(tmp_path, text))
+
+
+@pytest.mark.parametrize("again", ["./Photos", "./Photos/../Photos"])
+def test_a_folder_named_twice_on_the_command_line_is_not_two_copies(
+    again: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Misconfigured, match="'local-2' is the same place as 'local'"):
+        one_shot(["memory:a"], ["./Photos", again], {}, tmp_path)
+
+
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = "nme: x\n" + PLACES + "verify: {attempts: many}\n"
     with pytest.raises(Misconfigured) as raised:
@@ -206,7 +275,20 @@ def test_a_secret_in_a_variable_is_refused(tmp_path: Path, monkeypatch: pytest.M
     [
         ("OUTPOUR_LIMITS__UPLOADS", "many", "OUTPOUR_LIMITS__UPLOADS: must be a whole number"),
         ("OUTPOUR_LIMTS__UPLOADS", "3", "OUTPOUR_LIMTS__UPLOADS: unknown variable"),
-        ("OUTPOUR_SINKS__CLOUD__PATH", "x", "p.yaml:2: sinks: no place is called 'cloud'"),
+        ("OUTPOUR_LIMIT", "1", "OUTPOUR_LIMIT: unknown variable; did you mean 'limits'?"),
+        (
+            "OUTPOUR_LIMITS_UPLOADS",
+            "1",
+            "OUTPOUR_LIMITS_UPLOADS: unknown variable; two underscores stand between keys",
+        ),
+        ("OUTPOUR_SINKS__CLOUD__PATH", "x", "OUTPOUR_SINKS__CLOUD__PATH: no place is called"),
+        (
+            "OUTPOUR_SINKS__7__PATH",
+            "x",
+            "OUTPOUR_SINKS__7__PATH: there is no place 7; the first of sinks is 0, the last 0",
+        ),
+        ("OUTPOUR_SELECT", "{max_size: 1:30}", "'1:30' is no size"),
+        ("OUTPOUR_SELECT", "[" * 3000, "OUTPOUR_SELECT: is nested too deeply"),
         ("OUTPOUR_SELECT", "[", "OUTPOUR_SELECT"),
     ],
 )
@@ -217,6 +299,36 @@ def test_a_mistake_in_a_variable_names_it(
     with pytest.raises(Misconfigured) as raised:
         load(_written(tmp_path, PLACES))
     assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OUTPOUR_DEBUG", "OUTPOUR_GDRIVE_CLIENT_ID", "OUTPOUR_ICLOUD_PASSWORD", "OUTPOUR_VERSION"],
+)
+def test_variables_that_are_no_keys_are_left_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "x")
+    load(_written(tmp_path, PLACES))
+
+
+BOMBS = {
+    "deep": ("name: " + "[" * 3000, "p.yaml: is nested too deeply"),
+    "deep by hand": ("".join(" " * n + "a:\n" for n in range(1500)), "too deeply"),
+    "wide": (
+        "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
+        "p.yaml: holds too much; aliases multiply what they stand for",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_a_file_made_to_exhaust_the_reader_is_one_line(case: str, tmp_path: Path) -> None:
+    text, expected = BOMBS[case]
+    with pytest.raises(Misconfigured) as raised:
+        load(_written(tmp_path, text))
+    assert expected in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1 and len(str(raised.value)) < 500
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:

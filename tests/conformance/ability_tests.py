@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.abilities import HasCapacity, Inventory, Reserves, Situated
+from connectors.abilities import (
+    HasCapacity,
+    HasFolders,
+    Inventory,
+    Reserves,
+    Situated,
+    TellsApart,
+)
 from connectors.base import Sink
 from connectors.reclaiming import HasMedium
-from tests.conformance.making import BLOCK, Bench, agree, content, only
+from tests.conformance.making import BLOCK, Bench, agree, assert_same, content, only
 from tests.conformance.places import SinkPlace, assert_silent
 
 
@@ -63,6 +70,28 @@ class AbilityTests:
         assert sink.whereabouts() == again.whereabouts() == where
         assert_silent(place, where)
         agree(again, receipt, content(5000))
+
+    def test_a_copy_is_known_by_the_name_that_its_receipt_gave(
+        self, sink: Sink, bench: Bench
+    ) -> None:
+        if not isinstance(sink, TellsApart):
+            pytest.skip("a path is a key here")
+        receipt = bench.place(sink, "2/IMG_1.jpg", content(5000))
+        other = bench.place(sink, "2/IMG_2.jpg", content(5000, 1))
+        assert receipt.id and other.id
+        assert_same(sink.stat_known("2/IMG_1.jpg", receipt.id), receipt)
+        # Another file, or none, may have that name by now: what is at the path counts.
+        assert_same(sink.stat_known("2/IMG_1.jpg", other.id), receipt)
+        assert sink.stat_known("3/IMG_1.jpg", receipt.id) is None
+        assert sink.stat_known("2/IMG_3.jpg", receipt.id) is None
+
+    def test_folders_that_are_there_have_not_vanished(self, sink: Sink, bench: Bench) -> None:
+        if not isinstance(sink, HasFolders):
+            pytest.skip("this sink does not tell what became of its folders")
+        assert not sink.vanished()
+        for path in ("IMG_1.jpg", "2/IMG_2.jpg", "2/3/IMG_3.jpg"):
+            bench.place(sink, path, content(5000))
+        assert not sink.vanished()
 
     def test_what_fails_as_a_whole_is_told_alike_by_every_sink(
         self, place: SinkPlace, sink: Sink

@@ -34,7 +34,7 @@ class Tokens:
         self._out = file.open("a")
         self._lock = Lock()
 
-    def keep(self, path: str, token: str) -> None:
+    def keep(self, path: str, token: str, _held: int = 0) -> None:
         with self._lock:
             self._out.write("\n" + json.dumps({path: token}) + "\n")
             self._out.flush()

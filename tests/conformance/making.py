@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.abilities import ReadBack
-from connectors.base import Body, Put, Receipt, Sink, Transferred
+from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
 from connectors.checksums import digest
 from connectors.errors import OutpourError
 
@@ -38,7 +38,7 @@ class Bench:
         put = Put(path, digest([data]), modified=TAKEN, media_type="image/jpeg")
         return put, Body(file, len(data), sole)
 
-    def keep(self, token: str) -> None:
+    def keep(self, token: str, _held: int = 0) -> None:
         self.tokens.append(token)
 
     def send(self, sink: Sink, path: str, data: bytes) -> Transferred:
@@ -61,14 +61,14 @@ class Crash(BaseException):
     """What a test raises where a process would have died."""
 
 
-def crash_at(call: int, keep: Callable[[str], None]) -> Callable[[str], None]:
+def crash_at(call: int, keep: Checkpoint) -> Checkpoint:
     """A checkpoint that makes the token durable and then dies at its ``call``-th call."""
     calls = 0
 
-    def checkpoint(token: str) -> None:
+    def checkpoint(token: str, held: int = 0) -> None:
         nonlocal calls
         calls += 1
-        keep(token)
+        keep(token, held)
         if calls == call:
             raise Crash
 

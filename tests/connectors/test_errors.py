@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +37,7 @@ def test_secrets_are_blanked(form: str, secret: str) -> None:
     text = "start " + form.format("Zq7" + secret) + " end"
     assert "Zq7" + secret not in redact(text)
     assert redact(text).startswith("start ")
-    for kind in (OutpourError, errors.Transient, errors.DailyLimit):
+    for kind in (OutpourError, errors.Transient, errors.LimitReached):
         error = kind(text)
         assert "Zq7" + secret not in str(error) + repr(error) + repr(error.args)
 
@@ -62,7 +65,15 @@ def test_every_error_has_a_hint_and_stands_in_the_tree() -> None:
     ]
     assert len(kinds) > 10
     for kind in kinds:
-        assert kind("what", hint="do this").hint == "do this"
-        assert kind("what").hint == ""
+        more: dict[str, Any] = {"resume_at": datetime.now(UTC)} if kind is errors.DailyLimit else {}
+        assert kind("what", hint="do this", **more).hint == "do this"
+        assert kind("what", **more).hint == ""
         assert kind.__doc__ and (errors.__doc__ or "").count(f" {kind.__name__} ") <= 1
         assert kind.__name__ in (errors.__doc__ or ""), f"{kind.__name__} is not in the tree"
+
+
+def test_advice_is_one_line_with_one_full_stop_after_each_sentence() -> None:
+    expired = OutpourError("the sign-in has ended: it was revoked.", hint="run 'outpour connect'.")
+    assert expired.advice == "the sign-in has ended: it was revoked. Run 'outpour connect'."
+    assert OutpourError("no room", hint="Make some.").advice == "no room. Make some."
+    assert OutpourError("no room").advice == "no room"

@@ -14,6 +14,9 @@ import keyring.errors
 import pytest
 
 from connectors import private
+from tests.local.conftest import open_folder, unprivileged
+
+__all__ = ["open_folder"]
 
 
 def mode(path: Path) -> int:
@@ -113,3 +116,19 @@ def test_with_a_keyring_no_file_holds_a_secret() -> None:
         assert private.load_secret("dropbox") is None
     finally:
         keyring.set_keyring(before)
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    assert mode(private.private_dir(tmp_path / "open")) == 0o700
+    assert mode(private.private_dir(tmp_path / "new" / "below")) == 0o700
+
+
+def test_a_folder_of_others_can_be_read_and_is_not_trusted_to_write(open_folder: Path) -> None:
+    for name, bits in (("theirs", 0o755), ("shared", 0o777)):
+        (open_folder / name).mkdir()
+        (open_folder / name).chmod(bits)
+    with unprivileged():
+        private.private_dir(open_folder / "theirs")
+        with pytest.raises(PermissionError):
+            private.private_dir(open_folder / "shared")

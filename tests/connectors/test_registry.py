@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,18 @@ def install(tmp_path: Path, monkeypatch: Any) -> Any:
     return install
 
 
+OURS = {"local", "icloud", "gdrive", "dropbox", "iphone"}
+
+
 def test_our_own_places_are_there() -> None:
-    assert {"memory", "local", "icloud", "gdrive", "dropbox", "iphone"} <= set(registry.names())
+    assert set(registry.names()) >= OURS
+
+
+def test_nobody_is_offered_a_place_that_forgets_everything_at_its_end() -> None:
+    """The reference implementation holds what it got until its process ends: it would confirm
+    photos that are gone a moment later."""
+    whole = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    assert set(whole["project"]["entry-points"][registry.GROUP]) == OURS
 
 
 @pytest.mark.parametrize("name", ["memory", "local"])

@@ -13,9 +13,9 @@ from dropbox import files
 from connectors.dropbox.meaning import entry_refused, retry_after, throttled, write_refused
 from connectors.errors import (
     CapacityExceeded,
-    DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     Misconfigured,
     NotFound,
     OutpourError,
@@ -114,13 +114,14 @@ def test_full_in_each_of_its_words(error: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (W.upload_traffic_limit_reached, DailyLimit),
+        (W.upload_traffic_limit_reached, LimitReached),
         (W.too_many_write_operations, Throttled),
         (W.disallowed_name, ItemError),
         (W.malformed_path("x"), ItemError),
-        (W.no_write_permission, ItemError),
+        (W.no_write_permission, Fatal),
+        (W.access_restricted, Fatal),
         (W.operation_suppressed, ItemError),
-        (W.team_folder, ItemError),
+        (W.team_folder, Fatal),
         (W.conflict(files.WriteConflictError.file), PathConflict),
         (W.conflict(files.WriteConflictError.folder), PathConflict),
         (W.conflict(files.WriteConflictError.file_ancestor), ItemError),
@@ -131,7 +132,7 @@ def test_full_in_each_of_its_words(error: Any) -> None:
 def test_what_a_file_cannot_be_written_for(error: Any, kind: type[OutpourError]) -> None:
     for found in (write_refused(error, "2024/a.jpg"), _entry(error)):
         assert type(found) is kind and "\n" not in str(found)
-        if isinstance(found, ItemError) and not isinstance(found, PathConflict):
+        if isinstance(found, ItemError | Fatal) and not isinstance(found, PathConflict):
             assert found.hint
 
 
@@ -149,7 +150,7 @@ def _entry(error: Any) -> OutpourError:
 
 def test_the_months_traffic_is_used_up(double: Double, place: DropboxPlace, bench: Bench) -> None:
     double.faults.once("traffic_limit")
-    with pytest.raises(DailyLimit) as caught:
+    with pytest.raises(LimitReached) as caught:
         bench.place(place.open(), "a.jpg", content(100))
     assert "month" in str(caught.value) and not held(double)
 

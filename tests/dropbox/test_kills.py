@@ -62,9 +62,13 @@ def test_a_run_that_dies_at_any_request_doubles_nothing(
 def life(place: DropboxPlace, put: Any, body: Any, token: str | None) -> str | None:
     """One process's life; the last token it kept."""
     kept = [token]
+
+    def keep(token: str, _held: int = 0) -> None:
+        kept.append(token)
+
     sink = place.open()
     try:
-        sent = sink.transfer(put, body, token, kept.append)
+        sent = sink.transfer(put, body, token, keep)
         kept.append(sent.token)
         for answer in sink.commit([Transferred(put, sent.token, sent.receipt)]):
             if isinstance(answer, OutpourError):

@@ -137,7 +137,7 @@ def test_no_app_key_is_said_with_the_way_to_get_one(
 ) -> None:
     with pytest.raises(Misconfigured, match="app key") as caught:
         connect(double, Person(), app_key=None)
-    assert "docs/cloud-sign-in.md" in caught.value.hint
+    assert "App Console" in caught.value.hint
     monkeypatch.setenv("OUTPOUR_DROPBOX_APP_KEY", double.signin.app_key)
     connect(double, Person(), app_key=None)
 

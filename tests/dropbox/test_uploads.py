@@ -46,6 +46,21 @@ def sessions(double: Double) -> list[Session]:
     return list(double.sessions._sessions.values())
 
 
+@pytest.mark.parametrize("size", [MIDDLE, LARGE], ids=["in order", "side by side"])
+def test_how_much_dropbox_has_is_told_with_each_checkpoint(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    put, body = bench.stage("a.mov", content(size))
+    told: list[int] = []
+
+    def keep(_token: str, held: int = 0) -> None:
+        told.append(held)
+        assert held <= double.received
+
+    place.open().transfer(put, body, None, keep)
+    assert told == sorted(told) and told[-1] == size and len(set(told)) > 2
+
+
 def test_a_large_file_goes_in_parts_side_by_side(
     double: Double, place: DropboxPlace, bench: Bench
 ) -> None:

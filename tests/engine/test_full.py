@@ -13,10 +13,11 @@ import pytest
 
 from connectors.abilities import Capacity
 from connectors.base import Body, Checkpoint, Put, Receipt, Transferred
-from connectors.errors import DailyLimit, OutpourError
+from connectors.errors import DailyLimit, LimitReached, OutpourError
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route
 from pipeline.events import Notice
+from pipeline.rooms import Room
 from pipeline.runner import Outcome
 from pipeline.states import Exit
 from tests.engine.rig import Recorder, contents, fill, go, job
@@ -211,6 +212,65 @@ def test_a_daily_limit_is_a_wait_with_a_time_and_no_error(tmp_path: Path) -> Non
     assert move(tmp_path, library, [sink], observer=observer).exit is Exit.OK
     texts = [notice.text for notice in observer.notices if notice.place == "tired"]
     assert len(texts) == 2 and "goes on" in texts[0] and "has room" in texts[1]
+
+
+class Strict(Counting):
+    """Takes ``most`` files and no more, however much room it has, until asked ``patience`` times
+    how much that is."""
+
+    def __init__(self, most: int, patience: int) -> None:
+        super().__init__("strict", Shelf())
+        self.most = most
+        self.patience = patience
+        self.refused: list[int] = []  # files, for each look at its room
+        self._count = 0
+
+    def capacity(self) -> Capacity:
+        self.refused.append(self._count)
+        self._count = 0
+        return super().capacity()
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        return [self._one(item) for item in items]
+
+    def _one(self, item: Transferred) -> Receipt | OutpourError:
+        if len(self._shelf.visible) >= self.most and self.looks <= self.patience:
+            self._count += 1
+            return LimitReached("it holds as many files as it may")
+        return super().commit([item])[0]
+
+
+def test_a_limit_that_nobody_knows_the_end_of_is_no_reason_to_wait(tmp_path: Path) -> None:
+    """There is room, but not for us: what cannot go there is left to a later run."""
+    library, _ = filled(20)
+    sink, observer = Strict(10, patience=10**6), Recorder()
+    assert move(tmp_path, library, [sink], observer=observer).exit is Exit.NO_ROOM
+    assert states(observer, "strict") == ["full"]
+
+
+def test_whether_a_limit_was_lifted_is_tried_with_one_file_at_a_time(tmp_path: Path) -> None:
+    library, _ = filled(20)
+    sink, observer = Strict(10, patience=4), Recorder()
+    assert move(tmp_path, library, [sink], full="wait", observer=observer).exit is Exit.OK
+    assert len(contents(sink._shelf)) == len(library.contents)
+    before, first, *probes = sink.refused
+    assert before == 0 and first > 0 and probes == [1, 1, 1]
+    assert states(observer, "strict") == ["full", "room"], "only a change is told"
+
+
+def test_a_trial_that_came_to_nothing_is_followed_by_another() -> None:
+    """The file could not be had from its source: that says nothing of the sink."""
+    room = Room(Counting("a", Shelf()))
+    room.sleep(LimitReached("enough"))
+    for _ in range(2):
+        room._look_at = 0.0
+        assert room.wake(1) and room.asleep
+        assert room.reserve(5) and not room.reserve(5) and not room.due
+        room.give_back(5)
+    room._look_at = 0.0
+    assert room.wake(1) and room.reserve(5)
+    room.spend(5, 5)
+    assert room.asleep is None and room.reserve(5) and room.reserve(5)
 
 
 def test_before_the_first_byte_the_run_says_what_will_not_fit(tmp_path: Path) -> None:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from connectors.base import Page
+from connectors.errors import Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger, schema
+from pipeline.runner import Outcome
 from pipeline.states import AssetState, Exit, RunState
-from tests.engine.rig import BadDay, Recorder, ShakySink, ShakySource, contents, fill, go, job
+from tests.engine.rig import (
+    BadDay,
+    Recorder,
+    ShakySink,
+    ShakySource,
+    contents,
+    ending,
+    fill,
+    go,
+    job,
+)
 
 
 def states(path: Path) -> Counter[str]:
@@ -135,3 +150,28 @@ def test_a_staging_budget_smaller_than_a_file_still_moves_it(tmp_path: Path) -> 
     )
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
     assert Counter(contents(shelf).values()) == flat(held)
+
+
+class Breaking(MemorySource):
+    """Its listing breaks at the same point each time; ``begun`` counts how often."""
+
+    begun = 0
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        self.begun += 1
+        yield from islice(super().pages(since), 2)
+        raise Transient("500")
+
+
+def test_a_listing_that_never_gets_past_a_point_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The good pages before it, read again each time, are no progress."""
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.001)
+    library = Library()
+    fill(library, 250)
+    source = Breaking("from", library)
+    work = job(source, [MemorySink("to", Shelf())], staging=tmp_path / "s", attempts=3)
+    outcome = ending(lambda: go(work, tmp_path / "l.sqlite"))
+    assert isinstance(outcome, Outcome) and outcome.exit is Exit.FATAL
+    assert source.begun == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -10,8 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.checksums import digest
+from connectors.flushing import FlushAhead
+from connectors.local import LocalSink
+from connectors.memory import Library, MemorySource
+from pipeline.stages import fetch
 from pipeline.staging import Staged, Staging
+from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop, Stopped
+from tests.engine.rig import fill, go, job
 
 
 @given(sizes=st.lists(st.integers(0, 3_000_000), max_size=40), budget=st.integers(1, 2_000_000))
@@ -64,3 +72,26 @@ def test_what_an_earlier_process_left_is_found_by_resource(tmp_path: Path) -> No
     staging.path(12).write_bytes(b"half")
     (tmp_path / "notes.txt").write_bytes(b"somebody's")
     assert [key for key, _ in staging.leftovers()] == [12]
+
+
+def test_a_full_staging_disk_ends_the_run_as_a_full_place_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library()
+    fill(library, 3)
+
+    class Full(FlushAhead):
+        def reached(self, size: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    work = job(
+        MemorySource("from", library),
+        [LocalSink("to", tmp_path / "to")],
+        staging=tmp_path / "staging",
+    )
+    with monkeypatch.context() as disk:
+        disk.setattr(fetch, "FlushAhead", Full)
+        outcome = go(work, tmp_path / "l.sqlite")
+    assert (outcome.exit, outcome.state) == (Exit.NO_ROOM, RunState.NO_ROOM)
+    assert f"no room left for staging in {tmp_path}/staging" in outcome.error
+    assert go(work, tmp_path / "l.sqlite").exit is Exit.OK

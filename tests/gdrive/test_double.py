@@ -18,6 +18,7 @@ from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE
 from sandbox.gdrive.query import parse
 from sandbox.gdrive.refusal import Refused
+from sandbox.gdrive.store import FOLDER
 from tests.conformance.making import content
 from tests.gdrive.bench import DrivePlace
 
@@ -211,6 +212,22 @@ def test_searching(raw: Raw, query: str, names: list[str]) -> None:
     api = Api(raw.channel, ROOT, None)
     found = api._files.list(q=query, fields="files/name").execute()["files"]
     assert sorted(entry["name"] for entry in found) == names
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_the_bin_takes_what_is_made_in_it_which_may_not_say_so(raw: Raw, seen: bool) -> None:
+    if not seen:
+        raw.double.faults.add("bin_unseen")
+    fields, folder = "fields=id,trashed,explicitlyTrashed", {"mimeType": FOLDER}
+    _, top, _ = raw("POST", f"drive/v3/files?{fields}", folder)
+    _, before, _ = raw("POST", f"drive/v3/files?{fields}", {"parents": [top["id"]]})
+    assert (top["trashed"], before["trashed"]) == (False, False)
+    raw("PATCH", f"drive/v3/files/{top['id']}", {"trashed": True})
+    _, after, _ = raw("POST", f"drive/v3/files?{fields}", {"parents": [top["id"]]})
+    _, before, _ = raw("GET", f"drive/v3/files/{before['id']}?{fields}")
+    assert (before["trashed"], before["explicitlyTrashed"]) == (True, False)
+    assert after["trashed"] is seen
+    assert raw.double.store.paths() == {}, "a person sees neither"
 
 
 @pytest.mark.parametrize("query", ["", "name", "name = x", "(trashed = true", "name = 'x' or"])

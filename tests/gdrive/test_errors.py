@@ -14,13 +14,14 @@ from connectors.errors import (
     DailyLimit,
     Fatal,
     ItemError,
+    LimitReached,
     NotFound,
     OutpourError,
     SessionExpired,
     Throttled,
     Transient,
 )
-from connectors.gdrive.meaning import meaning
+from connectors.gdrive.meaning import Malformed, meaning
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import SharedDrive
 from tests.conformance.making import Bench, content
@@ -45,8 +46,8 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
         (401, "authError", SessionExpired),
         (403, "storageQuotaExceeded", CapacityExceeded),
         (403, "quotaExceeded", CapacityExceeded),
-        (403, "teamDriveFileLimitExceeded", CapacityExceeded),
-        (403, "activeItemCreationLimitExceeded", CapacityExceeded),
+        (403, "teamDriveFileLimitExceeded", LimitReached),
+        (403, "activeItemCreationLimitExceeded", LimitReached),
         (403, "dailyLimitExceeded", DailyLimit),
         (403, "userRateLimitExceeded", Throttled),
         (403, "rateLimitExceeded", Throttled),
@@ -56,11 +57,13 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
         (403, "myDriveHierarchyDepthLimitExceeded", ItemError),
         (403, "insufficientFilePermissions", Fatal),
         (403, "accessNotConfigured", Fatal),
+        (403, "downloadQuotaExceeded", ItemError),
+        (403, "cannotDownloadAbusiveFile", ItemError),
         (403, "somethingNew", ItemError),
         (403, "", ItemError),
         (404, "notFound", NotFound),
         (413, "", ItemError),
-        (400, "badRequest", ItemError),
+        (400, "badRequest", Malformed),
         (408, "", Transient),
         (500, "backendError", Transient),
         (502, "", Transient),

@@ -137,6 +137,74 @@ def test_a_folder_deleted_in_mid_run_is_made_again(
     assert held(double) == {"Outpour/2024/b.jpg": 1}
 
 
+@pytest.mark.parametrize("how", ["deleted", "in the bin"])
+def test_a_folder_lost_in_mid_run_does_not_keep_new_ones_from_being_made_in_it(
+    double: Double, place: DrivePlace, bench: Bench, how: str
+) -> None:
+    sink = place.open()
+    bench.place(sink, "2024/01/a.jpg", content(10))
+    lose(double, "2024", how)
+    with pytest.raises(Transient, match="vanished"):
+        bench.place(sink, "2024/02/b.jpg", content(10))
+    bench.place(sink, "2024/02/b.jpg", content(10))
+    assert held(double) == {"Outpour/2024/02/b.jpg": 1}
+    assert sink.vanished() == ["2024"]
+
+
+@pytest.mark.parametrize("size", [10, 6_000_000])
+def test_a_file_that_went_into_the_bin_is_sent_again_elsewhere(
+    double: Double, place: DrivePlace, bench: Bench, size: int
+) -> None:
+    """Also where its upload session could be asked again, which then tells of the same file."""
+    sink = place.open()
+    bench.place(sink, "2024/a.jpg", content(10))
+    lose(double, "2024", "in the bin")
+    put, body = bench.stage("2024/b.jpg", content(size))
+    with pytest.raises(Transient, match="vanished"):
+        sink.transfer(put, body, None, bench.keep)
+    sent = sink.transfer(put, body, bench.tokens[-1], bench.keep)
+    assert sent.receipt and held(double) == {"Outpour/2024/b.jpg": 1}
+
+
+@pytest.mark.parametrize("lag", [False, True])
+def test_folders_that_are_all_there_have_not_vanished(
+    double: Double, place: DrivePlace, bench: Bench, lag: bool
+) -> None:
+    if lag:
+        double.faults.add("listing_lag")
+    sink = place.open()
+    for n in range(8):
+        bench.place(sink, f"20{n % 4}0/{n}/{n}.jpg", content(10 + n))
+    before = double.calls.total()
+    assert sink.vanished() == []
+    if not lag:
+        assert double.calls.total() - before == 3, "the top, the years, the months"
+
+
+def test_folders_made_in_the_bin_have_vanished_with_it(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """What Drive says of them need not mention the bin."""
+    double.faults.add("bin_unseen")
+    sink = place.open()
+    bench.place(sink, "2023/1/a.jpg", content(10))
+    bench.place(sink, "2024/1/a.jpg", content(10))
+    lose(double, "2024", "in the bin")
+    bench.place(sink, "2024/1/b.jpg", content(10))
+    bench.place(sink, "2024/2/c.jpg", content(10))
+    assert sink.vanished() == ["2024"]
+    lose(double, "Outpour", "in the bin")
+    assert sink.vanished() == [""]
+
+
+def lose(double: Double, name: str, how: str) -> None:
+    found = next(n for n in double.store.nodes.values() if n.folder and n.name == name)
+    if how == "deleted":
+        double.store.delete(found)
+    else:
+        found.trashed = True
+
+
 def test_a_folder_in_the_bin_is_not_used(double: Double, place: DrivePlace, bench: Bench) -> None:
     bench.place(place.open(), "2024/a.jpg", content(10))
     next(n for n in double.store.nodes.values() if n.name == "Outpour").trashed = True

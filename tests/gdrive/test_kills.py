@@ -76,7 +76,10 @@ def run(place: DrivePlace, staged: dict[str, Any], tokens: dict[str, str]) -> bo
     try:
         for path, (put, body) in staged.items():
             sink.transfer(
-                put, body, tokens.get(path), lambda token, path=path: tokens.update({path: token})
+                put,
+                body,
+                tokens.get(path),
+                lambda token, _held=0, path=path: tokens.update({path: token}),
             )
     except Transient:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -15,8 +15,6 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connectors.abilities import Reconnects
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
@@ -25,13 +23,12 @@ from connectors.gdrive.auth import load_grant, store_grant
 from connectors.private import state_dir
 from sandbox.damage import Abort
 from sandbox.gdrive import GoogleDrive as Double
-from sandbox.gdrive import OAuthClient, SharedDrive
+from sandbox.gdrive import OAuthClient
 from sandbox.messages import Answer, Request
 from tests.conformance.making import Bench, content
 from tests.gdrive.bench import DrivePlace, held
 
 BROWSER, PASTE, DEVICE = range(3)
-ROBOT = "robot@project.iam.example.com"
 
 
 class Person:
@@ -173,7 +170,7 @@ def test_the_client_may_come_from_the_environment(
 ) -> None:
     with pytest.raises(Misconfigured, match="client id") as caught:
         connect(Person(PASTE), monkeypatch)
-    assert "docs/cloud-sign-in.md" in caught.value.hint
+    assert "OAuth client of the type Desktop app" in caught.value.hint
     monkeypatch.setenv("OUTPOUR_GDRIVE_CLIENT", str(client))
     connect(Person(PASTE), monkeypatch)
     monkeypatch.delenv("OUTPOUR_GDRIVE_CLIENT")
@@ -290,93 +287,29 @@ def test_connecting_again_goes_on(
     bench.place(sink, "b.jpg", content(11))
 
 
-# --- service accounts --------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
-
-
-@pytest.fixture
-def robot(double: Double, key: rsa.RSAPrivateKey, tmp_path: Path) -> Path:
-    double.signin.service_keys[ROBOT] = key.public_key()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    path = tmp_path / "robot.json"
-    path.write_text(
-        json.dumps(
-            {
-                "type": "service_account",
-                "client_email": ROBOT,
-                "private_key": pem,
-                "private_key_id": "1",
-                "token_uri": "https://oauth2.googleapis.com/token",
-            }
-        )
-    )
-    return path
-
-
-def test_a_service_account_works_on_a_shared_drive(
-    double: Double, robot: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("subtype", ["rapt_required", "invalid_rapt"])
+def test_an_organisation_that_wants_the_sign_in_renewed(
+    double: Double, place: DrivePlace, bench: Bench, subtype: str
 ) -> None:
-    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family")
-    person = Person(PASTE)
-    settings = connect(person, monkeypatch, service_account=robot, drive="0AShared")
-    assert connector.sink and person.heard
-    bench.place(connector.sink("drive", settings), "a.jpg", content(10))
+    """A policy of Workspace. Google's own words send people to another program."""
+    double.signin.refusal = {
+        "error": "invalid_grant",
+        "error_description": f"reauth related error ({subtype})",
+        "error_subtype": subtype,
+    }
+    with pytest.raises(SessionExpired, match="organisation") as caught:
+        bench.place(place.open(), "a.jpg", content(10))
+    assert "gcloud" not in caught.value.advice and "outpour connect gdrive" in caught.value.hint
 
 
-def test_a_service_account_works_for_a_person(double: Double, robot: Path, bench: Bench) -> None:
-    settings = DriveSettings(service_account=robot, impersonate="sam@example.com")
-    assert connector.sink
-    sink = connector.sink("drive", settings)
-    with pytest.raises(Fatal, match="client") as caught:
-        bench.place(sink, "a.jpg", content(10))
-    assert "delegation" in caught.value.hint
-    double.signin.delegated.add(ROBOT)
-    bench.place(sink, "a.jpg", content(10))
-
-
-def test_a_service_account_alone_is_refused_with_the_reason(robot: Path) -> None:
-    with pytest.raises(ValueError, match="owns no storage"):
-        DriveSettings(service_account=robot)
-
-
-def test_a_clock_that_is_a_day_off(
-    double: Double, robot: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", ["admin_policy_enforced", "invalid_scope"])
+def test_what_no_new_sign_in_mends_asks_for_none(
+    double: Double, place: DrivePlace, bench: Bench, error: str
 ) -> None:
-    """People's sign-ins do not depend on the clock; signed assertions do, and say so."""
-    place = DrivePlace(double)
-    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family")
-    wrong = _shifted(-86_400)
-    monkeypatch.setattr("google.auth._helpers.utcnow", wrong)
-    bench.place(place.open(), "a.jpg", content(10))
-    settings = DriveSettings(service_account=robot, drive="0AShared")
-    assert connector.sink
+    double.signin.refusal = {"error": error, "error_description": "No."}
     with pytest.raises(Fatal) as caught:
-        bench.place(connector.sink("drive", settings), "b.jpg", content(10))
-    assert "clock" in caught.value.hint
-
-
-def _shifted(seconds: int) -> Callable[[], Any]:
-    from datetime import timedelta
-
-    import google.auth._helpers
-
-    real = google.auth._helpers.utcnow
-    return lambda: real() + timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"type": "authorized_user"}', None])
-def test_a_wrong_key_file_is_named(tmp_path: Path, text: str | None, bench: Bench) -> None:
-    path = tmp_path / "robot.json"
-    if text is not None:
-        path.write_text(text)
-    assert connector.sink
-    sink = connector.sink("drive", DriveSettings(service_account=path, drive="0AShared"))
-    with pytest.raises(Misconfigured, match=r"robot\.json"):
-        bench.place(sink, "a.jpg", content(10))
+        bench.place(place.open(), "a.jpg", content(10))
+    assert caught.value.hint and "sign in again" not in caught.value.hint
 
 
 def test_nothing_secret_in_errors(double: Double, place: DrivePlace, bench: Bench) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from connectors.base import Receipt
 from connectors.checksums import Algorithm
-from connectors.errors import ItemError, Transient
+from connectors.errors import ItemError, Leftover, PathConflict, Transient
 from connectors.gdrive import properties
 from sandbox.gdrive import GoogleDrive as Double
+from sandbox.gdrive import SharedDrive
 from tests.conformance.making import Bench, content, only
 from tests.gdrive.bench import DrivePlace, held
 
@@ -105,12 +106,12 @@ def test_the_session_is_durable_before_bytes_flow(
     put, body = bench.stage("a.mov", content(6 * MIB))
     at_checkpoint: list[int] = []
 
-    def keep(token: str) -> None:
+    def keep(token: str, _held: int = 0) -> None:
         if token.startswith("{"):
             at_checkpoint.append(double.calls["upload.session"])
 
     place.open().transfer(put, body, None, keep)
-    assert at_checkpoint == [0]
+    assert at_checkpoint[0] == 0
 
 
 def test_another_process_sends_only_what_is_missing(
@@ -130,6 +131,26 @@ def test_another_process_sends_only_what_is_missing(
     fresh.commit([fresh.transfer(put, body, json.dumps(token), bench.keep)])
     assert double.received == put.size, "bytes were sent twice"
     assert double.calls["upload.resumable"] == 1
+
+
+def test_how_much_drive_has_is_told_after_each_answer(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """The token stays the same; what grows is what the session holds."""
+    put, body = bench.stage("a.mov", content(9 * MIB))
+    double.faults.add("cut_upload", 1.0, "upload.session", times=2)
+    told: list[int] = []
+
+    def keep(token: str, held: int = 0) -> None:
+        bench.keep(token)
+        told.append(held)
+        assert held == double.received
+
+    for _ in range(2):
+        with pytest.raises(Transient):
+            place.open().transfer(put, body, bench.tokens[-1] if bench.tokens else None, keep)
+    place.open().transfer(put, body, bench.tokens[-1], keep)
+    assert told == [0, 0, *(number * MIB for number in (1, 2, 4, 6, 8))]
 
 
 @pytest.mark.parametrize("size", [100, 300_000])
@@ -200,6 +221,38 @@ def test_a_file_that_was_changed_is_not_sent_again_in_vain(
         sink.transfer(put, body, None, bench.keep)
     assert not isinstance(caught.value, Transient)
     assert sink.stat("a.mov") is None and not held(double)
+
+
+@pytest.mark.parametrize("size", [5000, 6 * MIB])
+def test_a_damaged_upload_is_put_aside_where_the_bin_is_refused(
+    double: Double, bench: Bench, size: int
+) -> None:
+    """A contributor of a shared drive may rename, and put nothing into the bin."""
+    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family", "writer")
+    place = DrivePlace(double, drive="0AShared")
+    double.faults.add("stored_flip", 1.0, times=1)
+    put, body = bench.stage("a.mov", content(size))
+    put = replace(put, properties={"asset": "one"})
+    sink = place.open()
+    with pytest.raises(Leftover) as caught:
+        sink.transfer(put, body, None, bench.keep)
+    assert "a.mov.damaged" in str(caught.value) and "Content manager" in caught.value.hint
+    sink.transfer(put, body, bench.tokens[-1], bench.keep)
+    assert held(double) == {"Outpour/a.mov": 1, "Outpour/a.mov.damaged": 1}
+    found = {receipt.path: receipt for receipt in place.open().inventory()}
+    assert found["a.mov"].properties and not found["a.mov.damaged"].properties
+
+
+def test_a_damaged_upload_that_nobody_may_touch_gives_way_by_name(
+    double: Double, bench: Bench
+) -> None:
+    double.store.drives["0AShared"] = SharedDrive("0AShared", "Family", "writer")
+    double.faults.add("stored_flip", 1.0, times=1)
+    double.faults.add("no_right", 1.0, "files.update")
+    sink = DrivePlace(double, drive="0AShared").open()
+    with pytest.raises(PathConflict):
+        bench.place(sink, "a.mov", content(5000))
+    bench.place(sink, "a (2).mov", content(5000))
 
 
 def test_a_damaged_upload_is_removed_after_a_crash_too(

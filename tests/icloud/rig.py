@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import pytest
+
 from connectors.base import Asset, Problem, Resource, Role
+from connectors.errors import OutpourError
 from connectors.icloud import connector
 from connectors.icloud.settings import ICloudSettings
 from connectors.icloud.sink import ICloudSink
@@ -126,3 +129,16 @@ def truth(library: Library, asset: Asset, resource: Resource) -> bytes:
 
 
 ROLES = {role: str(role) for role in Role}
+
+
+def works(rig: Rig, **settings: Any) -> bool:
+    return len(listing(rig.source(**settings))[0]) == len(rig.ids("shown", "hidden"))
+
+
+def refused(rig: Rig, *answers: Any) -> OutpourError:
+    with pytest.raises(OutpourError) as caught:
+        rig.connect(*answers)
+    error = caught.value
+    assert error.hint, "a refusal says what to do"
+    assert PASSWORD not in str(error) + error.hint
+    return error

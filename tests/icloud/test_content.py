@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -174,6 +175,20 @@ def test_prefetching_costs_one_lookup_for_all(
     assert all(whole(ready, fresh, file) for file in wanted)
     assert ready.icloud.counts["lookup"] == 1
     assert ready.icloud.counts["content"] == len(wanted)
+
+
+def test_where_apple_gives_fewer_records_at_once_fewer_are_asked_for(
+    ready: Rig, assets: list[Asset]
+) -> None:
+    ready.account.most_lookups = 7
+    fresh = ready.source()
+    ready.icloud.reset_counts()
+    fresh.prefetch([(asset.id, asset.resources[0]) for asset in assets])
+    records = len({asset.resources[0].handle for asset in assets})
+    asked = 3 + math.ceil(records / (records // 8))  # refused three times: all, half, a quarter
+    assert ready.icloud.counts["lookup"] == asked
+    assert all(whole(ready, fresh, (asset, asset.resources[0])) for asset in assets)
+    assert ready.icloud.counts["lookup"] == asked
 
 
 def test_a_listing_spares_the_lookups(

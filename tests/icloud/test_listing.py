@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Kind, Page, Role
-from connectors.errors import Misconfigured, SessionExpired, Transient
+from connectors.errors import Misconfigured, SessionExpired, Transient, Unready
 from connectors.icloud.cloudkit import Record, Zone
 from connectors.icloud.gather import Gather
 from connectors.icloud.settings import Library as Choice
@@ -153,6 +153,14 @@ def test_one_undecodable_field_costs_only_that_field(ready: Rig) -> None:
         assert asset.resources[0].filename.startswith("IMG_")
 
 
+@pytest.mark.parametrize("fault", ["unpadded_name", "plain_name"])
+def test_a_name_that_is_not_clean_base64_is_read_all_the_same(fault: str, ready: Rig) -> None:
+    before = {asset.id: asset for asset in listing(ready.source())[0]}
+    ready.faults.add(fault)
+    after = {asset.id: asset for asset in listing(ready.source())[0]}
+    assert ready.faults.counts[fault] and after == before
+
+
 def test_assets_are_what_their_owner_sees(ready: Rig) -> None:
     """Originals, edits, Live Photo videos, RAW twins, sidecars; favourites, captions, places."""
     for asset in listing(ready.source())[0]:
@@ -210,18 +218,11 @@ def test_no_shared_library_is_a_clear_line(ready: Rig) -> None:
         list(ready.source(library=Choice.SHARED).pages())
 
 
-def test_apple_still_indexing_is_a_wait(ready: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sandbox.icloud import queries
-
-    def indexing(zone: Any) -> Any:
-        return zone.records.plain(
-            "_x", "CheckIndexingState", {"state": {"value": "RUNNING", "type": "STRING"}}
-        )
-
-    monkeypatch.setattr(queries, "_indexing", indexing)
-    with pytest.raises(Transient) as caught:
+def test_apple_still_indexing_is_a_wait(ready: Rig) -> None:
+    ready.account.indexing = True
+    with pytest.raises(Unready) as caught:
         list(ready.source().pages())
-    assert caught.value.retry_after and "minutes" in caught.value.hint
+    assert caught.value.retry_after and "hours" in caught.value.hint
 
 
 def test_the_session_may_end_in_the_middle_of_a_listing(

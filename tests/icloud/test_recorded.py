@@ -61,7 +61,7 @@ def test_every_asked_for_field_is_one_apple_knows(page: list[dict[str, Any]]) ->
     """``desiredKeys`` of the recorded request; the rest are named by other clients."""
     asked = json.loads(exchanges("download_autodelete_photos_part1")[5]["request"]["body"])
     others = {"extendedDescEnc", "keywordsEnc"}
-    assert set(records.KEYS) - others <= set(asked["desiredKeys"])
+    assert {*records.KEYS, *records.RENDITIONS} - others <= set(asked["desiredKeys"])
 
 
 def test_the_recorded_bytes_have_the_recorded_fingerprint(page: list[dict[str, Any]]) -> None:

@@ -186,7 +186,7 @@ def test_a_folder_with_edits_and_sidecars_ends_well_without_them(
     assert held(cloud) == prints(*bodies)
     said = capsys.readouterr()
     told = said.out + said.err
-    assert told.count("keeps no sidecar files: 2 are left out there") == 1
+    assert told.count("keeps no sidecar files; left out there: 2") == 1
 
 
 PIPELINE = """

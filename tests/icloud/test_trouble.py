@@ -18,7 +18,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.trouble import of_answer, of_record
+from connectors.icloud.trouble import TooMany, Unservable, of_answer, of_record
 
 
 def body(code: str, reason: str = "because") -> bytes:
@@ -32,6 +32,7 @@ def body(code: str, reason: str = "because") -> bytes:
         (200, body("AUTHENTICATION_REQUIRED"), SessionExpired),
         (200, body("BAD_REQUEST", "Unknown sync continuation type"), CursorLost),
         (200, body("BAD_REQUEST", "no such field"), Fatal),
+        (400, body("BAD_REQUEST", "array 'records' length is greater than max size"), TooMany),
         (400, b"{}", Transient),
         (401, b"", SessionExpired),
         (403, body("ACCESS_DENIED"), SessionExpired),
@@ -46,10 +47,17 @@ def body(code: str, reason: str = "because") -> bytes:
         (421, body("QUOTA_EXCEEDED"), CapacityExceeded),
         (429, b"", Throttled),
         (450, b"", SessionExpired),
-        (500, b"", Transient),
-        (500, body("INTERNAL_ERROR"), Transient),
+        (500, b"", Unservable),
+        (
+            423,
+            b'{"errorReason":"Missing PCS cookies from the request","errorCode":423}',
+            SessionExpired,
+        ),
+        (500, body("INTERNAL_ERROR"), Unservable),
+        (500, body("INTERNAL_ERROR", "could not decrypt pcs cookie"), SessionExpired),
+        (500, b'{"success":false,"error":"Missing X-APPLE-WEBAUTH-TOKEN cookie"}', SessionExpired),
         (500, body("CONFLICT"), ItemError),
-        (502, b"<html>bad gateway</html>", Transient),
+        (502, b"<html>bad gateway</html>", Unservable),
         (503, body("TRY_AGAIN_LATER"), Transient),
         (503, body("SOMETHING_NEW"), Throttled),
         (503, b"[1]", Throttled),

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.abilities import Album
 from connectors.base import Asset, Body, Checkpoint, Metadata, Page, Put, Sink, Transferred
-from connectors.errors import CapacityExceeded, ItemError, OutpourError, Transient
+from connectors.errors import CapacityExceeded, Fatal, ItemError, OutpourError, Transient
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Keep
@@ -383,3 +383,36 @@ def test_what_left_the_source_stays_in_its_albums_where_it_is_kept(world: World)
     assert world.run().exit is Exit.OK
     assert "IMG_0000" not in (world.root / "albums.json").read_text()
     assert not world.tags("asset-00000") and world.tags("asset-00002") == ["Albums/Garden"]
+
+
+class Silent(Careful):
+    """Refuses to tell its albums, while it is ``silent``."""
+
+    silent = True
+
+    def albums(self) -> Iterator[Album]:
+        if self.silent:
+            raise Fatal("BAD_REQUEST")
+        return super().albums()
+
+
+class Once(MemorySink):
+    """Keeps what it was given first."""
+
+    def __init__(self, name: str, shelf: Shelf) -> None:
+        super().__init__(name, shelf)
+        self.traits = replace(self.traits, replaces=False)
+
+
+def test_where_a_sidecar_stays_as_it_is_it_waits_for_albums_that_are_refused(world: World) -> None:
+    """The photos do not; and where it can be made whole later, it does not either."""
+    world.source = source = Silent("from", world.library)
+    world.keep = Keep(sidecars="always")
+    shelf = Shelf()
+    assert world.run(Once("to", shelf)).exit is Exit.ITEMS_FAILED
+    assert sorted(contents(shelf).values()) == sorted(world.library.contents.values())
+    source.silent = False
+    assert world.run(Once("to", shelf)).exit is Exit.OK
+    told = [read(data) for path, data in contents(shelf).items() if path.endswith(".xmp")]
+    albums = [one.lists.get("digiKam:TagsList") for one in told]
+    assert len(told) == 6 and albums.count(["Albums/Trips/Norway"]) == 2

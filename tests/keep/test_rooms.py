@@ -78,7 +78,7 @@ class PhotosOnly(MemorySink):
 
     def _or_error(self, item: tuple[Put, Body, str | None]) -> Transferred | OutpourError:
         try:
-            return self.transfer(*item, lambda _: None)
+            return self.transfer(*item, lambda *_: None)
         except OutpourError as error:
             return error
 
@@ -107,7 +107,7 @@ def test_what_a_place_cannot_keep_is_left_out_there_alone_and_said_once(tmp_path
         assert not [p for p in contents(photos) if p.endswith((".AAE", ".xmp"))]
         assert len([p for p in contents(folder) if p.endswith(".AAE")]) == 2
     (said,) = [n.text for n in recorder.notices if n.place == "photos"]
-    assert said == "keeps no sidecar files: 2 are left out there"
+    assert said == "keeps no sidecar files; left out there: 2"
 
 
 def test_an_asset_of_which_a_place_can_keep_nothing_is_not_called_confirmed(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def as_version_one(path: Path) -> None:
 def as_version_two(path: Path, *, first: bool = False) -> None:
     """The ``first`` ones knew nothing of ``prints.source`` and had another index."""
     with opened(path) as raw:
-        raw.execute("alter table resources drop column revisions")
+        for column in ("revisions", "instead"):
+            raw.execute(f"alter table resources drop column {column}")
         if first:
             raw.executescript(
                 "drop index prints_size; alter table prints drop column source;"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import OperationalError
 
-from connectors.errors import Fatal, Misconfigured
+from connectors.errors import DiskFull, Fatal, Misconfigured
 from pipeline.ledger import Ledger, migrations, schema, store
 from tests.ledger.disk import Trouble, disk
 from tests.ledger.earlier import as_version_one, opened, set_version, version
@@ -179,6 +181,26 @@ def test_trouble_of_the_disk_is_one_line_and_says_what_to_do(
             ledger.settled(ticket)
         assert len(str(caught.value).splitlines()) == 1
         assert hint in caught.value.hint
+        assert isinstance(caught.value, DiskFull) == (trouble == "full")
+
+
+@pytest.mark.parametrize("refusal", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
+def test_a_disk_that_is_full_when_the_ledger_is_opened_is_said_to_be_full(
+    refusal: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says either, by the file that no longer fits."""
+
+    def refused(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = refusal
+        raise OperationalError(None, None, error)
+
+    with monkeypatch.context() as full:
+        full.setattr(migrations, "upgrade", refused)
+        with pytest.raises(DiskFull, match=r"l\.sqlite cannot be opened") as caught:
+            Ledger.open(tmp_path / "l.sqlite")
+    assert "Make room on its disk" in caught.value.hint
+    Ledger.open(tmp_path / "l.sqlite").close()
 
 
 def test_a_full_disk_in_a_piece_of_work_takes_no_row_with_it_unnoticed(tmp_path: Path) -> None:
@@ -249,3 +271,16 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
     with Ledger.open(path) as ledger, ledger.read() as connection:
         assert connection.execute(select(schema.copies.c.replaces)).all() == []
         assert connection.execute(select(schema.sightings)).all() == []
+        assert connection.execute(select(schema.resources.c.instead)).all() == []
+
+
+def test_a_database_of_others_is_not_taken_for_an_empty_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with opened(path) as raw:
+        raw.execute("create table songs (title text)")
+    before = path.read_bytes()
+    with pytest.raises(Misconfigured, match="not a readable ledger"):
+        Ledger.open(path)
+    with opened(path) as raw:
+        assert raw.execute("select name from sqlite_master").fetchall() == [("songs",)]
+    assert len(before) == path.stat().st_size

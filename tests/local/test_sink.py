@@ -311,7 +311,9 @@ def test_a_folder_without_permission_is_one_clear_line(open_folder: Path) -> Non
     with unprivileged():
         for path in (closed, closed / "photos"):
             with pytest.raises(Misconfigured, match="cannot write"):
-                LocalSink("folder", path)
+                LocalSink("folder", path).check_writing()
+        with pytest.raises(Misconfigured, match="cannot read"):
+            LocalSink("folder", hidden)
         with pytest.raises(Misconfigured, match="cannot reach"):
             LocalSink("folder", hidden / "photos" / "2021")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from connectors.base import Asset, Kind, Problem, Role
 from connectors.errors import ItemError, Misconfigured, NotFound, Transient
+from connectors.local import source
 from connectors.local.grouping import groups, is_media
 from connectors.local.source import LocalSource
 from tests.conformance.making import content
@@ -150,6 +153,58 @@ def test_what_cannot_be_read_is_named(open_folder: Path) -> None:
     named = {"bad\ufffd.jpg", "closed.jpg", "dir\ufffd", "secret"}
     assert {problem.id for problem in problems} == named
     assert all(problem.reason and "\n" not in problem.reason for problem in problems)
+
+
+def vanishing(monkeypatch: pytest.MonkeyPatch, folder: Path, *gone: Path) -> None:
+    """Once the names of ``folder`` are read, ``gone`` is taken away."""
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(path: Path) -> Iterator[Any]:
+        with real(path) as entries:
+            names = list(entries)
+        if Path(path) == folder:
+            for one in gone:
+                one.rename(folder.with_name(f"{folder.name}-gone-{one.name}"))
+        yield names
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_what_vanishes_while_the_folder_is_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.jpg", "b.heic", "b.mov", "c.heic", "c.mov", "d/d.jpg"):
+        write(tmp_path, name)
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    gone = ("a.jpg", "b.heic", "c.mov", "d", "link.jpg")
+    vanishing(monkeypatch, tmp_path, *(tmp_path / name for name in gone))
+    assert listing(tmp_path) == (["b.mov", "c.heic"], [])
+
+
+def test_a_file_that_goes_between_two_looks_at_it_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("b.heic", "b.mov", "c.heic"):
+        write(tmp_path, name)
+    real = source.groups
+
+    def regrouped(names: list[str]) -> Any:
+        (tmp_path / "b.heic").unlink(missing_ok=True)
+        return real(names)
+
+    monkeypatch.setattr(source, "groups", regrouped)
+    assert listing(tmp_path) == (["b.mov", "c.heic"], [])
+
+
+def test_a_disk_that_goes_while_it_is_listed_is_no_emptied_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("card/a.jpg", "card/d/d.jpg"):
+        write(tmp_path, name)
+    vanishing(monkeypatch, tmp_path / "card", tmp_path / "card")
+    with pytest.raises(Misconfigured, match="card is gone"):
+        listing(tmp_path / "card")
 
 
 def only(root: Path) -> tuple[LocalSource, Asset]:

@@ -171,6 +171,14 @@ def test_dates_are_those_of_the_place_of_capture() -> None:
     assert one(created=datetime.max.replace(tzinfo=UTC), offset=3600) == "9999/12/IMG_1.HEIC"
 
 
+def test_a_year_has_four_digits() -> None:
+    """Some cameras whose clock was never set say that it is the year 5."""
+    ancient = datetime(5, 4, 2, tzinfo=UTC)
+    assert one(created=ancient) == "0005/04/IMG_1.HEIC"
+    assert one("{created:%Y%%Y-%G}/{filename}", created=ancient) == "0005%Y-0005/IMG_1.HEIC"
+    assert one("{year}/{filename}", created=ancient) == "0005/IMG_1.HEIC"
+
+
 def test_assets_without_a_date_have_one_folder() -> None:
     assert one(created=None) == "undated/IMG_1.HEIC"
     assert one("{year}/{month}/x/{filename}", created=None) == "undated/x/IMG_1.HEIC"
@@ -190,6 +198,8 @@ def test_assets_without_a_date_have_one_folder() -> None:
         ("a?b:c.jpg", "a_b_c.jpg"),
         ("a\u202egpj.exe", "agpj.exe"),
         (".outpour-1.jpg", "_outpour-1.jpg"),
+        (" .jpg", "_.jpg"),
+        (".jpg", "_jpg"),
         ("cafe\u0301.jpg", "café.jpg"),
         ("two.dots.tar.gz", "two.dots.tar.gz"),
         ("no extension", "no extension"),

@@ -131,7 +131,7 @@ def test_what_is_proven_goes_to_recently_deleted_and_back(made: Rig, tmp_path: P
     shown, may_go = cloud.ids("shown"), old(cloud)
     done = cloud.reclaim()
     assert done.whole and cloud.ids("trashed") == may_go
-    after = cloud.session(lambda session: session.aftermath())
+    after = cloud.session(lambda session: session.aftermath(done))
     assert after.binned.assets == len(may_go) == after.ours.assets
     assert after.first and after.last and "Recently Deleted" in after.emptying
     undone = cloud.session(lambda session: session.undo(None))

@@ -186,3 +186,13 @@ def test_no_day_that_has_passed_is_foretold(days: tuple[int, int], words: str) -
     assert words in out.getvalue()
     if days[0] < 0:
         assert f"{first:%Y-%m-%d}" not in out.getvalue()
+
+
+@pytest.mark.parametrize("goal", [["--free", "9GB"], ["--until", "80%"], ["--older-than", "1d"]])
+def test_bringing_back_has_no_goal(
+    goal: list[str], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["reclaim", str(config), "--undo", *goal]) == Exit.USAGE
+    assert (
+        f"--undo brings back all that a run freed: leave out {goal[0]}" in capsys.readouterr().err
+    )

@@ -112,8 +112,8 @@ def test_afterwards_the_truth_is_told(tmp_path: Path) -> None:
     source.others = 3000
     with Ledger.open(world.ledger) as ledger, world.session(ledger) as session:
         done = session.free(ask(), session.survey(ask(limit=5)))
-        after = session.aftermath()
-    assert after.binned is not None
+        after = session.aftermath(done)
+    assert after is not None and after.binned is not None
     assert (after.ours.assets, after.ours.bytes) == (5, done.bytes)
     assert (after.binned.assets, after.binned.bytes) == (6, done.bytes + 3000)
     assert (after.first, after.last) == (NOW + timedelta(days=2), NOW + timedelta(days=30))

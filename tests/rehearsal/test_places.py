@@ -177,5 +177,5 @@ def test_a_file_where_the_ledgers_should_be_is_one_line(
         monkeypatch.chdir(tmp_path)
         assert invoke(command) == Exit.FATAL
         said = capsys.readouterr().err
-        assert str(tmp_path / "file") in said and "may you write there" in said
+        assert str(tmp_path / "file") in said and "may you read and write there" in said
         assert "unexpected" not in said and said.count("outpour: ") == 1

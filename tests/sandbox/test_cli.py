@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,3 +159,12 @@ def test_without_the_extra_the_demo_says_what_to_install() -> None:
     assert "'outpour[sandbox]'" in demo.stderr and "'.[sandbox]'" in demo.stderr
     told = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
     assert "demo      Needs the extra 'sandbox', which is not installed." in told.stdout
+
+
+def test_a_port_that_cannot_be_had_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert invoke(["sandbox", "--assets", "1", "--port", str(port)]) == Exit.USAGE
+    assert f"port {port}: Address already in use" in capsys.readouterr().err
+    assert invoke(["sandbox", "--port", "99999"]) == Exit.USAGE
+    assert "'--port': Input should be less than or equal to 65535" in capsys.readouterr().err

@@ -245,6 +245,16 @@ def test_a_stale_change_tag_is_a_conflict_and_atomic_batches_stand_or_fall(clien
     assert library.find(two["recordName"]).trashed
 
 
+def test_a_refused_change_changes_none_of_what_was_asked_for(client, faults, library) -> None:
+    one, two = assets(client.query()["records"])[:2]
+    faults.once("refused_change", f"change/QUOTA_EXCEEDED/{two['recordName']}")
+    answer = client.modify((one, {"isDeleted": 1}), (two, {"isDeleted": 1}), atomic=False)
+    assert answer["serverErrorCode"] == "QUOTA_EXCEEDED" and "records" not in answer
+    assert library.find(one["recordName"]).trashed is None
+    client.modify((one, {"isDeleted": 1}), (two, {"isDeleted": 1}))
+    assert library.find(one["recordName"]).trashed
+
+
 def test_recently_deleted_can_be_emptied(cloud, library) -> None:
     trashed = len(library.view("trashed"))
     assert cloud.empty_trash() == trashed > 0

@@ -107,8 +107,67 @@ def test_data_protection_needs_consent_on_a_device(client) -> None:
 
     assert client.cloudkit("zones/list", {}).json()["serverErrorCode"] == "ACCESS_DENIED"
     state = ask("requestWebAccessState")
-    assert state == {"isICDRSDisabled": True, "isDeviceConsentedForPCS": False}
+    assert state == {
+        "isICDRSDisabled": True,
+        "isWebAccessAllowed": True,
+        "isDeviceConsentedForPCS": False,
+    }
     assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "failure"
     assert ask("enableDeviceConsentForPCS")["isDeviceConsentNotificationSent"]
     assert ask("requestPCS", appName="photos", derivedFromUserAction=True)["status"] == "success"
     assert client.cloudkit("zones/list", {}).ok
+
+
+@pytest.mark.parametrize("account", [Account(terms=True), Account(web_access=False)])
+def test_a_partial_session_lacks_its_cookie(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        assert client.login().ok
+        assert "X-APPLE-WEBAUTH-TOKEN" not in client.http.cookies
+        refused = client.http.post(f"{SETUP}/requestWebAccessState")
+        assert refused.status_code == 500
+        assert refused.json()["error"] == "Missing X-APPLE-WEBAUTH-TOKEN cookie"
+
+
+@pytest.mark.parametrize("account", [Account(china=True)])
+def test_the_wrong_country_is_told_which_is_right(cloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        answer = client.http.post(f"{SETUP}/accountLogin", json={"dsWebAuthToken": client.token})
+        assert (answer.status_code, answer.json()) == (302, {"domainToUse": "iCloud.com.cn"})
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="device", shows_codes=False)])
+def test_trusted_devices_show_a_code_when_asked(cloud, account) -> None:
+    typed = {"securityCode": {"code": account.code}}
+    address = "/verify/trusteddevice/securitycode"
+    with WebClient() as client:
+        client.begin()
+        assert code_of(client.auth("POST", address, typed)) == "-21669"
+        assert client.auth("PUT", address, typed).status_code == 400
+        assert client.auth("PUT", address).status_code == 202
+        assert client.auth("POST", address, typed).status_code == 204
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="sms", accepts_with=409)])
+def test_a_refusing_status_may_come_with_a_valid_code(cloud, account) -> None:
+    phone = {"phoneNumber": {"id": 1}, "mode": "sms"}
+    typed = {**phone, "securityCode": {"code": account.code}}
+    with WebClient() as client:
+        client.begin()
+        client.auth("PUT", "/verify/phone", phone)
+        answer = client.auth("POST", "/verify/phone/securitycode", typed)
+        assert (answer.status_code, answer.json()["securityCode"]["valid"]) == (409, True)
+        assert client.auth("GET", "/2sv/trust").status_code == 204
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="device", codes_locked=True)])
+def test_locked_codes_say_so(cloud, account) -> None:
+    typed = {"securityCode": {"code": account.code}}
+    with WebClient() as client:
+        client.begin()
+        answer = client.auth("POST", "/verify/trusteddevice/securitycode", typed)
+        assert (answer.status_code, answer.json()["securityCode"]["securityCodeLocked"]) == (
+            423,
+            True,
+        )

@@ -1,0 +1,28 @@
+"""Copies that a run made and that went away with their folder before it ended."""
+
+from __future__ import annotations
+
+from connectors.abilities import HasFolders
+from connectors.base import Sink
+from pipeline.ledger import checks
+from pipeline.runner.same_place import Ask
+from pipeline.stages.context import Run
+
+
+def withdraw(run: Run, sink: Sink, ask: Ask) -> None:
+    """Let what this run put into folders that are gone by now wait for the next one. What was
+    in them before is for verify to find."""
+    if not isinstance(sink, HasFolders):
+        return
+    for folder in ask(sink.vanished):
+        lost = checks.withdraw(run.ledger, sink.name, folder, run.id)
+        where = f"the folder {folder}" if folder else "its folder"
+        what = "file" if lost == 1 else "files"
+        run.notice(
+            "error",
+            f"{where} was put into the bin or deleted during this run: the {lost} {what} that went "
+            "into it do not count, and wait for the next run",
+            sink.name,
+            "Bring it back or not, and run again; outpour verify finds what else was in it.",
+        )
+    checks.settle(run.ledger, sink.name)

@@ -1,0 +1,63 @@
+"""Promise: a write-protected folder can still be verified; only writing is refused there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+from tests.local.conftest import open_folder, unprivileged
+
+__all__ = ["open_folder"]
+
+
+@pytest.fixture
+def config(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A pipeline that has run, of a user whom permissions stop."""
+    (open_folder / "card").mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(open_folder / "state"))
+    (open_folder / "card" / "IMG_1.jpg").write_bytes(b"a photo")
+    file = open_folder / "p.yaml"
+    file.write_text("source: ./card\nsinks: [{type: local, name: disk, path: ./kept}]\n")
+    for command in ("run", "verify", "status", "plan", "rebuild", "report"):
+        # All of them, so that whatever Python loads for them is loaded: a superuser's Python
+        # need not be readable to others.
+        assert invoke([command, str(file)]) == Exit.OK
+    for path in open_folder.rglob("*"):
+        os.chown(path, 65534 if os.geteuid() == 0 else -1, -1)
+    return str(file)
+
+
+@pytest.mark.parametrize("command", ["verify", "status", "plan", "rebuild", "report"])
+def test_a_write_protected_folder_is_read_all_the_same(
+    command: str, config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "kept").chmod(0o555)
+    with unprivileged():
+        assert invoke([command, config]) == Exit.OK, capsys.readouterr().err
+
+
+def test_a_run_is_told_before_it_starts(
+    config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "kept").chmod(0o555)
+    with unprivileged():
+        assert invoke(["run", config]) == Exit.USAGE
+        assert f"cannot write in {open_folder}/kept" in capsys.readouterr().err
+        assert invoke(["run", "--from", "memory:x", "--to", f"{open_folder}/kept"]) == Exit.USAGE
+    ledgers = list((open_folder / "state").rglob("*.sqlite"))
+    assert len(ledgers) == 1, "what was refused leaves no ledger behind"
+
+
+@pytest.mark.parametrize("command", ["verify", "plan", "run", "status"])
+def test_a_folder_that_cannot_be_read_is_said_to_be_so(
+    command: str, config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "kept").chmod(0o000)
+    capsys.readouterr()
+    with unprivileged():
+        assert invoke([command, config]) == Exit.USAGE
+    assert f"outpour: cannot read {open_folder}/kept" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""A folder of Drive that goes into the bin during a run takes what it holds along: none of that
+counts as kept, since Drive empties its bin after 30 days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+
+from pipeline.cli.app import invoke
+from pipeline.ledger import schema
+from pipeline.states import Exit
+from sandbox.gdrive.store import Node
+from sandbox.messages import Answer, Request
+from tests.clouds.conftest import ledger_of
+from tests.rehearsal.fanout import FanOut
+
+Handle = Callable[[Request], Answer]
+
+
+@pytest.fixture
+def job(job: FanOut) -> FanOut:
+    to_drive(job, "{created:%Y/%m}")
+    return job
+
+
+def to_drive(job: FanOut, path: str) -> None:
+    job.config.write_text(
+        "source: icloud:demo@example.com\nsinks: [{type: gdrive, name: drive}]\n"
+        f"path: '{path}/{{filename}}'\nlimits: {{uploads: 1}}\n"
+    )
+
+
+def bin_after(job: FanOut, number: int, choose: Callable[[Node], bool]) -> None:
+    """What a person does in mid-run: chosen folders go into the bin after so many uploads."""
+    drive, done = job.world.drive, 0
+    handle: Handle = drive.handle
+
+    def watched(request: Request) -> Answer:
+        nonlocal done
+        answer = handle(request)
+        if drive.fault_key(request) == "upload.multipart":
+            done += 1
+            if done == number:
+                nodes = [node for node in drive.store.nodes.values() if node.folder]
+                chosen = [node for node in nodes if choose(node)]
+                assert chosen
+                for node in chosen:
+                    node.trashed = True
+        return answer
+
+    drive.handle = watched  # type: ignore[method-assign]
+
+
+def make_old(job: FanOut) -> None:
+    """The copies of the last run are of a day long ago: the ledger counts in seconds."""
+    with ledger_of(job) as ledger:
+        statement = update(schema.copies).values(confirmed="2020-01-01T00:00:00+00:00")
+        ledger.transact(lambda connection: connection.execute(statement))
+
+
+def is_top(node: Node) -> bool:
+    return node.name == "Outpour"
+
+
+def is_month(node: Node) -> bool:
+    return len(node.name) == 2
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+@pytest.mark.parametrize("choose", [is_top, is_month])
+def test_what_went_into_the_bin_is_not_confirmed(
+    job: FanOut,
+    choose: Callable[[Node], bool],
+    unseen: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whether Drive says of what is made there that it is in the bin or not."""
+    if unseen:
+        job.world.cloud.faults.add("bin_unseen")
+    bin_after(job, 4, choose)
+    assert job.run() == Exit.ITEMS_FAILED
+    said = capsys.readouterr()
+    assert "put into the bin or deleted during this run" in said.err and "All 12" not in said.out
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted(), "missing, or doubled"
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_copies_of_earlier_runs_that_went_with_it_are_missed(
+    job: FanOut, unseen: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert job.run() == Exit.OK
+    make_old(job)
+    if unseen:
+        job.world.cloud.faults.add("bin_unseen")
+    for number in range(4):
+        job.world.cloud.library.add(f"NEW_{number}.JPG")
+    bin_after(job, 2, is_top)
+    assert job.run() == Exit.USAGE
+    top = next(node for node in job.world.drive.store.nodes.values() if is_top(node))
+    for again in range(2):
+        capsys.readouterr()
+        assert job.run() == Exit.USAGE, again
+        assert "drive" in capsys.readouterr().err
+    top.trashed = False
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted(), "missing, or doubled"
+
+
+def test_a_folder_that_came_back_needs_nothing_sent_again(job: FanOut) -> None:
+    job.world.cloud.faults.add("bin_unseen")
+    bin_after(job, 4, is_top)
+    assert job.run() == Exit.ITEMS_FAILED
+    for node in job.world.drive.store.nodes.values():
+        node.trashed = False
+    sent = job.world.drive.received
+    assert job.run() == Exit.OK
+    assert job.world.drive.received == sent
+    assert job.held()["drive"] == job.wanted()
