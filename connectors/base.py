@@ -52,8 +52,8 @@ class Resource:
     where the source knows the resource but cannot give its bytes (a photo a phone has
     optimised away); ``instead`` then says in a few words what it has in their place, if anything.
     Words are no part of what a resource looks like: see ``Asset`` on revisions. ``revisions``
-    are for a file that several places have: while one of them stays, so do its bytes. Without
-    any, the asset's revision tells.
+    are for a file whose state is known by itself, or that several places have: while one of
+    them stays, so do its bytes. Without any, the asset's revision tells.
     """
 
     id: str

@@ -63,6 +63,19 @@ def beside(path: str, one: str, other: str) -> str:
     return other[: len(other) - same] + path.removeprefix(start)
 
 
+def apart(path: str, first: str, suffix: str) -> str:
+    """``path`` with a suffix to the stem that it shares with ``first``, the path of the file that
+    names its asset."""
+    together = beside(path, first, _with_suffix(first, suffix))
+    return together if together != path else _with_suffix(path, suffix)
+
+
+def _with_suffix(path: str, suffix: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    stem, extension = _split(name)
+    return f"{folder}{slash}{stem}-{suffix}" + (f".{extension}" if extension else "")
+
+
 def suffix_for(key: str) -> str:
     """A short suffix (8 letters and digits) that depends on ``key`` alone."""
     return (

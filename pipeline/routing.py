@@ -48,7 +48,7 @@ class Router:
         for room in self._candidates(item, missing):
             if taken >= wanted:
                 break
-            fits = room.reserve(sum(p.resource.size or 0 for p in missing[room.name]))
+            fits = room.reserve(sum(p.due(room.name) for p in missing[room.name]))
             if fits:
                 chosen.append(room.name)
             taken += fits or _sidecar_alone(missing[room.name])
@@ -98,5 +98,9 @@ def _sidecar_alone(missing: Sequence[work.Piece]) -> bool:
 
 
 def _begun(item: work.Item, sink: str) -> bool:
-    states = (piece.copies[sink].state for piece in item.pieces if sink in piece.copies)
-    return any(state in (CopyState.CONFIRMED, CopyState.TRANSFERRED) for state in states)
+    return any(
+        piece.in_doubt(sink)
+        or piece.copies[sink].state in (CopyState.CONFIRMED, CopyState.TRANSFERRED)
+        for piece in item.pieces
+        if sink in piece.copies
+    )

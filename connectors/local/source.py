@@ -179,7 +179,12 @@ class LocalSource:
             identity = _identity(status)
             identities.append(f"{name}/{identity}")
             media_type = _TYPES.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0]
-            resources.append(Resource(name, role, name, status.st_size, None, media_type, identity))
+            resources.append(
+                Resource(
+                    id=name, role=role, filename=name, size=status.st_size, media_type=media_type,
+                    handle=identity, revisions=(identity,),
+                )
+            )  # fmt: skip
         return Asset(
             str(folder / lead), group.kind, created, tuple(resources), revision=_short(identities)
         )

@@ -17,6 +17,8 @@ from pipeline.states import AssetState, CopyState
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _BATCH = 200
+# Of others the ledger may know the bytes that the source had before, which prove nothing now.
+_LOOKED_FOR = (CopyState.CONFIRMED, CopyState.MISSING)
 GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
 
@@ -144,7 +146,7 @@ class Comparison:
 
     A copy that is elsewhere now, with its bytes as they were, is found there and counted as
     ``moved``. ``doubled`` are paths of files whose bytes are another copy's, ``foreign``
-    counts files the ledger knows nothing of.
+    counts files that are no copy of what the source has, as far as the ledger knows.
     """
 
     def __init__(self, ledger: Ledger, sink: str) -> None:
@@ -218,8 +220,7 @@ class Comparison:
         query = (
             select(schema.copies, _R.role, *[getattr(_R, algorithm) for algorithm in Algorithm])
             .join(schema.resources)
-            .where(_C.sink == self._sink, which, _C.confirmed.is_not(None))
-            .where(_C.state != CopyState.YIELDED)  # somebody else's by now
+            .where(_C.sink == self._sink, which, _C.state.in_(_LOOKED_FOR))
         )
         with self._ledger.read() as connection:
             return list(connection.execute(query).all())

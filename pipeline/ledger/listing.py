@@ -10,13 +10,13 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
-from pipeline.ledger import albums, recognition, revisions, schema
+from pipeline.ledger import albums, recognition, renewal, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
 from pipeline.ledger.showing import shown_otherwise
 from pipeline.ledger.store import Ledger
 from pipeline.naming import beside, folded
-from pipeline.states import AssetState, CopyState
+from pipeline.states import AssetState
 
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
 
@@ -282,8 +282,7 @@ class _Writer:
     ) -> bool:
         """Whether there are bytes now that no sink was given before.
 
-        ``before`` is the asset's revision as it was. A file without a checksum that is of
-        another may hold other bytes of the same size: nobody but the source could tell.
+        ``before`` is the asset's revision as it was.
         """
         more = False
         for resource in asset.resources:
@@ -300,15 +299,10 @@ class _Writer:
             more = more or (values["chosen"] and not row.chosen)
             values["path"] = values["path"] or row.path  # what is not chosen keeps its own
             self._take(values["path"], row.id)
-            same = (row.checksum, row.size) == (values["checksum"], values["size"])
-            # A checksum that comes late, for bytes that were received, is no other content.
-            late = row.apple is not None and values["checksum"] == f"apple:{row.apple}"
-            same = same or (late and row.checksum is None)
             renewed = revisions.renewed(row.revisions, before, resource, asset.revision)
-            if not same or (renewed and values["checksum"] is None):
-                self._forget_copies(row.id)
-                more = True
-                values |= {"proof": "", "received": None}
+            lost = renewal.outdated(self._connection, row, values, renewed)
+            more = more or bool(lost)
+            values |= lost
             self._connection.execute(
                 update(schema.resources).where(_R.id == row.id).values(**values)
             )
@@ -317,14 +311,6 @@ class _Writer:
                 update(schema.resources).where(_R.id == row.id).values(chosen=False)
             )
         return more
-
-    def _forget_copies(self, resource: int) -> None:
-        """The content is another now: every sink needs it anew."""
-        self._connection.execute(
-            update(schema.copies)
-            .where(_C.resource == resource)
-            .values(state=CopyState.PENDING, path=None, token=None, reason="changed at the source")
-        )
 
     def _take(self, path: str | None, resource: int) -> None:
         if path:

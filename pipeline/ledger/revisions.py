@@ -17,7 +17,7 @@ def renewed(kept: str | None, before: str | None, resource: Resource, now: str |
     """Whether the file may hold other bytes than it did, as far as revisions tell.
 
     ``kept`` is what ``dump`` gave, ``before`` and ``now`` are the asset's revision then and now.
-    As long as one revision stays, that source still has the bytes.
+    As long as one revision stays, of the file or of the whole asset, so do the bytes.
     """
     old = _all(json.loads(kept) if kept else (), before)
     new = _all(resource.revisions, now)
@@ -25,4 +25,4 @@ def renewed(kept: str | None, before: str | None, resource: Resource, now: str |
 
 
 def _all(own: Sequence[str], of_asset: str | None) -> set[str]:
-    return set(own) or ({of_asset} if of_asset is not None else set())
+    return {*own, of_asset} if of_asset is not None else set(own)

@@ -55,6 +55,7 @@ _CONFIRMED = Op(
         replaces="",
     ),
 )
+_KEPT = Op(4, update(schema.copies).where(_by_copy).values(state=CopyState.CONFIRMED, reason=""))
 _COPY_FAILED = Op(
     4,
     update(schema.copies)
@@ -105,6 +106,11 @@ def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt, why: s
         when=now(),
         why=why,
     )
+
+
+def kept(ledger: Ledger, resource: int, sink: str) -> None:
+    """The source still has the bytes that the sink confirmed: its copy counts as before."""
+    ledger.add(_KEPT, key=resource, at=sink)
 
 
 def copy_failed(ledger: Ledger, resource: int, sink: str, state: CopyState, why: str) -> None:

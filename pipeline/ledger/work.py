@@ -29,7 +29,7 @@ from pipeline.ledger.items import Copy as Copy
 from pipeline.ledger.items import Item as Item
 from pipeline.ledger.items import Piece as Piece
 from pipeline.ledger.store import Ledger
-from pipeline.states import ENDED_WELL, AssetState, CopyState, Proof, RunState
+from pipeline.states import ENDED_WELL, AssetState, CopyState, RunState
 
 LeftOut = Mapping[str, frozenset[Role]]
 """Roles of files that do not go to a sink, by sink; where one is not named: sidecars."""
@@ -269,14 +269,14 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     for row in connection.execute(select(schema.copies).join(schema.resources).where(chosen)):
         state = CopyState(row.state)
         ours = frozenset(row.replaces.split())
-        copy = Copy(row.sink, state, row.path, row.token, ours, row.remote_id)
-        copies[row.resource][row.sink] = copy
+        copies[row.resource][row.sink] = Copy(
+            row.sink, state, row.path, row.token, row.confirmed is not None, ours, row.remote_id
+        )  # fmt: skip
     pieces: dict[int, list[Piece]] = defaultdict(list)
     for row in connection.execute(select(schema.resources).where(chosen).order_by(_R.id)):
         pieces[row.asset].append(
-            Piece(row.id, load_resource(row), row.path, Proof(row.proof), _digests(row),
-                  copies[row.id])
-        )  # fmt: skip
+            Piece(row.id, load_resource(row), row.path, _former(row), copies[row.id])
+        )
     return [
         Item(
             row.id,
@@ -288,8 +288,8 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     ]
 
 
-def _digests(row: Any) -> Digests | None:
-    if row.received is None:
+def _former(row: Any) -> Digests | None:
+    if row.proof or row.received is None:
         return None
     values = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
     return Digests(row.received, values)

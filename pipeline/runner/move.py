@@ -24,7 +24,6 @@ from pipeline.keep.xmp import compose
 from pipeline.ledger import Ledger, sidecars, steps, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
-from pipeline.naming import Template
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Assignment, Router
@@ -98,7 +97,6 @@ class Mover:
             source_place=place,
             rooms=self.rooms,
             traits={sink.name: sink.traits for sink in self.job.sinks},
-            names=Template(self.job.pipeline.path).paths,
             quarantine=self.job.quarantine,
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
@@ -367,19 +365,21 @@ class Mover:
     ) -> None:
         pieces = self.router.portions(item, assigned.sinks)
         reserved = {
-            sink: sum(piece.resource.size or 0 for piece, sinks in pieces if sink in sinks)
+            sink: sum(piece.due(sink) for piece, sinks in pieces if sink in sinks)
             for sink in assigned.sinks
         }
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
         copies = sum(len(sinks) for _, sinks in pieces)
         asset = AssetWork(self.run, item, copies, success, reserved, self._ended)
-        asset.places = item.places
+        asset.spots = item.spots
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
+        works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
         files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
         files = files or [piece for piece in works if not piece.piece.generated]
         after = [piece for piece in works if all(piece is not file for file in files)]
+        asset.line_up(files)
         if files and after:
             asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
         for piece in works:

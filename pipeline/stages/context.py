@@ -7,19 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.base import Asset, Resource, Source, Traits
+from connectors.base import Source, Traits
 from connectors.errors import Leftover, OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps, work
+from pipeline.ledger.items import Spot
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.rooms import Room
 from pipeline.staging import Staging
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stop
-
-Names = Callable[[Asset, Sequence[Resource], str], Mapping[str, str]]
-"""Paths by resource id, given a suffix that keeps them apart from any other asset's."""
 
 
 @dataclass
@@ -37,7 +35,6 @@ class Run:
     source_place: Place
     rooms: Mapping[str, Room]
     traits: Mapping[str, Traits]
-    names: Names
     quarantine: Path
     attempts: int
     verify_attempts: int
@@ -63,9 +60,12 @@ class Run:
 class AssetWork:
     """Follows one asset; settles it when the last of its copies has ended.
 
+    Its files stand side by side. One whose name is taken has to take another, and so have the
+    others then: at a sink that has none of them yet, they wait for the first to have its name.
+
     ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
-    ``places`` says where its first file is, by sink. ``last`` begins its last pieces, the
-    sidecars, once nothing else is under way and all of it went well.
+    ``spots`` says where one of its files stands, by sink: the others stand beside it. ``last``
+    begins its last pieces, the sidecars, once nothing else is under way and all of it went well.
     """
 
     run: Run
@@ -76,10 +76,45 @@ class AssetWork:
     ended: Callable[[], None]
     failure: tuple[AssetState, str] | None = None
     moved: int = 0
-    suffixes: dict[str, str] = field(default_factory=dict)  # by sink, after a name conflict
-    places: dict[str, str] = field(default_factory=dict)
+    spots: dict[str, Spot] = field(default_factory=dict)
     last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that these will be
+    _first: dict[str, int] = field(default_factory=dict)  # by sink, while others wait for it
+    _behind: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def line_up(self, files: Sequence[PieceWork]) -> None:
+        """The files that are about to come, in this order: none may hold room in staging that one
+        before it has not got yet."""
+        for file in files:
+            for sink in file.sinks:
+                if sink not in self.spots:
+                    self._first.setdefault(sink, file.piece.key)
+
+    def after_first(self, sink: str, key: int, begin: Callable[[], None]) -> None:
+        """Begin with the file ``key`` once it is known beside what it is to stand at the sink."""
+        with self._lock:
+            if self._first.get(sink, key) != key:
+                self._behind.setdefault(sink, []).append(begin)
+                return
+        begin()
+
+    def ended_at(self, sink: str, key: int) -> None:
+        """The file ``key`` stands at the sink, or will not in this run: nobody waits for it."""
+        with self._lock:
+            if self._first.get(sink) != key:
+                return
+            del self._first[sink]
+            behind = self._behind.pop(sink, [])
+        for begin in behind:
+            begin()
+
+    def stands(self, sink: str, piece: work.Piece, path: str) -> None:
+        """The file is at the sink, under this path."""
+        if piece.generated:
+            return
+        with self._lock:
+            if piece.key == self.item.first.key or sink not in self.spots:
+                self.spots[sink] = (piece.path, path)
 
     def copied(self, sink: str, reserved: int, stored: int) -> None:
         """One copy is confirmed; ``reserved`` is what its listing had promised."""
@@ -144,3 +179,8 @@ class PieceWork:
             run.ledger, run.id, state, reason, asset=self.asset.item.key, resource=self.piece.key
         )
         self.asset.failed(state, reason, len(self.sinks))
+
+    def dropped(self) -> None:
+        """No sink gets it in this run: nobody waits for it any more."""
+        for sink in self.sinks:
+            self.asset.ended_at(sink, self.piece.key)

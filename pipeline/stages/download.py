@@ -34,6 +34,7 @@ class Downloads:
         self._deliver = deliver
         self._in_vain = in_vain
         self._finished = False
+        self._turn = threading.Lock()
         self._queue: queue.Queue[PieceWork | None] = queue.Queue(maxsize=2 * threads)
         self._threads = [
             threading.Thread(target=self._loop, name=f"download-{n}", daemon=True)
@@ -62,23 +63,43 @@ class Downloads:
             thread.join()
 
     def _loop(self) -> None:
-        while (piece := self._queue.get()) is not None:
-            if self._run.stop:
-                continue  # stays pending in the ledger
-            with self._run.stop.guard():
-                self._settled(piece)
+        while (taken := self._take()) is not None:
+            piece, cost = taken
+            delivered = False
+            if cost is not None:
+                with self._run.stop.guard():
+                    delivered = self._settled(piece, cost)
+            if not delivered:
+                piece.dropped()
 
-    def _settled(self, piece: PieceWork) -> None:
-        """Raises only what ends the run."""
+    def _take(self) -> tuple[PieceWork, int | None] | None:
+        """The next piece, with room for it in staging; None at the end.
+
+        Room is given in the order of the pieces: those of an asset may wait for its first.
+        """
+        with self._turn:
+            piece = self._queue.get()
+            return None if piece is None else (piece, self._room(piece))
+
+    def _room(self, piece: PieceWork) -> int | None:
+        """None if the run ends: the piece stays pending in the ledger."""
         try:
-            self._one(piece)
+            self._run.stop.check()
+            return self._run.staging.reserve(piece.piece.resource.size or 0)
+        except Stopped:
+            return None
+
+    def _settled(self, piece: PieceWork, cost: int) -> bool:
+        """Whether it was delivered. Raises only what ends the run."""
+        try:
+            return self._one(piece, cost)
         except (Stopped, Fatal):
             raise
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
             piece.failed(AssetState.FAILED, f"unexpected {type(error).__name__}: {error}")
+            return False
 
-    def _one(self, piece: PieceWork) -> None:
-        cost = self._run.staging.reserve(piece.piece.resource.size or 0)
+    def _one(self, piece: PieceWork, cost: int) -> bool:
         try:
             staged = None if self._given_up(piece) else self._fetch(piece, cost)
         except BaseException:
@@ -86,8 +107,9 @@ class Downloads:
             raise
         if staged is None:
             self._run.staging.release(cost)
-        else:
-            self._deliver(piece, staged)
+            return False
+        self._deliver(piece, staged)
+        return True
 
     def _given_up(self, piece: PieceWork) -> bool:
         """Asked when its turn has come, which may be long after it was handed over."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from connectors.abilities import Reserves
 from connectors.base import Put, Transferred
@@ -22,8 +22,9 @@ _KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 
 @dataclass(eq=False)
 class Parcel:
-    """``starts`` counts how often it was sent from the beginning; ``failures`` and ``refusals``
-    the answers about it alone, in a batch that went well as a whole.
+    """``names`` are paths that it may still get. ``starts`` counts how often it was sent from the
+    beginning; ``failures`` and ``refusals`` the answers about it alone, in a batch that went
+    well as a whole.
 
     ``reached`` is the most bytes of it that the place ever had. What a place loses and is sent
     again does not count twice, so that one that loses all it has, time and again, is no progress.
@@ -33,6 +34,7 @@ class Parcel:
     staged: Staged
     put: Put
     token: str | None
+    names: Iterator[str] = field(default_factory=lambda: iter(()))
     ticket: int = 0  # of the token's row in the ledger
     starts: int = 0
     sent: Transferred | None = None

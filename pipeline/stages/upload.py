@@ -24,7 +24,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from pipeline import naming, retry
+from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.ledger.store import Unwritable
 from pipeline.limits import Place
@@ -33,6 +33,7 @@ from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.looking import look_for
+from pipeline.stages.names import names
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
 from pipeline.stages.recheck import differs
 from pipeline.staging import Staged
@@ -88,12 +89,24 @@ class Lane:
     def put(self, piece: PieceWork, staged: Staged) -> None:
         """Take over a verified file. Never waits: the staging budget bounds what is here."""
         copy = piece.piece.copies.get(self.sink.name)
-        known = copy.path if copy and not piece.piece.generated else None
-        path = known or self._path(piece)
-        put = put_of(piece, staged, path, copy.replaces if copy else frozenset())
+        put = put_of(piece, staged, piece.piece.path, copy.replaces if copy else frozenset())
         parcel = Parcel(piece, staged, put, copy.token if copy else None)
         with self._idle:
             self._open += 1
+        if copy and copy.path and piece.piece.stays(self.sink.name, staged.digests):
+            steps.kept(self._run.ledger, parcel.key, self.sink.name)
+            self._landed(parcel, copy.path, 0)
+            return
+        piece.asset.after_first(self.sink.name, parcel.key, partial(self._begin, parcel))
+
+    def _begin(self, parcel: Parcel) -> None:
+        """Send it, under the best name that it can have."""
+        parcel.names = names(parcel.piece, self.sink.name, parcel.put.digests[Algorithm.SHA256])
+        path = next(parcel.names)
+        copy = parcel.piece.piece.copies.get(self.sink.name)
+        if copy and copy.path != path:
+            parcel.token = None  # of an upload to another name
+        parcel.put = replace(parcel.put, path=path)
         self._outbox.put(parcel)
 
     def finish(self) -> None:
@@ -285,14 +298,16 @@ class Lane:
             raise answer
         confirm(self.sink.traits, answer, parcel.staged.digests)
         steps.confirmed(self._run.ledger, parcel.key, self.sink.name, answer)
-        self._end(parcel)
-        asset = parcel.piece.asset
-        if parcel.key == asset.item.first.key:
-            asset.places[self.sink.name] = answer.path
-        promised = parcel.piece.piece.resource.size or 0
-        asset.copied(self.sink.name, promised, parcel.put.size)
+        self._landed(parcel, answer.path, parcel.put.size)
 
     # --- ends ---
+
+    def _landed(self, parcel: Parcel, path: str, stored: int) -> None:
+        """It is at the sink under this path; that took so many bytes there."""
+        asset, piece = parcel.piece.asset, parcel.piece.piece
+        asset.stands(self.sink.name, piece, path)
+        self._end(parcel)
+        asset.copied(self.sink.name, piece.due(self.sink.name), stored)
 
     @contextlib.contextmanager
     def _outcome(self, parcel: Parcel) -> Iterator[None]:
@@ -350,24 +365,26 @@ class Lane:
         asset.failed(AssetState.FAILED, reason)
 
     def _again(self, parcel: Parcel, error: OutpourError) -> None:
-        """Send it afresh: the name is to be another, or the sink lost what it had of it."""
+        """Send it afresh: the sink lost what it had of it."""
         parcel.starts += 1
         if parcel.starts >= _FRESH_STARTS:
             self._fail(parcel, error.advice)
-            return
+        else:
+            self._afresh(parcel)
+
+    def _afresh(self, parcel: Parcel) -> None:
         parcel.token, parcel.ticket, parcel.sent = None, 0, None
         self._outbox.put(parcel)
 
     def _rename(self, parcel: Parcel, error: PathConflict) -> None:
         """The path holds other content, which stays: take a name nobody else would."""
-        asset = parcel.piece.asset
         if parcel.generated:
             self._yield(parcel, error)
-            return
-        salt = asset.item.asset.id if parcel.starts == 0 else parcel.put.digests[Algorithm.SHA256]
-        asset.suffixes[self.sink.name] = naming.suffix_for(salt)
-        parcel.put = replace(parcel.put, path=self._path(parcel.piece))
-        self._again(parcel, error)
+        elif path := next(parcel.names, None):
+            parcel.put = replace(parcel.put, path=path)
+            self._afresh(parcel)
+        else:
+            self._fail(parcel, error.advice)
 
     def _yield(self, parcel: Parcel, error: PathConflict) -> None:
         """A sidecar of another name would be read by nobody: the one that is there stays."""
@@ -378,16 +395,7 @@ class Lane:
         reason = f"{sink}: {parcel.put.path} was not written: {why}"
         steps.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
         self._end(parcel)
-        asset.copied(sink, parcel.piece.piece.resource.size or 0, 0)
-
-    def _path(self, piece: PieceWork) -> str:
-        if piece.piece.generated:
-            return naming.sidecar(piece.asset.places[self.sink.name])
-        suffix = piece.asset.suffixes.get(self.sink.name)
-        if not suffix:
-            return piece.piece.path
-        asset = piece.asset.item.asset
-        return self._run.names(asset, asset.resources, suffix)[piece.piece.resource.id]
+        asset.copied(sink, parcel.piece.piece.due(sink), 0)
 
     def _end(self, parcel: Parcel) -> None:
         parcel.ended = True
@@ -398,3 +406,4 @@ class Lane:
             with self._idle:
                 self._open -= 1
                 self._idle.notify_all()
+            parcel.piece.asset.ended_at(self.sink.name, parcel.key)

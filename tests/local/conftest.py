@@ -12,6 +12,7 @@ import pytest
 
 from connectors.local.sink import LocalSink
 from tests.conformance.making import Bench
+from tests.local.rig import Folders
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def bench(tmp_path: Path) -> Bench:
     staging = tmp_path / "staging"
     staging.mkdir()
     return Bench(staging)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
 
 
 def files(root: Path) -> list[str]:

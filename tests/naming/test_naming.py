@@ -12,7 +12,7 @@ from pathvalidate import is_valid_filename
 
 from connectors.base import Asset, Kind, Metadata, Resource, Role
 from connectors.errors import Misconfigured
-from pipeline.naming import Template, beside, folded, part, suffix_for
+from pipeline.naming import Template, apart, beside, folded, lead, part, suffix_for
 
 TAKEN = datetime(2021, 12, 31, 23, 30, tzinfo=UTC)
 
@@ -113,6 +113,21 @@ def test_what_comes_later_stands_beside_what_an_earlier_template_named(
     now = Template(later).paths(asset, asset.resources)
     first = asset.resources[0].id
     assert {key: beside(path, now[first], then[first]) for key, path in now.items()} == then
+
+
+@given(assets(), templates)
+def test_names_that_get_a_suffix_later_are_valid_too_and_never_clash(
+    asset: Asset, template: str
+) -> None:
+    paths = Template(template).paths(asset, asset.resources)
+    first, suffix = paths[lead(asset.resources).id], suffix_for("x")
+    later = [apart(path, first, suffix) for path in paths.values()]
+    for path in later:
+        assert_valid(path.rpartition("/")[2])
+        assert f"-{suffix}" in path
+    assert len({folded(path) for path in later} | {folded(path) for path in paths.values()}) == (
+        2 * len(paths)
+    )
 
 
 @given(st.sets(st.text(max_size=20), min_size=2, max_size=5), names)
