@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from tests.dropbox.bench import broken as broken_dropbox
 from tests.dropbox.bench import held as held_by_dropbox
 from tests.gdrive.bench import DrivePlace
 from tests.gdrive.bench import broken as broken_drive
-from tests.rehearsal.rig import landed, sha, struck_down, wanted
+from tests.rehearsal.rig import killed_run, landed, sha, wanted
 
 SINKS = ("folder", "drive", "dropbox")
 
@@ -61,9 +61,10 @@ class FanOut:
         """One run in this process; returns the exit code."""
         return invoke(["run", str(self.config)])
 
-    def killed_run(self, after: float) -> int | None:
-        """One run in a process of its own; None if SIGKILL ended it after so many seconds."""
-        return struck_down([sys.executable, "-m", "pipeline.cli", "run", str(self.config)], after)
+    def killed_run(self, most: int, chance: random.Random) -> bool:
+        """One run in a process of its own, killed within ``most`` requests; whether it was."""
+        asked = self.world.sandbox.requests.total
+        return killed_run(["run", str(self.config)], asked, most, chance)
 
     def held(self) -> dict[str, Counter[str]]:
         """Every file that each sink shows, by content."""

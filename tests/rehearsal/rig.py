@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -131,9 +131,14 @@ def run(folder: Path) -> int:
     return invoke([*ARGUMENTS, str(folder)])
 
 
-def killed_run(folder: Path, after: float) -> int | None:
-    """One run in a process of its own, killed with SIGKILL ``after`` seconds; None if it was."""
-    return struck_down([sys.executable, "-m", "pipeline.cli", *ARGUMENTS, str(folder)], after)
+def killed_run(
+    arguments: Sequence[str], asked: Callable[[], int], most: int, chance: random.Random
+) -> bool:
+    """One run in a process of its own, killed with SIGKILL once the doubles were ``asked`` at
+    ``most`` so much more, whatever the machine's speed, and a moment later; whether it was."""
+    enough = asked() + chance.randint(1, most)
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return struck_down(command, chance.uniform(0, 0.1), lambda: asked() >= enough) is None
 
 
 def struck_down(

@@ -49,9 +49,10 @@ def killed(seed: int, kills: int, count: int, folder: Path) -> int:
     chance, struck = random.Random(seed), 0
     slow = Faults.of("slow_body:0.3,listing_lag:0.1", seed=seed)
     slow.slow_seconds = 0.1
-    with fan_out(library(seed, count), slow, folder) as job:
+    photos = library(seed, count)
+    with fan_out(photos, slow, folder) as job:
         for _ in range(kills):
-            struck += job.killed_run(chance.uniform(1.0, 4.0)) is None
+            struck += job.killed_run(max(4 * len(photos) // kills, 12), chance)
         slow.clear()
         assert job.run() == 0
         job.assert_whole()
