@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, func, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
@@ -95,7 +95,8 @@ def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
 
 
 def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
-    """Copies that the run confirmed below a folder (blank: all) are missing; how many."""
+    """Copies that the run confirmed below a folder (blank: all) are missing, and their assets
+    wait for the next run; how many."""
     runs = schema.runs.c
     begun = select(runs.started).where(runs.id == run).scalar_subquery()
     below = f"{folder}/" if folder else ""
@@ -105,26 +106,32 @@ def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
         .where(func.substr(_C.path, 1, len(below)) == below)
     )
     values = {"state": CopyState.MISSING, "reason": GONE, "checked": now()}
-    return ledger.transact(lambda connection: connection.execute(statement.values(values)).rowcount)
+
+    def work(connection: Connection) -> int:
+        lost = connection.execute(statement.values(values)).rowcount
+        _settle(connection, sink)
+        return lost
+
+    return ledger.transact(work)
 
 
 def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
     """Assets that lost a copy at the sink wait for the next run; names each with the reason."""
+    return ledger.transact(lambda connection: _settle(connection, sink))
+
+
+def _settle(connection: Connection, sink: str) -> list[tuple[str, str]]:
     lost = and_(_R.asset == _A.id, _R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)
     both = schema.copies.join(schema.resources)
-
-    def work(connection: Any) -> list[tuple[str, str]]:
-        joined = select(_C.path, _C.reason).select_from(both.join(schema.assets))
-        found = connection.execute(joined.where(lost)).all()
-        connection.execute(
-            update(schema.assets)
-            .where(_A.state == AssetState.CONFIRMED)
-            .where(exists(select(_C.resource).select_from(both).where(lost)))
-            .values(state=AssetState.WAITING, reason=f"lost its copy at {sink}: run again")
-        )
-        return [(row.path, row.reason) for row in found]
-
-    return ledger.transact(work)
+    joined = select(_C.path, _C.reason).select_from(both.join(schema.assets))
+    found = connection.execute(joined.where(lost)).all()
+    connection.execute(
+        update(schema.assets)
+        .where(_A.state == AssetState.CONFIRMED)
+        .where(exists(select(_C.resource).select_from(both).where(lost)))
+        .values(state=AssetState.WAITING, reason=f"lost its copy at {sink}: run again")
+    )
+    return [(row.path, row.reason) for row in found]
 
 
 class Marks:

@@ -25,4 +25,3 @@ def withdraw(run: Run, sink: Sink, ask: Ask) -> None:
             sink.name,
             "Bring it back or not, and run again; outpour verify finds what else was in it.",
         )
-    checks.settle(run.ledger, sink.name)

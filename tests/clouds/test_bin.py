@@ -120,3 +120,18 @@ def test_a_folder_that_came_back_needs_nothing_sent_again(job: FanOut) -> None:
     assert job.run() == Exit.OK
     assert job.world.drive.received == sent
     assert job.held()["drive"] == job.wanted()
+
+
+def test_a_lost_copy_that_is_no_longer_asked_for_keeps_nothing_waiting(job: FanOut) -> None:
+    head = "source: icloud:demo@example.com\nsinks: [{type: gdrive, name: drive}, "
+    head += f"{{type: local, path: {job.folder}}}]\n"
+    job.config.write_text(f"{head}keep: {{sidecars: always}}\n")
+    assert job.run() == Exit.OK
+    store = job.world.drive.store
+    sidecar = next(path for path in store.paths() if path.endswith(".xmp"))
+    store.delete(store.paths()[sidecar][0])
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    job.config.write_text(head)
+    for name in ("NEW_1.JPG", "NEW_2.JPG"):
+        job.world.cloud.library.add(name)
+        assert job.run() == Exit.OK
