@@ -43,14 +43,7 @@ class Files:
 
     def held(self, path: str) -> Held | None:
         """The same, with its revision."""
-        try:
-            with speaking("a look at a file"):
-                found = self._client.files_get_metadata(self._root.full(path))
-        except ApiError as error:
-            refused = _refused(error, path)
-            if isinstance(refused, NotFound):
-                return None
-            raise refused from error
+        found = self._look(self._root.full(path), path)
         if not isinstance(found, FileMetadata):
             return None
         return Held(receipt(path, found), str(found.rev))
@@ -59,20 +52,23 @@ class Files:
         """The id of our folder; None where it is not there. The top of Dropbox has none (blank),
         and is there once something is in it: an app's own folder that was deleted is empty."""
         path = self._root.folder
+        if not path:
+            return "" if next(self._entries("", recursive=False, most=1), None) else None
+        found = self._look(path, path)
+        if found is not None and not isinstance(found, FolderMetadata):
+            raise _no_folder(path)
+        return None if found is None else str(found.id)
+
+    def _look(self, full: str, path: str) -> Any:
+        """Metadata of what is at ``full``, which people call ``path``; None if nothing is."""
         try:
-            with speaking("a look at its folder"):
-                if not path:
-                    page = self._client.files_list_folder(path, limit=1)
-                    return "" if page.entries or page.has_more else None
-                found = self._client.files_get_metadata(path)
+            with speaking("a look at what is there"):
+                return self._client.files_get_metadata(full)
         except ApiError as error:
             refused = _refused(error, path)
             if isinstance(refused, NotFound):
                 return None
             raise refused from error
-        if not isinstance(found, FolderMetadata):
-            raise _no_folder(path)
-        return str(found.id)
 
     def folder(self, path: str) -> Iterator[Any]:
         """Metadata of what is directly in a folder; nothing if it is not there."""
@@ -98,10 +94,10 @@ class Files:
         finally:
             response.close()
 
-    def _entries(self, path: str, *, recursive: bool) -> Iterator[Any]:
+    def _entries(self, path: str, *, recursive: bool, most: int = _PAGE) -> Iterator[Any]:
         try:
             with speaking("a listing"):
-                page = self._client.files_list_folder(path, recursive=recursive, limit=_PAGE)
+                page = self._client.files_list_folder(path, recursive=recursive, limit=most)
             yield from page.entries
             while page.has_more:
                 with speaking("a listing"):

@@ -308,8 +308,9 @@ def test_a_mistake_in_a_variable_names_it(
 def test_variables_that_are_no_keys_are_left_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without = load(_written(tmp_path, PLACES))
     monkeypatch.setenv(name, "x")
-    load(_written(tmp_path, PLACES))
+    assert load(_written(tmp_path, PLACES)) == without
 
 
 BOMBS = {
