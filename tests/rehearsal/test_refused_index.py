@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tenacity
 
 from pipeline.cli.app import invoke
 from sandbox.faults import Faults
@@ -18,10 +17,7 @@ TREE, MEMBERS = "index/CPLAlbumByPositionLive*", "index/CPLContainerRelationLive
 HIDDEN = "index/CPLAssetAndMasterHiddenByAssetDate"
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.icloud.patience._backoff", tenacity.wait_none())
-    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tenacity
 
 from sandbox.faults import Faults
 from sandbox.icloud import ICloud
@@ -16,10 +15,7 @@ from tests.rehearsal.rig import cloud, landed, run, sha, wanted
 ASSETS = 250
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.icloud.patience._backoff", tenacity.wait_none())
-    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 @pytest.fixture
