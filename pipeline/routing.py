@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.base import Role
 from pipeline.config.models import Route
 from pipeline.ledger import work
+from pipeline.ledger.goal import Goal
 from pipeline.rooms import Room
 from pipeline.states import ENDED_WELL, CopyState
 
@@ -22,27 +22,18 @@ class Assignment:
 
 class Router:
     """Applies the policy and reserves the bytes it hands out. ``rooms`` stand in order;
-    ``without`` are the roles of files that do not go to each of them."""
+    ``goal`` is what makes an asset confirmed."""
 
-    def __init__(
-        self, route: Route, rooms: Sequence[Room], without: Mapping[str, Collection[Role]]
-    ) -> None:
+    def __init__(self, route: Route, rooms: Sequence[Room], goal: Goal) -> None:
         self.rooms: Mapping[str, Room] = {room.name: room for room in rooms}
-        self._without = without
+        self._goal = goal
         self._route = route
-
-    @property
-    def enough(self) -> int:
-        """Whole copies that make an asset confirmed."""
-        if self._route.to == "all":
-            return len(self.rooms)
-        return min(self._route.copies, len(self.rooms))
 
     def assign(self, item: work.Item) -> Assignment:
         """Reserve room for what the asset still needs; an asset is never divided, and what
         lacks nothing but its sidecar goes nowhere else for it."""
         missing = {name: self._missing(item, name) for name in self.rooms}
-        wanted = self.enough - sum(not pieces for pieces in missing.values())
+        wanted = self._goal.enough - sum(not pieces for pieces in missing.values())
         chosen: list[str] = []
         taken = 0
         for room in self._candidates(item, missing):
@@ -63,7 +54,7 @@ class Router:
         return [(piece, names) for piece, names in every if names]
 
     def _missing(self, item: work.Item, sink: str) -> list[work.Piece]:
-        out = self._without[sink]
+        out = self._goal.without[sink]
         fits = [piece for piece in item.pieces if piece.resource.role not in out]
         if all(
             piece.generated for piece in fits

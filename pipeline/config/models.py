@@ -222,6 +222,10 @@ class Route(Part):
     waits, looking again at growing intervals, until there is room. stop: nothing more is
     started."""
 
+    def enough(self, sinks: int) -> int:
+        """Copies that each asset gets where there are so many sinks."""
+        return sinks if self.to == "all" else min(self.copies, sinks)
+
 
 class Threshold(Part):
     """How full a place must be."""

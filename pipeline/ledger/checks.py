@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
 from pipeline.ledger import schema
 from pipeline.ledger.codec import now
+from pipeline.ledger.goal import Goal
 from pipeline.ledger.store import Ledger, Op
 from pipeline.states import AssetState, CopyState
 
@@ -50,6 +51,9 @@ _MOVED = Op(
     .values(path=bindparam("where"), remote_id=bindparam("remote")),
 )
 
+
+Wrong = dict[int, tuple[str, str]]
+"""By resource: the path of a copy that is missing or changed, and why it does not count."""
 
 SecondLook = Callable[[Sequence[Held]], Sequence[Receipt | None]]
 """Asks the sink for copies that its listing does not show; None for each that is gone."""
@@ -94,9 +98,9 @@ def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
     ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
 
 
-def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
-    """Copies that the run confirmed below a folder (blank: all) are missing, and their assets
-    wait for the next run; how many."""
+def withdraw(ledger: Ledger, sink: str, folder: str, run: int, goal: Goal) -> int:
+    """Copies that the run confirmed below a folder (blank: all) are missing, and the assets that
+    need them wait for the next run; how many."""
     runs = schema.runs.c
     begun = select(runs.started).where(runs.id == run).scalar_subquery()
     below = f"{folder}/" if folder else ""
@@ -109,29 +113,39 @@ def withdraw(ledger: Ledger, sink: str, folder: str, run: int) -> int:
 
     def work(connection: Connection) -> int:
         lost = connection.execute(statement.values(values)).rowcount
-        _settle(connection, sink)
+        _settle(connection, sink, goal)
         return lost
 
     return ledger.transact(work)
 
 
-def settle(ledger: Ledger, sink: str) -> list[tuple[str, str]]:
-    """Assets that lost a copy at the sink wait for the next run; names each with the reason."""
-    return ledger.transact(lambda connection: _settle(connection, sink))
+def settle(ledger: Ledger, sink: str, goal: Goal) -> None:
+    """Assets that lost a copy at the sink and fall short of the goal now wait for the next run."""
+    ledger.transact(lambda connection: _settle(connection, sink, goal))
 
 
-def _settle(connection: Connection, sink: str) -> list[tuple[str, str]]:
-    lost = and_(_R.asset == _A.id, _R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)
-    both = schema.copies.join(schema.resources)
-    joined = select(_C.path, _C.reason).select_from(both.join(schema.assets))
-    found = connection.execute(joined.where(lost)).all()
+def _settle(connection: Connection, sink: str, goal: Goal) -> None:
+    losers = select(_R.asset).join(schema.copies).where(_lost_at(sink))
     connection.execute(
         update(schema.assets)
-        .where(_A.state == AssetState.CONFIRMED)
-        .where(exists(select(_C.resource).select_from(both).where(lost)))
+        .where(_A.state == AssetState.CONFIRMED, _A.id.in_(losers), goal.missed())
         .values(state=AssetState.WAITING, reason=f"lost its copy at {sink}: run again")
     )
-    return [(row.path, row.reason) for row in found]
+
+
+def owed(ledger: Ledger, sink: str) -> Wrong:
+    """Copies that were lost, and that no run has made again or found needless since."""
+    settled = [AssetState.CONFIRMED, AssetState.EXCLUDED, AssetState.GONE]
+    joined = schema.copies.join(schema.resources).join(schema.assets)
+    query = select(_C.resource, _C.path, _C.reason).select_from(joined).where(_lost_at(sink))
+    with ledger.read() as connection:
+        rows = connection.execute(query.where(_A.state.not_in(settled)).order_by(_C.resource))
+        return {row.resource: (row.path, row.reason) for row in rows}
+
+
+def _lost_at(sink: str) -> Any:
+    """Whether a copy of a chosen file at the sink is lost."""
+    return and_(_R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)
 
 
 class Marks:
@@ -165,7 +179,7 @@ class Comparison:
         self.foreign = 0
         self.edited = 0  # sidecars that are no longer as we wrote them
         self.doubled: list[str] = []
-        self.wrong: list[tuple[str, str]] = []
+        self.wrong: Wrong = {}
         self.bare = False  # a file came without a checksum: its size alone was compared
         self._strange: list[Receipt] = []  # not looked into yet
         self._alike: list[tuple[Receipt, list[Any]]] = []  # with the copies whose bytes it has
@@ -248,7 +262,7 @@ class Comparison:
         state = mark(self._ledger, copy, why)
         self.edited += state is CopyState.YIELDED
         if state is CopyState.MISSING:
-            self.wrong.append((path, why))
+            self.wrong[copy.resource] = (path, why)
 
 
 def _difference(row: Any, receipt: Receipt) -> str:

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    case,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Role
@@ -25,17 +14,14 @@ from connectors.checksums import Algorithm, Digests
 from pipeline import naming
 from pipeline.ledger import schema
 from pipeline.ledger.codec import load_asset, load_resource, now
+from pipeline.ledger.goal import Goal, LeftOut, settled_at, wanted_at
 from pipeline.ledger.items import Copy as Copy
 from pipeline.ledger.items import Item as Item
 from pipeline.ledger.items import Piece as Piece
 from pipeline.ledger.store import Ledger
-from pipeline.states import ENDED_WELL, AssetState, CopyState, RunState
-
-LeftOut = Mapping[str, frozenset[Role]]
-"""Roles of files that do not go to a sink, by sink; where one is not named: sidecars."""
+from pipeline.states import AssetState, CopyState, RunState
 
 _GOAL = "goal"
-_SIDECARS = frozenset({Role.METADATA})
 _NOTHING: LeftOut = {}
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
@@ -64,82 +50,42 @@ def end_run(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
     ledger.transact(lambda connection: connection.execute(statement.values(**values)))
 
 
-def open_assets(
-    ledger: Ledger, sinks: Sequence[str], enough: int, without: LeftOut = _NOTHING
-) -> None:
-    """Set to pending what has work left: fewer than ``enough`` whole copies at ``sinks``.
+def open_assets(ledger: Ledger, goal: Goal) -> None:
+    """Set to pending what has work left: what falls short of the goal.
 
-    ``without`` are the roles without which a copy is whole at each sink.
-
-    What was confirmed is looked at again only when the sinks or the number are others than
-    last time, so that an unchanged library of any size costs next to nothing.
+    What was confirmed is looked at again only when the goal is another than last time, so that
+    an unchanged library of any size costs next to nothing.
     """
-    goal = _goal_of(sinks, enough, without)
-    whole = _whole_copies(sinks, without)
+    told = str(goal)
 
     def work(connection: Connection) -> None:
         meta = schema.meta.c
         before = connection.execute(select(meta.value).where(meta.key == _GOAL)).scalar()
         unsettled = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
-        states = unsettled if before == goal else [*unsettled, AssetState.CONFIRMED]
+        states = unsettled if before == told else [*unsettled, AssetState.CONFIRMED]
         connection.execute(
             update(schema.assets)
-            .where(_A.state.in_(states), whole < enough)
+            .where(_A.state.in_(states), goal.missed())
             .values(state=AssetState.PENDING, reason="")
         )
-        _confirm(connection, [*unsettled, AssetState.PENDING], whole >= enough)
-        remembered = upsert(schema.meta).values(key=_GOAL, value=goal)
-        connection.execute(remembered.on_conflict_do_update(["key"], set_={"value": goal}))
+        _confirm(connection, [*unsettled, AssetState.PENDING], goal)
+        remembered = upsert(schema.meta).values(key=_GOAL, value=told)
+        connection.execute(remembered.on_conflict_do_update(["key"], set_={"value": told}))
 
     ledger.transact(work)
 
 
-def recognize(
-    ledger: Ledger, sinks: Sequence[str], enough: int, without: LeftOut = _NOTHING
-) -> None:
+def recognize(ledger: Ledger, goal: Goal) -> None:
     """Confirm what is pending although its copies are there (an asset that came back)."""
-    whole = _whole_copies(sinks, without)
-    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], whole >= enough))
+    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], goal))
 
 
-def _confirm(connection: Connection, states: Sequence[AssetState], complete: Any) -> None:
+def _confirm(connection: Connection, states: Sequence[AssetState], goal: Goal) -> None:
     connection.execute(
         update(schema.assets)
-        .where(_A.state.in_(states), complete)
+        .where(_A.state.in_(states), ~goal.missed())
         .values(state=AssetState.CONFIRMED, reason="")
     )
-
-
-def _goal_of(sinks: Sequence[str], enough: int, without: LeftOut) -> str:
-    """What makes an asset whole, as the ledger remembers it."""
-    roles = {sink: without.get(sink, _SIDECARS) for sink in sorted(sinks)}
-    goal = f"{enough} of {list(roles)}, "
-    goal += f"sidecars at {[sink for sink in roles if Role.METADATA not in roles[sink]]}"
-    refused = {sink: sorted(kept) for sink in roles if (kept := roles[sink] - _SIDECARS)}
-    return f"{goal}, without {refused}" if refused else goal
-
-
-def _whole_copies(sinks: Sequence[str], without: LeftOut) -> Any:
-    """Number of sinks at which every chosen resource of an asset is confirmed."""
-
-    def whole(sink: str) -> Any:
-        wanted = and_(_R.asset == _A.id, _wanted_at(sink, without))
-        missing: Any = exists().where(wanted, ~_settled_at(sink))
-        if without.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
-            missing = or_(missing, ~exists().where(wanted, _R.role != Role.METADATA))
-        return case((missing, 0), else_=1)
-
-    return sum((whole(sink) for sink in sinks), literal(0))
-
-
-def _settled_at(sink: str) -> Any:
-    """Whether a resource has a copy at the sink that ended well."""
-    return exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
-
-
-def _wanted_at(sink: str, without: LeftOut) -> Any:
-    """Whether a resource is to be at the sink."""
-    return and_(_R.chosen, *(_R.role != role for role in sorted(without.get(sink, _SIDECARS))))
 
 
 def refused(ledger: Ledger, roles: Collection[Role]) -> int:
@@ -173,7 +119,7 @@ def missing_bytes(
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~_settled_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~settled_at(sink))
     )
     if role is not None:
         query = query.where(_R.role == role)
@@ -190,7 +136,7 @@ def missing_below(
         select(_R.path)
         .join(schema.assets)
         .join(schema.paths, schema.paths.c.resource == _R.id)
-        .where(_A.state == AssetState.PENDING, _wanted_at(sink, without), ~_settled_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~settled_at(sink))
         .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
     )
     with ledger.read() as connection:
@@ -205,7 +151,7 @@ def pending_bytes(
 
     def lacking(sink: str) -> Any:
         missing = select(func.coalesce(func.sum(_R.size), 0))
-        missing = missing.where(_R.asset == _A.id, _wanted_at(sink, without), ~_settled_at(sink))
+        missing = missing.where(_R.asset == _A.id, wanted_at(sink, without), ~settled_at(sink))
         return missing.correlate(schema.assets).scalar_subquery()
 
     query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)

@@ -147,7 +147,7 @@ class Freeing:
             if not seen.unproven:
                 checks.mark(self._mover.ledger, copy, seen.wrong)
         for sink in {seen.copy.sink for hearing in hearings.values() for seen in hearing.wrong}:
-            checks.settle(self._mover.ledger, sink)
+            checks.settle(self._mover.ledger, sink, self._mover.goal)
         self._mover.ledger.flush()
         return list(hearings.values())
 

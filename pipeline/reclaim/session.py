@@ -147,7 +147,7 @@ class Session:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
         mover.discover()
-        work.recognize(self._ledger, list(mover.rooms), mover.router.enough, mover.without)
+        work.recognize(self._ledger, mover.goal)
         gone, there = trash.reconcile(self._ledger)
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"

@@ -12,7 +12,6 @@ from connectors.abilities import Inventory, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured
 from pipeline import retry
-from pipeline.config.models import Pipeline
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
 from pipeline.limits import Place
@@ -31,11 +30,11 @@ _READERS = 4
 
 @dataclass
 class SinkCheck:
-    """What one sink was found to hold. ``wrong`` names copies that are missing or changed,
-    ``unread`` those of which nothing more is known because they could not be read; ``edited``
-    counts sidecars that somebody changed (theirs now, and not wrong), ``foreign`` files the
-    ledger does not know; ``doubled`` names content held twice, ``moved`` counts copies that are
-    elsewhere now, unchanged."""
+    """What one sink was found to hold. ``wrong`` names copies that are missing or changed, also
+    those that an earlier check found so and no run has brought back; ``unread`` those of which
+    nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
+    changed (theirs now, and not wrong), ``foreign`` files the ledger does not know; ``doubled``
+    names content held twice, ``moved`` counts copies that are elsewhere now, unchanged."""
 
     name: str
     checked: int = 0
@@ -71,7 +70,7 @@ def verify(
     run = work.begin_run(ledger, "verify")
     meter = Meter()
     meter.phase = "verifying"
-    checkers = [_Checker(ledger, sink, observer, stop, meter, job.pipeline) for sink in job.sinks]
+    checkers = [_Checker(ledger, sink, observer, stop, meter, job) for sink in job.sinks]
 
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
@@ -90,16 +89,18 @@ class _Checker:
         observer: Observer,
         stop: Stop,
         meter: Meter,
-        pipeline: Pipeline,
+        job: Job,
     ) -> None:
         self._ledger = ledger
         self.sink = sink
         self._observer = observer
         self._stop = stop
         self._meter = meter
-        self._pipeline = pipeline
+        self._pipeline = job.pipeline
+        self._goal = job.goal
         self.place = Place(sink.name, _READERS, stop)
         self._result = SinkCheck(sink.name)
+        self._wrong: checks.Wrong = {}
 
     def check(self, download: float | None) -> SinkCheck:
         with looking_through(self._ledger, self._pipeline, self.sink, self._patiently):
@@ -114,8 +115,11 @@ class _Checker:
             if not isinstance(self.sink, ReadBack):
                 raise Misconfigured(f"{self.sink.name} cannot be read back")
             self._by_reading(self.sink, share, counted=listed)
-        for asset, why in checks.settle(self._ledger, self.sink.name):
-            self._observer.notice(Notice("error", f"{asset}: {why}", self.sink.name))
+        checks.settle(self._ledger, self.sink.name, self._goal)
+        self._wrong = checks.owed(self._ledger, self.sink.name) | self._wrong
+        self._result.wrong = list(self._wrong.values())
+        for path, why in self._result.wrong:
+            self._observer.notice(Notice("error", f"{path}: {why}", self.sink.name))
         return self._result
 
     def _by_listing(self) -> bool:
@@ -126,7 +130,7 @@ class _Checker:
         self._result.moved = compared.moved
         self._result.doubled = compared.doubled
         self._result.edited = compared.edited
-        self._result.wrong = compared.wrong
+        self._wrong = compared.wrong
         # Of what came without a checksum nothing is proven: it is read, and counted then.
         self._result.checked = 0 if compared.bare else compared.checked
         return not compared.bare
@@ -164,7 +168,7 @@ class _Checker:
                     state = checks.mark(self._ledger, copy, found)
                     self._result.edited += state is CopyState.YIELDED
                     if state is CopyState.MISSING:
-                        self._result.wrong.append((copy.path, found))
+                        self._wrong[copy.resource] = (copy.path, found)
 
     def _could_not_read(self, copy: checks.Held, error: ItemError) -> None:
         self._result.unread.append((copy.path, f"could not be read: {error}"))

@@ -8,6 +8,8 @@ from pathlib import Path
 from connectors.base import Sink, Source
 from connectors.private import state_dir
 from pipeline.config.models import Pipeline
+from pipeline.keep import policy
+from pipeline.ledger.goal import Goal
 from pipeline.report import Summary
 from pipeline.states import Exit, RunState
 
@@ -25,6 +27,13 @@ class Job:
     @property
     def sources(self) -> tuple[Source, ...]:
         return (self.source, *self.others)
+
+    @property
+    def goal(self) -> Goal:
+        """What makes an asset confirmed."""
+        names = [sink.name for sink in self.sinks]
+        without = policy.left_out(self.pipeline.keep, self.sinks)
+        return Goal(names, self.pipeline.route.enough(len(names)), without)
 
     @property
     def staging(self) -> Path:

@@ -75,8 +75,8 @@ class Mover:
     def __post_init__(self) -> None:
         limits = self.job.pipeline.limits
         self.rooms = {sink.name: Room(sink) for sink in self.job.sinks}
-        self.without = policy.left_out(self.job.pipeline.keep, self.job.sinks)
-        self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.without)
+        self.goal = self.job.goal
+        self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.goal)
         self.places = {
             sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
@@ -182,7 +182,7 @@ class Mover:
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""
         for sink in self.job.sinks:
-            withdraw(self.run, sink, partial(self.ask, sink))
+            withdraw(self.run, sink, self.goal, partial(self.ask, sink))
         self.check_sinks(after=True)
 
     def discover(self) -> Discovered:
@@ -220,11 +220,11 @@ class Mover:
         """Find out which sidecars are new or other than before. The source is asked for its
         albums only when it says that they changed. Where it refuses them, sidecars that could
         not be made whole later wait for a run that knows."""
-        form = policy.form(self.without)
+        form = policy.form(self.goal.without)
         wanted = form or self.job.pipeline.keep.albums != "none"
         if wanted and not albums_read:
             self.shelves.refresh()
-        if not self.shelves.unread or policy.completes(self.job.sinks, self.without):
+        if not self.shelves.unread or policy.completes(self.job.sinks, self.goal.without):
             sidecars.refresh(self.ledger, form, compose)
 
     def _index(self) -> None:
@@ -242,8 +242,8 @@ class Mover:
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left; Misconfigured if a source would list it."""
-        work.open_assets(self.ledger, list(self.rooms), self.router.enough, self.without)
-        check_paths(self.ledger, self.job.pipeline, self.without)
+        work.open_assets(self.ledger, self.goal)
+        check_paths(self.ledger, self.job.pipeline, self.goal.without)
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
@@ -275,7 +275,7 @@ class Mover:
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         route = self.job.pipeline.route
-        plans = preflight(self.ledger, route, capacities, self.without) if capacities else []
+        plans = preflight(self.ledger, route, capacities, self.goal.without) if capacities else []
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from connectors.errors import Misconfigured
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, work
+from pipeline.ledger.goal import LeftOut
 
 
-def check_paths(ledger: Ledger, pipeline: Pipeline, without: work.LeftOut) -> None:
+def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
     """Misconfigured where a file that is to be copied would lie in what a source lists.
 
     A sink within its source is refused with the configuration; this is for a source within its

@@ -12,6 +12,7 @@ from connectors.base import Role, Sink
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
+from pipeline.ledger.goal import LeftOut
 from pipeline.runner.job import Job
 from pipeline.stages.lending import lends
 
@@ -59,7 +60,7 @@ def preflight(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    without: work.LeftOut,
+    without: LeftOut,
 ) -> list[SinkPlan]:
     """Apply the policy to the sizes of all pending assets; sinks stand in their order.
 
@@ -74,7 +75,7 @@ def _free(capacity: Capacity | None) -> float:
     return float("inf") if capacity is None or capacity.free is None else capacity.free
 
 
-def _alone(ledger: Ledger, name: str, capacity: Capacity | None, without: work.LeftOut) -> SinkPlan:
+def _alone(ledger: Ledger, name: str, capacity: Capacity | None, without: LeftOut) -> SinkPlan:
     needed = work.missing_bytes(ledger, name, without)
     lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
     sidecars = work.missing_bytes(ledger, name, without, role=Role.METADATA)
@@ -85,7 +86,7 @@ def _shared(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    without: work.LeftOut,
+    without: LeftOut,
 ) -> list[SinkPlan]:
     left = {name: _free(capacity) for name, capacity in capacities.items()}
     needed = dict.fromkeys(left, 0)

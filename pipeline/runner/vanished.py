@@ -5,17 +5,18 @@ from __future__ import annotations
 from connectors.abilities import HasFolders
 from connectors.base import Sink
 from pipeline.ledger import checks
+from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
 from pipeline.stages.context import Run
 
 
-def withdraw(run: Run, sink: Sink, ask: Ask) -> None:
+def withdraw(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Let what this run put into folders that are gone by now wait for the next one. What was
     in them before is for verify to find."""
     if not isinstance(sink, HasFolders):
         return
     for folder in ask(sink.vanished):
-        lost = checks.withdraw(run.ledger, sink.name, folder, run.id)
+        lost = checks.withdraw(run.ledger, sink.name, folder, run.id, goal)
         where = f"the folder {folder}" if folder else "its folder"
         what = "file" if lost == 1 else "files"
         run.notice(
