@@ -15,10 +15,12 @@ from pathlib import Path
 from connectors.base import Asset, Kind, Metadata, Page, Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests, digest
 from pipeline.ledger import Ledger, listing, steps, work
+from pipeline.ledger.goal import Goal
 from pipeline.states import AssetState, Proof
 
 _PAGE = 200
 _START = datetime(2015, 1, 1, tzinfo=UTC)
+_GOAL = Goal(["sink"], 1, {})
 _DIGESTS: Digests = digest([b"x"])
 
 
@@ -48,7 +50,7 @@ def list_all(ledger: Ledger, count: int) -> None:
 
 
 def move_all(ledger: Ledger) -> None:
-    work.open_assets(ledger, ["sink"], 1)
+    work.open_assets(ledger, _GOAL)
     for batch in work.pending(ledger):
         for item in batch:
             for piece in item.pieces:
@@ -63,7 +65,7 @@ def move_all(ledger: Ledger) -> None:
 
 def look_again(ledger: Ledger) -> None:
     """What a run over an unchanged library asks."""
-    work.open_assets(ledger, ["sink"], 1)
+    work.open_assets(ledger, _GOAL)
     work.totals(ledger)
 
 
