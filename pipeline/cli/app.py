@@ -28,6 +28,7 @@ _COMMANDS = {
     "connect": "connect",
     "plan": "run",
     "run": "run",
+    "batch": "batch",
     "stranded": "stranded",
     "status": "status",
     "verify": "verify",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from connectors.errors import Misconfigured
+from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder
 from pipeline.cli.output import paper
 from pipeline.cli.prompter import TerminalPrompter
@@ -33,12 +34,12 @@ Sets = Annotated[
 ]
 
 
-def connect(targets: Targets, set_: Sets = None) -> int:
+def connect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
     """Sign in to a place, once. Passwords and codes are asked for, never given as arguments."""
     settings = dict(_setting(text) for text in set_ or [])
     prompter = TerminalPrompter()
     for target in targets:
-        for place in _places(target, settings):
+        for place in _places(target, settings, for_):
             if place.connector.connect is None:
                 _say(f"{place.name}: nothing to connect")
                 continue
@@ -47,13 +48,15 @@ def connect(targets: Targets, set_: Sets = None) -> int:
     return 0
 
 
-def _places(target: str, settings: dict[str, Any]) -> list[Place]:
+def _places(target: str, settings: dict[str, Any], row: str | None) -> list[Place]:
     path = Path(target)
     if path.suffix not in (".yaml", ".yml"):
+        if row is not None:
+            raise Misconfigured("--for goes with a pipeline file, not with a place")
         return [one_place(target, settings, current_folder())]
     if settings:
         raise Misconfigured("--set goes with a place, not with a pipeline file")
-    pipeline = load(path)
+    pipeline = load(path, row)
     return [*pipeline.sources, *pipeline.sinks]
 
 

@@ -26,9 +26,11 @@ def pipeline_of(
     config: Path | None,
     sources: Sequence[str] | None,
     sinks: Sequence[str] | None,
+    row: str | None = None,
     **options: Any,
 ) -> Pipeline:
-    """The pipeline that the arguments name: a file, or --from and --to with ``options``."""
+    """The pipeline that the arguments name: a file, or a ``row`` of its table; or --from and
+    --to with ``options``."""
     given = {key: value for key, value in options.items() if value not in (None, [])}
     if config is not None:
         if sources or sinks or given:
@@ -36,7 +38,11 @@ def pipeline_of(
                 "a pipeline file says everything itself: leave out --from, --to and the like",
                 hint="Variables override it for once, for example OUTPOUR_SELECT__SINCE=2024-01-01",
             )
-        return load(config)
+        return load(config, row)
+    if row is not None:
+        raise Misconfigured(
+            "--for goes with a pipeline file", hint="outpour run staff.yaml --for ann"
+        )
     if not sources or not sinks:
         raise Misconfigured(
             "what should move where? Name a pipeline file, or both --from and --to",

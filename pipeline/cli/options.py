@@ -11,6 +11,15 @@ Config = Annotated[
     Path | None,
     typer.Argument(metavar="PIPELINE.yaml", help="A pipeline file.", show_default=False),
 ]
+Row = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="ROW",
+        help="Which row of the table, where the pipeline file has one (each: people.csv).",
+        show_default=False,
+    ),
+]
 From = Annotated[
     list[str] | None,
     typer.Option(

@@ -28,6 +28,7 @@ Download = Annotated[
 
 def rebuild(
     config: o.Config = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     download: Download = True,
@@ -38,7 +39,7 @@ def rebuild(
     Lists the source and the sinks, and counts as copies what is proven to be. What is missing
     comes with the next run.
     """
-    pipeline = pipeline_of(config, from_, to)
+    pipeline = pipeline_of(config, from_, to, for_)
     stop = Stop()
     screen = display.choose(machine=False, quiet=json)
     interrupts = Interrupts(stop, lambda: None)

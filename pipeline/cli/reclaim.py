@@ -115,6 +115,7 @@ class Command(TyperCommand):
 
 def reclaim(
     config: o.Config = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     free: Free = None,
@@ -142,7 +143,7 @@ def reclaim(
     outpour reclaim family.yaml --until 80% --yes
     outpour reclaim family.yaml --undo
     """
-    pipeline = pipeline_of(config, from_, to)
+    pipeline = pipeline_of(config, from_, to, for_)
     require_ledger(pipeline.name)
     if undo is not None:
         _check_no_goal({"--free": free, "--until": until, "--older-than": older_than})

@@ -47,6 +47,7 @@ Page = Annotated[
 
 def report(
     target: Target = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     state: States = None,
@@ -57,7 +58,7 @@ def report(
 
     Reads the ledger alone; no place is asked.
     """
-    name = _name(target, from_, to)
+    name = _name(target, from_, to, for_)
     require_ledger(name)
     with Ledger.open(ledger_path(name), exclusive=False) as ledger:
         if html is not None:
@@ -71,12 +72,16 @@ def report(
     return 0
 
 
-def _name(target: str | None, from_: list[str] | None, to: list[str] | None) -> str:
+def _name(
+    target: str | None, from_: list[str] | None, to: list[str] | None, row: str | None
+) -> str:
     if target is not None and Path(target).suffix not in (".yaml", ".yml"):
         if "/" in target or not target.strip("."):
             raise Misconfigured(f"{target}: is neither a pipeline file nor the name of one")
+        if row is not None:
+            raise Misconfigured("--for goes with a pipeline file, not with a name")
         return target
-    return pipeline_of(Path(target) if target else None, from_, to).name
+    return pipeline_of(Path(target) if target else None, from_, to, row).name
 
 
 def _write(path: Path, parts: Iterable[str]) -> None:

@@ -29,6 +29,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only wh
 
 def run(
     config: o.Config = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     since: o.Since = None,
@@ -49,7 +50,7 @@ def run(
     outpour run --from icloud:ann@example.com --to ./Photos
     """
     pipeline = pipeline_of(
-        config, from_, to,
+        config, from_, to, for_,
         since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
     )  # fmt: skip
     stop, screen = Stop(), display.choose(machine=json, quiet=quiet)
@@ -77,6 +78,7 @@ def run(
 
 def plan(
     config: o.Config = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     since: o.Since = None,
@@ -89,7 +91,7 @@ def plan(
 ) -> int:
     """Show what would move, how many bytes, and whether it fits. Changes nothing."""
     pipeline = pipeline_of(
-        config, from_, to,
+        config, from_, to, for_,
         since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
     )  # fmt: skip
     stop = Stop()

@@ -22,10 +22,14 @@ _SIGNALS = [
 
 class Interrupts:
     """While entered, signals set ``stop``. ``asking`` is true while a person is being asked:
-    then the signal also ends the question, with KeyboardInterrupt."""
+    then the signal also ends the question, with KeyboardInterrupt. ``last`` is done before the
+    second signal ends the process."""
 
-    def __init__(self, stop: Stop, tell: Callable[[], None]) -> None:
+    def __init__(
+        self, stop: Stop, tell: Callable[[], None], last: Callable[[], None] = lambda: None
+    ) -> None:
         self.asking = False
+        self._last = last
         self._stop = stop
         self._tell = tell
         self._count = 0
@@ -44,6 +48,7 @@ class Interrupts:
     def _caught(self, _: int, __: FrameType | None) -> None:
         self._count += 1
         if self._count > 1:
+            self._last()
             if sys.stderr.isatty():
                 # Past sys.stderr: the progress display stands in for it, drops such codes,
                 # and may hold its lock.

@@ -30,7 +30,11 @@ from pipeline.states import Exit, RunState
 
 
 def status(
-    config: o.Config = None, from_: o.From = None, to: o.To = None, json: o.Json = False
+    config: o.Config = None,
+    for_: o.Row = None,
+    from_: o.From = None,
+    to: o.To = None,
+    json: o.Json = False,
 ) -> int:
     """Show how full each place is and where the pipeline stands.
 
@@ -47,7 +51,7 @@ def status(
                 if not found:
                     console.print("No pipeline ran here yet. Try: outpour demo")
         return _code(found)
-    pipeline = pipeline_of(config, from_, to)
+    pipeline = pipeline_of(config, from_, to, for_)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
         rooms = list(asking.map(_room, (*job.sources, *job.sinks)))
         ahead = _prospect(job)
@@ -63,7 +67,7 @@ def status(
         )
         return code
     ends = [f"--from={end}" for end in from_ or ()] + [f"--to={end}" for end in to or ()]
-    places = shlex.join([str(config)] if config else ends)
+    places = shlex.join([str(config), *_row(for_)] if config else ends)
     with paper() as console:
         if now:
             _show_standing(console, now)
@@ -74,6 +78,10 @@ def status(
         if ahead:
             _show_prospect(console, ahead, places)
     return code
+
+
+def _row(row: str | None) -> list[str]:
+    return [] if row is None else ["--for", row]
 
 
 def _code(found: Sequence[Standing]) -> int:

@@ -30,7 +30,9 @@ from pipeline.states import Exit
 from pipeline.stopping import Stop, Stopped
 
 
-def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False) -> int:
+def stranded(
+    config: o.Config = None, for_: o.Row = None, from_: o.From = None, json: o.Json = False
+) -> int:
     """Show what exists at one source only, and would be lost with it.
 
     Lists the sources and reads no file. Changes nothing.
@@ -39,7 +41,7 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
     outpour stranded family.yaml
     outpour stranded --from iphone --from icloud:ann@example.com
     """
-    places, ledger, attempts, claim = _asked(config, from_)
+    places, ledger, attempts, claim = _asked(config, from_, for_)
     stop, screen = Stop(), display.choose(machine=False, quiet=json)
     interrupts = Interrupts(stop, lambda: None)
     prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
@@ -70,12 +72,12 @@ def stranded(config: o.Config = None, from_: o.From = None, json: o.Json = False
 
 
 def _asked(
-    config: Path | None, from_: list[str] | None
+    config: Path | None, from_: list[str] | None, row: str | None
 ) -> tuple[Sequence[Place], Path, int, Callable[[Ledger], None]]:
     """The sources to compare, the ledger that knows more of them, attempts for a step, and
     what makes a ledger theirs."""
     if config is not None:
-        pipeline = pipeline_of(config, from_, None)
+        pipeline = pipeline_of(config, from_, None, row)
         known = ledger_path(pipeline.name)
         return pipeline.sources, known, pipeline.limits.attempts, owned(pipeline)
     if not from_:

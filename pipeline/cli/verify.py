@@ -30,6 +30,7 @@ Download = Annotated[
 
 def verify(
     config: o.Config = None,
+    for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
     download: Download = None,
@@ -40,7 +41,7 @@ def verify(
     Names what is missing or changed; the next run brings it again. What could not be read is
     named too, and stays as it was.
     """
-    pipeline = pipeline_of(config, from_, to)
+    pipeline = pipeline_of(config, from_, to, for_)
     require_ledger(pipeline.name)
     stop = Stop()
     screen = display.choose(machine=False, quiet=json)

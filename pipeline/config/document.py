@@ -23,6 +23,10 @@ class Document:
         self.data = data
         self._lines = lines
 
+    def with_data(self, data: dict[str, Any]) -> Document:
+        """The same document, where its values are others."""
+        return Document(self.name, data, self._lines)
+
     def line(self, loc: Loc) -> int | None:
         """The line of exactly this key or item; None if the file does not hold it."""
         return self._lines.get(loc)

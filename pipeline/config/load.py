@@ -22,9 +22,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pipeline.config import document, places, problems, targets, variables
+from connectors.errors import Misconfigured
+from pipeline.config import document, places, problems, table, targets, variables
 from pipeline.config.document import Document, read
-from pipeline.config.models import Choices, Pipeline, Place
+from pipeline.config.models import MOST_IN_NAME, Choices, Pipeline, Place
 
 
 class _Variables(EnvSettingsSource):
@@ -48,6 +49,7 @@ class _File(BaseSettings, Choices):
         env_prefix=problems.PREFIX, env_nested_delimiter="__", extra="forbid"
     )
 
+    each: str | None = None
     source: list[dict[str, Any]] = Field(min_length=1)
     sinks: list[dict[str, Any]] = Field(min_length=1)
 
@@ -65,9 +67,32 @@ class _File(BaseSettings, Choices):
         return _Variables(settings_cls), init_settings
 
 
-def load(path: Path) -> Pipeline:
-    """The pipeline in the file ``path``; Misconfigured names every mistake by line and key."""
-    return _build(read(path), path.resolve().parent, default_name=path.stem)
+def load(path: Path, row: str | None = None) -> Pipeline:
+    """The pipeline in the file ``path``, of this ``row`` where the file stands for many.
+
+    Misconfigured names every mistake by line and key.
+    """
+    written = read(path)
+    found = _table(written, path)
+    if found is None:
+        if row is not None:
+            raise Misconfigured(f"{path}: is one pipeline and no table: leave out --for")
+        return _built(written, path)
+    if row is None:
+        raise Misconfigured(
+            f"{path}: is one pipeline for each row of {found.name}: say which",
+            hint=f"for example --for {found.rows[0].key}; outpour batch takes them all",
+        )
+    return _of_row(written, path, found.row(row))
+
+
+def load_all(path: Path) -> list[tuple[str | None, Pipeline]]:
+    """The pipelines in the file ``path``, each with the row that it is of, if it is of one."""
+    written = read(path)
+    found = _table(written, path)
+    if found is None:
+        return [(None, _built(written, path))]
+    return [(row.key, _of_row(written, path, row)) for row in found.rows]
 
 
 def one_shot(
@@ -94,6 +119,36 @@ def several_places(wanted: Sequence[str], base: Path) -> tuple[Place, ...]:
         return places.resolve(entries, (), base, rename=True)[0]
     except problems.Mistakes as wrong:
         raise problems.report(wrong.found, Document("command line", {}, {})) from None
+
+
+def _table(written: Document, path: Path) -> table.Table | None:
+    """What the file's ``each`` names; no text is left to be complained of with the rest."""
+    named = os.environ.get(f"{problems.PREFIX}EACH") or written.data.get("each")
+    if not isinstance(named, str):
+        return None
+    try:
+        return table.read(path.resolve().parent / targets.home(Path(named)), named)
+    except ValueError as wrong:
+        raise problems.report([problems.Mistake(("each",), str(wrong))], written) from None
+
+
+def _of_row(written: Document, path: Path, row: table.Row) -> Pipeline:
+    try:
+        made = _built(written.with_data(table.fill(written.data, row)), path)
+        name = f"{made.name}-{row.slug}"
+        if len(name) > MOST_IN_NAME:
+            longest = f"{MOST_IN_NAME} characters"
+            raise Misconfigured(f"{name!r} is too long for the name of a ledger: {longest}")
+    except problems.Mistakes as wrong:
+        raise problems.report(wrong.found, written) from None
+    except Misconfigured as wrong:
+        lines = [f"{row.where}: {row.key}: {line}" for line in str(wrong).splitlines()]
+        raise Misconfigured("\n".join(lines), hint=wrong.hint) from None
+    return made.model_copy(update={"name": name})
+
+
+def _built(written: Document, path: Path) -> Pipeline:
+    return _build(written, path.resolve().parent, default_name=path.stem)
 
 
 def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:

@@ -68,9 +68,14 @@ def of_model(
     return mistakes
 
 
+def is_secret(key: str) -> bool:
+    """Whether what stands under this name should stand in no file."""
+    return bool(_SECRET.search(key))
+
+
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """What to say of a key that nobody knows, above all when it looks like a password."""
-    if _SECRET.search(key):
+    if is_secret(key):
         return (
             "{key!r} must not stand here; remove it: "
             "'outpour connect' asks for passwords and keeps them in the keyring"

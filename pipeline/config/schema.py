@@ -32,6 +32,11 @@ def schema() -> dict[str, Any]:
             if make is not None:
                 sides[side].append({"$ref": f"#/$defs/{name}"})
     root["properties"] |= {
+        "each": {
+            "type": "string",
+            "description": "A CSV file: the pipeline stands for one for each of its rows, which "
+            "fill in every ${column}. The first column names the rows.",
+        },
         "source": {
             "description": "Where assets come from; a list stands in order of preference.",
             **_one_or_more(sides["source"]),

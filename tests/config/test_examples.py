@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from pipeline.config.load import load
+from pipeline.config.load import load_all
 from pipeline.config.models import Choices
 from pipeline.config.schema import schema
 from pipeline.naming import Template
@@ -18,6 +18,7 @@ from pipeline.states import Exit
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs" / "configuration.md").read_text()
+STAFF = (ROOT / "configs" / "staff.csv").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -29,7 +30,7 @@ def needs_extra(text: str) -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
 def test_example_files_load(path: Path) -> None:
     needs_extra(path.read_text())
-    assert load(path).sinks
+    assert all(pipeline.sinks for _, pipeline in load_all(path))
 
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", GUIDE + README, re.S))
@@ -38,8 +39,9 @@ def test_examples_in_the_guide_load(text: str, tmp_path: Path) -> None:
     whole = "" if "source:" in text else "source: memory:a\n"
     whole += "" if "sinks:" in text else "sinks: [./Photos]\n"
     (tmp_path / "p.yaml").write_text(whole + text)
-    made = load(tmp_path / "p.yaml")
-    assert made.sources and made.sinks
+    (tmp_path / "staff.csv").write_text(STAFF)
+    for _, made in load_all(tmp_path / "p.yaml"):
+        assert made.sources and made.sinks
 
 
 def test_the_guide_names_every_key_and_exit_code() -> None:

@@ -1,0 +1,143 @@
+"""A pipeline file that stands for many: one for each row of a table."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import Misconfigured
+from pipeline.config.document import Loc
+from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
+
+_BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
+_SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``key`` is the first cell, which names the row; ``values`` are all of them, by column."""
+
+    key: str
+    values: Mapping[str, str]
+    where: str  # file:line
+
+    @property
+    def slug(self) -> str:
+        """The key as part of a file's name."""
+        return re.sub(r"[^\w.@-]+", "_", self.key)
+
+
+class Table:
+    """The rows of a CSV file in UTF-8 whose first line names the columns."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        self.name = name
+        self.rows = rows
+
+    def row(self, key: str) -> Row:
+        """The row of this key; Misconfigured if there is none."""
+        for row in self.rows:
+            if row.key.casefold() == key.strip().casefold():
+                return row
+        near = close(key, [row.key for row in self.rows])
+        hint = f"Did you mean {near[0]!r}?" if near else f"The first is {self.rows[0].key!r}."
+        raise Misconfigured(f"{self.name}: has no row {key!r}", hint=hint)
+
+
+def read(path: Path, name: str) -> Table:
+    """The table in a file; Misconfigured in one line if it is none, or a row is not whole.
+    ``name`` stands for the file in messages."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise Misconfigured(f"{name}: no such file") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(
+            f"{name}: is not a text file in UTF-8", hint="Save it as CSV in UTF-8."
+        ) from None
+    except OSError as error:
+        raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from None
+    try:
+        rows = list(_rows(text, name))
+    except csv.Error as error:
+        raise Misconfigured(f"{name}: is not valid CSV ({error})") from None
+    if not rows:
+        raise Misconfigured(f"{name}: has no rows below the names of its columns")
+    _check_keys(rows)
+    return Table(name, rows)
+
+
+def fill(data: Mapping[str, Any], row: Row) -> dict[str, Any]:
+    """The pipeline with each ``${column}`` as the row has it. Raises Mistakes."""
+    mistakes: list[Mistake] = []
+    filled = {key: _filled(value, row, (key,), mistakes) for key, value in data.items()}
+    if mistakes:
+        raise Mistakes(mistakes)
+    return filled
+
+
+def _filled(value: Any, row: Row, loc: Loc, mistakes: list[Mistake]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(part, row, (*loc, key), mistakes) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, row, (*loc, at), mistakes) for at, part in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def cell(blank: re.Match[str]) -> str:
+        column = blank[1].strip()
+        if column not in row.values:
+            table = row.where.rpartition(":")[0]
+            known = suggest(column, row.values)
+            mistakes.append(Mistake(loc, f"{table} has no column {column!r}; {known}"))
+        return row.values.get(column, "")
+
+    return _BLANK.sub(cell, value)
+
+
+def _rows(text: str, name: str) -> Iterator[Row]:
+    first = text.split("\n", 1)[0]
+    separator = max(_SEPARATORS, key=first.count)
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    columns = [cell.strip() for cell in next(lines, [])]
+    _check_columns(columns, name)
+    for cells in lines:
+        where = f"{name}:{lines.line_num}"
+        values = [cell.strip() for cell in cells]
+        if not any(values):
+            continue
+        if len(values) != len(columns):
+            wanted = f"{len(columns)} columns"
+            raise Misconfigured(f"{where}: has {len(values)} cells where there are {wanted}")
+        if not values[0]:
+            raise Misconfigured(f"{where}: {columns[0]} is empty; it names the row")
+        yield Row(values[0], dict(zip(columns, values, strict=True)), where)
+
+
+def _check_columns(columns: Sequence[str], name: str) -> None:
+    if not any(columns):
+        raise Misconfigured(f"{name}: is empty; its first line names the columns")
+    for at, column in enumerate(columns):
+        if not column:
+            raise Misconfigured(f"{name}:1: column {at + 1} has no name")
+        if column in columns[:at]:
+            raise Misconfigured(f"{name}:1: two columns are called {column!r}")
+        if is_secret(column):
+            raise Misconfigured(
+                f"{name}:1: {column!r} must not stand here; remove the column",
+                hint="outpour connect asks for passwords and keeps them in the keyring.",
+            )
+
+
+def _check_keys(rows: Sequence[Row]) -> None:
+    """Each row has a ledger of its own."""
+    seen: dict[str, Row] = {}
+    for row in rows:
+        other = seen.setdefault(row.slug.casefold(), row)
+        if other is not row:
+            first = other.where.rpartition(":")[2]
+            raise Misconfigured(f"{row.where}: {row.key!r} stands in line {first} already")

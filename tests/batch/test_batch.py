@@ -1,0 +1,215 @@
+"""Promise: many pipelines run side by side, none harms another, each that is not confirmed is
+named, and the same command goes on after any interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+
+PEOPLE = ["ann", "bob", "cid"]
+
+
+def library(folder: Path, files: int, size: int = 3000) -> None:
+    """A folder of photos to move."""
+    folder.mkdir(parents=True)
+    chance = random.Random(folder.name)
+    for number in range(files):
+        (folder / f"IMG_{number:04}.JPG").write_bytes(chance.randbytes(size))
+
+
+def staff(folder: Path, people: Sequence[str], more: str = "") -> Path:
+    """A pipeline file with a table of these people, from ``in/NAME`` to ``out/NAME``."""
+    (folder / "out").mkdir()
+    rows = [f"{one}@example.com,{one}" for one in people]
+    (folder / "staff.csv").write_text("\n".join(["account,folder", *rows]) + "\n")
+    path = folder / "staff.yaml"
+    path.write_text(
+        f'each: staff.csv\nsource: "./in/${{folder}}"\nsinks: ["./out/${{folder}}"]\n{more}'
+    )
+    return path
+
+
+def contents(folder: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in folder.rglob("*.JPG"))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    for person in PEOPLE:
+        library(tmp_path / "in" / person, 3)
+    return staff(tmp_path, PEOPLE)
+
+
+def test_every_row_is_moved_and_a_second_run_moves_nothing(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert invoke(["batch", str(config)]) == Exit.OK
+        out, err = capfd.readouterr()
+        assert "All 3 pipelines confirmed" in out
+        assert sorted(re.findall(r"staff-(\w+)@example.com: 3 assets confirmed", err)) == PEOPLE
+        for person in PEOPLE:
+            root = config.parent
+            assert contents(root / "out" / person) == contents(root / "in" / person)
+    assert invoke(["batch", str(config), "--do", "verify"]) == Exit.OK
+    assert "3 copies checked, all as they were" in capfd.readouterr().err
+    assert invoke(["status", str(config), "--for", "ann@example.com"]) == Exit.OK
+    assert invoke(["report", "staff-bob@example.com"]) == Exit.OK
+
+
+def test_what_is_wrong_with_one_stops_no_other_and_is_named(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = config.parent
+    (root / "in" / "bob").rename(root / "elsewhere")
+    assert invoke(["batch", str(config)]) == Exit.ITEMS_FAILED
+    out, err = capfd.readouterr()
+    assert "2 of 3 pipelines confirmed" in out
+    assert re.search(
+        r"wrong settings: 1 pipeline\n +staff-bob@example.com: there is no folder", out
+    )
+    assert "outpour: 1 pipeline not confirmed\n" in err and "Traceback" not in err
+    assert contents(root / "out" / "cid") == contents(root / "in" / "cid")
+    (root / "elsewhere").rename(root / "in" / "bob")
+    assert invoke(["batch", str(config)]) == Exit.OK
+
+
+def test_verify_names_the_pipeline_whose_copy_is_gone(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["batch", str(config), "-q"]) == Exit.OK
+    next((config.parent / "out" / "cid").rglob("*.JPG")).unlink()
+    capfd.readouterr()
+    assert invoke(["batch", str(config), "--do", "verify"]) == Exit.ITEMS_FAILED
+    assert re.findall(r"    staff-(\w+)@", capfd.readouterr().out) == ["cid"]
+
+
+def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    library(tmp_path / "in" / "ann", 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "bob.yaml").write_text("source: icloud:bob@example.com\nsinks: [./out]\n")
+    (tmp_path / "ann.yaml").write_text("source: ./in/ann\nsinks: [./out]\n")
+    assert invoke(["batch", str(tmp_path)]) == Exit.ITEMS_FAILED
+    out, _ = capfd.readouterr()
+    assert re.search(r"a person is needed: 1 pipeline\n +bob: .*outpour connect", out)
+    assert len(contents(tmp_path / "out")) == 2
+
+
+def test_events_say_which_pipeline_they_are_of(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["batch", str(config), "--json", "-j", "1"]) == Exit.OK
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    ended = [event for event in events if event["event"] == "ended"]
+    assert [event["pipeline"] for event in ended] == [f"staff-{who}@example.com" for who in PEOPLE]
+    assert {event["answer"]["assets"]["confirmed"] for event in ended} == {3}
+    assert events[-1] == {"event": "summary", "by_exit": {"0": 3}, "not_started": [], "exit": 0}
+
+
+def test_two_pipelines_of_one_name_are_refused_before_anything_starts(
+    config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "other.yaml").write_text(
+        "name: staff-Ann@example.com\nsource: ../in/ann\nsinks: [../out]\n"
+    )
+    assert invoke(["batch", str(config), str(again)]) == Exit.USAGE
+    assert "both called" in capfd.readouterr().err
+    assert not contents(tmp_path / "out")
+
+
+def test_a_folder_without_pipelines_is_a_mistake(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["batch", str(tmp_path)]) == Exit.USAGE
+    assert "no pipeline file" in capfd.readouterr().err
+
+
+# --- interruptions ---
+
+MANY = [f"person{number}" for number in range(6)]
+
+
+def started(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "batch", str(config), "-j", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until_files(folder: Path, number: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(contents(folder)) < number:
+        assert time.monotonic() < deadline, "nothing arrives"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    for person in MANY:
+        library(tmp_path / "in" / person, 150)
+    return staff(tmp_path, MANY, "limits: {downloads: 1, uploads: 1}\n")
+
+
+def all_there(config: Path) -> None:
+    root = config.parent
+    for person in MANY:
+        assert contents(root / "out" / person) == contents(root / "in" / person)
+    assert not list(root.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_cleanly_and_the_same_command_goes_on(
+    many: Path, number: signal.Signals
+) -> None:
+    running = started(many)
+    until_files(many.parent / "out", 20)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == Exit.INTERRUPTED, err
+    assert "stopping" in err and f"go on with: outpour batch {many} -j 2" in err
+    assert "not started" in out and "Traceback" not in err
+    assert len(contents(many.parent / "out")) < 150 * len(MANY)
+    assert invoke(["batch", str(many)]) == Exit.OK
+    all_there(many)
+
+
+def test_a_killed_batch_goes_on(many: Path) -> None:
+    running = started(many)
+    until_files(many.parent / "out", 20)
+    running.kill()
+    running.communicate(timeout=60)
+    deadline = time.monotonic() + 60
+    while invoke(["batch", str(many)]) != Exit.OK:  # the pipelines it had begun are still at work
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    all_there(many)
+
+
+def test_a_second_signal_ends_all_at_once(many: Path) -> None:
+    running = started(many)
+    until_files(many.parent / "out", 20)
+    running.send_signal(signal.SIGINT)
+    os.kill(running.pid, signal.SIGINT)
+    running.communicate(timeout=20)
+    assert running.returncode == Exit.INTERRUPTED
+    assert invoke(["batch", str(many)]) == Exit.OK
+    all_there(many)

@@ -1,0 +1,131 @@
+"""Promise: a pipeline file with a table means one pipeline for each row, and a mistake in either
+is named by file and line before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import Misconfigured
+from pipeline.config.load import load, load_all
+
+PIPELINE = """\
+each: staff.csv
+source: memory:${account}
+sinks:
+  - memory:archive
+  - {type: local, path: "./Photos/${who} and more"}
+select: {since: "${since}"}
+"""
+STAFF = """\
+account,who,since
+ann@example.com,Ann,2015-01-01
+bob@example.com,"Bob, Jr.",2020-06-30
+"""
+
+
+@pytest.fixture
+def staff(tmp_path: Path) -> Path:
+    (tmp_path / "staff.csv").write_text(STAFF)
+    path = tmp_path / "staff.yaml"
+    path.write_text(PIPELINE)
+    return path
+
+
+def test_each_row_is_a_pipeline_with_a_ledger_of_its_own(staff: Path) -> None:
+    (first, ann), (second, bob) = load_all(staff)
+    assert (first, second) == ("ann@example.com", "bob@example.com")
+    assert (ann.name, bob.name) == ("staff-ann@example.com", "staff-bob@example.com")
+    assert bob.sources[0].identity == ["memory", "bob@example.com"]
+    assert bob.sinks[0].identity == ["memory", "archive"]
+    assert bob.sinks[1].identity == ["local", str(staff.parent / "Photos/Bob, Jr. and more")]
+    assert str(bob.select.since).startswith("2020-06-30")
+
+
+def test_a_row_is_chosen_by_its_first_cell(staff: Path) -> None:
+    assert load(staff, "Bob@Example.com").name == "staff-bob@example.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STAFF.replace(",", ";").replace("Bob; Jr.", "Bob, Jr."),
+        STAFF.replace("\n", "\r\n"),
+        "\ufeff" + STAFF + "\n\n",
+        STAFF.replace(",", "\t").replace("Bob\t Jr.", "Bob, Jr."),
+    ],
+    ids=["semicolons", "windows", "mark and empty lines", "tabs"],
+)
+def test_tables_as_spreadsheets_write_them(staff: Path, text: str) -> None:
+    (staff.parent / "staff.csv").write_bytes(text.encode())
+    plain = [(row, made.describe()) for row, made in load_all(staff)]
+    assert [row for row, _ in plain] == ["ann@example.com", "bob@example.com"]
+    assert "Bob, Jr. and more" in str(plain[1])
+
+
+def test_the_name_of_the_file_may_be_another(staff: Path) -> None:
+    staff.write_text(PIPELINE + "name: Move of 2026\n")
+    assert next(made.name for _, made in load_all(staff)) == "Move of 2026-ann@example.com"
+
+
+def test_a_cell_is_text_and_never_more_yaml(staff: Path) -> None:
+    cell = "x}, {type: local, path: ./elsewhere"
+    (staff.parent / "staff.csv").write_text(f'account,who,since\nann,"{cell}",2015-01-01\n')
+    _, sink = load(staff, "ann").sinks
+    assert sink.identity == ["local", str(staff.parent / f"Photos/{cell} and more")]
+
+
+def test_without_a_table_nothing_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("source: memory:${account}\nsinks: [memory:b]\n")
+    assert load(path).sources[0].identity == ["memory", "${account}"]
+    assert [row for row, _ in load_all(path)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("", "staff.csv: is empty"),
+        ("account,who,since\n", "staff.csv: has no rows"),
+        ("account,,since\na,b,c\n", "staff.csv:1: column 2 has no name"),
+        ("account,who,who\na,b,c\n", "staff.csv:1: two columns are called 'who'"),
+        ("account,who,password\na,b,c\n", "staff.csv:1: 'password' must not stand here"),
+        ("account,who,since\nann,Ann\n", "staff.csv:2: has 2 cells where there are 3 columns"),
+        ("account,who,since\n,Ann,2015-01-01\n", "staff.csv:2: account is empty"),
+        (STAFF + "ANN@example.com,x,2015-01-01\n", "staff.csv:4: 'ANN@example.com' stands in line"),
+        ('account,who,since\nann,"Ann,2015-01-01\n', "staff.csv: is not valid CSV"),
+        ("account,since\nann,2015-01-01\n", "staff.yaml:5: sinks[1].path: staff.csv has no column"),
+        ("account,who,since\nann,Ann,soon\n", "staff.csv:2: ann: "),
+        (f"account,who,since\n{'x' * 120},Ann,2015-01-01\n", "too long for the name of a ledger"),
+        (b"account,who,since\nj\xf6rg,J,2015-01-01\n", "staff.csv: is not a text file in UTF-8"),
+        (None, "staff.csv: no such file"),
+    ],
+)
+def test_mistakes_in_a_table(staff: Path, table: str | bytes | None, said: str) -> None:
+    path = staff.parent / "staff.csv"
+    path.unlink()
+    if table is not None:
+        path.write_bytes(table if isinstance(table, bytes) else table.encode())
+    with pytest.raises(Misconfigured) as caught:
+        load_all(staff)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_row_must_be_said_and_be_there(staff: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"for each row of staff.csv") as caught:
+        load(staff)
+    assert "--for ann@example.com" in caught.value.hint
+    with pytest.raises(Misconfigured, match=r"has no row 'ann@example\.co'") as caught:
+        load(staff, "ann@example.co")
+    assert "ann@example.com" in caught.value.hint
+    staff.write_text("source: memory:a\nsinks: [memory:b]\n")
+    with pytest.raises(Misconfigured, match="leave out --for"):
+        load(staff, "ann@example.com")
+
+
+def test_each_must_be_text(staff: Path) -> None:
+    staff.write_text(PIPELINE.replace("staff.csv", "[staff.csv]"))
+    with pytest.raises(Misconfigured, match=r"staff.yaml:1: each: must be text"):
+        load_all(staff)
