@@ -93,7 +93,27 @@ def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
     return state
 
 
-def _found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
+def lost(ledger: Ledger, sink: str) -> list[Held]:
+    """All copies that a check did not find at the sink."""
+    query = (
+        select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+        .join(schema.resources)
+        .where(_lost_at(sink), _C.reason == GONE)
+        .order_by(_C.resource)
+    )
+    with ledger.read() as connection:
+        return [_held(row, sink) for row in connection.execute(query)]
+
+
+def is_copy(ledger: Ledger, sink: str, path: str) -> bool:
+    """Whether a copy that counts is at this path."""
+    there = select(_C.resource).where(_C.sink == sink, _C.path == path)
+    with ledger.read() as connection:
+        query = there.where(_C.state == CopyState.CONFIRMED).limit(1)
+        return connection.execute(query).first() is not None
+
+
+def found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
     """The copy, unchanged, is where the receipt says."""
     ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
 
@@ -254,7 +274,7 @@ class Comparison:
         if not why and (receipt.path, receipt.id) != (row.path, row.remote_id):
             # Also where only the case of a name differs: the sink's way to write it counts.
             self.moved += receipt.path.casefold() != row.path.casefold()
-            _found_at(self._ledger, copy, receipt)
+            found_at(self._ledger, copy, receipt)
         self._judge(copy, receipt.path, why)
         self.checked += 1
 

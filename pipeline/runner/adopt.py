@@ -23,7 +23,7 @@ from pipeline.ledger import adoption, steps
 from pipeline.ledger.adoption import Evidence, Files, Wanted
 from pipeline.ledger.checks import Held, Marks, held
 from pipeline.limits import Place
-from pipeline.naming import SIDECAR, folded
+from pipeline.naming import SIDECAR
 from pipeline.stages.context import Run
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.verify import Mismatch, prove
@@ -68,14 +68,14 @@ def adopt(search: Adoption) -> int:
 
 
 class Adoption:
-    """Looks through what one sink holds, but for the folders ``apart``: what lies there is a
-    source's own and no copy of it."""
+    """Looks through what one sink holds, but for paths that are set ``apart``: what lies
+    there is a source's own and no copy of it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Place, apart: Sequence[str]) -> None:
+    def __init__(self, run: Run, sink: Sink, place: Place, apart: Callable[[str], bool]) -> None:
         self.run = run
         self.sink = sink
         self._place = place
-        self._apart = tuple(f"{folded(folder)}/" for folder in apart)
+        self._apart = apart
         self.found = Adopted(sink.name)
         self._mine: set[str] = set()
         self._asked: set[int] = set()  # files that were asked of the source, in vain or not
@@ -128,7 +128,7 @@ class Adoption:
 
     def _batch(self, batch: Sequence[Receipt], readers: ThreadPoolExecutor, download: bool) -> None:
         ledger, name = self.run.ledger, self.sink.name
-        batch = [one for one in batch if not folded(one.path).startswith(self._apart)]
+        batch = [one for one in batch if not self._apart(one.path)]
         known = adoption.known(ledger, name, batch)
         for path in known.keys() - self._mine:
             self.found.known += not known[path].sidecar

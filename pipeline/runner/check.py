@@ -16,11 +16,13 @@ from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
+from pipeline.runner import elsewhere
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import Job
+from pipeline.runner.overlap import sources_own
 from pipeline.runner.same_place import looking_through
 from pipeline.stages.looking import SecondLook, look_for
-from pipeline.stages.recheck import reread
+from pipeline.stages.recheck import reread, sha256
 from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
 
@@ -98,6 +100,7 @@ class _Checker:
         self._meter = meter
         self._pipeline = job.pipeline
         self._goal = job.goal
+        self._apart = sources_own(job.pipeline, sink.name)
         self.place = Place(sink.name, _READERS, stop)
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
@@ -115,6 +118,8 @@ class _Checker:
             if not isinstance(self.sink, ReadBack):
                 raise Misconfigured(f"{self.sink.name} cannot be read back")
             self._by_reading(self.sink, share, counted=listed)
+            if isinstance(self.sink, Inventory) and not listed:
+                self._elsewhere(self.sink, self.sink.inventory)
         checks.settle(self._ledger, self.sink.name, self._goal)
         self._wrong = checks.owed(self._ledger, self.sink.name) | self._wrong
         self._result.wrong = list(self._wrong.values())
@@ -169,6 +174,30 @@ class _Checker:
                     self._result.edited += state is CopyState.YIELDED
                     if state is CopyState.MISSING:
                         self._wrong[copy.resource] = (copy.path, found)
+
+    def _elsewhere(self, sink: ReadBack, listing: Callable[[], Iterator[Receipt]]) -> None:
+        """Look for copies that are gone among the files that are no copy."""
+        self._ledger.flush()
+
+        def read(receipt: Receipt) -> str | None:
+            try:
+                return self._patiently(lambda: sha256(sink, receipt, self._stop))
+            except ItemError:
+                return None  # it is not ours that we know of
+
+        def candidates() -> Iterator[Receipt]:
+            return (one for one in listing() if not self._apart(one.path))
+
+        def look() -> None:
+            found = elsewhere.find(self._ledger, self.sink.name, candidates(), read)
+            for copy, receipt in found:
+                self._result.moved += receipt.path != copy.path
+                self._wrong.pop(copy.resource, None)
+                checks.found_at(self._ledger, copy, receipt)
+                checks.mark(self._ledger, copy, "")
+                self._ledger.flush()  # should the listing break, it is not looked for again
+
+        self._patiently(look)
 
     def _could_not_read(self, copy: checks.Held, error: ItemError) -> None:
         self._result.unread.append((copy.path, f"could not be read: {error}"))

@@ -33,7 +33,7 @@ from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import check_paths, listed
+from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sink, check_source
 from pipeline.runner.shelves import Shelves
@@ -270,7 +270,7 @@ class Mover:
 
     def search(self, sink: Sink) -> Adoption:
         """What looks for copies that are at the sink already."""
-        apart = listed(self.job.pipeline, sink.name)
+        apart = sources_own(self.job.pipeline, sink.name)
         return Adoption(self.run, sink, self.places[sink.name], apart)
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:

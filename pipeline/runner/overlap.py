@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from connectors.errors import Misconfigured
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, work
 from pipeline.ledger.goal import LeftOut
+from pipeline.naming import folded
 
 
 def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
@@ -15,7 +18,7 @@ def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
     sink, where it depends on the path template.
     """
     for sink in pipeline.sinks:
-        for folder in listed(pipeline, sink.name):
+        for folder in _listed(pipeline, sink.name):
             path = work.missing_below(ledger, sink.name, folder, without)
             if path is not None:
                 raise Misconfigured(
@@ -24,7 +27,13 @@ def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
                 )
 
 
-def listed(pipeline: Pipeline, sink: str) -> list[str]:
-    """Folders of the sink that a source lists: what lies there is no copy."""
+def sources_own(pipeline: Pipeline, sink: str) -> Callable[[str], bool]:
+    """Whether a path of the sink is in a folder that a source lists: what lies there is no copy."""
+    folders = tuple(f"{folded(folder)}/" for folder in _listed(pipeline, sink))
+    return lambda path: folded(path).startswith(folders)
+
+
+def _listed(pipeline: Pipeline, sink: str) -> list[str]:
+    """Folders of the sink that a source lists."""
     settings = next(place.settings for place in pipeline.sinks if place.name == sink)
     return [found for source in pipeline.sources if (found := source.settings.lists(settings))]

@@ -21,10 +21,16 @@ def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
     """
     receipt = Receipt(copy.path, copy.size, (), copy.remote_id)
     try:
-        found = digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
+        found = sha256(sink, receipt, stop)
     except NotFound:
         return GONE
     return "" if found == copy.sha256 else f"holds sha256:{found}, not sha256:{copy.sha256}"
+
+
+def sha256(sink: ReadBack, receipt: Receipt, stop: Stop) -> str:
+    """Of a file at the sink, as its medium has it. Raises ItemError, NotFound among them, where
+    it cannot be read."""
+    return digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
 
 
 def differs(traits: Traits, receipt: Receipt, digests: Digests) -> str:

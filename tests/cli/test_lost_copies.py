@@ -67,3 +67,59 @@ def test_a_lost_copy_that_is_not_needed_is_named_once_and_keeps_nothing_waiting(
     assert not _named(capsys.readouterr().out)
     assert invoke(["report", str(config), "--state", "waiting"]) == Exit.OK
     assert "IMG_" not in capsys.readouterr().out
+
+
+def test_a_file_that_its_owner_renamed_is_found_by_its_bytes_and_not_copied_again(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "one"
+    first, second, *_ = sorted(folder.rglob("*.HEIC"))
+    first.rename(first.with_name("Birthday.heic"))
+    (folder / "Best of").mkdir()
+    second.rename(folder / "Best of" / second.name)
+    (folder / "mine.heic").write_bytes(bytes((folder / "Best of" / second.name).stat().st_size))
+    before = sorted(folder.rglob("*.*"))
+    capsys.readouterr()
+    assert invoke(["verify", str(config)]) == Exit.OK
+    assert "2 copies moved to another place there, unchanged" in capsys.readouterr().out
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert sorted(folder.rglob("*.*")) == before
+    assert invoke(["verify", str(config)]) == Exit.OK
+    assert "moved" not in capsys.readouterr().out
+
+
+def test_a_file_that_its_owner_put_back_counts_again(config: Path, tmp_path: Path) -> None:
+    path = next((tmp_path / "one").rglob("*.HEIC"))
+    data = path.read_bytes()
+    path.unlink()
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    path.write_bytes(data)
+    assert invoke(["verify", str(config)]) == Exit.OK
+
+
+def test_a_file_that_was_renamed_and_changed_is_lost(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = next((tmp_path / "one").rglob("*.HEIC"))
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.unlink()
+    path.with_name("Birthday.heic").write_bytes(data)
+    capsys.readouterr()
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert _named(capsys.readouterr().out) == [path.name]
+
+
+def test_a_file_of_the_source_itself_is_no_copy_that_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inbox = tmp_path / "Photos" / "Inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "IMG_1.HEIC").write_bytes(b"a photo")
+    config = tmp_path / "sort.yaml"
+    config.write_text("source: ./Photos/Inbox\nsinks: [./Photos]\npath: 'Sorted/{filename}'\n")
+    assert invoke(["run", str(config)]) == Exit.OK
+    (tmp_path / "Photos" / "Sorted" / "IMG_1.HEIC").unlink()
+    capsys.readouterr()
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert _named(capsys.readouterr().out) == ["IMG_1.HEIC"]
