@@ -29,6 +29,7 @@ def running() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
         [*OUTPOUR, "sandbox", *arguments], stdout=subprocess.PIPE, text=True
     ) as child:
         environ = {}
+        assert child.stdout
         for line in child.stdout:
             found = re.match(r"export (\w+)=(.*)", line)
             if found:
@@ -39,7 +40,9 @@ def running() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
         child.kill()
 
 
-def test_it_serves_until_ctrl_c_and_can_be_controlled(running, monkeypatch) -> None:
+def test_it_serves_until_ctrl_c_and_can_be_controlled(
+    running: tuple[subprocess.Popen[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     child, environ = running
     assert {"HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "OUTPOUR_ICLOUD_PASSWORD"} <= set(environ)
     for name, value in environ.items():
@@ -63,7 +66,9 @@ def test_it_serves_until_ctrl_c_and_can_be_controlled(running, monkeypatch) -> N
     assert child.wait(10) == 0
 
 
-def test_a_request_to_end_leaves_nothing_behind(running) -> None:
+def test_a_request_to_end_leaves_nothing_behind(
+    running: tuple[subprocess.Popen[str], dict[str, str]],
+) -> None:
     child, environ = running
     bundle = Path(environ["REQUESTS_CA_BUNDLE"])
     assert bundle.exists()
@@ -83,19 +88,21 @@ def test_a_request_to_end_leaves_nothing_behind(running) -> None:
         (["--assets", "-3"], "greater than or equal to 0"),
     ],
 )
-def test_mistakes_are_one_clear_line(arguments, line, capsys) -> None:
+def test_mistakes_are_one_clear_line(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert invoke(["sandbox", *arguments]) == Exit.USAGE
     said = capsys.readouterr().err
     assert line in said and len(said.splitlines()) == 2
 
 
-def test_every_fault_is_explained(capsys) -> None:
+def test_every_fault_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["sandbox", "--list-faults"]) == 0
     said = capsys.readouterr().out.split()
     assert {"flip_byte", "throttle", "split_pair", "lost_answer"} <= set(said)
 
 
-def test_the_demo_moves_everything_through_trouble(tmp_path) -> None:
+def test_the_demo_moves_everything_through_trouble(tmp_path: Path) -> None:
     done = subprocess.run(
         [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "12", "--latency", "0",
          "--fault", "flip_byte:0.05", "--fault", "gone:0.05"],
@@ -109,7 +116,7 @@ def test_the_demo_moves_everything_through_trouble(tmp_path) -> None:
     assert len([path for path in (tmp_path / "photos").rglob("*") if path.is_file()]) > 40
 
 
-def test_the_demo_passes_on_how_its_commands_end(tmp_path) -> None:
+def test_the_demo_passes_on_how_its_commands_end(tmp_path: Path) -> None:
     done = subprocess.run(
         [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "0", "--latency", "0",
          "--fault", "expired_session"],
@@ -119,7 +126,7 @@ def test_the_demo_passes_on_how_its_commands_end(tmp_path) -> None:
     assert "outpour connect" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path) -> None:
+def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     demo = subprocess.Popen(

@@ -20,17 +20,17 @@ def library() -> Library:
     return Library(150, seed=2)
 
 
-def test_one_seed_one_library(library) -> None:
+def test_one_seed_one_library(library: Library) -> None:
     again = Library(150, seed=2)
     for one, other in zip(library, again, strict=True):
         assert one == other
-    one = [file.fingerprint for asset in library for file in asset.files]
-    assert one == [file.fingerprint for asset in again for file in asset.files]
-    other = {asset.id for asset in Library(150, seed=9)}
-    assert not other & {asset.id for asset in library}
+    prints = [file.fingerprint for asset in library for file in asset.files]
+    assert prints == [file.fingerprint for asset in again for file in asset.files]
+    others = {asset.id for asset in Library(150, seed=9)}
+    assert not others & {asset.id for asset in library}
 
 
-def test_contents_are_distinct_unless_they_share_an_original(library) -> None:
+def test_contents_are_distinct_unless_they_share_an_original(library: Library) -> None:
     seen: dict[str, str] = {}
     for asset in library:
         for file in asset.files:
@@ -40,7 +40,7 @@ def test_contents_are_distinct_unless_they_share_an_original(library) -> None:
     assert shared.most_common(1)[0][1] == 3
 
 
-def test_stills_open_and_live_pairs_match(library) -> None:
+def test_stills_open_and_live_pairs_match(library: Library) -> None:
     register_heif_opener()
     live = 0
     for asset in list(library)[::3]:
@@ -82,7 +82,7 @@ def boxes(data: bytes) -> dict[str, bytes]:
     return found
 
 
-def test_movies_are_well_formed(library) -> None:
+def test_movies_are_well_formed(library: Library) -> None:
     movie = next(a for a in library if a.kind == "video").original.content.read()
     top = boxes(movie)
     assert list(top) == ["ftyp", "mdat", "moov", "free"]
@@ -95,8 +95,8 @@ def test_movies_are_well_formed(library) -> None:
         Image.open(io.BytesIO(movie[offset : offset + size])).load()
 
 
-def test_raw_files_are_dng(library) -> None:
-    raw = next(a for a in library if a.file("raw")).file("raw").content.read()
+def test_raw_files_are_dng(library: Library) -> None:
+    raw = next(file for asset in library if (file := asset.file("raw"))).content.read()
     order, magic, first = struct.unpack_from(">2sHI", raw)
     assert (order, magic) == (b"MM", 42)
     (count,) = struct.unpack_from(">H", raw, first)
@@ -104,7 +104,7 @@ def test_raw_files_are_dng(library) -> None:
     assert {0xC612, 0xC614, 0xC621, 0x0111} <= tags
 
 
-def test_bytes_at_an_offset_equal_the_tail(library) -> None:
+def test_bytes_at_an_offset_equal_the_tail(library: Library) -> None:
     for asset in list(library)[:20]:
         content = asset.original.content
         whole = content.read()
@@ -144,7 +144,7 @@ def test_a_hundred_thousand_assets_are_ready_in_seconds() -> None:
     assert time.process_time() - started < 5
 
 
-def test_views_follow_changes(library) -> None:
+def test_views_follow_changes(library: Library) -> None:
     library = Library(60, seed=4)
     asset = library.get(library.view("shown")[7])
     library.change(asset.id, favorite=True)
@@ -163,13 +163,14 @@ def test_views_follow_changes(library) -> None:
     assert [event.seq for event in library.events] == [1, 2, 3, 4, 5]
 
 
-def test_edits_make_new_bytes_and_keep_the_original(library) -> None:
+def test_edits_make_new_bytes_and_keep_the_original(library: Library) -> None:
     library = Library(30, seed=6)
     asset = next(a for a in library if a.kind == "photo" and not a.file("edited"))
     first = library.edit(asset.id)
     second = library.edit(asset.id)
     assert first.original == second.original == asset.original
-    assert first.file("edited").fingerprint != second.file("edited").fingerprint
+    edits = (first.file("edited"), second.file("edited"))
+    assert edits[0] and edits[1] and edits[0].fingerprint != edits[1].fingerprint
     assert (asset.revision, first.revision, second.revision) == (0, 1, 2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
@@ -44,13 +44,13 @@ def sandbox(faults: Faults) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def session(sandbox: Sandbox, use_sandbox) -> Iterator[requests.Session]:
+def session(sandbox: Sandbox, use_sandbox: Callable[[Sandbox], None]) -> Iterator[requests.Session]:
     use_sandbox(sandbox)
     with requests.Session() as session:
         yield session
 
 
-def test_any_claimed_host_is_reached_through_proxy_and_ca_alone(session) -> None:
+def test_any_claimed_host_is_reached_through_proxy_and_ca_alone(session: requests.Session) -> None:
     for host in ("echo.example.com", "p61.wild.example.com"):
         answer = session.post(f"https://{host}/x?a=1&a=2&b=", data=b"12345")
         assert answer.json() == {
@@ -61,22 +61,24 @@ def test_any_claimed_host_is_reached_through_proxy_and_ca_alone(session) -> None
         }
 
 
-def test_unclaimed_hosts_are_refused_and_never_contacted(session) -> None:
+def test_unclaimed_hosts_are_refused_and_never_contacted(session: requests.Session) -> None:
     assert session.get("https://www.apple.com/").status_code == 502
 
 
-def test_plain_http_goes_the_same_way(session) -> None:
+def test_plain_http_goes_the_same_way(session: requests.Session) -> None:
     assert session.get("http://echo.example.com/").json()["host"] == "echo.example.com"
 
 
-def test_direct_root_needs_no_proxy(sandbox, monkeypatch) -> None:
+def test_direct_root_needs_no_proxy(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     root = sandbox.direct(sandbox.services[0])
     assert sandbox.direct(sandbox.services[0]) == root
     answer = requests.get(root + "/", verify=str(sandbox.ca_file))
     assert answer.json()["host"] == "127.0.0.1"
 
 
-def test_connections_are_kept_and_bodies_drained(session, sandbox) -> None:
+def test_connections_are_kept_and_bodies_drained(
+    session: requests.Session, sandbox: Sandbox
+) -> None:
     for _ in range(5):
         session.post("https://echo.example.com/unread", data=b"x" * 100_000)
         session.post("https://echo.example.com/", data=iter([b"abc", b"de"]))
@@ -84,14 +86,16 @@ def test_connections_are_kept_and_bodies_drained(session, sandbox) -> None:
     assert sandbox.requests["echo.example.com"] == 10
 
 
-def test_bodies_stream_exactly(session) -> None:
+def test_bodies_stream_exactly(session: requests.Session) -> None:
     assert session.get("https://echo.example.com/stream").content == BODY
     assert session.get("https://echo.example.com/chunked").content == b"abcd"
     assert session.post("https://echo.example.com/", data=iter([b"abc", b"de"])).json()["got"] == 5
 
 
 @pytest.mark.parametrize("name", sorted(GENERIC))
-def test_each_generic_fault_shows_once_and_is_logged(name, session, faults) -> None:
+def test_each_generic_fault_shows_once_and_is_logged(
+    name: str, session: requests.Session, faults: Faults
+) -> None:
     faults.once(name, "/stream")
     started = time.monotonic()
     try:
@@ -112,7 +116,7 @@ def test_each_generic_fault_shows_once_and_is_logged(name, session, faults) -> N
     assert session.get("https://echo.example.com/stream").content == BODY
 
 
-def test_bandwidth_is_shared_by_all(use_sandbox) -> None:
+def test_bandwidth_is_shared_by_all(use_sandbox: Callable[[Sandbox], None]) -> None:
     with Sandbox([Echo()], bandwidth=100_000) as sandbox:
         use_sandbox(sandbox)
         started = time.monotonic()
@@ -121,7 +125,7 @@ def test_bandwidth_is_shared_by_all(use_sandbox) -> None:
         assert time.monotonic() - started > 0.15
 
 
-def test_closing_ends_everything(use_sandbox) -> None:
+def test_closing_ends_everything(use_sandbox: Callable[[Sandbox], None]) -> None:
     with Sandbox([Echo()]) as sandbox:
         use_sandbox(sandbox)
         port = int(sandbox.proxy_url.rpartition(":")[2])
@@ -162,7 +166,7 @@ def test_rules_can_name_keys_and_counts() -> None:
 
 
 @pytest.mark.parametrize("spec", ["gone:2", "gone:x", "gone@a:often"])
-def test_malformed_rules_are_one_clear_line(spec) -> None:
+def test_malformed_rules_are_one_clear_line(spec: str) -> None:
     with pytest.raises(ValueError, match=r"want name|between 0 and 1"):
         Faults.of(spec)
 

@@ -145,7 +145,8 @@ class WebClient:
 
     def everything(self, kind: str = ALL, **more: Any) -> list[Any]:
         """All records of a list, page after page by rank."""
-        records, rank = [], 0
+        records: list[Any] = []
+        rank = 0
         while True:
             page = self.query(kind, rank, **more)["records"]
             if not page:
@@ -155,7 +156,8 @@ class WebClient:
 
     def lookup(self, *names: str) -> list[Any]:
         body = {"records": [{"recordName": name} for name in names], "zoneID": PRIMARY}
-        return self.cloudkit("records/lookup", body).json()["records"]
+        records: list[Any] = self.cloudkit("records/lookup", body).json()["records"]
+        return records
 
     def changes(self, token: str | None, scope: str = "private", zone: Any = PRIMARY) -> Any:
         asked = {"zoneID": zone, **({} if token is None else {"syncToken": token})}
@@ -188,7 +190,7 @@ class WebClient:
         }
         batch = {"resultsLimit": 1, "query": query, "zoneWide": True, "zoneID": PRIMARY}
         answer = self.cloudkit("internal/records/query/batch", {"batch": [batch]}).json()
-        return answer["batch"][0]["records"][0]["fields"]["itemCount"]["value"]
+        return int(answer["batch"][0]["records"][0]["fields"]["itemCount"]["value"])
 
     def fetch(
         self, record: Any, field: str = "resOriginalRes", **headers: str

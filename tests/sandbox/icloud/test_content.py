@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 import requests
 
+from sandbox.faults import Faults
+from sandbox.icloud import ICloud
 from sandbox.icloud.content import ERROR_BODY
-from tests.sandbox.icloud.client import masters
+from sandbox.library import Asset, Library
+from tests.sandbox.icloud.client import WebClient, masters
 
 
 @pytest.fixture
-def asset(library):
+def asset(library: Library) -> Asset:
     return library.get(library.view("shown")[0])
 
 
 @pytest.fixture
-def record(client, asset):
+def record(client: WebClient, asset: Asset) -> Any:
     return client.lookup(asset.original.fingerprint)[0]
 
 
 @pytest.fixture
-def body(asset) -> bytes:
+def body(asset: Asset) -> bytes:
     return asset.original.content.read()
 
 
-def test_every_file_is_exact_and_its_checksum_is_apples(client, library) -> None:
+def test_every_file_is_exact_and_its_checksum_is_apples(
+    client: WebClient, library: Library
+) -> None:
     salt = b"com.apple.XattrObjectSalt\0com.apple.DataObjectSalt\0"
     checked = 0
     for record in masters(client.everything()):
@@ -44,7 +50,7 @@ def test_every_file_is_exact_and_its_checksum_is_apples(client, library) -> None
     assert checked > 60
 
 
-def test_ranges(client, record, body) -> None:
+def test_ranges(client: WebClient, record: Any, body: bytes) -> None:
     for wanted, part in (
         ("bytes=0-", body),
         ("bytes=100-", body[100:]),
@@ -62,7 +68,7 @@ def test_ranges(client, record, body) -> None:
         assert client.fetch(record, Range=beyond).status_code == 416
 
 
-def test_if_range_guards_against_other_content(client, record, body) -> None:
+def test_if_range_guards_against_other_content(client: WebClient, record: Any, body: bytes) -> None:
     etag = client.fetch(record).headers["ETag"]
     same = client.fetch(record, Range="bytes=10-", **{"If-Range": etag})
     assert (same.status_code, same.content) == (206, body[10:])
@@ -70,7 +76,9 @@ def test_if_range_guards_against_other_content(client, record, body) -> None:
     assert (other.status_code, other.content) == (200, body)
 
 
-def test_addresses_live_an_hour_and_cannot_be_forged(client, cloud, record) -> None:
+def test_addresses_live_an_hour_and_cannot_be_forged(
+    client: WebClient, cloud: ICloud, record: Any
+) -> None:
     url = record["fields"]["resOriginalRes"]["value"]["downloadURL"]
     until = int(url.partition("&e=")[2].partition("&")[0])
     assert 3590 < until - cloud.links.now() <= 3600
@@ -82,14 +90,18 @@ def test_addresses_live_an_hour_and_cannot_be_forged(client, cloud, record) -> N
     assert client.fetch(fresh).status_code == 200
 
 
-def test_an_address_never_serves_other_bytes(client, library, cloud) -> None:
+def test_an_address_never_serves_other_bytes(
+    client: WebClient, library: Library, cloud: ICloud
+) -> None:
     asset = next(a for a in library if a.file("edited") and not a.shared and not a.hidden)
     (record,) = client.lookup(asset.id)
     library.edit(asset.id)
     assert client.fetch(record, "resJPEGFullRes").status_code == 404
 
 
-def test_each_fault_of_a_file(client, faults, record, body, asset) -> None:
+def test_each_fault_of_a_file(
+    client: WebClient, faults: Faults, record: Any, body: bytes, asset: Asset
+) -> None:
     key = f"content/{asset.id}/original/*"
 
     def fetch(fault: str, **headers: str) -> requests.Response:
@@ -122,7 +134,9 @@ def test_each_fault_of_a_file(client, faults, record, body, asset) -> None:
     assert sum(faults.counts.values()) == len(faults.log) == 13
 
 
-def test_records_can_lie_about_size_and_checksum(client, faults, asset) -> None:
+def test_records_can_lie_about_size_and_checksum(
+    client: WebClient, faults: Faults, asset: Asset
+) -> None:
     faults.once("wrong_size", asset.id)
     faults.add("foreign_checksum", key=asset.id)
     (record,) = client.lookup(asset.original.fingerprint)

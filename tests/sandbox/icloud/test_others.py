@@ -16,7 +16,7 @@ from pyicloud.exceptions import (
     PyiCloudFailedLoginException,
 )
 
-from sandbox.icloud import Account
+from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
 from tests.rehearsal.rig import sha
 
@@ -35,7 +35,9 @@ def service(account: Account, folder: Path, password: str = "") -> PyiCloudServi
 # --- pyicloud ----------------------------------------------------------------------------
 
 
-def test_pyicloud_lists_downloads_and_deletes(cloud, account, library, tmp_path) -> None:
+def test_pyicloud_lists_downloads_and_deletes(
+    cloud: ICloud, account: Account, library: Library, tmp_path: Path
+) -> None:
     api = service(account, tmp_path)
     assert api.is_trusted_session
     photos = api.photos
@@ -48,13 +50,16 @@ def test_pyicloud_lists_downloads_and_deletes(cloud, account, library, tmp_path)
     photo = next(p for p in listed if p.is_live_photo)
     asset = library.find(photo.id)
     assert photo.download() == asset.original.content.read()
-    assert photo.download("original_video") == asset.file("live_video").content.read()
+    video = asset.file("live_video")
+    assert video and photo.download("original_video") == video.content.read()
     photo.delete()
     assert library.find(photo.id).trashed
     assert len(photos.albums["Favorites"]) == len(library.view("favorite"))
 
 
-def test_pyicloud_sees_the_shared_library_and_storage(cloud, account, library, tmp_path) -> None:
+def test_pyicloud_sees_the_shared_library_and_storage(
+    cloud: ICloud, account: Account, library: Library, tmp_path: Path
+) -> None:
     api = service(account, tmp_path)
     shared = [lib for name, lib in api.photos.libraries.items() if "SharedSync" in name]
     assert len(list(shared[0].all)) == len(library.view("shown", shared=True)) > 0
@@ -64,7 +69,7 @@ def test_pyicloud_sees_the_shared_library_and_storage(cloud, account, library, t
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="sms"), Account(second_factor="device")])
-def test_pyicloud_gives_a_second_factor(cloud, account, tmp_path) -> None:
+def test_pyicloud_gives_a_second_factor(cloud: ICloud, account: Account, tmp_path: Path) -> None:
     api = service(account, tmp_path)
     assert api.requires_2fa and not api.is_trusted_session
     assert account.codes_sent == (account.second_factor == "sms")
@@ -75,7 +80,7 @@ def test_pyicloud_gives_a_second_factor(cloud, account, tmp_path) -> None:
     assert again.is_trusted_session and not again.requires_2fa
 
 
-def test_pyicloud_names_what_went_wrong(cloud, account, tmp_path) -> None:
+def test_pyicloud_names_what_went_wrong(cloud: ICloud, account: Account, tmp_path: Path) -> None:
     with pytest.raises(PyiCloudFailedLoginException, match="Invalid email/password"):
         service(account, tmp_path, "wrong")
     account.locked = True
@@ -84,7 +89,7 @@ def test_pyicloud_names_what_went_wrong(cloud, account, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(china=True)])
-def test_pyicloud_in_mainland_china(cloud, account, tmp_path) -> None:
+def test_pyicloud_in_mainland_china(cloud: ICloud, account: Account, tmp_path: Path) -> None:
     api = PyiCloudService(
         account.apple_id, account.password, cookie_directory=str(tmp_path), china_mainland=True
     )
@@ -94,7 +99,7 @@ def test_pyicloud_in_mainland_china(cloud, account, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(terms=True)])
-def test_pyicloud_accepts_terms(cloud, account, tmp_path) -> None:
+def test_pyicloud_accepts_terms(cloud: ICloud, account: Account, tmp_path: Path) -> None:
     PyiCloudService(
         account.apple_id, account.password, cookie_directory=str(tmp_path), accept_terms=True
     )
@@ -102,12 +107,16 @@ def test_pyicloud_accepts_terms(cloud, account, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(protected=True)])
-def test_pyicloud_gets_past_data_protection(cloud, account, tmp_path) -> None:
+def test_pyicloud_gets_past_data_protection(
+    cloud: ICloud, account: Account, tmp_path: Path
+) -> None:
     api = service(account, tmp_path)
     assert len(list(api.photos.all)) > 0
 
 
-def test_pyicloud_uploads_once(cloud, account, library, tmp_path) -> None:
+def test_pyicloud_uploads_once(
+    cloud: ICloud, account: Account, library: Library, tmp_path: Path
+) -> None:
     api = service(account, tmp_path)
     file = tmp_path / "new one.jpg"
     file.write_bytes(library.get(0).original.content.read() + b"different")
@@ -120,7 +129,9 @@ def test_pyicloud_uploads_once(cloud, account, library, tmp_path) -> None:
     assert again.id == photo.id and len(library) == before + 1
 
 
-def test_a_full_account_takes_no_upload(cloud, account, library, tmp_path) -> None:
+def test_a_full_account_takes_no_upload(
+    cloud: ICloud, account: Account, library: Library, tmp_path: Path
+) -> None:
     api = service(account, tmp_path)
     account.total = library.used() + account.other_used
     file = tmp_path / "more.jpg"
@@ -137,7 +148,9 @@ def test_a_full_account_takes_no_upload(cloud, account, library, tmp_path) -> No
 
 @pytest.mark.skipif(not ICLOUDPD, reason="icloudpd is not installed (or OUTPOUR_ICLOUDPD)")
 @pytest.mark.parametrize("library", [Library(12, seed=5)])
-def test_icloudpd_downloads_everything_it_knows_of(cloud, account, library, tmp_path) -> None:
+def test_icloudpd_downloads_everything_it_knows_of(
+    cloud: ICloud, account: Account, library: Library, tmp_path: Path
+) -> None:
     target = tmp_path / "photos"
     target.mkdir()
     done = subprocess.run(

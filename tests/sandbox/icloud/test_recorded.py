@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.icloud import Account
+from sandbox.icloud import Account, ICloud
 from tests.sandbox.icloud.client import DATABASE, WebClient, assets, masters
 
 PLACE = Path(
@@ -24,7 +24,8 @@ OPTIONAL = {"ICDRSCapableDeviceList"}
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
-    return json.loads((PLACE / f"{name}.json").read_text())
+    exchanges: list[dict[str, Any]] = json.loads((PLACE / f"{name}.json").read_text())
+    return exchanges
 
 
 def kind(value: Any) -> str:
@@ -59,7 +60,7 @@ def cookies(headers: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="device")])
-def test_two_factor_sign_in(cloud, account) -> None:
+def test_two_factor_sign_in(cloud: ICloud, account: Account) -> None:
     init, complete, options, untrusted, code, trust, trusted = recorded("2fa_flow_valid_code")
     with WebClient() as client:
         ours = client.begin()
@@ -94,7 +95,7 @@ def boot_args(page: str) -> Any:
     return json.loads(page.partition('class="boot_args">')[2].partition("</script>")[0])
 
 
-def test_validate(client) -> None:
+def test_validate(client: WebClient) -> None:
     (real,) = recorded("successful_auth")
     answer = client.http.post(real["request"]["uri"], data=real["request"]["body"])
     assert not differences(real["response"]["json"], answer.json())
@@ -102,12 +103,12 @@ def test_validate(client) -> None:
 
 
 @pytest.mark.parametrize("index", range(1, 7))
-def test_albums_and_zones(client, index) -> None:
+def test_albums_and_zones(client: WebClient, index: int) -> None:
     compare(client, recorded("listing_albums")[index])
 
 
 @pytest.mark.parametrize("index", range(1, 6))
-def test_lists_and_counts(client, index) -> None:
+def test_lists_and_counts(client: WebClient, index: int) -> None:
     compare(client, recorded("download_autodelete_photos_part1")[index])
 
 
@@ -166,7 +167,7 @@ ONLY_SOME = {
 } | {"burstId", "captionEnc", "locationEnc", "parentId"}
 
 
-def test_content(client) -> None:
+def test_content(client: WebClient) -> None:
     real = recorded("download_autodelete_photos_part1")[6]
     page = client.query()
     answer = client.fetch(masters(page["records"])[0])
@@ -184,7 +185,7 @@ def names(query: str) -> set[str]:
     return {part.partition("=")[0] for part in query.split("&")}
 
 
-def test_delete(client) -> None:
+def test_delete(client: WebClient) -> None:
     real = recorded("download_autodelete_photos_part1")[7]
     body = json.loads(real["request"]["body"])
     record = assets(client.query()["records"])[0]
@@ -202,7 +203,7 @@ def test_delete(client) -> None:
     assert abs(later - 40 * 86_400_000) < 5000
 
 
-def test_the_recorded_host_is_served(client) -> None:
+def test_the_recorded_host_is_served(client: WebClient) -> None:
     assert "/production" in DATABASE  # the partition is the double's own, told by accountLogin
     services = client.login().json()["webservices"]
     assert services["ckdatabasews"]["url"] == DATABASE.partition("/database")[0]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from sandbox.icloud import Account
+import pytest
+import requests
+
+from sandbox.icloud import Account, ICloud
 from tests.sandbox.icloud.client import SETUP, WebClient
 
 
-def code_of(answer) -> str:
+def code_of(answer: requests.Response) -> str:
     body = answer.json()
-    return (body.get("serviceErrors") or body["service_errors"])[0]["code"]
+    return str((body.get("serviceErrors") or body["service_errors"])[0]["code"])
 
 
 @pytest.mark.parametrize("account", [Account(protocol="s2k"), Account(protocol="s2k_fo")])
-def test_both_ways_to_stretch_a_password(cloud) -> None:
+def test_both_ways_to_stretch_a_password(cloud: ICloud) -> None:
     with WebClient() as client:
         _, answer = client.begin()
         assert answer.status_code == 200
         assert client.login().json()["hsaTrustedBrowser"] is True
 
 
-def test_a_wrong_password_is_refused_and_too_many_lock_the_account(cloud) -> None:
+def test_a_wrong_password_is_refused_and_too_many_lock_the_account(cloud: ICloud) -> None:
     for _ in range(5):
         with WebClient(password="wrong") as client:
             _, answer = client.begin()
@@ -33,14 +36,14 @@ def test_a_wrong_password_is_refused_and_too_many_lock_the_account(cloud) -> Non
         assert (answer.status_code, code_of(answer)) == (403, "-20209")
 
 
-def test_an_unknown_name_is_like_a_wrong_password(cloud) -> None:
+def test_an_unknown_name_is_like_a_wrong_password(cloud: ICloud) -> None:
     with WebClient("nobody@example.com") as client:
         _, answer = client.begin()
         assert code_of(answer) == "-20101"
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="sms")])
-def test_a_code_by_sms(cloud, account) -> None:
+def test_a_code_by_sms(cloud: ICloud, account: Account) -> None:
     with WebClient() as client:
         _, answer = client.begin()
         assert (answer.status_code, answer.json()["authType"]) == (409, "hsa2")
@@ -67,7 +70,7 @@ def test_a_code_by_sms(cloud, account) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="key")])
-def test_a_security_key(cloud) -> None:
+def test_a_security_key(cloud: ICloud) -> None:
     with WebClient() as client:
         client.begin()
         challenge = client.auth("GET", "").json()["fsaChallenge"]
@@ -80,7 +83,7 @@ def test_a_security_key(cloud) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="device")])
-def test_without_the_code_photos_stay_closed(cloud) -> None:
+def test_without_the_code_photos_stay_closed(cloud: ICloud) -> None:
     with WebClient() as client:
         client.begin()
         assert "ckdatabasews" not in client.login().json()["webservices"]
@@ -88,21 +91,21 @@ def test_without_the_code_photos_stay_closed(cloud) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(repair=True)])
-def test_an_account_to_repair(cloud) -> None:
+def test_an_account_to_repair(cloud: ICloud) -> None:
     with WebClient() as client:
         assert client.begin()[1].status_code == 412
         assert client.auth("POST", "/repair/complete", {}).status_code == 200
 
 
-def test_missing_headers_are_refused(cloud) -> None:
+def test_missing_headers_are_refused(cloud: ICloud) -> None:
     with WebClient() as client:
         del client.headers["X-Apple-Widget-Key"]
         assert client.auth("POST", "/signin/init", {}).status_code == 400
 
 
 @pytest.mark.parametrize("account", [Account(protected=True, consent="ask")])
-def test_data_protection_needs_consent_on_a_device(client) -> None:
-    def ask(name: str, **body: object):
+def test_data_protection_needs_consent_on_a_device(client: WebClient) -> None:
+    def ask(name: str, **body: object) -> Any:
         return client.http.post(f"{SETUP}/{name}", json=body, params={"dsid": client.dsid}).json()
 
     assert client.cloudkit("zones/list", {}).json()["serverErrorCode"] == "ACCESS_DENIED"
@@ -119,7 +122,7 @@ def test_data_protection_needs_consent_on_a_device(client) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(terms=True), Account(web_access=False)])
-def test_a_partial_session_lacks_its_cookie(cloud) -> None:
+def test_a_partial_session_lacks_its_cookie(cloud: ICloud) -> None:
     with WebClient() as client:
         client.begin()
         assert client.login().ok
@@ -130,7 +133,7 @@ def test_a_partial_session_lacks_its_cookie(cloud) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(china=True)])
-def test_the_wrong_country_is_told_which_is_right(cloud) -> None:
+def test_the_wrong_country_is_told_which_is_right(cloud: ICloud) -> None:
     with WebClient() as client:
         client.begin()
         answer = client.http.post(f"{SETUP}/accountLogin", json={"dsWebAuthToken": client.token})
@@ -138,7 +141,7 @@ def test_the_wrong_country_is_told_which_is_right(cloud) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="device", shows_codes=False)])
-def test_trusted_devices_show_a_code_when_asked(cloud, account) -> None:
+def test_trusted_devices_show_a_code_when_asked(cloud: ICloud, account: Account) -> None:
     typed = {"securityCode": {"code": account.code}}
     address = "/verify/trusteddevice/securitycode"
     with WebClient() as client:
@@ -150,7 +153,7 @@ def test_trusted_devices_show_a_code_when_asked(cloud, account) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="sms", accepts_with=409)])
-def test_a_refusing_status_may_come_with_a_valid_code(cloud, account) -> None:
+def test_a_refusing_status_may_come_with_a_valid_code(cloud: ICloud, account: Account) -> None:
     phone = {"phoneNumber": {"id": 1}, "mode": "sms"}
     typed = {**phone, "securityCode": {"code": account.code}}
     with WebClient() as client:
@@ -162,7 +165,7 @@ def test_a_refusing_status_may_come_with_a_valid_code(cloud, account) -> None:
 
 
 @pytest.mark.parametrize("account", [Account(second_factor="device", codes_locked=True)])
-def test_locked_codes_say_so(cloud, account) -> None:
+def test_locked_codes_say_so(cloud: ICloud, account: Account) -> None:
     typed = {"securityCode": {"code": account.code}}
     with WebClient() as client:
         client.begin()
