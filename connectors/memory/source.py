@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from connectors.abilities import Album, Capacity
-from connectors.base import Asset, Page, Resource
+from connectors.base import Asset, Page, Resource, Stream
 from connectors.errors import CursorLost, ItemError, NotFound, OutpourError
 from connectors.reclaiming import Binned
 
@@ -110,7 +110,7 @@ class MemorySource:
             last = at + _PAGE >= len(ids)
             yield Page(assets, gone, (), expected, cursor if last else None, full)
 
-    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> _Stream:
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
         with self._library.lock:
             data = self._library.contents.get((asset_id, resource.id))
         if data is None:

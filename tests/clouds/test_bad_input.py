@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -18,8 +17,9 @@ from pipeline.states import Exit
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
 from sandbox.gdrive.store import FOLDER, Node, SharedDrive
+from sandbox.messages import Answer, Request
 from tests.clouds.conftest import COUNT
-from tests.dropbox.bench import DropboxPlace
+from tests.dropbox.bench import DropboxPlace, shifted
 from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
 
@@ -78,23 +78,22 @@ def test_a_sign_in_that_was_taken_back_in_mid_run(job: FanOut, said: Say, kind: 
     """After a third of the files; connected again, the same command brings the rest."""
     to(job, kind)
     drive, dropbox = job.world.drive, job.world.dropbox
-    signin = drive.signin if kind == "gdrive" else dropbox.signin
-    revoke = DrivePlace(drive).expire if kind == "gdrive" else signin.revoke
+    revoke = DrivePlace(drive).expire if kind == "gdrive" else dropbox.signin.revoke
     fake = job.world.cloud.handle
     seen = 0
 
-    def handle(request: Any) -> Any:
+    def handle(request: Request) -> Answer:
         nonlocal seen
         seen += "content" in request.host or "cvws" in request.host
         if seen == 6:
             revoke()
         return fake(request)
 
-    job.world.cloud.handle = handle  # type: ignore[method-assign]
-    assert job.run() == Exit.NEEDS_PERSON
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job.world.cloud, "handle", handle)
+        assert job.run() == Exit.NEEDS_PERSON
     assert f"outpour connect {kind}" in said()
     _ = DrivePlace(drive), DropboxPlace(dropbox)
-    job.world.cloud.handle = fake  # type: ignore[method-assign]
     assert job.run() == 0
     held = job.held()["drive" if kind == "gdrive" else "dropbox"]
     assert held == job.wanted()
@@ -107,21 +106,11 @@ def test_a_clock_that_is_a_day_off(
     """No sign-in of a person depends on it: all goes well."""
     import google.auth._helpers
 
-    real = google.auth._helpers.utcnow
+    real: Callable[[], datetime] = google.auth._helpers.utcnow
     off = timedelta(hours=hours)
-
-    class Shifted(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + off
-
-        @classmethod
-        def utcnow(cls) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC).replace(tzinfo=None) + off
-
     monkeypatch.setattr("google.auth._helpers.utcnow", lambda: real() + off)
-    monkeypatch.setattr("dropbox.dropbox_client.datetime", Shifted)
-    monkeypatch.setattr("connectors.dropbox.client.datetime", Shifted)
+    monkeypatch.setattr("dropbox.dropbox_client.datetime", shifted(off))
+    monkeypatch.setattr("connectors.dropbox.client.datetime", shifted(off))
     assert job.run() == 0
     job.assert_whole()
 

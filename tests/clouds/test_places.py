@@ -257,18 +257,18 @@ def test_a_folder_of_dropbox_that_is_deleted_in_mid_run_is_missed(
     assert job.run() == Exit.OK
     job.world.cloud.library.add("NEW.JPG")
     double = job.world.dropbox
-    handle: Callable[[Request], Answer] = double.handle
+    handle = double.handle
 
     def watched(request: Request) -> Answer:
         if request.path.endswith("finish_batch_v2"):
             delete_at_dropbox(job)
         return handle(request)
 
-    double.handle = watched  # type: ignore[method-assign]
     capsys.readouterr()
-    assert job.run() == Exit.USAGE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(double, "handle", watched)
+        assert job.run() == Exit.USAGE
     assert "dropbox is another place: 12 of 13 copies" in capsys.readouterr().err
-    double.handle = handle  # type: ignore[method-assign]
     assert job.run() == Exit.USAGE
     assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
     assert job.run() == Exit.OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def lose_the_ledger() -> None:
         path.unlink()
 
 
-def rebuilt(job: FanOut, capsys: pytest.CaptureFixture[str], *options: str) -> dict:
+def rebuilt(job: FanOut, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
     capsys.readouterr()
     code = invoke(["rebuild", str(job.config), "--json", *options])
     found = json.loads(capsys.readouterr().out)

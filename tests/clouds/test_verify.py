@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,10 @@ class AtDropbox:
         self.tree.write(Commit(f"/Outpour/{path}", mode), Content.of(data, keep=True))
 
 
-CLOUDS = {"drive": AtDrive, "dropbox": AtDropbox}
+CLOUDS: dict[str, Callable[[FanOut], AtDrive | AtDropbox]] = {
+    "drive": AtDrive,
+    "dropbox": AtDropbox,
+}
 
 
 @dataclass
@@ -118,7 +122,7 @@ class Verify:
     job: FanOut
     read: Callable[[], str]
 
-    def __call__(self, *options: str) -> dict:
+    def __call__(self, *options: str) -> dict[str, Any]:
         """What verify says of this cloud; the others must be as they were."""
         self.read()
         code = invoke(["verify", str(self.job.config), "--json", *options])
@@ -130,13 +134,8 @@ class Verify:
 
     @property
     def downloads(self) -> int:
-        return sum(
-            world.counts["files/download"] if name == "dropbox" else world.calls["files.get"]
-            for name, world in (
-                ("dropbox", self.job.world.dropbox),
-                ("drive", self.job.world.drive),
-            )
-        )
+        world = self.job.world
+        return world.dropbox.counts["files/download"] + world.drive.calls["files.get"]
 
 
 @pytest.fixture(params=list(CLOUDS))

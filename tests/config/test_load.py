@@ -159,11 +159,11 @@ def test_a_shown_size_is_near_and_short(size: int) -> None:
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2200, 1, 1)))
 def test_a_day_is_in_the_selection_that_begins_and_ends_with_it(day: dt.date) -> None:
-    select = Select(since=day, until=day)
+    select = Select.model_validate({"since": day, "until": day})
     assert select.since is not None and select.until is not None
     noon = dt.datetime.combine(day, dt.time(12)).astimezone()
     assert select.since <= noon < select.until
-    assert Select(since=str(day), until=str(day)) == select
+    assert Select.model_validate({"since": str(day), "until": str(day)}) == select
 
 
 def _load(folder: Path, text: str) -> Pipeline:

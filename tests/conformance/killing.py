@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.making import content
-from tests.conformance.mortal import Mortal
+from tests.conformance.mortal import D, Mortal
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def kill_at(
-    mortal: Mortal,
+    mortal: Mortal[D],
     kind: str,
     settings: Mapping[str, Any],
     files: Mapping[str, int],

@@ -41,8 +41,11 @@ class Bench:
     def keep(self, token: str, _held: int = 0) -> None:
         self.tokens.append(token)
 
+    def transfer(self, sink: Sink, staged: tuple[Put, Body]) -> Transferred:
+        return sink.transfer(*staged, None, self.keep)
+
     def send(self, sink: Sink, path: str, data: bytes) -> Transferred:
-        return sink.transfer(*self.stage(path, data), None, self.keep)
+        return self.transfer(sink, self.stage(path, data))
 
     def place(self, sink: Sink, path: str, data: bytes) -> Receipt:
         """Transfer and commit; raises the error if commit answers one."""

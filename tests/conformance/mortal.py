@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from sandbox.damage import Abort
 from sandbox.messages import Answer, Request
@@ -17,13 +17,16 @@ class Double(Protocol):
     def handle(self, request: Request) -> Answer: ...
 
 
-class Mortal:
+D = TypeVar("D", bound=Double)
+
+
+class Mortal(Generic[D]):
     """Passes requests on until number ``at``; that one is lost (``after``: its answer is).
 
     From then on nothing gets through until ``revive``. Counting starts at 1.
     """
 
-    def __init__(self, double: Double) -> None:
+    def __init__(self, double: D) -> None:
         self.double = double
         self.hosts = double.hosts
         self.at = 0

@@ -331,7 +331,7 @@ class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
         staged = [bench.stage(f"{n % 5}/{n}.jpg", content(3000 + n)) for n in range(count)]
         random.Random(7).shuffle(staged)
         with ThreadPoolExecutor(8) as pool:
-            sent = list(pool.map(lambda s: sink.transfer(*s, None, bench.keep), staged))
+            sent = list(pool.map(lambda item: bench.transfer(sink, item), staged))
             size = min(5, sink.traits.commit_batch)
             groups = [sent[at : at + size] for at in range(0, count, size)]
             for answers in pool.map(sink.commit, groups):

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +95,8 @@ class SourceSuite:
     def test_a_listing_may_be_left_early(self, source: Source) -> None:
         pages = source.pages()
         page = next(page for page in pages if page.assets)
-        pages.close()  # type: ignore[attr-defined]
+        assert isinstance(pages, Generator)
+        pages.close()
         asset = page.assets[0]
         assert len(read(source, asset, asset.resources[0])) == asset.resources[0].size
 

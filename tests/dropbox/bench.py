@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Self
 
+from connectors.base import Transferred
 from connectors.dropbox import DropboxSettings
 from connectors.dropbox.auth import Grant, store_grant
 from connectors.dropbox.sink import DropboxSink
+from connectors.errors import OutpourError
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.tree import File
 from tests.conformance.places import SinkPlace
@@ -45,6 +48,21 @@ class DropboxPlace(SinkPlace):
         return self.double.received
 
 
+def shifted(off: timedelta) -> type[datetime]:
+    """What a machine takes for ``datetime`` whose clock is ``off``."""
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + off
+
+        @classmethod
+        def utcnow(cls) -> Self:
+            return cls.now(UTC).replace(tzinfo=None)
+
+    return Shifted
+
+
 def held(double: Double) -> Mapping[str, bytes]:
     """Every file by its path as shown."""
     return {
@@ -52,6 +70,13 @@ def held(double: Double) -> Mapping[str, bytes]:
         for node in double.tree.nodes.values()
         if isinstance(node, File)
     }
+
+
+def all_sent(answers: Sequence[Transferred | OutpourError]) -> list[Transferred]:
+    """The answers to a batch of which none was refused."""
+    sent = [answer for answer in answers if isinstance(answer, Transferred)]
+    assert len(sent) == len(answers), answers
+    return sent
 
 
 def broken(double: Double) -> Mapping[tuple[int, str], int]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.abilities import BatchTransfers
-from connectors.base import Receipt, Transferred
+from connectors.base import Body, Put, Receipt, Transferred
 from connectors.dropbox.sink import DropboxSink
 from connectors.errors import (
     ItemError,
@@ -19,11 +19,12 @@ from connectors.errors import (
     Unreadable,
 )
 from sandbox.dropbox import Dropbox as Double
-from tests.conformance.making import Bench, content
-from tests.dropbox.bench import DropboxPlace, held
+from tests.conformance.making import Bench, content, only
+from tests.dropbox.bench import DropboxPlace, all_sent, held
 
 START = "files/upload_session/start"
 APPEND = "files/upload_session/append_batch"
+Item = tuple[Put, Body, str | None]
 
 
 @pytest.fixture
@@ -31,14 +32,13 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def staged(bench: Bench, count: int, size: int = 1000, folder: str = "2024/06") -> list:
+def staged(bench: Bench, count: int, size: int = 1000, folder: str = "2024/06") -> list[Item]:
     return [(*bench.stage(f"{folder}/{n}.jpg", content(size, n)), None) for n in range(count)]
 
 
-def finish(sink: DropboxSink, double: Double, items: list) -> None:
+def finish(sink: DropboxSink, double: Double, items: list[Item]) -> None:
     """Send and commit; everything must be there."""
-    sent = sink.transfer_many(items)
-    assert all(isinstance(answer, Transferred) for answer in sent), sent
+    sent = all_sent(sink.transfer_many(items))
     assert all(isinstance(answer, Receipt) for answer in sink.commit(sent))
     expected = {f"/Outpour/{put.path}": body.path.read_bytes() for put, body, _ in items}
     assert held(double) == expected
@@ -140,10 +140,12 @@ def test_each_file_has_its_own_answer(double: Double, place: DropboxPlace, bench
     )
     kinds = [type(answer) for answer in answers]
     assert kinds == [Transferred, Transferred, PathConflict, Transferred, Unreadable, Transferred]
-    assert answers[1].receipt is not None and answers[3].token == sent.token
+    there, known = answers[1], answers[3]
+    assert isinstance(there, Transferred) and there.receipt is not None
+    assert isinstance(known, Transferred) and known.token == sent.token
     assert double.received - before == 100, "only the new one was sent"
     good = [answer for answer in answers if isinstance(answer, Transferred)]
-    assert [answer.path for answer in fresh.commit(good)] == [
+    assert [only([answer]).path for answer in fresh.commit(good)] == [
         "new.jpg", "there.jpg", "sent.jpg", "empty.jpg"
     ]  # fmt: skip
 
@@ -158,7 +160,7 @@ def test_a_file_changed_since_it_was_hashed_fails_alone(
     *sent, changed = sink.transfer_many(items)
     assert isinstance(changed, ItemError) and changed.hint == "Run again to take it."
     assert double.received == 2000, "it is not even sent"
-    assert all(isinstance(answer, Receipt) for answer in sink.commit(sent))
+    assert all(isinstance(answer, Receipt) for answer in sink.commit(all_sent(sent)))
     assert held(double).keys() == {"/Outpour/2024/06/0.jpg", "/Outpour/2024/06/1.jpg"}
     assert double.tree.writes == 2
 
@@ -182,15 +184,15 @@ def test_what_was_sent_before_a_refusal_counts(
     def refuse_the_second(name: str, key: str = "", ask: Any = double.faults.hit) -> bool:
         return ask(name, key) or ((name, key, double.counts[APPEND]) == ("throttle", APPEND, 1))
 
-    double.faults.hit = refuse_the_second
-    answers = sink.transfer_many(items)
-    sent = [answer for answer in answers if isinstance(answer, Transferred)]
-    refused = [answer for answer in answers if isinstance(answer, Throttled)]
-    assert (len(sent), len(refused)) == (100, 50)
-    assert all(answer.retry_after == 7 for answer in refused)
-    with pytest.raises(Throttled):
-        sink.transfer_many(items[100:])
-    del double.faults.hit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(double.faults, "hit", refuse_the_second)
+        answers = sink.transfer_many(items)
+        sent = [answer for answer in answers if isinstance(answer, Transferred)]
+        refused = [answer for answer in answers if isinstance(answer, Throttled)]
+        assert (len(sent), len(refused)) == (100, 50)
+        assert all(answer.retry_after == 7 for answer in refused)
+        with pytest.raises(Throttled):
+            sink.transfer_many(items[100:])
     finish(sink, double, items)
 
 
@@ -209,7 +211,7 @@ def test_a_batch_committed_late_is_found_missing(
     double: Double, place: DropboxPlace, bench: Bench
 ) -> None:
     sink = place.open()
-    sent = sink.transfer_many(staged(bench, 3))
+    sent = all_sent(sink.transfer_many(staged(bench, 3)))
     later = double.sessions.clock() + 8 * 24 * 3600
     double.sessions.clock = lambda: later
     assert all(isinstance(answer, NotFound) for answer in sink.commit(sent))

@@ -27,7 +27,7 @@ from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
 from tests.conformance.making import Bench, content, only
-from tests.dropbox.bench import DropboxPlace, held
+from tests.dropbox.bench import DropboxPlace, all_sent, held
 
 MIB = 1024 * 1024
 W = files.WriteError
@@ -53,7 +53,9 @@ def bench(tmp_path: Path) -> Bench:
         ({}, [], None),
     ],
 )
-def test_a_wait_is_read_from_header_or_body(headers: dict, body: Any, wait: float | None) -> None:
+def test_a_wait_is_read_from_header_or_body(
+    headers: dict[str, str], body: Any, wait: float | None
+) -> None:
     assert throttled(headers, body).retry_after == wait
 
 
@@ -230,9 +232,8 @@ def test_a_listing_that_is_reset_is_transient(
     double: Double, place: DropboxPlace, bench: Bench
 ) -> None:
     sink = place.open()
-    sink.commit(
-        sink.transfer_many([(*bench.stage(f"{n}.jpg", content(9)), None) for n in range(3)])
-    )
+    staged = [bench.stage(f"{n}.jpg", content(9)) for n in range(3)]
+    sink.commit(all_sent(sink.transfer_many([(put, body, None) for put, body in staged])))
     for n in range(2500):
         double.tree.write(Commit(f"/Outpour/more/{n}"), Content.of(b"", keep=True))
     double.faults.once("cursor_reset")

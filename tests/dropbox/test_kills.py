@@ -25,7 +25,7 @@ SLOW = pytest.mark.slow
 
 
 @pytest.fixture
-def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal]:
+def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal[Double]]:
     double = Double()
     mortal = Mortal(double)
     with Sandbox([mortal], faults=double.faults) as sandbox:
@@ -37,11 +37,10 @@ def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal]:
 @pytest.mark.parametrize("after", [False, True], ids=["request lost", "answer lost"])
 @pytest.mark.parametrize("size", [3000, 9 * MIB, pytest.param(33 * MIB, marks=SLOW)])
 def test_a_run_that_dies_at_any_request_doubles_nothing(
-    mortal: Mortal, tmp_path: Path, after: bool, size: int
+    mortal: Mortal[Double], tmp_path: Path, after: bool, size: int
 ) -> None:
     """Every request in turn is the last one; then a new process goes on with the token."""
     double = mortal.double
-    assert isinstance(double, Double)
     bench = Bench(tmp_path)
     put, body = bench.stage("2024/06/a.mov", content(size))
     for at in range(1, 60):
@@ -80,26 +79,24 @@ def life(place: DropboxPlace, put: Any, body: Any, token: str | None) -> str | N
     return kept[-1]
 
 
-def test_kill_9(mortal: Mortal, tmp_path: Path) -> None:
+def test_kill_9(mortal: Mortal[Double], tmp_path: Path) -> None:
     assert rehearse(mortal, tmp_path, [5, 11]), "no kill struck: proves nothing"
 
 
 @SLOW
 @pytest.mark.timeout(900)
-def test_kill_9_at_a_hundred_moments(mortal: Mortal, tmp_path: Path) -> None:
+def test_kill_9_at_a_hundred_moments(mortal: Mortal[Double], tmp_path: Path) -> None:
     rng, struck = random.Random(11), 0
     for turn in range(20):
         folder = tmp_path / str(turn)
         folder.mkdir()
         struck += rehearse(mortal, folder, [rng.randint(1, 24) for _ in range(5)])
-        assert isinstance(mortal.double, Double)
         mortal.double.tree.remove("/outpour")
     assert struck >= 20, "fewer than one kill a turn struck"
 
 
-def rehearse(mortal: Mortal, folder: Path, moments: list[int]) -> int:
+def rehearse(mortal: Mortal[Double], folder: Path, moments: list[int]) -> int:
     double = mortal.double
-    assert isinstance(double, Double)
     DropboxPlace(double)  # signs in
     writes = double.tree.writes
     struck = kill_at(mortal, "dropbox", {}, FILES, folder, moments)

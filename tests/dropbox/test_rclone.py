@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 
 from sandbox.dropbox import Dropbox as Double
-from tests.conformance.making import Bench
-from tests.dropbox.bench import DropboxPlace, held
+from tests.conformance.making import Bench, only
+from tests.dropbox.bench import DropboxPlace, all_sent, held
 
 Rclone = Callable[..., str]
 _EXTRA = os.environ.get("OUTPOUR_RCLONE", "/tmp/rclone-venv/bin/rclone")
-RCLONES = sorted({path for path in (shutil.which("rclone"), shutil.which(_EXTRA)) if path})
+_FOUND = {path for path in (shutil.which("rclone"), shutil.which(_EXTRA)) if path}
+RCLONES: list[str | None] = [*sorted(_FOUND)]
 MIB = 1024 * 1024
 
 
@@ -96,9 +97,9 @@ def test_rclone_agrees_with_what_our_connector_uploaded(
     bench, sink = Bench(tmp_path), DropboxPlace(double).open()
     staged = [bench.stage(path, data) for path, data in files(tree, "").items()]
     small = [(put, body, None) for put, body in staged if put.size < MIB]
-    sent = sink.transfer_many(small)
-    sent += [sink.transfer(*item, None, bench.keep) for item in staged if item[0].size >= MIB]
-    assert [answer.path for answer in sink.commit(sent)] == [item.put.path for item in sent]
+    sent = all_sent(sink.transfer_many(small))
+    sent += [bench.transfer(sink, item) for item in staged if item[0].size >= MIB]
+    assert [only([answer]).path for answer in sink.commit(sent)] == [item.put.path for item in sent]
     sink.close()
     rclone("check", str(tree), "d:Outpour")
     listed = json.loads(rclone("lsjson", "-R", "--hash", "--files-only", "d:Outpour"))

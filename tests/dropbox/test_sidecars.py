@@ -103,11 +103,11 @@ def test_what_is_there_may_change_just_before_a_commit(
             double.tree.write(Commit(key, "overwrite"), Content.of(other, keep=True))
         return hit(name, key)
 
-    double.faults.hit = meanwhile  # type: ignore[method-assign]
-    (answer,) = sink.commit([sent])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(double.faults, "hit", meanwhile)
+        (answer,) = sink.commit([sent])
     assert type(answer) is (Transient if ours else PathConflict)
     assert held(double) == {"/Outpour/a.xmp": other}
-    double.faults.hit = hit  # type: ignore[method-assign]
     (answer,) = sink.commit([sent])
     assert type(answer) is (Receipt if ours else PathConflict)
     assert held(double) == {"/Outpour/a.xmp": content(300, 1) if ours else other}

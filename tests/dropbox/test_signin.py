@@ -7,14 +7,14 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from connectors.abilities import Reconnects
+from connectors.abilities import Inventory, Reconnects
 from connectors.dropbox import DropboxSettings, connector
 from connectors.dropbox.auth import load_grant, store_grant
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
@@ -22,7 +22,7 @@ from connectors.private import state_dir
 from sandbox.dropbox import SCOPES
 from sandbox.dropbox import Dropbox as Double
 from tests.conformance.making import Bench, content
-from tests.dropbox.bench import DropboxPlace, held
+from tests.dropbox.bench import DropboxPlace, held, shifted
 
 
 class Person:
@@ -110,6 +110,7 @@ def test_an_app_with_a_folder_of_its_own(double: Double, bench: Bench) -> None:
     sink = connector.sink("dropbox", settings)
     bench.place(sink, "2024/a.jpg", content(10))
     assert held(double) == {"/2024/a.jpg": content(10)}
+    assert isinstance(sink, Inventory)
     assert [receipt.path for receipt in sink.inventory()] == ["2024/a.jpg"]
 
 
@@ -182,7 +183,7 @@ def test_a_token_that_ends_in_mid_run_is_renewed_once(
     double.signin.end_access()
     renewed = double.signin.refreshes
     with ThreadPoolExecutor(16) as pool:
-        sent = list(pool.map(lambda item: sink.transfer(*item, None, bench.keep), staged))
+        sent = list(pool.map(lambda item: bench.transfer(sink, item), staged))
     sink.commit(sent)
     assert double.signin.refreshes == renewed + 1 and len(held(double)) == 17
 
@@ -233,22 +234,9 @@ def test_a_clock_that_is_a_day_off(
     double: Double, place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """The access token's end is computed from this machine's clock; a wrong one costs nothing."""
-    monkeypatch.setattr("dropbox.dropbox_client.datetime", _shifted(hours))
-    monkeypatch.setattr("connectors.dropbox.client.datetime", _shifted(hours))
+    monkeypatch.setattr("dropbox.dropbox_client.datetime", shifted(timedelta(hours=hours)))
+    monkeypatch.setattr("connectors.dropbox.client.datetime", shifted(timedelta(hours=hours)))
     sink = place.open()
     for n in range(3):
         bench.place(sink, f"{n}.jpg", content(10 + n))
     assert double.signin.refreshes == 1 and len(held(double)) == 3
-
-
-def _shifted(hours: int) -> type[datetime]:
-    class Shifted(datetime):
-        @classmethod
-        def utcnow(cls) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=hours)
-
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + timedelta(hours=hours)
-
-    return Shifted

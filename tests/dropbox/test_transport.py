@@ -35,7 +35,7 @@ def test_threads_share_one_pool_of_kept_connections(
         sink = DropboxPlace(double).open()
         staged = [bench.stage(f"{n % 7}/{n}.jpg", content(1000 + n)) for n in range(120)]
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(lambda item: sink.transfer(*item, None, bench.keep), staged))
+            list(pool.map(lambda item: bench.transfer(sink, item), staged))
         assert sandbox.requests["content.dropboxapi.com"] == 120
         assert sandbox.connections <= 2 * 16 + 2  # to each of the two hosts
         sink.close()

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Receipt, Transferred
+from connectors.base import Body, Put, Receipt, Transferred
 from connectors.dropbox.large import CONCURRENT, PART
 from connectors.errors import ItemError, NotFound, PathConflict, Transient
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.sessions import Session
+from sandbox.dropbox.tree import File
 from sandbox.messages import Request
 from tests.conformance.making import TAKEN, Bench, content, only
 from tests.dropbox.bench import DropboxPlace, held
@@ -33,7 +34,9 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def finish(place: DropboxPlace, bench: Bench, staged: tuple, token: str | None) -> Receipt:
+def finish(
+    place: DropboxPlace, bench: Bench, staged: tuple[Put, Body], token: str | None
+) -> Receipt:
     """What a new process does with a token."""
     sink = place.open()
     sent = sink.transfer(*staged, token, bench.keep)
@@ -105,16 +108,15 @@ def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
 ) -> None:
     """It has that part, or (of the last one) the upload is closed: at most one is sent again,
     since there is no other way to ask."""
-    staged, hit, asked = bench.stage("a.mov", content(size)), double.faults.hit, Counter[str]()
+    staged, asked = bench.stage("a.mov", content(size)), Counter[str]()
 
     def at_one(name: str, key: str = "") -> bool:
         asked[f"{name} {key}"] += 1
         return asked[f"{fault} {APPEND}"] == at and (name, key) == (fault, APPEND)
 
-    double.faults.hit = at_one  # type: ignore[method-assign]
-    with pytest.raises(Transient):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Transient):
+        patch.setattr(double.faults, "hit", at_one)
         place.open().transfer(*staged, None, bench.keep)
-    double.faults.hit = hit  # type: ignore[method-assign]
     finish(place, bench, staged, bench.tokens[-1])
     assert held(double) == {"/Outpour/a.mov": content(size)}
     assert double.received <= size + PART and double.tree.writes == 1
@@ -213,10 +215,9 @@ def test_bytes_damaged_on_their_way_are_sent_again(
             piece[0] ^= 1
             yield piece
 
-    double.uploads._pieces = damaged  # type: ignore[method-assign]
-    with pytest.raises(Transient):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Transient):
+        patch.setattr(double.uploads, "_pieces", damaged)
         place.open().transfer(*staged, None, bench.keep)
-    double.uploads._pieces = pieces  # type: ignore[method-assign]
     finish(place, bench, staged, None)
     assert held(double) == {"/Outpour/a.mov": content(size)}
 
@@ -338,6 +339,6 @@ def test_the_capture_time_is_the_files_time(
     """client_modified: UTC, whole seconds."""
     bench.place(place.open(), "a.jpg", content(10))
     (node,) = [n for n in double.tree.nodes.values() if n.display.endswith("a.jpg")]
-    assert node.client_modified == TAKEN.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert isinstance(node, File) and node.client_modified == TAKEN.strftime("%Y-%m-%dT%H:%M:%SZ")
     (listed,) = place.open().inventory()
     assert listed.modified == TAKEN.astimezone(UTC) and isinstance(listed.modified, datetime)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Receipt
+from connectors.base import Kind, Receipt
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.local.source import LocalSource
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
@@ -119,7 +119,7 @@ def test_what_is_selected_later_is_adopted_too(tmp_path: Path) -> None:
     source, sink = MemorySource("from", library), MemorySink("to", shelf)
     assert go(job(source, [sink], staging=tmp_path / "s"), tmp_path / "e.sqlite").exit is Exit.OK
     held = contents(shelf)
-    few = job(source, [sink], staging=tmp_path / "s", select=Select(kinds=("live",)))
+    few = job(source, [sink], staging=tmp_path / "s", select=Select(kinds=(Kind.LIVE,)))
     assert go(few, tmp_path / "l.sqlite").summary.adopted_files == 8
     rest = go(job(source, [sink], staging=tmp_path / "s"), tmp_path / "l.sqlite")
     assert rest.exit is Exit.OK and rest.summary.adopted_files == 8

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from connectors.base import (
+    Asset,
     Body,
     Checkpoint,
     Metadata,
@@ -35,6 +35,7 @@ from connectors.errors import (
 )
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.keep.xmp import Albums, compose
 from pipeline.limits import Place
 from pipeline.runner import Outcome
 from pipeline.runner.attention import Attention
@@ -172,11 +173,11 @@ def test_a_download_that_cannot_be_recorded_ends_the_run(
 def test_a_sidecar_that_cannot_be_recorded_ends_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trap, compose = Trap(world.below, 3), sidecars.compose
+    trap = Trap(world.below, 3)
 
-    def trapped(*told: Any) -> bytes:
+    def trapped(asset: Asset, filename: str, albums: Albums) -> bytes | None:
         trap.step()
-        return compose(*told)
+        return compose(asset, filename, albums)
 
     for asset in list(world.library.assets.values()):
         world.library.put(replace(asset, metadata=Metadata(title=asset.id)), {})

@@ -28,7 +28,7 @@ def test_the_limit_stays_between_one_and_the_most(
 ) -> None:
     now = [50.0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits.time, "monotonic", lambda: now[0])
+        patch.setattr(time, "monotonic", lambda: now[0])
         limit = limits.AdaptiveLimit(most)
         for what, amount in steps:
             before = limit.value
@@ -46,7 +46,7 @@ def test_the_limit_stays_between_one_and_the_most(
 
 def test_many_answers_to_one_burst_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [50.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     limit = limits.AdaptiveLimit(32)
     limit.value = 32
     for _ in range(20):
@@ -59,7 +59,7 @@ def test_many_answers_to_one_burst_count_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_it_grows_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [50.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     limit = limits.AdaptiveLimit(32)
     limit.throttled()
     low = limit.value

@@ -239,7 +239,8 @@ def test_a_malformed_search_is_refused(query: str) -> None:
 def test_pages_are_whole(raw: Raw) -> None:
     for n in range(25):
         raw("POST", "drive/v3/files", {"name": f"{n}"})
-    names, token = [], ""
+    names: list[str] = []
+    token: str | None = ""
     while token is not None:
         query = f"drive/v3/files?pageSize=10&fields=nextPageToken,files(name)&pageToken={token}"
         _, found, _ = raw("GET", query.removesuffix("&pageToken="))

@@ -23,7 +23,7 @@ EXPECTED = {f"Outpour/{path}": 1 for path in FILES}
 
 
 @pytest.fixture
-def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal]:
+def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal[Double]]:
     mortal = Mortal(Double())
     with Sandbox([mortal, mortal.double.signin], faults=mortal.double.faults) as sandbox:
         use_sandbox(sandbox)
@@ -45,7 +45,7 @@ SLOW = pytest.mark.slow
     ],
 )
 def test_a_run_that_dies_at_any_request_doubles_nothing(
-    mortal: Mortal, tmp_path: Path, after: bool, lag: bool
+    mortal: Mortal[Double], tmp_path: Path, after: bool, lag: bool
 ) -> None:
     """Every request in turn is the last one; then a new process goes on with the tokens."""
     double = mortal.double
@@ -88,12 +88,12 @@ def run(place: DrivePlace, staged: dict[str, Any], tokens: dict[str, str]) -> bo
     return True
 
 
-def test_kill_9(mortal: Mortal, tmp_path: Path) -> None:
+def test_kill_9(mortal: Mortal[Double], tmp_path: Path) -> None:
     assert rehearse(mortal, tmp_path, [4, 9]), "no kill struck: proves nothing"
 
 
 @SLOW
-def test_kill_9_at_a_hundred_moments(mortal: Mortal, tmp_path: Path) -> None:
+def test_kill_9_at_a_hundred_moments(mortal: Mortal[Double], tmp_path: Path) -> None:
     rng, struck = random.Random(11), 0
     for turn in range(20):
         folder = tmp_path / str(turn)
@@ -105,10 +105,9 @@ def test_kill_9_at_a_hundred_moments(mortal: Mortal, tmp_path: Path) -> None:
     assert struck >= 20, "fewer than one kill a turn struck"
 
 
-def rehearse(mortal: Mortal, folder: Path, moments: list[int]) -> int:
+def rehearse(mortal: Mortal[Double], folder: Path, moments: list[int]) -> int:
     """Processes that are killed one after the other, the last of which may finish."""
     double = mortal.double
-    assert isinstance(double, Double)
     DrivePlace(double)  # signs in
     struck = kill_at(mortal, "gdrive", {"chunk_mib": 1}, FILES, folder, moments)
     assert held(double) == EXPECTED

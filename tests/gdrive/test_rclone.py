@@ -24,7 +24,8 @@ from tests.gdrive.bench import DrivePlace, broken, held
 
 Rclone = Callable[..., str]
 _EXTRA = os.environ.get("OUTPOUR_RCLONE", "/tmp/rclone-venv/bin/rclone")
-RCLONES = sorted({path for path in (shutil.which("rclone"), shutil.which(_EXTRA)) if path})
+_FOUND = {path for path in (shutil.which("rclone"), shutil.which(_EXTRA)) if path}
+RCLONES: list[str | None] = [*sorted(_FOUND)]
 
 
 @pytest.fixture(params=RCLONES or [None], ids=range(max(1, len(RCLONES))))

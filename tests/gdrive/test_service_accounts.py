@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -131,12 +131,10 @@ def test_a_clock_that_is_a_day_off(
     assert "clock" in caught.value.hint
 
 
-def _shifted(seconds: int) -> Callable[[], Any]:
-    from datetime import timedelta
-
+def _shifted(seconds: int) -> Callable[[], datetime]:
     import google.auth._helpers
 
-    real = google.auth._helpers.utcnow
+    real: Callable[[], datetime] = google.auth._helpers.utcnow
     return lambda: real() + timedelta(seconds=seconds)
 
 

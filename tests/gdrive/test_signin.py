@@ -221,7 +221,7 @@ def test_a_token_that_ends_in_mid_run_is_renewed_once(
     double.signin.end_access()
     renewed = double.signin.refreshes
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda item: sink.transfer(*item, None, bench.keep), staged))
+        list(pool.map(lambda item: bench.transfer(sink, item), staged))
     assert double.signin.refreshes == renewed + 1
     assert len(double.store.paths()) == 17
 

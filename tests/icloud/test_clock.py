@@ -31,6 +31,7 @@ def test_a_wrong_clock_is_named_and_not_waited_for(
 ) -> None:
     with Sandbox([], authority=CLOCKS[wrong]) as sandbox:
         use_sandbox(sandbox)
+        assert connector.connect
         with pytest.raises(Fatal, match=wrong) as caught:
             connector.connect(ICloudSettings(account=ACCOUNT), Person(PASSWORD))
         assert "date and time" in caught.value.hint

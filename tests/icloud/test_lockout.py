@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from connectors.abilities import HasCapacity
 from connectors.errors import SessionExpired, Transient
 from connectors.icloud.account import VARIABLE
 from connectors.icloud.session import folder
@@ -84,7 +85,7 @@ def test_a_locked_account_is_left_alone(kept: Rig) -> None:
 
 def test_all_places_of_one_run_share_one_try(kept: Rig) -> None:
     kept.account.password = "another"
-    places = [kept.source(), kept.sink()]
+    places: tuple[HasCapacity, ...] = (kept.source(), kept.sink())
     for place in places:
         with pytest.raises(SessionExpired):
             place.capacity()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.errors import Misconfigured, SessionExpired, Throttled, Transient
-from connectors.icloud import connector, signin
+from connectors.icloud import connector
 from connectors.icloud.account import password_key
+from connectors.icloud.session import folder, known_accounts, remember_account
 from connectors.icloud.settings import ICloudSettings
 from connectors.private import load_secret, store_secret
 from sandbox.library import Library
@@ -82,7 +84,7 @@ def test_no_account_at_all_is_a_clear_line(bare: Rig) -> None:
 
 def test_several_accounts_must_be_told_apart(bare: Rig) -> None:
     bare.connect()
-    signin.remember_account("other@example.com")
+    remember_account("other@example.com")
     with pytest.raises(Misconfigured, match=r"demo@example\.com, other@example\.com"):
         next(iter(bare.source(account="").pages()))
 
@@ -110,9 +112,14 @@ def test_something_to_confirm_at_apple(bare: Rig) -> None:
 def test_new_terms_are_the_persons_to_accept(bare: Rig) -> None:
     bare.account.terms = True
     assert "terms" in str(refused(bare, PASSWORD, 1))
-    assert bare.account.terms
+    assert terms_stand(bare)
     bare.connect(0)
-    assert not bare.account.terms and works(bare)
+    assert not terms_stand(bare) and works(bare)
+
+
+def terms_stand(bare: Rig) -> bool:
+    """Whether there are terms that nobody has accepted."""
+    return bare.account.terms
 
 
 @pytest.mark.parametrize("second_factor", ["none", "sms"])
@@ -249,12 +256,11 @@ def test_one_renewal_serves_all_threads(bare: Rig) -> None:
 
 def test_nothing_of_the_password_is_kept_in_the_session(bare: Rig) -> None:
     bare.connect()
-    for path in signin.known_accounts() and session_files():
+    assert known_accounts()
+    for path in session_files():
         assert PASSWORD.encode() not in path.read_bytes()
         assert json.dumps(PASSWORD).encode() not in path.read_bytes()
 
 
-def session_files() -> list[Any]:
-    from connectors.icloud.session import folder
-
+def session_files() -> list[Path]:
     return [path for path in folder(ACCOUNT).iterdir() if path.is_file()]

@@ -266,7 +266,8 @@ def test_listening_tells_of_the_cable(plain: Callable[[], Client], plug: Plug) -
     client = Client(plug(phone).address)
     assert client.mux(MessageType="Listen")["Number"] == 0
     events = []
-    for action in (lambda: None, phone.unplug, phone.plug):
+    actions: tuple[Callable[[], None], ...] = (lambda: None, phone.unplug, phone.plug)
+    for action in actions:
         action()
         length, *_ = struct.unpack("<IIII", client.exactly(16))
         events.append(plistlib.loads(client.exactly(length - 16))["MessageType"])

@@ -89,8 +89,13 @@ def test_a_phone_that_was_replugged_locked_is_waited_for_until_it_is_unlocked(
 ) -> None:
     phone = whole.phone
     phone.unplug_after(400_000, back_after=0)
+
     # It says so to the next questions: a clock might end before the run has asked.
-    phone.watchers.append(lambda _, attached: attached and phone.faults.add("locked", times=6))
+    def lock(_: Phone, attached: bool) -> None:
+        if attached:
+            phone.faults.add("locked", times=6)
+
+    phone.watchers.append(lock)
     code, said = outpour(*run(tmp_path))
     assert code == 0, said
     assert "the iPhone is locked; waiting up to 120 s for it" in said

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Asset, Resource
+from connectors.base import Asset, Resource, Sink, Source
 from connectors.local import LocalSettings, connector
-from connectors.local.sink import LocalSink
-from connectors.local.source import LocalSource
 from tests.conformance.making import content
 from tests.conformance.places import SinkPlace, SourcePlace
 from tests.conformance.sink_suite import SinkSuite
@@ -24,7 +22,8 @@ class Folder(SinkPlace):
     def __init__(self, root: Path, readback: bool = False) -> None:
         self.settings = LocalSettings(path=root, readback=readback)
 
-    def open(self) -> LocalSink:
+    def open(self) -> Sink:
+        assert connector.sink
         return connector.sink("folder", self.settings)
 
 
@@ -83,7 +82,8 @@ class Album(SourcePlace):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
-    def open(self) -> LocalSource:
+    def open(self) -> Source:
+        assert connector.source
         return connector.source("album", LocalSettings(path=self.root))
 
     def truth(self, asset: Asset, resource: Resource) -> bytes:

@@ -39,7 +39,11 @@ class Listed(SourcePlace):
         roles = (Role.ORIGINAL, Role.LIVE_VIDEO)[: len(parts)]
         resources = tuple(
             Resource(
-                role, role, f"{key}.jpg", len(data), Checksum(Algorithm.MD5, digest([data])["md5"])
+                role,
+                role,
+                f"{key}.jpg",
+                len(data),
+                Checksum(Algorithm.MD5, digest([data])[Algorithm.MD5]),
             )
             for role, data in zip(roles, parts, strict=True)
         )

@@ -140,15 +140,22 @@ def test_distinct_assets_get_distinct_names_when_set_apart(keys: set[str], name:
     assert len(made) == len(keys)
 
 
-def one(template: str = "{created:%Y/%m}/{filename}", suffix: str = "", **changes: object) -> str:
-    fields = {"filename": "IMG_1.HEIC", "created": TAKEN, "offset": None, "library": ""} | changes
+def one(
+    template: str = "{created:%Y/%m}/{filename}",
+    suffix: str = "",
+    *,
+    filename: str = "IMG_1.HEIC",
+    created: datetime | None = TAKEN,
+    offset: int | None = None,
+    library: str = "",
+) -> str:
     asset = Asset(
         "A-1",
         Kind.PHOTO,
-        fields["created"],
-        (Resource("o", Role.ORIGINAL, fields["filename"], 1),),
-        Metadata(utc_offset=fields["offset"]),
-        library=fields["library"],
+        created,
+        (Resource("o", Role.ORIGINAL, filename, 1),),
+        Metadata(utc_offset=offset),
+        library=library,
     )
     return Template(template).paths(asset, asset.resources, suffix)["o"]
 

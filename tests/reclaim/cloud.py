@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from connectors.base import Sink, Source
 from connectors.errors import OutpourError
 from connectors.icloud import connector as icloud
 from connectors.icloud.settings import ICloudSettings
@@ -92,7 +93,8 @@ def job(folder: Path, kind: type[ICloudSource] = ICloudSource) -> Job:
 
 
 def close(work: Job) -> None:
-    for end in (*work.sources, *work.sinks):
+    ends: tuple[Source | Sink, ...] = (*work.sources, *work.sinks)
+    for end in ends:
         end.close()
 
 

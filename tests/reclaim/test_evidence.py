@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypedDict, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from sqlalchemy import Connection, Table, insert
 
 from pipeline.ledger import Ledger, evidence, schema
 from pipeline.ledger.evidence import Rules
@@ -18,6 +19,25 @@ from pipeline.states import AssetState, CopyState, Proof
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SINKS = ("a", "b", "c")
 Row = dict[str, object]
+T = TypeVar("T")
+
+
+class File(TypedDict):
+    chosen: bool
+    proof: Proof
+    copies: dict[str, CopyState | None]
+
+
+class Drawn(TypedDict):
+    """An asset; ``created`` and ``added`` are so many days ago."""
+
+    state: AssetState
+    created: int | None
+    added: int | None
+    favorite: bool
+    revision: str | None
+    size: int
+    files: list[File]
 
 
 def days_ago(days: int | None) -> str | None:
@@ -25,7 +45,7 @@ def days_ago(days: int | None) -> str | None:
 
 
 # Weighted towards what may go, or hardly any would and the property would say nothing.
-def mostly(usual: object, *others: object) -> st.SearchStrategy[object]:
+def mostly(usual: T, *others: T) -> st.SearchStrategy[T]:
     return st.sampled_from([usual] * (3 * len(others)) + list(others))
 
 
@@ -61,10 +81,9 @@ rules = st.builds(
 )
 
 
-def proven(asset: Mapping[str, object], rules: Rules) -> bool:
+def proven(asset: Drawn, rules: Rules) -> bool:
     """The promise in plain words, from the drawn values alone."""
     held = asset["files"]
-    assert isinstance(held, list)
     whole = [
         group
         for group in rules.groups
@@ -80,28 +99,28 @@ def proven(asset: Mapping[str, object], rules: Rules) -> bool:
         and len(whole) >= rules.copies
         and asset["revision"] is not None
         and (rules.favorites or not asset["favorite"])
-        and bool(dates)
-        and min(dates) > 30  # type: ignore[type-var]
-        and (rules.before is None or captured > 100)  # type: ignore[operator]
+        and captured is not None
+        and min(dates) > 30
+        and (rules.before is None or captured > 100)
     )
 
 
-def write(ledger: Ledger, drawn: list[dict[str, object]]) -> None:
-    tables: dict[object, list[Row]] = {schema.assets: [], schema.resources: [], schema.copies: []}
+def write(ledger: Ledger, drawn: list[Drawn]) -> None:
+    tables: dict[Table, list[Row]] = {schema.assets: [], schema.resources: [], schema.copies: []}
     resource = 0
     for number, asset in enumerate(drawn, 1):
-        added = days_ago(asset["added"])  # type: ignore[arg-type]
+        added = days_ago(asset["added"])
         tables[schema.assets].append(
             {
                 "id": number, "asset_id": f"x{number}", "kind": "photo", "library": "",
-                "created": days_ago(asset["created"]),  # type: ignore[arg-type]
+                "created": days_ago(asset["created"]),
                 "filename": f"{number}.jpg", "size": asset["size"], "seen": 1,
                 "favorite": asset["favorite"], "revision": asset["revision"],
                 "metadata": f'{{"added": "{added}"}}' if added else "{}",
                 "state": asset["state"], "reason": "",
             }
         )  # fmt: skip
-        for file in asset["files"]:  # type: ignore[attr-defined]
+        for file in asset["files"]:
             resource += 1
             tables[schema.resources].append(
                 {
@@ -119,16 +138,16 @@ def write(ledger: Ledger, drawn: list[dict[str, object]]) -> None:
     with ledger.read():
         for table, rows in tables.items():
             if rows:
-                ledger.transact(
-                    lambda c, t=table, r=rows: c.execute(insert(t), r)  # type: ignore[misc]
-                )
+                ledger.transact(inserting(table, rows))
+
+
+def inserting(table: Table, rows: list[Row]) -> Callable[[Connection], object]:
+    return lambda connection: connection.execute(insert(table), rows)
 
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(assets, min_size=1, max_size=12), rules, st.integers(1, 12))
-def test_what_may_go_is_what_is_proven(
-    drawn: list[dict[str, object]], rules: Rules, most: int
-) -> None:
+def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: int) -> None:
     expected = {f"x{n}" for n, asset in enumerate(drawn, 1) if proven(asset, rules)}
     with TemporaryDirectory() as folder, Ledger.open(Path(folder, "l.sqlite")) as ledger:
         write(ledger, drawn)
