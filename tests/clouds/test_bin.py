@@ -16,8 +16,6 @@ from sandbox.messages import Answer, Request
 from tests.clouds.conftest import ledger_of
 from tests.rehearsal.fanout import FanOut
 
-Handle = Callable[[Request], Answer]
-
 
 @pytest.fixture
 def job(job: FanOut) -> FanOut:
@@ -32,10 +30,12 @@ def to_drive(job: FanOut, path: str) -> None:
     )
 
 
-def bin_after(job: FanOut, number: int, choose: Callable[[Node], bool]) -> None:
+def bin_after(
+    job: FanOut, number: int, choose: Callable[[Node], bool], patch: pytest.MonkeyPatch
+) -> None:
     """What a person does in mid-run: chosen folders go into the bin after so many uploads."""
     drive, done = job.world.drive, 0
-    handle: Handle = drive.handle
+    handle = drive.handle
 
     def watched(request: Request) -> Answer:
         nonlocal done
@@ -50,7 +50,7 @@ def bin_after(job: FanOut, number: int, choose: Callable[[Node], bool]) -> None:
                     node.trashed = True
         return answer
 
-    drive.handle = watched  # type: ignore[method-assign]
+    patch.setattr(drive, "handle", watched)
 
 
 def make_old(job: FanOut) -> None:
@@ -74,12 +74,13 @@ def test_what_went_into_the_bin_is_not_confirmed(
     job: FanOut,
     choose: Callable[[Node], bool],
     unseen: bool,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whether Drive says of what is made there that it is in the bin or not."""
     if unseen:
         job.world.cloud.faults.add("bin_unseen")
-    bin_after(job, 4, choose)
+    bin_after(job, 4, choose, monkeypatch)
     assert job.run() == Exit.ITEMS_FAILED
     said = capsys.readouterr()
     assert "put into the bin or deleted during this run" in said.err and "All 12" not in said.out
@@ -90,7 +91,10 @@ def test_what_went_into_the_bin_is_not_confirmed(
 
 @pytest.mark.parametrize("unseen", [False, True])
 def test_copies_of_earlier_runs_that_went_with_it_are_missed(
-    job: FanOut, unseen: bool, capsys: pytest.CaptureFixture[str]
+    job: FanOut,
+    unseen: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert job.run() == Exit.OK
     make_old(job)
@@ -98,7 +102,7 @@ def test_copies_of_earlier_runs_that_went_with_it_are_missed(
         job.world.cloud.faults.add("bin_unseen")
     for number in range(4):
         job.world.cloud.library.add(f"NEW_{number}.JPG")
-    bin_after(job, 2, is_top)
+    bin_after(job, 2, is_top, monkeypatch)
     assert job.run() == Exit.USAGE
     top = next(node for node in job.world.drive.store.nodes.values() if is_top(node))
     for again in range(2):
@@ -110,9 +114,11 @@ def test_copies_of_earlier_runs_that_went_with_it_are_missed(
     assert job.held()["drive"] == job.wanted(), "missing, or doubled"
 
 
-def test_a_folder_that_came_back_needs_nothing_sent_again(job: FanOut) -> None:
+def test_a_folder_that_came_back_needs_nothing_sent_again(
+    job: FanOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job.world.cloud.faults.add("bin_unseen")
-    bin_after(job, 4, is_top)
+    bin_after(job, 4, is_top, monkeypatch)
     assert job.run() == Exit.ITEMS_FAILED
     for node in job.world.drive.store.nodes.values():
         node.trashed = False

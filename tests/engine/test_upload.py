@@ -60,7 +60,7 @@ class Busy(MemorySink):
         sent = super().transfer_many
         return [self.busy("send", item[0]) or sent([item])[0] for item in items]
 
-    def transfer(self, put, body, token, keep):  # type: ignore[no-untyped-def]
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         busy = self.busy("send", put) if self.victim and len(self.asked) <= self.times else None
         if busy:
             raise busy

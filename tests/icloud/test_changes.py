@@ -8,6 +8,10 @@ import pytest
 
 from connectors.errors import CursorLost, Transient
 from connectors.icloud.settings import Library as Choice
+from sandbox.icloud import changes
+from sandbox.icloud.records import Keys, Record
+from sandbox.icloud.zones import Zone
+from sandbox.library import Event
 from tests.icloud.rig import Rig, cursor, listing
 
 
@@ -127,16 +131,14 @@ def test_files_that_change_without_their_asset_lead_to_a_full_listing(
     ready: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Apple may tell of a changed master alone; which assets it belongs to, nobody says."""
-    from sandbox.icloud import changes
-
     source = ready.source()
     since = cursor(source)
     name = ready.library.get(ready.library.view("shown")[4]).id
     ready.library.change(name, favorite=True)
     told = changes._told
 
-    def masters_only(*args: object) -> list[dict[str, object]]:
-        return [r for r in told(*args) if r["recordType"] != "CPLAsset"]  # type: ignore[arg-type]
+    def masters_only(zone: Zone, event: Event, keys: Keys) -> list[Record]:
+        return [r for r in told(zone, event, keys) if r["recordType"] != "CPLAsset"]
 
     monkeypatch.setattr(changes, "_told", masters_only)
     pages = list(source.pages(since))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.base import Asset, Resource
+from connectors.base import Asset, Resource, Role
 from connectors.checksums import digest
 from connectors.errors import ItemError, NotFound, Throttled, Transient, Unreadable
 from connectors.icloud import network
@@ -240,4 +240,4 @@ def test_a_handle_of_something_else_is_an_item_error(
 
 def test_a_handle_that_makes_no_sense_is_unreadable(source: ICloudSource, file: object) -> None:
     with pytest.raises(Unreadable):
-        source.open("x", Resource("a", None, "a", 1, handle="?"))  # type: ignore[arg-type]
+        source.open("x", Resource("a", Role.ORIGINAL, "a", 1, handle="?"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from connectors.base import Asset
 from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient
 from connectors.icloud import reclaim
-from connectors.icloud.cloudkit import Reply
+from connectors.icloud.cloudkit import Reply, Zone
 from connectors.icloud.settings import Library as Choice
 from connectors.icloud.source import ICloudSource
 from connectors.reclaiming import HasBin
@@ -71,9 +73,9 @@ def test_a_change_between_looking_and_deleting_is_apples_to_refuse(
     asset = listing(source)[0][0]
     modify = source._cloudkit.modify
 
-    def meanwhile(*args: object) -> object:
+    def meanwhile(zone: Zone, operations: Sequence[Mapping[str, Any]]) -> Reply:
         ready.library.change(asset.id, favorite=True)
-        return modify(*args)  # type: ignore[arg-type]
+        return modify(zone, operations)
 
     monkeypatch.setattr(source._cloudkit, "modify", meanwhile)
     (answer,) = source.trash(pairs([asset]))
@@ -108,11 +110,11 @@ def test_trouble_in_the_middle_does_not_forget_what_was_done(
     done: list[object] = []
     modify = source._cloudkit.modify
 
-    def tire(*args: object) -> object:
+    def tire(zone: Zone, operations: Sequence[Mapping[str, Any]]) -> Reply:
         if done:
             ready.faults.add("throttle", key="modify/*")
         done.append(1)
-        return modify(*args)  # type: ignore[arg-type]
+        return modify(zone, operations)
 
     monkeypatch.setattr(source._cloudkit, "modify", tire)
     answers = source.trash(pairs(assets))

@@ -38,10 +38,12 @@ def test_it_is_whole_whenever_it_is_read(ready: Rig) -> None:
     """While many threads use it, a reader (or a crash) never meets half a file."""
     source = ready.source()
     source.capacity()
+    api = source._account._api
+    assert api is not None
+    session = api.session
     ended, torn = threading.Event(), []
 
     def write() -> None:
-        session = source._account._api.session  # type: ignore[union-attr]
         number = 0
         while not ended.is_set():
             number += 1

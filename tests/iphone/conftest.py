@@ -7,7 +7,7 @@ import plistlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,10 @@ from sandbox.iphone import OnPhone, Phone, SandboxPhones
 from sandbox.library import Library
 from tests.iphone.joint import Point
 
+if TYPE_CHECKING:  # it needs the extra, and what is here serves tests without it too
+    from connectors.iphone.source import IPhoneSource
+
+Open = Callable[..., "IPhoneSource"]
 Outpour = Callable[..., tuple[int, str]]
 Plug = Callable[..., SandboxPhones]
 
@@ -66,16 +70,18 @@ def on_phone(plug: Plug) -> OnPhone:
 
 
 @pytest.fixture
-def open_source(monkeypatch: Any) -> Iterator[Callable[..., Any]]:
+def open_source() -> Iterator[Open]:
     """``open_source(**settings)`` makes an iPhone source, closed at the end of the test."""
     pytest.importorskip("pymobiledevice3")
     from connectors.iphone import connector
+    from connectors.iphone.source import IPhoneSource
 
-    made: list[Source] = []
+    made: list[IPhoneSource] = []
 
-    def make(**settings: Any) -> Source:
+    def make(**settings: Any) -> IPhoneSource:
         assert connector.source is not None
         source = connector.source("phone", connector.settings(**{"wait": 5, **settings}))
+        assert isinstance(source, IPhoneSource)
         made.append(source)
         return source
 

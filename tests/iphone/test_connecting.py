@@ -12,13 +12,11 @@ from connectors.abilities import Reconnects
 from connectors.errors import Misconfigured, SessionExpired, Throttled
 from sandbox.iphone import OnPhone, Phone, Trust
 from sandbox.library import Library
-from tests.iphone.conftest import Outpour, Plug, listed
+from tests.iphone.conftest import Open, Outpour, Plug, listed
 
 pytest.importorskip("pymobiledevice3")
 
 from connectors.iphone import connector
-
-Open = Callable[..., Any]
 
 
 class Person:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,13 +11,13 @@ from sandbox.iphone import OnPhone, Phone, Placement, Trust, usual
 from sandbox.library import Library
 from tests.conformance.places import SourcePlace
 from tests.conformance.source_suite import SourceSuite
-from tests.iphone.conftest import Plug
+from tests.iphone.conftest import Open, Plug
 
 pytest.importorskip("pymobiledevice3")
 
 
 class PhonePlace(SourcePlace):
-    def __init__(self, plug: Plug, open_source: Callable[..., Any]) -> None:
+    def __init__(self, plug: Plug, open_source: Open) -> None:
         self.phone = Phone(away=0.1)
         self.library = Library(30)
         film = self.library.add("IMG_9500", "video", "mov", size=10_000_000)
@@ -73,5 +72,5 @@ class PhonePlace(SourcePlace):
 
 class TestIPhoneSource(SourceSuite):
     @pytest.fixture
-    def place(self, plug: Plug, open_source: Callable[..., Any]) -> SourcePlace:
+    def place(self, plug: Plug, open_source: Open) -> SourcePlace:
         return PhonePlace(plug, open_source)

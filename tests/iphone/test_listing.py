@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,11 @@ from connectors.checksums import digest
 from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transient, Unreadable
 from sandbox.iphone import OnPhone, Phone, Placement, usual
 from sandbox.library import Library
-from tests.iphone.conftest import Plug, listed, read
+from tests.iphone.conftest import Open, Plug, listed, read
 from tests.rehearsal.rig import disk
 
 pytest.importorskip("pymobiledevice3")
 
-Open = Callable[..., Any]
 KINDS = {"photo": Kind.PHOTO, "live": Kind.LIVE, "video": Kind.VIDEO}
 
 
@@ -46,9 +44,10 @@ def same_asset(asset: Asset, truth: Any, placement: Placement) -> None:
     assert asset.kind is KINDS[truth.kind]
     assert asset.created is not None
     assert asset.created.timestamp() * 1000 == truth.created
-    assert asset.created.utcoffset() is not None
+    offset = asset.created.utcoffset()
+    assert offset is not None
     assert asset.metadata.utc_offset == truth.utc_offset
-    assert asset.created.utcoffset().total_seconds() == truth.utc_offset  # type: ignore[union-attr]
+    assert offset.total_seconds() == truth.utc_offset
     said = asset.metadata
     assert (said.favorite, said.hidden, said.burst) == (truth.favorite, truth.hidden, truth.burst)
     assert (said.title, said.caption) == (truth.title, truth.caption)
@@ -113,7 +112,9 @@ def test_a_stand_in_the_library_calls_an_original_is_not_taken(
     """Where database and file system disagree on the size, the bytes are not the original's."""
     source = open_source()
     asset = next(asset for asset in listed(source).values() if asset.resources[0].local)
-    for size in (0, 100, asset.resources[0].size + 100):  # type: ignore[operator]
+    told = asset.resources[0].size
+    assert told is not None
+    for size in (0, 100, told + 100):
         on_phone.phone.media.add(asset.resources[0].handle, bytes(size))
         with pytest.raises(Unreadable, match="library says"):
             read(source, asset)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,12 +13,11 @@ from connectors.base import Resource, Role
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import NotFound, SessionExpired, Throttled, Transient
 from sandbox.iphone import OnPhone, Phone
-from tests.iphone.conftest import Plug, listed, read
+from tests.iphone.conftest import Open, Plug, listed, read
 from tests.rehearsal.rig import sha
 
 pytest.importorskip("pymobiledevice3")
 
-Open = Callable[..., Any]
 MIB = 1024 * 1024
 PATH = "DCIM/100APPLE/IMG_0001.MOV"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 from connectors.base import Kind, Resource, Role
 from connectors.errors import Unreadable
 from sandbox.iphone import OnPhone
-from tests.iphone.conftest import listed, problems, read, strange_database
+from tests.iphone.conftest import Open, listed, problems, read, strange_database
 
 pytest.importorskip("pymobiledevice3")
 
-Open = Callable[..., Any]
 KINDS = {"photo": Kind.PHOTO, "live": Kind.LIVE, "video": Kind.VIDEO}
 
 

@@ -59,9 +59,10 @@ class World:
         self.attempts = 4
         self.recorder = Recorder()
 
-    def say(self, asset_id: str, **metadata: object) -> None:
+    def say(self, asset_id: str, *, title: str = "", caption: str = "") -> None:
         asset = self.library.assets[asset_id]
-        told = replace(asset.metadata, **metadata)  # type: ignore[arg-type]
+        said = asset.metadata
+        told = replace(said, title=title or said.title, caption=caption or said.caption)
         self.library.put(replace(asset, metadata=told), {})
 
     def run(self, *sinks: Sink) -> Outcome:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from connectors.base import Sink
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route, Select
 from pipeline.ledger import Ledger
+from pipeline.ledger.evidence import Order
 from pipeline.reclaim import Done, Pace, Policy, Session, Survey
 from pipeline.runner import Job
 from pipeline.states import Exit
@@ -20,6 +22,20 @@ from tests.engine.rig import Recorder, fill, go, job
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)  # all photos of the rig are of 2024
 FAST = Pace(batch=4, pause=0)
+
+
+class Changes(TypedDict, total=False):
+    """What of a policy a test wants otherwise."""
+
+    free: int
+    until: float
+    before: datetime | None
+    copies: int
+    favorites: bool
+    by_size: bool
+    same_disk: bool
+    order: Order
+    limit: int
 
 
 class World:
@@ -77,7 +93,9 @@ class World:
 
     # --- acting ---
 
-    def reclaim(self, policy: Policy | None = None, **changes: object) -> tuple[Survey, Done]:
+    def reclaim(
+        self, policy: Policy | None = None, **changes: Unpack[Changes]
+    ) -> tuple[Survey, Done]:
         policy = policy or ask(**changes)
         with Ledger.open(self.ledger) as ledger, self.session(ledger) as session:
             chosen = session.survey(policy)
@@ -91,7 +109,6 @@ class World:
         return Session(self.job, ledger, observer or Recorder(), stop=Stop(), pace=FAST)
 
 
-def ask(**changes: object) -> Policy:
+def ask(**changes: Unpack[Changes]) -> Policy:
     """Free whatever is older than this rig's today."""
-    usual = {"fresh": NOW - timedelta(days=30), "before": NOW}
-    return Policy(**{**usual, **changes})  # type: ignore[arg-type]
+    return replace(Policy(fresh=NOW - timedelta(days=30), before=NOW), **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +21,6 @@ from pipeline.stopping import Stop
 from tests.engine.rig import START, Recorder, go
 from tests.reclaim.rig import NOW, World, ask
 
-ALL = {"before": None}
-
 
 def sizes(world: World) -> dict[str, int]:
     return {key: sum(map(len, data)) for key, data in world.held.items()}
@@ -31,14 +30,14 @@ def test_free_takes_the_largest_until_it_is_enough(tmp_path: Path) -> None:
     world = World(tmp_path, count=20)
     largest = sorted(sizes(world).values(), reverse=True)
     goal = sum(largest[:5]) - 1
-    _, done = world.reclaim(free=goal, **ALL)
+    _, done = world.reclaim(free=goal, before=None)
     assert (done.assets, done.bytes) == (5, sum(largest[:5]))
 
 
 def test_oldest_first_when_asked(tmp_path: Path) -> None:
     world = World(tmp_path, count=20)
     goal = sum(sizes(world)[key] for key in list(sizes(world))[:3])
-    world.reclaim(free=goal, order="oldest", **ALL)
+    world.reclaim(free=goal, order="oldest", before=None)
     assert set(world.library.bin) == {f"asset-{n:05}" for n in range(3)}
 
 
@@ -61,7 +60,7 @@ def test_a_goal_that_cannot_be_met_says_what_can(tmp_path: Path) -> None:
     first = world.library.assets["asset-00000"]
     world.library.put(replace(first, metadata=replace(first.metadata, favorite=True)), {})
     with pytest.raises(Misconfigured) as told:
-        world.reclaim(free=10**9, **ALL)
+        world.reclaim(free=10**9, before=None)
     left = sum(sizes(world).values()) - sizes(world)["asset-00000"]
     assert f"1.0 GB cannot be freed: {left / 1000:.1f} kB can (9 assets)" in str(told.value)
     assert "1 are favourites" in str(told.value)
@@ -76,7 +75,7 @@ class Full(MemorySource):
     def capacity(self) -> Capacity:
         return Capacity(80_000 + self.others, 100_000, 20_000 - self.others)
 
-    def binned(self):  # type: ignore[no-untyped-def]
+    def binned(self) -> Iterator[Binned]:
         for item in super().binned():
             yield replace(item, leaves=NOW + timedelta(days=30))
         if self.others:
@@ -92,7 +91,7 @@ def test_until_counts_what_the_bin_will_give_back(
     world = World(tmp_path, count=20)
     world.source = source = Full("from", world.library)
     source.others = others
-    chosen, _ = world.reclaim(until=share, **ALL)
+    chosen, _ = world.reclaim(until=share, before=None)
     assert chosen.wanted == wanted
     assert bool(chosen.claims) is bool(wanted)
 
@@ -101,8 +100,8 @@ def test_asking_twice_does_not_free_twice(tmp_path: Path) -> None:
     """Deleted assets count as used until they leave the bin: the goal is reached all the same."""
     world = World(tmp_path, count=20)
     world.source = Full("from", world.library)
-    _, first = world.reclaim(until=0.75, **ALL)
-    _, second = world.reclaim(until=0.75, **ALL)
+    _, first = world.reclaim(until=0.75, before=None)
+    _, second = world.reclaim(until=0.75, before=None)
     assert first.assets > 0 and second.assets == 0
 
 
@@ -142,7 +141,7 @@ def test_a_source_that_cannot_free_says_so_before_anything(tmp_path: Path) -> No
 def test_a_source_without_a_limit_has_no_share(tmp_path: Path) -> None:
     world = World(tmp_path, count=2)
     with pytest.raises(Misconfigured, match="--until: the source does not tell"):
-        world.reclaim(until=0.5, **ALL)
+        world.reclaim(until=0.5, before=None)
 
 
 def test_undo_of_nothing_and_of_an_unknown_run(tmp_path: Path) -> None:

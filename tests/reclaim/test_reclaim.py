@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 
 from connectors.base import Role
 from connectors.checksums import Checksum
@@ -26,9 +26,9 @@ from tests.reclaim.rig import FAST, NOW, World, ask
 LIVE = "asset-00003"  # every third asset of the rig is a Live Photo
 
 
-def rows(world: World, table: object) -> list[dict[str, object]]:
+def rows(world: World, table: Table) -> list[dict[str, object]]:
     with Ledger.open(world.ledger, exclusive=False) as ledger, ledger.read() as connection:
-        return [dict(row._mapping) for row in connection.execute(select(table))]  # type: ignore[call-overload]
+        return [dict(row._mapping) for row in connection.execute(select(table))]
 
 
 def states(world: World) -> dict[str, str]:
@@ -115,7 +115,7 @@ def edited_since(world: World) -> None:
     world.library.put(replace(asset, resources=(*asset.resources, edit)), {"edited": b"x"})
 
 
-def alter(table: object, **values: object) -> Callable[[World], None]:
+def alter(table: Table, **values: object) -> Callable[[World], None]:
     def fault(world: World) -> None:
         assets, resources, copies = schema.assets.c, schema.resources.c, schema.copies.c
         mine = select(assets.id).where(assets.asset_id == LIVE).scalar_subquery()
@@ -124,9 +124,9 @@ def alter(table: object, **values: object) -> Callable[[World], None]:
             schema.assets: assets.id == mine,
             schema.resources: (resources.asset == mine) & (resources.resource_id == "live"),
             schema.copies: copies.resource.in_(files) & (copies.sink == "to1"),
-        }[table]  # type: ignore[index]
+        }[table]
         with Ledger.open(world.ledger) as ledger:
-            statement = update(table).where(where).values(**values)  # type: ignore[arg-type]
+            statement = update(table).where(where).values(**values)
             ledger.transact(lambda connection: connection.execute(statement))
 
     return fault

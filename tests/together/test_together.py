@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from connectors.base import Metadata, Role
+from connectors.base import Metadata, Page, Role
 from connectors.memory import MemorySource
 from pipeline.ledger import Ledger, schema, sightings
 from pipeline.states import AssetState, Exit
@@ -189,7 +190,7 @@ def test_a_change_that_leaves_the_bytes_alone_copies_nothing(world: World) -> No
 
 def test_a_source_that_counts_more_than_it_lists_is_not_believed(world: World) -> None:
     class Short(MemorySource):
-        def pages(self, since: str | None = None):  # type: ignore[no-untyped-def]
+        def pages(self, since: str | None = None) -> Iterator[Page]:
             for page in super().pages(since):
                 yield replace(page, expected=page.expected and page.expected + 2)
 
@@ -225,7 +226,7 @@ def test_an_unchanged_library_costs_one_question_a_source(world: World) -> None:
     asked: list[tuple[str, bool]] = []
 
     class Asked(MemorySource):
-        def pages(self, since: str | None = None):  # type: ignore[no-untyped-def]
+        def pages(self, since: str | None = None) -> Iterator[Page]:
             asked.append((self.name, since is None))
             return super().pages(since)
 
