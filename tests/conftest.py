@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.pointing import Point, Served
+
 # The failing backend, not the null one: with the null backend a stored secret would silently
 # be lost, while a failing keyring sends it to the private file, inside the test's own folder.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
@@ -47,7 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> Iterator[None]:
+def _private_places(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("OUTPOUR_", "ICLOUD_", "PYICLOUD_")) and name not in _HARNESS:
@@ -66,7 +70,7 @@ _HARNESS = {"OUTPOUR_ICLOUDPD", "OUTPOUR_RECORDED"}
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: Any) -> None:
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
     resolve = socket.getaddrinfo
@@ -94,10 +98,10 @@ def _check(host: Any) -> None:
 
 
 @pytest.fixture
-def use_sandbox(monkeypatch: Any) -> Callable[[Any], None]:
+def use_sandbox(monkeypatch: pytest.MonkeyPatch) -> Point:
     """Point this process (and its children) at a sandbox: ``use_sandbox(sandbox)``."""
 
-    def use(sandbox: Any) -> None:
+    def use(sandbox: Served) -> None:
         for name, value in sandbox.environ().items():
             monkeypatch.setenv(name, value)
 

@@ -6,7 +6,6 @@ import os
 import stat
 import threading
 from pathlib import Path
-from typing import Any
 
 import keyring
 import keyring.backend
@@ -43,7 +42,7 @@ def test_a_file_that_was_open_to_others_is_closed_again(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_bytes_and_no_other_file(
-    tmp_path: Path, monkeypatch: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "session"
     private.write_private(path, b"old")

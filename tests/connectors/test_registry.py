@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,9 +14,11 @@ from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 from connectors.registry import Connector
 
+Install = Callable[[str, str, str], None]
+
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: Any) -> Any:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Installs a distribution that registers ``name = module:object`` and holds that module."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -62,7 +64,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     assert "'gphotos'" in str(caught.value) and "local, memory" in str(caught.value)
 
 
-def test_a_third_party_s_connector_is_found(install: Any) -> None:
+def test_a_third_party_s_connector_is_found(install: Install) -> None:
     install(
         "usbstick",
         "other_usbstick:connector",
@@ -72,7 +74,7 @@ def test_a_third_party_s_connector_is_found(install: Any) -> None:
     assert isinstance(registry.get("usbstick"), Connector)
 
 
-def test_a_missing_package_names_the_extra(install: Any) -> None:
+def test_a_missing_package_names_the_extra(install: Install) -> None:
     install("phone2", "other_phone2:connector", "import no_such_package_anywhere\n")
     with pytest.raises(Misconfigured) as caught:
         registry.get("phone2")
@@ -80,13 +82,13 @@ def test_a_missing_package_names_the_extra(install: Any) -> None:
     assert "pip install 'other-phone2[phone2]'" in caught.value.hint
 
 
-def test_what_is_no_connector_is_one_clear_line(install: Any) -> None:
+def test_what_is_no_connector_is_one_clear_line(install: Install) -> None:
     install("broken", "other_broken:connector", "connector = 'not one'\n")
     with pytest.raises(Misconfigured, match=r"broken.*other_broken:connector"):
         registry.get("broken")
 
 
-def test_an_object_that_is_not_there_is_one_clear_line(install: Any) -> None:
+def test_an_object_that_is_not_there_is_one_clear_line(install: Install) -> None:
     install("empty", "other_empty:connector", "")
     with pytest.raises(Misconfigured, match="'empty'"):
         registry.get("empty")

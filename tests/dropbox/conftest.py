@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from sandbox.dropbox import Dropbox as Double
 from sandbox.server import Sandbox
 from tests.dropbox.bench import DropboxPlace, broken
+from tests.pointing import Point
 
 
 @pytest.fixture
-def double(use_sandbox: Callable[[Any], None]) -> Iterator[Double]:
+def double(use_sandbox: Point) -> Iterator[Double]:
     """A Dropbox that this process reaches through HTTPS_PROXY and the sandbox's CA."""
     double = Double()
     with Sandbox([double], faults=double.faults) as sandbox:

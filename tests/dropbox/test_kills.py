@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from connectors.base import Transferred
+from connectors.base import Body, Put, Transferred
 from connectors.errors import OutpourError, Transient
 from sandbox.dropbox import Dropbox as Double
 from sandbox.server import Sandbox
@@ -17,6 +16,7 @@ from tests.conformance.killing import kill_at
 from tests.conformance.making import Bench, content
 from tests.conformance.mortal import Mortal
 from tests.dropbox.bench import DropboxPlace, broken, held
+from tests.pointing import Point
 
 MIB = 1024 * 1024
 FILES = {"2024/06/a.jpg": 3000, "2024/06/b.jpg": 4000, "c.mov": 17 * MIB + 7, "d.mov": 36 * MIB}
@@ -25,7 +25,7 @@ SLOW = pytest.mark.slow
 
 
 @pytest.fixture
-def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal[Double]]:
+def mortal(use_sandbox: Point) -> Iterator[Mortal[Double]]:
     double = Double()
     mortal = Mortal(double)
     with Sandbox([mortal], faults=double.faults) as sandbox:
@@ -58,7 +58,7 @@ def test_a_run_that_dies_at_any_request_doubles_nothing(
     pytest.fail("sixty requests for one file are too many")
 
 
-def life(place: DropboxPlace, put: Any, body: Any, token: str | None) -> str | None:
+def life(place: DropboxPlace, put: Put, body: Body, token: str | None) -> str | None:
     """One process's life; the last token it kept."""
     kept = [token]
 

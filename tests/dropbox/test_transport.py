@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sandbox.dropbox import Dropbox as Double
 from sandbox.server import Sandbox
 from tests.conformance.making import Bench, content
 from tests.dropbox.bench import DropboxPlace, held
+from tests.pointing import Point
 
 CAS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -26,9 +26,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_threads_share_one_pool_of_kept_connections(
-    use_sandbox: Callable[[Any], None], bench: Bench
-) -> None:
+def test_threads_share_one_pool_of_kept_connections(use_sandbox: Point, bench: Bench) -> None:
     double = Double()
     with Sandbox([double], faults=double.faults) as sandbox:
         use_sandbox(sandbox)
@@ -42,7 +40,7 @@ def test_threads_share_one_pool_of_kept_connections(
 
 
 def test_a_company_gateway(
-    use_sandbox: Callable[[Any], None], bench: Bench, monkeypatch: pytest.MonkeyPatch
+    use_sandbox: Point, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every call goes to the hosts in the settings: the renewal of the sign-in too."""
     double = Double()

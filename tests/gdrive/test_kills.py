@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from connectors.base import Body, Put
 from connectors.errors import Transient
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.server import Sandbox
@@ -16,6 +16,7 @@ from tests.conformance.killing import kill_at
 from tests.conformance.making import Bench, content
 from tests.conformance.mortal import Mortal
 from tests.gdrive.bench import DrivePlace, broken, held
+from tests.pointing import Point
 
 MIB = 1024 * 1024
 FILES = {"2024/06/a.jpg": 3000, "2024/06/b.jpg": 4000, "2024/07/c.mov": 5 * MIB + 77}
@@ -23,7 +24,7 @@ EXPECTED = {f"Outpour/{path}": 1 for path in FILES}
 
 
 @pytest.fixture
-def mortal(use_sandbox: Callable[[Any], None]) -> Iterator[Mortal[Double]]:
+def mortal(use_sandbox: Point) -> Iterator[Mortal[Double]]:
     mortal = Mortal(Double())
     with Sandbox([mortal, mortal.double.signin], faults=mortal.double.faults) as sandbox:
         use_sandbox(sandbox)
@@ -70,7 +71,7 @@ def test_a_run_that_dies_at_any_request_doubles_nothing(
     pytest.fail("sixty requests for three files are too many")
 
 
-def run(place: DrivePlace, staged: dict[str, Any], tokens: dict[str, str]) -> bool:
+def run(place: DrivePlace, staged: dict[str, tuple[Put, Body]], tokens: dict[str, str]) -> bool:
     """One process's life; whether it came to the end."""
     sink = place.open()
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sandbox.gdrive import GoogleDrive as Double
 from sandbox.server import Sandbox
 from tests.conformance.making import Bench, content
 from tests.gdrive.bench import DrivePlace, held
+from tests.pointing import Point
 
 
 @pytest.fixture
@@ -26,9 +26,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_threads_share_one_pool_of_kept_connections(
-    use_sandbox: Callable[[Any], None], bench: Bench
-) -> None:
+def test_threads_share_one_pool_of_kept_connections(use_sandbox: Point, bench: Bench) -> None:
     """Some 130 requests of 16 threads, through the proxy, on at most 17 connections."""
     double = Double()
     with Sandbox([double, double.signin]) as sandbox:
@@ -43,9 +41,7 @@ def test_threads_share_one_pool_of_kept_connections(
     double.close()
 
 
-def test_dropped_idle_connections_are_replaced(
-    use_sandbox: Callable[[Any], None], bench: Bench
-) -> None:
+def test_dropped_idle_connections_are_replaced(use_sandbox: Point, bench: Bench) -> None:
     double = Double()
     with Sandbox([double, double.signin]) as sandbox:
         use_sandbox(sandbox)
@@ -60,7 +56,7 @@ def test_dropped_idle_connections_are_replaced(
 
 
 def test_a_company_gateway(
-    use_sandbox: Callable[[Any], None], bench: Bench, monkeypatch: pytest.MonkeyPatch
+    use_sandbox: Point, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every call to Drive goes to root_url, uploads and sessions too."""
     double = Double()

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from sandbox.library import Library
 from tests.icloud.rig import Rig, rig
+from tests.pointing import Point
 
 
 @pytest.fixture
-def bare(use_sandbox: Callable[[Any], None]) -> Iterator[Rig]:
+def bare(use_sandbox: Point) -> Iterator[Rig]:
     """A small library nobody has signed in to yet."""
     with rig(use_sandbox, Library(20)) as made:
         yield made

@@ -18,6 +18,7 @@ from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
 from sandbox.server import Sandbox
+from tests.pointing import Point
 
 ACCOUNT = "demo@example.com"
 PASSWORD = "sandbox-password"
@@ -88,7 +89,7 @@ class Rig:
 
 
 @contextmanager
-def rig(use: Callable[[Any], None], library: Library, **account: Any) -> Iterator[Rig]:
+def rig(use: Point, library: Library, **account: Any) -> Iterator[Rig]:
     made = Rig(library, Account(**account))
     with made.sandbox, made.opened:
         use(made.sandbox)
@@ -135,7 +136,7 @@ def works(rig: Rig, **settings: Any) -> bool:
     return len(listing(rig.source(**settings))[0]) == len(rig.ids("shown", "hidden"))
 
 
-def refused(rig: Rig, *answers: Any) -> OutpourError:
+def refused(rig: Rig, *answers: Answer) -> OutpourError:
     with pytest.raises(OutpourError) as caught:
         rig.connect(*answers)
     error = caught.value

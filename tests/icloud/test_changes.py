@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -113,9 +114,8 @@ def test_promises_without_end_are_not_believed(ready: Rig) -> None:
     ],
     ids=["no json", "other format", "bad token", "other library", "no tokens"],
 )
-def test_a_cursor_that_is_not_honoured_is_lost(ready: Rig, spoil: object) -> None:
+def test_a_cursor_that_is_not_honoured_is_lost(ready: Rig, spoil: Callable[[str], str]) -> None:
     source = ready.source()
-    assert callable(spoil)
     with pytest.raises(CursorLost):
         next(iter(source.pages(spoil(cursor(source)))))
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from sandbox.ca import Authority
 from sandbox.library import Library
 from sandbox.server import Sandbox
 from tests.icloud.rig import ACCOUNT, PASSWORD, Person, Rig, listing, rig
+from tests.pointing import Point
 
 LONG_AGO, FAR_OFF = datetime(2001, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 CLOCKS = {
@@ -26,9 +25,7 @@ CLOCKS = {
 
 
 @pytest.mark.parametrize("wrong", CLOCKS)
-def test_a_wrong_clock_is_named_and_not_waited_for(
-    wrong: str, use_sandbox: Callable[[Any], None]
-) -> None:
+def test_a_wrong_clock_is_named_and_not_waited_for(wrong: str, use_sandbox: Point) -> None:
     with Sandbox([], authority=CLOCKS[wrong]) as sandbox:
         use_sandbox(sandbox)
         assert connector.connect
@@ -49,7 +46,7 @@ def test_a_certificate_of_somebody_else_names_the_variable(
 
 @pytest.mark.parametrize("wrong", CLOCKS)
 def test_the_hosts_of_the_files_are_held_to_it_too(
-    wrong: str, ready: Rig, use_sandbox: Callable[[Any], None]
+    wrong: str, ready: Rig, use_sandbox: Point
 ) -> None:
     source = ready.source()
     assets, _, _ = listing(source)
@@ -60,7 +57,7 @@ def test_the_hosts_of_the_files_are_held_to_it_too(
 
 
 def test_the_addresses_of_files_do_not_go_by_this_computers_clock(
-    use_sandbox: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+    use_sandbox: Point, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two days ahead, every address would look expired and every file cost a lookup."""
     with rig(use_sandbox, Library(20)) as made:

@@ -107,8 +107,8 @@ def test_a_code_apple_calls_valid_is_accepted_whatever_the_status(
 def test_a_busy_apple_is_no_wrong_code(bare: Rig, second_factor: str) -> None:
     bare.account.second_factor = second_factor
     bare.faults.add("unavailable", key="!signin/*/securitycode")
-    answers = [PASSWORD, *[0] * (second_factor == "device"), bare.account.code]
-    assert isinstance(refused(bare, *answers), Throttled)
+    choice = [0] * (second_factor == "device")
+    assert isinstance(refused(bare, PASSWORD, *choice, bare.account.code), Throttled)
 
 
 @pytest.mark.parametrize("second_factor", ["device", "sms"])

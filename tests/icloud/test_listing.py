@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from connectors.icloud.source import ICloudSource
 from sandbox.icloud import zones
 from sandbox.library import Library
 from tests.icloud.rig import Rig, listing, rig
+from tests.pointing import Point
 
 SEVERAL = 420  # assets: five windows
 
@@ -28,7 +29,7 @@ def library() -> Library:
 
 
 @pytest.fixture
-def big(use_sandbox: Callable[[Any], None], library: Library) -> Iterator[Rig]:
+def big(use_sandbox: Point, library: Library) -> Iterator[Rig]:
     with rig(use_sandbox, library) as made:
         made.faults.retry_after = 0
         made.connect()

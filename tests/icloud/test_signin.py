@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from connectors.icloud.settings import ICloudSettings
 from connectors.private import load_secret, store_secret
 from sandbox.library import Library
 from tests.icloud.rig import ACCOUNT, PASSWORD, Person, Rig, listing, refused, rig, works
+from tests.pointing import Point
 
 # --- the password ------------------------------------------------------------------------
 
@@ -189,7 +188,7 @@ def test_a_missing_certificate_file_is_named(bare: Rig, monkeypatch: pytest.Monk
     assert isinstance(error, Misconfigured) and "REQUESTS_CA_BUNDLE" in str(error)
 
 
-def test_accounts_of_china(use_sandbox: Callable[[Any], None]) -> None:
+def test_accounts_of_china(use_sandbox: Point) -> None:
     with rig(use_sandbox, Library(3, plain=True), china=True) as made:
         made.connect(china=True)
         assert works(made, china=True)
@@ -197,7 +196,7 @@ def test_accounts_of_china(use_sandbox: Callable[[Any], None]) -> None:
 
 @pytest.mark.parametrize("second_factor", ["none", "sms"])
 def test_an_account_of_china_without_the_setting_says_so(
-    use_sandbox: Callable[[Any], None], second_factor: str
+    use_sandbox: Point, second_factor: str
 ) -> None:
     with rig(use_sandbox, Library(3), china=True, second_factor=second_factor) as made:
         error = refused(made, PASSWORD, *[made.account.code] * (second_factor == "sms"))

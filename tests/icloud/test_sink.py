@@ -7,9 +7,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,11 +19,12 @@ from pipeline.cli.app import invoke
 from sandbox.library import Library, apple_fingerprint
 from tests.conformance.making import Bench, content, only
 from tests.icloud.rig import ACCOUNT, PASSWORD, Rig, rig
+from tests.pointing import Point
 from tests.rehearsal.rig import struck_in_transit
 
 
 @pytest.fixture
-def cloud(use_sandbox: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def cloud(use_sandbox: Point, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """An account with an empty library, signed in to; the password stands in the environment,
     so that other processes get in too."""
     monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", PASSWORD)

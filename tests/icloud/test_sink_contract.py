@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from sandbox.library import Library
 from tests.conformance.places import SinkPlace
 from tests.conformance.sink_suite import SinkSuite
 from tests.icloud.rig import PASSWORD, Rig, rig
+from tests.pointing import Point
 
 
 class Cloud(SinkPlace):
@@ -44,7 +44,7 @@ class Cloud(SinkPlace):
 
 class TestICloudSink(SinkSuite):
     @pytest.fixture
-    def place(self, use_sandbox: Callable[[Any], None]) -> Any:
+    def place(self, use_sandbox: Point) -> Any:
         with rig(use_sandbox, Library(0, plain=True)) as made:
             made.connect()
             yield Cloud(made)

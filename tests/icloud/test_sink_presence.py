@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,10 +13,11 @@ from sandbox.library import Library
 from tests.conformance.making import Bench, content, only
 from tests.icloud.rig import PASSWORD, Person, Rig, rig
 from tests.icloud.test_sink_contract import Cloud
+from tests.pointing import Point
 
 
 @pytest.fixture
-def empty(use_sandbox: Callable[[Any], None]) -> Iterator[Rig]:
+def empty(use_sandbox: Point) -> Iterator[Rig]:
     """A library without a photo, connected."""
     with rig(use_sandbox, Library(0, plain=True)) as made:
         made.connect()

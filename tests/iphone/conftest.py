@@ -15,7 +15,7 @@ from connectors.base import Asset, Source
 from pipeline.cli.app import invoke
 from sandbox.iphone import OnPhone, Phone, SandboxPhones
 from sandbox.library import Library
-from tests.iphone.joint import Point
+from tests.pointing import Point
 
 if TYPE_CHECKING:  # it needs the extra, and what is here serves tests without it too
     from connectors.iphone.source import IPhoneSource
@@ -26,7 +26,7 @@ Plug = Callable[..., SandboxPhones]
 
 
 @pytest.fixture
-def outpour(capfd: Any) -> Outpour:
+def outpour(capfd: pytest.CaptureFixture[str]) -> Outpour:
     """``outpour("run", ...)``: exit code and all that was printed."""
 
     def outpour(*arguments: str) -> tuple[int, str]:
@@ -38,14 +38,14 @@ def outpour(capfd: Any) -> Outpour:
 
 
 @pytest.fixture
-def use(use_sandbox: Point, monkeypatch: Any) -> Point:
+def use(use_sandbox: Point, monkeypatch: pytest.MonkeyPatch) -> Point:
     """``use(double)`` points this process at a sandbox iCloud, whose password it knows."""
     monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "sandbox-password")
     return use_sandbox
 
 
 @pytest.fixture
-def plug(monkeypatch: Any) -> Iterator[Plug]:
+def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     """``plug(phone, ...)`` puts phones on the cable and points this process at them."""
     running: list[SandboxPhones] = []
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.iphone import OnPhone, Phone, Placement, SandboxPhones
+from sandbox.iphone.media import File
 from sandbox.library import Asset, Library
 from sandbox.server import Sandbox
+from tests.pointing import Point
 from tests.rehearsal.rig import sha
 
 ENDS = ["--from", "iphone", "--from", "icloud:demo@example.com"]
@@ -23,8 +24,6 @@ SHARE = 10  # of so many assets, by their number: what each list below says
 IN_CLOUD = (0, 3, 6)
 OPTIMISED = (3,)
 ONLY_IN_CLOUD = (9,)
-
-Point = Callable[[Any], None]
 
 
 def on(asset: Asset, places: tuple[int, ...]) -> bool:
@@ -88,11 +87,9 @@ class Joint:
 
     def _recipe(self, asset: Asset) -> bytes:
         stem = self.on_phone.path(asset).rpartition(".")[0]
-        recipe: Any = self.phone.media.find(
-            f"PhotoData/Mutations/{stem}/Adjustments/Adjustments.plist"
-        )
-        content: bytes = recipe.content.read()
-        return content
+        recipe = self.phone.media.find(f"PhotoData/Mutations/{stem}/Adjustments/Adjustments.plist")
+        assert isinstance(recipe, File)
+        return recipe.content.read()
 
 
 def placed(asset: Asset, cloud_only: bool, scheme: int) -> Placement | None:

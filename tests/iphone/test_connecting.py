@@ -109,7 +109,7 @@ def test_connect_never_waits_forever(plug: Plug, trouble: str) -> None:
     assert caught.value.hint.endswith(", then run again.")
 
 
-def test_nothing_that_talks_to_iphones(monkeypatch: Any) -> None:
+def test_nothing_that_talks_to_iphones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
     with pytest.raises(SessionExpired, match="usbmuxd") as caught:
         connect(Person(), wait=0)
@@ -239,7 +239,9 @@ def test_each_trouble_is_one_sentence_and_what_to_do(
     assert lines[1].endswith(", then run again.")
 
 
-def test_no_usbmuxd_is_one_line_for_connect_and_run(outpour: Outpour, monkeypatch: Any) -> None:
+def test_no_usbmuxd_is_one_line_for_connect_and_run(
+    outpour: Outpour, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:1")
     for command in (
         ["connect", "iphone", "--set", "wait=0"],

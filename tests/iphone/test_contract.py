@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from connectors.base import Asset, Resource, Role
+from connectors.base import Asset, Resource, Role, Source
 from sandbox.iphone import OnPhone, Phone, Placement, Trust, usual
+from sandbox.library import Asset as Photo
 from sandbox.library import Library
 from tests.conformance.places import SourcePlace
 from tests.conformance.source_suite import SourceSuite
@@ -22,14 +21,14 @@ class PhonePlace(SourcePlace):
         self.library = Library(30)
         film = self.library.add("IMG_9500", "video", "mov", size=10_000_000)
 
-        def place(asset: Any) -> Placement:
+        def place(asset: Photo) -> Placement:
             return Placement() if asset.id == film.id else usual(asset)
 
         self.on_phone = OnPhone(self.phone, self.library, place=place)
         self._open = open_source
         plug(self.phone)
 
-    def open(self) -> Any:
+    def open(self) -> Source:
         return self._open()
 
     def truth(self, asset: Asset, resource: Resource) -> bytes | None:

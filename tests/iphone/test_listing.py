@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from connectors.base import Asset, Kind, Role
 from connectors.checksums import digest
 from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transient, Unreadable
 from sandbox.iphone import OnPhone, Phone, Placement, usual
+from sandbox.library import Asset as Truth
 from sandbox.library import Library
 from tests.iphone.conftest import Open, Plug, listed, read
 from tests.rehearsal.rig import disk
@@ -40,7 +40,7 @@ def test_every_version_of_ios_lists_the_same_library(
         same_asset(asset, truth[key], usual(truth[key]))
 
 
-def same_asset(asset: Asset, truth: Any, placement: Placement) -> None:
+def same_asset(asset: Asset, truth: Truth, placement: Placement) -> None:
     assert asset.kind is KINDS[truth.kind]
     assert asset.created is not None
     assert asset.created.timestamp() * 1000 == truth.created
@@ -182,7 +182,7 @@ def test_a_library_that_changes_while_it_is_copied_is_copied_again(
 
 
 def test_a_library_that_never_rests_is_not_taken_half(
-    on_phone: OnPhone, open_source: Open, monkeypatch: Any
+    on_phone: OnPhone, open_source: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("connectors.iphone.copying._PAUSE", 0.01)
     on_phone.phone.faults.add("change_database")
@@ -192,7 +192,7 @@ def test_a_library_that_never_rests_is_not_taken_half(
 
 
 def test_the_copy_is_private_and_goes_with_the_source(
-    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: Any
+    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     source = open_source()
@@ -205,7 +205,7 @@ def test_the_copy_is_private_and_goes_with_the_source(
 
 
 def test_without_room_for_the_copy_it_says_where_to_make_some(
-    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: Any
+    on_phone: OnPhone, open_source: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with disk(tmp_path / "small", "size=64k"):
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "small"))

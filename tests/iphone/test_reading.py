@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Resource, Role
+from connectors.base import Asset, Resource, Role, Source
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import NotFound, SessionExpired, Throttled, Transient
 from sandbox.iphone import OnPhone, Phone
@@ -33,7 +33,7 @@ def phone(plug: Plug) -> Phone:
     return phone
 
 
-def take(source: Any, resource: Resource, offset: int = 0) -> bytes:
+def take(source: Source, resource: Resource, offset: int = 0) -> bytes:
     stream = source.open("asset", resource, offset)
     try:
         return b"".join(stream)
@@ -182,8 +182,9 @@ def test_the_cable_is_pulled_fifty_times_and_every_byte_arrives(
     ]
     phone.faults.add("unplug", 0.25, times=50)
 
-    def whole(pair: Any) -> bool:
+    def whole(pair: tuple[Asset, Resource]) -> bool:
         asset, part = pair
+        assert part.size is not None and part.checksum is not None
         data = bytearray()
         while len(data) < part.size:
             try:

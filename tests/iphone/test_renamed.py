@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.library import Asset, Library
 from tests.iphone.conftest import Outpour, Plug, strange_database
-from tests.iphone.joint import ENDS, Point, joint
+from tests.iphone.joint import ENDS, joint
 from tests.iphone.test_run import held
 from tests.iphone.test_unlisted import mutation
 from tests.iphone.test_with_icloud import summary
+from tests.pointing import Point
 from tests.rehearsal.rig import landed, sha
 
 pytest.importorskip("pymobiledevice3")
@@ -190,7 +190,7 @@ def test_with_icloud_beside_it_a_library_that_cannot_be_read_doubles_nothing(
 
 
 def test_with_icloud_beside_it_a_file_known_late_is_not_copied_again(
-    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with joint(use, 40) as both:
         photos = tmp_path / "photos"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.iphone import OnPhone, Phone, Placement
+from sandbox.iphone.media import File
 from sandbox.library import Library
 from tests.iphone.conftest import Outpour, Plug, strange_database
 from tests.rehearsal.rig import landed, sha, struck_in_transit
@@ -40,9 +40,10 @@ def held(on_phone: OnPhone) -> Counter[str]:
                 folder, _, name = on_phone.path(asset).rpartition("/")
                 stem = name.rpartition(".")[0]
                 path = f"PhotoData/Mutations/{folder}/{stem}/Adjustments/Adjustments.plist"
-                recipe: Any = on_phone.phone.media.find(path)
+                recipe = on_phone.phone.media.find(path)
                 sidecar = asset.file("sidecar")
                 if sidecar is None:
+                    assert isinstance(recipe, File)
                     found[sha(recipe.content.read())] += 1
     return found
 
@@ -63,7 +64,7 @@ def test_a_pulled_cable_is_said_waited_for_and_gone_on_from(
 
 
 def test_a_phone_that_stays_away_ends_the_run_and_the_next_one_goes_on(
-    whole: OnPhone, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+    whole: OnPhone, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
     whole.phone.unplug_after(600_000)

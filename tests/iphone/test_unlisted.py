@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from connectors.base import Kind, Resource, Role
 from connectors.errors import Unreadable
 from sandbox.iphone import OnPhone
+from sandbox.iphone.media import Media
 from tests.iphone.conftest import Open, listed, problems, read, strange_database
 
 pytest.importorskip("pymobiledevice3")
@@ -175,7 +175,7 @@ def test_a_folder_the_phone_does_not_show_is_named(on_phone: OnPhone, open_sourc
 # --- edits the library does not know ------------------------------------------------------
 
 
-def mutation(media: Any, original: str, suffix: str, data: bytes) -> str:
+def mutation(media: Media, original: str, suffix: str, data: bytes) -> str:
     folder = f"PhotoData/Mutations/{original.rpartition('.')[0]}/Adjustments"
     media.add(f"{folder}/FullSizeRender.{suffix}", data, 1_700_000_000)
     media.add(f"{folder}/Adjustments.plist", b"the recipe", 1_700_000_000)

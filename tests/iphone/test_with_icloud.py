@@ -11,7 +11,8 @@ import pytest
 
 from sandbox.icloud import Account
 from tests.iphone.conftest import Outpour
-from tests.iphone.joint import ENDS, OPTIMISED, Joint, Point, joint, on
+from tests.iphone.joint import ENDS, OPTIMISED, Joint, joint, on
+from tests.pointing import Point
 from tests.rehearsal.rig import landed, sha, struck_in_transit
 
 pytest.importorskip("pymobiledevice3")
@@ -109,7 +110,7 @@ def test_without_fingerprints_the_bytes_decide_though_the_cable_is_pulled_meanwh
 
 
 def test_a_phone_that_leaves_while_bytes_are_compared_leaves_nothing_doubled(
-    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
     with joint(use, 30, scheme=0) as both:
@@ -184,7 +185,7 @@ def test_the_cable_is_pulled_fifty_times(use: Point, outpour: Outpour, tmp_path:
 
 
 def test_with_the_phone_away_icloud_gives_what_both_have_and_the_next_run_the_rest(
-    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: Any
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
     with joint(use, 40) as both:

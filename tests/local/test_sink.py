@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -82,7 +81,7 @@ def test_no_way_of_publishing_overwrites(way: Callable[[Path, Path], None], tmp_
 
 @pytest.mark.parametrize("missing", [["_rename_free"], ["_rename_free", "_link"]])
 def test_file_systems_without_links_or_exclusive_renames(
-    missing: list[str], sink: LocalSink, root: Path, bench: Bench, monkeypatch: Any
+    missing: list[str], sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "not here")
@@ -193,7 +192,7 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
     sink: LocalSink,
     root: Path,
     bench: Bench,
-    monkeypatch: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put, body = bench.stage("2021/IMG_1.jpg", content(BIG))
     monkeypatch.setattr(disk, "share", lambda *_: False)
@@ -211,7 +210,7 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
 
 
 def test_short_writes_are_finished(
-    sink: LocalSink, root: Path, bench: Bench, monkeypatch: Any
+    sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
     monkeypatch.setattr(disk, "share", lambda *_: False)
@@ -221,7 +220,7 @@ def test_short_writes_are_finished(
 
 
 def test_a_disk_that_gives_back_other_bytes_is_noticed_before_they_show(
-    root: Path, bench: Bench, monkeypatch: Any
+    root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = LocalSink("folder", root, readback=True)
     assert sink.traits.algorithm is Algorithm.SHA256

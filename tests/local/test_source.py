@@ -282,7 +282,9 @@ def test_wrong_folders_are_one_clear_line(tmp_path: Path) -> None:
         assert caught.value.hint and "\n" not in str(caught.value)
 
 
-def test_memory_does_not_grow_with_the_number_of_folders(tmp_path: Path, monkeypatch: Any) -> None:
+def test_memory_does_not_grow_with_the_number_of_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing but the folder at hand is held: pages come before later folders are looked at."""
     for folder in range(3):
         for n in range(500):

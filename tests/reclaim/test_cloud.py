@@ -22,6 +22,7 @@ from pipeline.stopping import Stop
 from sandbox.library import Library
 from tests.engine.rig import Recorder
 from tests.icloud.rig import Rig, rig
+from tests.pointing import Point
 from tests.reclaim.cloud import PACE, POLICY, act, close, job, ledger_of
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -97,7 +98,7 @@ class Cloud:
 
 
 @pytest.fixture
-def made(use_sandbox: Callable[[Any], None]) -> Iterator[Rig]:
+def made(use_sandbox: Point) -> Iterator[Rig]:
     with rig(use_sandbox, Library(24, size=1500, plain=True)) as made:
         yield made
 

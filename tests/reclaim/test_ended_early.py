@@ -20,6 +20,7 @@ from sandbox.library import Library
 from tests.engine.rig import fill
 from tests.icloud.rig import PASSWORD, Rig, rig
 from tests.ledger.disk import Disk, Trouble
+from tests.pointing import Point
 
 COUNT = 8
 BATCH = 3
@@ -65,7 +66,7 @@ class Cloud:
 
 @pytest.fixture
 def cloud(
-    use_sandbox: Callable[[Any], None],
+    use_sandbox: Point,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

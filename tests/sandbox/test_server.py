@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import requests
 
 from sandbox.faults import GENERIC, Faults
 from sandbox.server import Answer, Request, Sandbox, json_answer
+from tests.pointing import Point
 
 BODY = bytes(range(256)) * 40
 
@@ -44,7 +45,7 @@ def sandbox(faults: Faults) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def session(sandbox: Sandbox, use_sandbox: Callable[[Sandbox], None]) -> Iterator[requests.Session]:
+def session(sandbox: Sandbox, use_sandbox: Point) -> Iterator[requests.Session]:
     use_sandbox(sandbox)
     with requests.Session() as session:
         yield session
@@ -116,7 +117,7 @@ def test_each_generic_fault_shows_once_and_is_logged(
     assert session.get("https://echo.example.com/stream").content == BODY
 
 
-def test_bandwidth_is_shared_by_all(use_sandbox: Callable[[Sandbox], None]) -> None:
+def test_bandwidth_is_shared_by_all(use_sandbox: Point) -> None:
     with Sandbox([Echo()], bandwidth=100_000) as sandbox:
         use_sandbox(sandbox)
         started = time.monotonic()
@@ -125,7 +126,7 @@ def test_bandwidth_is_shared_by_all(use_sandbox: Callable[[Sandbox], None]) -> N
         assert time.monotonic() - started > 0.15
 
 
-def test_closing_ends_everything(use_sandbox: Callable[[Sandbox], None]) -> None:
+def test_closing_ends_everything(use_sandbox: Point) -> None:
     with Sandbox([Echo()]) as sandbox:
         use_sandbox(sandbox)
         port = int(sandbox.proxy_url.rpartition(":")[2])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,6 +8,7 @@ from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
 from sandbox.server import Sandbox
+from tests.pointing import Point
 from tests.sandbox.icloud.client import WebClient
 
 
@@ -28,7 +29,7 @@ def account() -> Account:
 
 @pytest.fixture
 def cloud(
-    library: Library, account: Account, faults: Faults, use_sandbox: Callable[[object], None]
+    library: Library, account: Account, faults: Faults, use_sandbox: Point
 ) -> Iterator[ICloud]:
     cloud = ICloud(library, account, faults)
     with Sandbox([cloud], faults=faults) as sandbox:
