@@ -35,7 +35,7 @@ from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.preflight import outlook, preflight
-from pipeline.runner.same_place import check_sink, check_source
+from pipeline.runner.same_place import check_sinks, check_source
 from pipeline.runner.shelves import Shelves
 from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
@@ -173,11 +173,10 @@ class Mover:
 
     def check_sinks(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
         """Misconfigured where a sink, or one of these, is no longer the place that its copies
-        went to. ``after`` copies were made there."""
-        for sink in self.job.sinks:
-            if names is None or sink.name in names:
-                ask = partial(self.ask, sink)
-                check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
+        went to, or is another's too. ``after`` copies were made there."""
+        sinks = [sink for sink in self.job.sinks if names is None or sink.name in names]
+        asks = [(sink, partial(self.ask, sink)) for sink in sinks]
+        check_sinks(self.ledger, self.job.pipeline, asks, after=after)
 
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""

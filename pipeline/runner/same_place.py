@@ -34,21 +34,33 @@ class Ask(Protocol):
     def __call__(self, question: Callable[[], T], /) -> T: ...
 
 
-def check_sink(
-    ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool = False
+def check_sinks(
+    ledger: Ledger, pipeline: Pipeline, sinks: Sequence[tuple[Sink, Ask]], *, after: bool = False
 ) -> None:
-    """Misconfigured where the copies that the ledger counts at the sink are not in it.
+    """Misconfigured where the copies that the ledger counts at one of these are not in it, or
+    where two are one place: it would hold one copy, not two.
 
     If it is another place than last time, copies spread over all of them have to be there. Was
     it exchanged while copies were made, some may be in either: ``after`` that, no place is
     the sink's until it was looked into.
     """
+    found: dict[str, str] = {}
+    for sink, ask in sinks:
+        where = _checked(ledger, pipeline, sink, ask, after=after)
+        first = found.setdefault(where, sink.name)
+        if where and first != sink.name and isinstance(sink, Situated):
+            raise Misconfigured(f"{sink.name} is the same place as {first}: name it once")
+
+
+def _checked(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool) -> str:
     try:
-        _remember(ledger, sink, _recognised(ledger, pipeline, sink, ask, _WITNESSES))
+        where = _recognised(ledger, pipeline, sink, ask, _WITNESSES)
+        _remember(ledger, sink, where)
     except Misconfigured:
         if after:
             places.remember(ledger, sink.name, "")
         raise
+    return where
 
 
 @contextlib.contextmanager

@@ -74,6 +74,29 @@ def test_another_account(job: FanOut, kind: str, capsys: pytest.CaptureFixture[s
     assert not job.held()[SINKS[kind]]
 
 
+@pytest.mark.parametrize("kind", SINKS)
+def test_one_account_under_two_sign_in_names(
+    job: FanOut, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would hold one copy, not two."""
+    alone(job, kind)
+    assert job.run() == Exit.OK
+    if kind == "gdrive":
+        store_drive(gdrive.DriveSettings(account="work"), load_drive(gdrive.DriveSettings()))
+    else:
+        grant = load_dropbox(dropbox.DropboxSettings())
+        store_dropbox(dropbox.DropboxSettings(account="work"), grant)
+    again = f"  - {{type: {kind}, name: again, account: work}}\n"
+    job.config.write_text(
+        f"source: icloud:demo@example.com\nsinks:\n"
+        f"  - {{type: {kind}, name: {SINKS[kind]}}}\n{again}"
+    )
+    capsys.readouterr()
+    assert job.run() == Exit.USAGE
+    assert f"again is the same place as {SINKS[kind]}: name it once" in capsys.readouterr().err
+    assert job.held()[SINKS[kind]] == job.wanted()
+
+
 def alone(job: FanOut, kind: str, **settings: str) -> None:
     """The pipeline with this one sink."""
     more = "".join(f", {key}: {value!r}" for key, value in settings.items())

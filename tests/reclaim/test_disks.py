@@ -128,9 +128,22 @@ def test_another_way_to_the_same_folder_adds_no_copy(tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tmp_path / "a")
     disks.roots.append(tmp_path / "alias")
     with Ledger.open(tmp_path / "l.sqlite") as ledger:
-        run(disks.job, ledger, Recorder(), stop=Stop(), prompter=None)
-    done = disks.reclaim()
-    assert len(disks.library.assets) == 6 and len(done.withdrawn) == 6
+        outcome = run(disks.job, ledger, Recorder(), stop=Stop(), prompter=None)
+    assert outcome.exit is Exit.USAGE
+    assert "to1 is the same place as to0" in outcome.error
+    disks.reclaim()
+    assert len(disks.library.assets) == 6
+
+
+def test_a_folder_that_came_to_be_the_other_adds_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "alias").symlink_to(tmp_path / "b")
+    disks = Disks(tmp_path, "a", "alias")
+    (tmp_path / "alias").unlink()
+    (tmp_path / "alias").symlink_to(tmp_path / "a")
+    with pytest.raises(Misconfigured, match="to1 is the same place as to0"):
+        disks.reclaim()
+    assert len(disks.library.assets) == 6
 
 
 def test_a_disk_that_is_not_there_loses_nothing_and_is_named(tmp_path: Path) -> None:
