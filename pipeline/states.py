@@ -27,6 +27,15 @@ class CopyState(StrEnum):
     YIELDED = "yielded"  # a sidecar whose place another's file has, or an edit of it: that stays
 
 
+class TrashState(StrEnum):
+    """How a deletion at the source stands."""
+
+    INTENDED = "intended"
+    TRASHED = "trashed"  # in the source's bin, by its own answer or its own listing
+    REFUSED = "refused"
+    RESTORED = "restored"
+
+
 ENDED_WELL = (CopyState.CONFIRMED, CopyState.YIELDED)
 """States of a copy that leave nothing to do."""
 

@@ -52,7 +52,7 @@ def verify(
             found = verify_job(job, ledger, screen, stop=stop, download=part)
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
-    wrong, hint = "some copies are not as they were", "outpour run brings them again"
+    wrong, hint = "some copies are not as they were", "outpour run brings again what the source has"
     if not any(sink.wrong for sink in found.sinks):
         wrong, hint = "some copies could not be read", "nothing else is known of them: verify again"
     return answer(found, show_verified, wrong, hint, json=json)

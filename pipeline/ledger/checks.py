@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
@@ -14,14 +14,15 @@ from pipeline.ledger import schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.store import Ledger, Op
-from pipeline.states import AssetState, CopyState
+from pipeline.states import AssetState, CopyState, TrashState
 
-_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _BATCH = 200
 # Of others the ledger may know the bytes that the source had before, which prove nothing now.
 _LOOKED_FOR = (CopyState.CONFIRMED, CopyState.MISSING)
 GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
+FREED = ", and freed at the source: outpour reclaim --undo brings it back while its bin has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +155,21 @@ def _settle(connection: Connection, sink: str, goal: Goal) -> None:
 
 
 def owed(ledger: Ledger, sink: str) -> Wrong:
-    """Copies that were lost, and that no run has made again or found needless since."""
+    """Copies that were lost, and that no run has made again or found needless since. No run can
+    make those again of what was freed at the source."""
     settled = [AssetState.CONFIRMED, AssetState.EXCLUDED, AssetState.GONE]
+    freed = exists().where(_T.asset == _A.id, _T.state == TrashState.TRASHED)
     joined = schema.copies.join(schema.resources).join(schema.assets)
-    query = select(_C.resource, _C.path, _C.reason).select_from(joined).where(_lost_at(sink))
+    columns = (_C.resource, _C.path, _C.reason, _A.state)
+    query = select(*columns).select_from(joined).where(_lost_at(sink))
     with ledger.read() as connection:
-        rows = connection.execute(query.where(_A.state.not_in(settled)).order_by(_C.resource))
-        return {row.resource: (row.path, row.reason) for row in rows}
+        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, freed))
+        rows = connection.execute(query.where(which).order_by(_C.resource))
+        return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
+
+
+def _note(state: AssetState) -> str:
+    return FREED if state == AssetState.GONE else ""
 
 
 def _lost_at(sink: str) -> Any:

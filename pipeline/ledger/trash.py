@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
@@ -17,16 +16,9 @@ from connectors.errors import Fatal
 from pipeline.ledger import evidence, listing, schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
-from pipeline.states import AssetState
+from pipeline.states import AssetState, TrashState
 
 _A, _T = schema.assets.c, schema.trash.c
-
-
-class TrashState(StrEnum):
-    INTENDED = "intended"
-    TRASHED = "trashed"  # in the source's bin, by its own answer or its own listing
-    REFUSED = "refused"
-    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)

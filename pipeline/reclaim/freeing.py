@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
 from pipeline.events import ItemEvent
-from pipeline.ledger import checks, trash
+from pipeline.ledger import checks, trash, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.evidence import Claim, File
 from pipeline.reclaim.policy import Policy
@@ -114,7 +114,7 @@ class Freeing:
         mover.meter.phase = "freeing"
         mover.meter.assets_total = len(claims)
         mover.meter.bytes_total = sum(claim.size for claim in claims)
-        with done.keeping(mover.stop):
+        with done.keeping(mover.stop), work.doubting(mover.ledger):
             for at, batch in enumerate(batches(claims, self._pace.batch)):
                 if at:
                     mover.stop.sleep(self._pace.pause)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from connectors.abilities import Reclaims
 from connectors.errors import OutpourError
 from pipeline.ledger import trash
-from pipeline.ledger.trash import Trashed, TrashState
+from pipeline.ledger.trash import Trashed
 from pipeline.reclaim.freeing import Answers, Done, Pace
 from pipeline.runner.move import Mover
+from pipeline.states import TrashState
 
 
 class Undo:

@@ -78,7 +78,8 @@ def verify(
         observer.notice(Notice(level, text, place, hint))
 
     attention = Attention([(one.place, one.sink) for one in checkers], stop, None, tell)
-    results = attention.during(lambda: tuple(one.check(download) for one in checkers))
+    with work.doubting(ledger):
+        results = attention.during(lambda: tuple(one.check(download) for one in checkers))
     work.end_run(ledger, run, RunState.COMPLETE, "")
     return Verified(results)
 
@@ -121,8 +122,9 @@ class _Checker:
             if isinstance(self.sink, Inventory) and not listed:
                 self._elsewhere(self.sink, self.sink.inventory)
         checks.settle(self._ledger, self.sink.name, self._goal)
-        self._wrong = checks.owed(self._ledger, self.sink.name) | self._wrong
-        self._result.wrong = list(self._wrong.values())
+        self._result.wrong = list(
+            {**self._wrong, **checks.owed(self._ledger, self.sink.name)}.values()
+        )
         for path, why in self._result.wrong:
             self._observer.notice(Notice("error", f"{path}: {why}", self.sink.name))
         return self._result

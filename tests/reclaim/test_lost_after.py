@@ -1,0 +1,35 @@
+"""Promise: a copy that is the only one left of a freed photo is never forgotten once it is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.ledger import Ledger
+from pipeline.runner import verify
+from pipeline.runner.check import Verified
+from pipeline.states import Exit
+from pipeline.stopping import Stop
+from tests.engine.rig import Recorder
+from tests.reclaim.rig import World
+from tests.reclaim.test_reclaim import LIVE
+
+
+def checked(world: World) -> Verified:
+    with Ledger.open(world.ledger) as ledger:
+        return verify(world.job, ledger, Recorder(), stop=Stop())
+
+
+def test_each_verify_names_it_and_says_what_helps(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    _, done = world.reclaim()
+    assert done.whole and not world.present()
+    (shelf, *_) = world.shelves
+    lost = world.path(shelf, LIVE)
+    del shelf.visible[lost]
+    for _ in range(2):
+        found = checked(world)
+        assert found.exit is Exit.ITEMS_FAILED
+        ((path, why),) = [one for sink in found.sinks for one in sink.wrong]
+        assert path == lost
+        assert why.startswith("missing") and "outpour reclaim --undo" in why
+    assert not world.undo().ended_early and LIVE in world.present()
