@@ -26,10 +26,12 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Result:
-    """How the commands ended. ``left`` are those that were not started."""
+    """How the commands ended. ``left`` are those that were not started, since a person wanted
+    an end."""
 
     ended: tuple[Ended, ...]
     left: tuple[Task, ...]
+    interrupted: bool
 
     @property
     def by_exit(self) -> Counter[Exit]:
@@ -38,7 +40,7 @@ class Result:
     @property
     def exit(self) -> Exit:
         """That of all of them where they agree; where they do not, some are not confirmed."""
-        if self.left or Exit.INTERRUPTED in self.by_exit:
+        if self.interrupted and (self.left or Exit.INTERRUPTED in self.by_exit):
             return Exit.INTERRUPTED
         if len(self.by_exit) == 1:
             return next(iter(self.by_exit))
@@ -58,7 +60,7 @@ class Batch:
         self._lock = threading.Lock()
 
     def run(self) -> Result:
-        """Until the last has ended. Raises OSError where none can be started."""
+        """Until the last has ended."""
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="batch") as pool:
             futures = {pool.submit(self._one, task): task for task in self._tasks}
             try:
@@ -76,7 +78,9 @@ class Batch:
                 left.append(task)
             else:
                 ended.append(found)
-        return Result(tuple(ended), tuple(left))
+        if self._stop.error is not None:
+            raise self._stop.error
+        return Result(tuple(ended), tuple(left), bool(self._stop))
 
     def kill(self) -> None:
         """End those under way, at once. Their ledgers survive that."""
@@ -85,9 +89,7 @@ class Batch:
 
     def _watch(self, open_: set[Future[Ended | None]]) -> None:
         while open_:
-            done, open_ = wait(open_, _LOOK, FIRST_COMPLETED)
-            for future in done:
-                future.result()  # what keeps one command from starting keeps all
+            _, open_ = wait(open_, _LOOK, FIRST_COMPLETED)
             if self._stop:
                 with self._lock:  # whoever is not among them by now finds the stop itself
                     running = tuple(self._running)
@@ -96,15 +98,30 @@ class Batch:
                 return
 
     def _one(self, task: Task) -> Ended | None:
+        ended: Ended | None = None
+        with self._stop.guard():  # a defect of ours must not leave the others unwatched
+            ended = self._run(task)
+            if ended is not None:
+                self._observer.ended(ended)
+        return ended
+
+    def _run(self, task: Task) -> Ended | None:
+        if self._stop:
+            return None
+        self._observer.begun(task)
         with self._lock:
             if self._stop:
                 return None
-            child = Child(task)
+            try:
+                child = Child(task)
+            except OSError as error:  # too many processes, or open files, for now
+                return Ended(task, Exit.FATAL, 0.0, f"could not be started: {error.strerror}")
             self._running.add(child)
-        self._observer.begun(task)
         try:
-            ended = child.wait(self._observer.heard)
+            return child.wait(self._heard)
         finally:
             self._running.discard(child)
-        self._observer.ended(ended)
-        return ended
+
+    def _heard(self, name: str, event: Mapping[str, Any]) -> None:
+        if not self._stop:  # each would say that it is stopping
+            self._observer.heard(name, event)

@@ -16,6 +16,7 @@ from typing import IO, Any
 from pipeline.states import Exit
 
 _TOLD = 100_000  # characters of what it complains of that are read
+_OURS = "outpour: "  # begins a line of a complaint
 Hear = Callable[[str, Mapping[str, Any]], None]
 """Takes an event of a command that is under way, by the name of its pipeline."""
 
@@ -47,16 +48,18 @@ class Child:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._started = time.monotonic()
-        self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (wait closes it)
-        # In a group of its own: Ctrl-C is passed on once, and not also by the terminal. -P: a
-        # folder here of the same name as ours is not ours.
-        self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            [sys.executable, "-P", "-m", "pipeline.cli", *task.arguments, "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            process_group=0 if sys.platform != "win32" else None,
-        )
+        with contextlib.ExitStack() as unless_started:
+            self._complaints: IO[bytes] = unless_started.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(  # noqa: S603  (our own command)
+                # -P: a folder here of the same name as ours is not ours.
+                [sys.executable, "-P", "-m", "pipeline.cli", *task.arguments, "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                # Of its own: Ctrl-C is passed on once, and not also by the terminal.
+                process_group=0 if sys.platform != "win32" else None,
+            )
+            unless_started.pop_all()
 
     def end(self) -> None:
         """Ask it to end cleanly."""
@@ -68,49 +71,67 @@ class Child:
             self._process.kill()
 
     def wait(self, hear: Hear) -> Ended:
-        """Listen until it has ended."""
-        assert self._process.stdout is not None
-        with self._process.stdout as out, self._complaints:
-            answer = _answer(out, lambda event: hear(self._task.name, event))
-            code = self._process.wait()
-            error, hint = self._complaint()
-        seconds = time.monotonic() - self._started
-        if code == -signal.SIGTERM:  # it was asked to end before it could listen
-            code = Exit.INTERRUPTED
-        if code not in list(Exit):
-            error = error or f"ended unexpectedly ({code})"
-            code = Exit.FATAL
-        return Ended(self._task, Exit(code), seconds, error, hint, answer)
+        """Listen until it has ended. Raises what ``hear`` raises, once it has."""
+        with self._complaints, self._process as process:
+            assert process.stdout is not None
+            try:
+                answer = _answer(process.stdout, lambda event: hear(self._task.name, event))
+            except BaseException:
+                self.end()
+                raise
+            code = process.wait()
+            said = self._said()
+        return _ended(self._task, code, time.monotonic() - self._started, said, answer)
 
-    def _complaint(self) -> tuple[str, str]:
-        """The last thing it complained of, and what to do."""
+    def _said(self) -> list[str]:
         self._complaints.seek(0, 2)
         self._complaints.seek(max(0, self._complaints.tell() - _TOLD))
-        lines = self._complaints.read().decode(errors="replace").splitlines()
-        start = "outpour: "
-        said = [at for at, line in enumerate(lines) if line.startswith(start)]
-        if not said:
-            return (lines[-1] if lines else ""), ""
-        rest = [line.strip() for line in lines[said[-1] + 1 :] if line.startswith("  ")]
-        # What it says to type again is for a person, who did not ask for JSON.
-        return lines[said[-1]].removeprefix(start), " ".join(rest).replace(" --json", "")
+        return self._complaints.read().decode(errors="replace").splitlines()
+
+
+def _ended(
+    task: Task, code: int, seconds: float, said: Sequence[str], answer: Mapping[str, Any] | None
+) -> Ended:
+    """What became of a process that said these lines on standard error."""
+    if code == -signal.SIGTERM:  # it was asked to end before it could listen
+        return Ended(task, Exit.INTERRUPTED, seconds)
+    error, hint = _complaint(said)
+    good = code == Exit.OK and answer is not None
+    if code not in list(Exit) or not (error or good):
+        last = said[-1] if said else ""
+        return Ended(task, Exit.FATAL, seconds, f"ended unexpectedly ({code})", last)
+    return Ended(task, Exit(code), seconds, error, hint, answer)
+
+
+def _complaint(said: Sequence[str]) -> tuple[str, str]:
+    """The last thing that was complained of, and what to do."""
+    mine = [at for at, line in enumerate(said) if line.startswith(_OURS)]
+    if not mine:
+        return "", ""
+    first = last = mine[-1]
+    while first - 1 in mine:
+        first -= 1
+    error = "; ".join(line.removeprefix(_OURS) for line in said[first : last + 1])
+    rest = [line.strip() for line in said[last + 1 :] if line.startswith("  ")]
+    # What it says to type again is for a person, who did not ask for JSON.
+    return error, " ".join(rest).replace(" --json", "")
 
 
 def _answer(
     lines: Iterable[bytes], hear: Callable[[Mapping[str, Any]], None]
 ) -> Mapping[str, Any] | None:
     """The summary among events of one line each, or the one document that was printed."""
-    whole: list[bytes] = []
+    others: list[bytes] = []
     summary: Mapping[str, Any] | None = None
     for line in lines:
-        event = None if whole else _parsed(line)
-        if event is None:
-            whole.append(line)
-        elif event.get("event") == "summary":
+        event = _parsed(line)
+        if event is None or "event" not in event:
+            others.append(line)
+        elif event["event"] == "summary":
             summary = event
         else:
             hear(event)
-    return summary if summary is not None else _parsed(b"".join(whole))
+    return summary if summary is not None else _parsed(b"".join(others))
 
 
 def _parsed(text: bytes) -> Mapping[str, Any] | None:

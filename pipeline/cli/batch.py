@@ -15,7 +15,7 @@ from connectors.errors import Misconfigured
 from pipeline.batch import Batch, Ended, Result, Task
 from pipeline.cli import options as o
 from pipeline.cli.opening import resume_command
-from pipeline.cli.output import complain, postscript
+from pipeline.cli.output import complain, postscript, told
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
 from pipeline.config.load import load_all
@@ -80,6 +80,8 @@ def batch(
         screen.machine.write(
             "summary", {"by_exit": by_exit, "not_started": left, "exit": int(result.exit)}
         )
+        if screen.machine.unwritten:
+            complain(told(screen.machine.unwritten), "", result.exit)
     else:
         with postscript() as console:
             _show(console, result, do)
@@ -87,35 +89,47 @@ def batch(
         return 0
     short = len(result.left) + len(result.ended) - result.by_exit[Exit.OK]
     text = f"{files(short, 'pipeline')} not {_GOOD[do]}"
-    return complain(text, f"go on with: {resume_command()}", result.exit)
+    again = f"go on with: {resume_command()}"
+    if do is Do.VERIFY and not result.interrupted:
+        again = "outpour batch without --do verify brings again what the sources have"
+    return complain(text, again, result.exit)
 
 
 def _tasks(paths: Sequence[Path], do: Do) -> list[Task]:
     """One for each pipeline. Misconfigured if any of them is not right, or two are one."""
     tasks: list[Task] = []
-    where: dict[str, Path] = {}
-    for path in _files(paths):
+    called: dict[str, str] = {}
+    for path in {path.resolve(): path for path in _files(paths)}.values():
         for row, pipeline in load_all(path):
-            other = where.setdefault(pipeline.name.casefold(), path)
-            if other is not path:
+            this = f"{path}" if row is None else f"{row} of {path}"
+            other = called.setdefault(pipeline.name.casefold(), this)
+            if other is not this:
                 raise Misconfigured(
-                    f"{other} and {path} are both called {pipeline.name!r}",
+                    f"{other} and {this} are both called {pipeline.name!r}",
                     hint="Each has a ledger of its own: give one of them another name:",
                 )
-            chosen = [] if row is None else ["--for", row]
-            tasks.append(Task(pipeline.name, [do.value, str(path), *chosen]))
+            # Joined, and never beginning with a dash: neither is then taken for an option.
+            file = f"./{path}" if str(path).startswith("-") else str(path)
+            chosen = [] if row is None else [f"--for={row}"]
+            tasks.append(Task(pipeline.name, [do.value, file, *chosen]))
     return tasks
 
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:
-    for path in dict.fromkeys(paths):
+    for path in paths:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
+        found = sorted(one for one in path.iterdir() if _is_pipeline(one))
         if not found:
             raise Misconfigured(f"{path}: no pipeline file (*.yaml) is in this folder")
         yield from found
+
+
+def _is_pipeline(path: Path) -> bool:
+    """Not what a system hides, or puts beside a file for itself (._family.yaml)."""
+    named = path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+    return named and path.is_file()
 
 
 # --- how it ended, in words ---
@@ -124,7 +138,7 @@ _GOOD = {Do.RUN: "confirmed", Do.PLAN: "planned", Do.VERIFY: "as they were"}
 
 _BAD = {
     Exit.ITEMS_FAILED: "not everything is right",
-    Exit.USAGE: "wrong settings",
+    Exit.USAGE: "could not begin",
     Exit.NEEDS_PERSON: "a person is needed",
     Exit.NO_ROOM: "no room",
     Exit.FATAL: "failed as a whole",
@@ -159,7 +173,9 @@ def _show(console: Console, result: Result, do: Do) -> None:
     good, all_of = result.by_exit[Exit.OK], len(result.ended) + len(result.left)
     if result.exit is Exit.OK:
         text = f"{files(all_of, 'pipeline')} {_GOOD[do]}"
-        headline(console, "✔", "green", text if all_of == 1 else f"All {text}")
+        idle = sum(bool(one.answer and one.answer.get("idle")) for one in result.ended)
+        later = f"; {count(idle)} not due, nothing was done there" if idle else ""
+        headline(console, "✔", "green", (text if all_of == 1 else f"All {text}") + later)
     else:
         headline(console, "✘", "red", f"{count(good)} of {files(all_of, 'pipeline')} {_GOOD[do]}")
     tell = _told(do)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import Annotated
 
@@ -135,7 +136,8 @@ def _explain(outcome: Outcome, name: str) -> None:
             text = f"{files(missing)} that the source counts were not in its listing"
             complain(text, f"try again later: {resume_command()}", code)
         if outcome.summary.confirmed < outcome.summary.total or outcome.summary.problem_count:
-            report = f"all of them: outpour report {name}; try again: {resume_command()}"
+            report = f"all of them: outpour report {shlex.quote(name)}; "
+            report += f"try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
         if outcome.short:
             complain(outcome.short, f"try again later: {resume_command()}", code)

@@ -40,7 +40,7 @@ def status(
 
     Without arguments: all pipelines that ever ran here, without asking any place.
     """
-    if config is None and not from_ and not to:
+    if config is None and not from_ and not to and for_ is None:
         found = [at for at in map(_standing, _ledgers()) if at]
         if json:
             emit({"pipelines": [asdict(one) for one in found]})

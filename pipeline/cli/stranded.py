@@ -80,6 +80,8 @@ def _asked(
         pipeline = pipeline_of(config, from_, None, row)
         known = ledger_path(pipeline.name)
         return pipeline.sources, known, pipeline.limits.attempts, owned(pipeline)
+    if row is not None:
+        raise Misconfigured("--for goes with a pipeline file")
     if not from_:
         raise Misconfigured(
             "what should be compared? Name a pipeline file, or --from twice",

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ from pydantic_settings import (
 from connectors.errors import Misconfigured
 from pipeline.config import document, places, problems, table, targets, variables
 from pipeline.config.document import Document, read
-from pipeline.config.models import MOST_IN_NAME, Choices, Pipeline, Place
+from pipeline.config.models import Choices, Pipeline, Place
+
+_LONGEST = 255 - len(".sqlite.lock")  # bytes of a name that file systems take
+_MOST_TOLD = 20  # mistakes of a table that are told one by one
 
 
 class _Variables(EnvSettingsSource):
@@ -81,18 +85,42 @@ def load(path: Path, row: str | None = None) -> Pipeline:
     if row is None:
         raise Misconfigured(
             f"{path}: is one pipeline for each row of {found.name}: say which",
-            hint=f"for example --for {found.rows[0].key}; outpour batch takes them all",
+            hint=f"for example --for {shlex.quote(found.rows[0].key)}; "
+            "outpour batch takes them all",
         )
-    return _of_row(written, path, found.row(row))
+    chosen = found.row(row)
+    try:
+        return _of_row(written, path, chosen)
+    except Misconfigured as wrong:
+        lines = [_told(line, [chosen]) for line in str(wrong).splitlines()]
+        raise Misconfigured("\n".join(lines), hint=wrong.hint) from None
 
 
 def load_all(path: Path) -> list[tuple[str | None, Pipeline]]:
-    """The pipelines in the file ``path``, each with the row that it is of, if it is of one."""
+    """The pipelines in the file ``path``, each with the row that it is of, if it is of one.
+    Misconfigured names every mistake of every row."""
     written = read(path)
     found = _table(written, path)
     if found is None:
         return [(None, _built(written, path))]
-    return [(row.key, _of_row(written, path, row)) for row in found.rows]
+    made: list[tuple[str | None, Pipeline]] = []
+    wrong: dict[str, list[table.Row]] = {}
+    for row in found.rows:
+        try:
+            made.append((row.key, _of_row(written, path, row)))
+        except Misconfigured as error:
+            for line in str(error).splitlines():
+                wrong.setdefault(line, []).append(row)
+    if wrong:
+        lines = [_told(line, rows) for line, rows in wrong.items()]
+        more = [f"and {len(lines) - _MOST_TOLD} more"] if len(lines) > _MOST_TOLD else []
+        raise Misconfigured("\n".join([*lines[:_MOST_TOLD], *more]))
+    return made
+
+
+def _told(line: str, rows: Sequence[table.Row]) -> str:
+    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    return f"{rows[0].where}: {rows[0].key}: {line}{others}"
 
 
 def one_shot(
@@ -124,7 +152,7 @@ def several_places(wanted: Sequence[str], base: Path) -> tuple[Place, ...]:
 def _table(written: Document, path: Path) -> table.Table | None:
     """What the file's ``each`` names; no text is left to be complained of with the rest."""
     named = os.environ.get(f"{problems.PREFIX}EACH") or written.data.get("each")
-    if not isinstance(named, str):
+    if not isinstance(named, str) or not named.strip():
         return None
     try:
         return table.read(path.resolve().parent / targets.home(Path(named)), named)
@@ -134,21 +162,26 @@ def _table(written: Document, path: Path) -> table.Table | None:
 
 def _of_row(written: Document, path: Path, row: table.Row) -> Pipeline:
     try:
-        made = _built(written.with_data(table.fill(written.data, row)), path)
-        name = f"{made.name}-{row.slug}"
-        if len(name) > MOST_IN_NAME:
-            longest = f"{MOST_IN_NAME} characters"
-            raise Misconfigured(f"{name!r} is too long for the name of a ledger: {longest}")
+        filled = table.fill(written.data, row)
     except problems.Mistakes as wrong:
         raise problems.report(wrong.found, written) from None
-    except Misconfigured as wrong:
-        lines = [f"{row.where}: {row.key}: {line}" for line in str(wrong).splitlines()]
-        raise Misconfigured("\n".join(lines), hint=wrong.hint) from None
-    return made.model_copy(update={"name": name})
+    made = _build(written.with_data(filled), path.resolve().parent, default_name=path.stem)
+    return _named(made, f"{made.name}-{row.slug}")
 
 
 def _built(written: Document, path: Path) -> Pipeline:
+    """The pipeline of a file without a table."""
+    found = list(table.unfilled(written.data))
+    if found and not written.data.get("each"):  # what stands there instead of a name is told first
+        raise problems.report(found, written)
     return _build(written, path.resolve().parent, default_name=path.stem)
+
+
+def _named(pipeline: Pipeline, name: str) -> Pipeline:
+    """The same under this name. Misconfigured where no file of a ledger can have it."""
+    if len(name.encode()) > _LONGEST:
+        raise Misconfigured(f"{name!r} is too long for the name of a ledger", hint="name: shorter")
+    return pipeline.model_copy(update={"name": name})
 
 
 def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
@@ -168,9 +201,7 @@ def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
         folder = base / file.staging.path
         chosen["staging"] = file.staging.model_copy(update={"path": folder})
     pipeline = Pipeline(**chosen, sources=sources, sinks=sinks)
-    if pipeline.name:
-        return pipeline
-    return pipeline.model_copy(update={"name": default_name or _derived(pipeline)})
+    return _named(pipeline, pipeline.name or default_name or _derived(pipeline))
 
 
 def _validated(data: dict[str, Any]) -> _File:

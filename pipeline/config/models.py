@@ -260,14 +260,10 @@ def _threshold(name: str, said: object) -> float:
     return parse_share(said["used_above"])
 
 
-MOST_IN_NAME = 100
-"""Characters in the name of a pipeline."""
-
-
 class Choices(Part):
     """Everything about a pipeline but its places."""
 
-    name: str = Field(default="", pattern=r"^[\w][\w .@-]*$|^$", max_length=MOST_IN_NAME)
+    name: str = Field(default="", pattern=r"^[\w][\w .@-]*$|^$", max_length=100)
     """Name of the ledger; by default the file's name without its ending."""
     select: Select = Select()
     when: Annotated[

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +30,11 @@ class Row:
 
     @property
     def slug(self) -> str:
-        """The key as part of a file's name."""
-        return re.sub(r"[^\w.@-]+", "_", self.key)
+        """The key as part of a file's name; two keys never have the same."""
+        plain = re.sub(r"[^\w.@-]+", "_", self.key)
+        if plain == self.key:
+            return plain
+        return f"{plain}-{hashlib.sha256(self.key.encode()).hexdigest()[:6]}"
 
 
 class Table:
@@ -41,7 +47,7 @@ class Table:
     def row(self, key: str) -> Row:
         """The row of this key; Misconfigured if there is none."""
         for row in self.rows:
-            if row.key.casefold() == key.strip().casefold():
+            if _alike(row.key) == _alike(key):
                 return row
         near = close(key, [row.key for row in self.rows])
         hint = f"Did you mean {near[0]!r}?" if near else f"The first is {self.rows[0].key!r}."
@@ -55,12 +61,16 @@ def read(path: Path, name: str) -> Table:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise Misconfigured(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise Misconfigured(f"{name}: is a folder, not a table") from None
     except UnicodeDecodeError:
         raise Misconfigured(
             f"{name}: is not a text file in UTF-8", hint="Save it as CSV in UTF-8."
         ) from None
     except OSError as error:
         raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from None
+    if "\0" in text:
+        raise Misconfigured(f"{name}: is not a text file")
     try:
         rows = list(_rows(text, name))
     except csv.Error as error:
@@ -80,6 +90,19 @@ def fill(data: Mapping[str, Any], row: Row) -> dict[str, Any]:
     return filled
 
 
+def unfilled(value: Any, loc: Loc = ()) -> Iterator[Mistake]:
+    """What only a table would fill in, of a pipeline that has none."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from unfilled(part, (*loc, key))
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            yield from unfilled(part, (*loc, at))
+    elif isinstance(value, str) and (blank := _BLANK.search(value)):
+        message = f"{blank[0]!r} is not filled in; write it out, or name a table (each: people.csv)"
+        yield Mistake(loc, message)
+
+
 def _filled(value: Any, row: Row, loc: Loc, mistakes: list[Mistake]) -> Any:
     if isinstance(value, dict):
         return {key: _filled(part, row, (*loc, key), mistakes) for key, part in value.items()}
@@ -94,28 +117,41 @@ def _filled(value: Any, row: Row, loc: Loc, mistakes: list[Mistake]) -> Any:
             table = row.where.rpartition(":")[0]
             known = suggest(column, row.values)
             mistakes.append(Mistake(loc, f"{table} has no column {column!r}; {known}"))
+        elif not row.values[column]:
+            # Half an address is another address: ./Photos/${who} would be everybody's folder.
+            mistakes.append(Mistake(loc, f"{row.where} has nothing in column {column!r}"))
         return row.values.get(column, "")
 
     return _BLANK.sub(cell, value)
 
 
 def _rows(text: str, name: str) -> Iterator[Row]:
-    first = text.split("\n", 1)[0]
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = max(_SEPARATORS, key=first.count)
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
-    columns = [cell.strip() for cell in next(lines, [])]
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    columns = [_read(cell) for cell in next(lines, [])]
     _check_columns(columns, name)
+    last = lines.line_num
     for cells in lines:
-        where = f"{name}:{lines.line_num}"
-        values = [cell.strip() for cell in cells]
+        where, last = f"{name}:{last + 1}", lines.line_num  # of a row on several lines the first
+        values = [_read(cell) for cell in cells]
         if not any(values):
             continue
         if len(values) != len(columns):
-            wanted = f"{len(columns)} columns"
-            raise Misconfigured(f"{where}: has {len(values)} cells where there are {wanted}")
+            number = f"{len(values)} cell{'s' if len(values) > 1 else ''}"
+            raise Misconfigured(f"{where}: has {number}, the first line has {len(columns)}")
         if not values[0]:
             raise Misconfigured(f"{where}: {columns[0]} is empty; it names the row")
         yield Row(values[0], dict(zip(columns, values, strict=True)), where)
+
+
+def _read(cell: str) -> str:
+    """In one spelling, of the several that Unicode has for one text."""
+    return unicodedata.normalize("NFC", cell.strip())
+
+
+def _alike(key: str) -> str:
+    return _read(key).casefold()
 
 
 def _check_columns(columns: Sequence[str], name: str) -> None:
@@ -137,7 +173,7 @@ def _check_keys(rows: Sequence[Row]) -> None:
     """Each row has a ledger of its own."""
     seen: dict[str, Row] = {}
     for row in rows:
-        other = seen.setdefault(row.slug.casefold(), row)
+        other = seen.setdefault(_alike(row.key), row)
         if other is not row:
             first = other.where.rpartition(":")[2]
             raise Misconfigured(f"{row.where}: {row.key!r} stands in line {first} already")

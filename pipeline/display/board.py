@@ -16,7 +16,9 @@ from rich.text import Text
 from pipeline.batch import Ended, Task
 from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
+from pipeline.display.plain import sentence
 from pipeline.display.words import count, files, printable
+from pipeline.events import Notice
 from pipeline.states import Exit
 
 _EVERY = 60.0  # seconds between lines where nothing can be redrawn
@@ -72,12 +74,11 @@ class Lines:
         kind = event.get("event")
         with self._lock:
             if kind == "progress":
-                self._moved[name] = (event["assets_done"], event["bytes_done"])
+                self._moved[name] = (event.get("assets_done", 0), event.get("bytes_done", 0))
                 self.draw()
-            elif kind == "notice" and event["level"] != "info":
-                place, hint = event["place"], event["hint"]
-                text = f"{place}: {event['text']}" if place else event["text"]
-                self.say(f"{name}: {text}{f' ({hint})' if hint else ''}", "yellow")
+            elif kind == "notice" and event.get("level") != "info":
+                told = {key: event.get(key, "") for key in ("level", "text", "place", "hint")}
+                self.say(f"{name}: {sentence(Notice(**told))}", "yellow")
 
     def ended(self, ended: Ended) -> None:
         good = ended.exit is Exit.OK

@@ -79,7 +79,7 @@ def test_what_is_wrong_with_one_stops_no_other_and_is_named(
     out, err = capfd.readouterr()
     assert "2 of 3 pipelines confirmed" in out
     assert re.search(
-        r"wrong settings: 1 pipeline\n +staff-bob@example.com: there is no folder", out
+        r"could not begin: 1 pipeline\n +staff-bob@example.com: there is no folder", out
     )
     assert "outpour: 1 pipeline not confirmed\n" in err and "Traceback" not in err
     assert contents(root / "out" / "cid") == contents(root / "in" / "cid")
@@ -139,6 +139,38 @@ def test_a_folder_without_pipelines_is_a_mistake(
 ) -> None:
     assert invoke(["batch", str(tmp_path)]) == Exit.USAGE
     assert "no pipeline file" in capfd.readouterr().err
+
+
+def test_an_empty_cell_copies_nobody_else_s_library(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = config.with_name("staff.csv")
+    table.write_text(table.read_text() + "zed@example.com,\n")
+    assert invoke(["batch", str(config)]) == Exit.USAGE
+    assert "staff.csv:5 has nothing in column 'folder'" in capfd.readouterr().err
+    assert not contents(config.parent / "out")
+
+
+def test_a_folder_of_pipelines_whatever_they_are_called(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library(tmp_path / "in", 2)
+    folder = tmp_path / "accounts"
+    (folder / "sub.yaml").mkdir(parents=True)
+    (folder / "._a.yaml").write_bytes(b"\0\5\x16\7")
+    for name in ("a.yaml", "B.YAML", "-x.yml"):
+        (folder / name).write_text(f"source: ../in\nsinks: ['../{name} out']\n")
+    monkeypatch.chdir(folder)
+    assert invoke(["batch", ".", "a.yaml", str(folder / "a.yaml")]) == Exit.OK
+    assert "All 3 pipelines confirmed" in capfd.readouterr().out
+
+
+def test_what_is_not_due_is_not_called_confirmed_alone(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text() + "when: {local-source: {used_above: 100%}}\n")
+    assert invoke(["batch", str(config)]) == Exit.OK
+    assert "3 not due, nothing was done there" in capfd.readouterr().out
 
 
 # --- interruptions ---

@@ -114,7 +114,7 @@ MISTAKES = {
     ),
     "a variable of the shell in staging": (
         PLACES + "staging: {path: '${HOME}/st'}\n",
-        "p.yaml:3: staging.path: '${HOME}' is not filled in; write the folder out, or ~",
+        "p.yaml:3: staging.path: '${HOME}' is not filled in; write it out",
     ),
     "an album that is a number": (
         PLACES + "select: {albums: 2019}\n",

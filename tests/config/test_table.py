@@ -76,11 +76,50 @@ def test_a_cell_is_text_and_never_more_yaml(staff: Path) -> None:
     assert sink.identity == ["local", str(staff.parent / f"Photos/{cell} and more")]
 
 
-def test_without_a_table_nothing_is_filled_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", ["", "each:\n", "each: ''\n"])
+def test_without_a_table_nothing_would_be_filled_in(tmp_path: Path, each: str) -> None:
     path = tmp_path / "one.yaml"
-    path.write_text("source: memory:${account}\nsinks: [memory:b]\n")
-    assert load(path).sources[0].identity == ["memory", "${account}"]
+    path.write_text(f"sinks: ['./out of ${{account}}']\nsource: memory:a\n{each}")
+    for read in (load, load_all):
+        with pytest.raises(Misconfigured, match=r"one.yaml:1: sinks\[0\]: '\$\{account\}' is not"):
+            read(path)
+    path.write_text("source: memory:a\nsinks: [memory:b]\n")
     assert [row for row, _ in load_all(path)] == [None]
+
+
+def test_half_an_address_is_no_address(staff: Path) -> None:
+    """An empty cell would make ./Photos/${who} everybody's folder, or an account any account."""
+    (staff.parent / "staff.csv").write_text("account,who,since,note\n,,,\nann,,2015-01-01,\n")
+    with pytest.raises(Misconfigured, match=r"staff.csv:3 has nothing in column 'who'"):
+        load(staff, "ann")
+
+
+def test_every_mistake_of_every_row_is_told_once(staff: Path) -> None:
+    rows = [f"p{number},Ann,{'soon' if number % 2 else 'later'}" for number in range(50)]
+    (staff.parent / "staff.csv").write_text("\n".join(["account,who,since", *rows]) + "\n")
+    with pytest.raises(Misconfigured) as caught:
+        load_all(staff)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("staff.csv:2: p0: ") and first.endswith("(and 24 more rows)")
+    assert second.startswith("staff.csv:3: p1: ") and second.endswith("(and 24 more rows)")
+
+
+def test_people_whose_names_differ_little_are_not_one(staff: Path) -> None:
+    keys = ["a b", "a_b", "e\u0301va", "e\u0300va", "กิ", "กี", "\U0001f600", "\U0001f601", "a/b"]
+    rows = [f'"{key}",x,2015-01-01' for key in keys]
+    (staff.parent / "staff.csv").write_text("\n".join(["account,who,since", *rows]) + "\n")
+    names = [made.name for _, made in load_all(staff)]
+    assert len({name.casefold() for name in names}) == len(keys)
+    assert load(staff, "\u00e9va").name == names[2], "typed in another spelling of Unicode"
+    assert not any("/" in name for name in names)
+
+
+def test_a_row_may_hold_any_character_and_several_lines(staff: Path) -> None:
+    text = 'account,who,since\nann,"A\u2028\x85n\nn",2015-01-01\nbob,Bob,soon\n'
+    (staff.parent / "staff.csv").write_text(text, newline="")
+    with pytest.raises(Misconfigured, match=r"^staff.csv:4: bob: "):
+        load_all(staff)
+    assert "A\u2028\x85n" in load(staff, "ann").sinks[1].identity[1]
 
 
 @pytest.mark.parametrize(
@@ -91,14 +130,16 @@ def test_without_a_table_nothing_is_filled_in(tmp_path: Path) -> None:
         ("account,,since\na,b,c\n", "staff.csv:1: column 2 has no name"),
         ("account,who,who\na,b,c\n", "staff.csv:1: two columns are called 'who'"),
         ("account,who,password\na,b,c\n", "staff.csv:1: 'password' must not stand here"),
-        ("account,who,since\nann,Ann\n", "staff.csv:2: has 2 cells where there are 3 columns"),
+        ("account,who,since\nann,Ann\n", "staff.csv:2: has 2 cells, the first line has 3"),
         ("account,who,since\n,Ann,2015-01-01\n", "staff.csv:2: account is empty"),
         (STAFF + "ANN@example.com,x,2015-01-01\n", "staff.csv:4: 'ANN@example.com' stands in line"),
         ('account,who,since\nann,"Ann,2015-01-01\n', "staff.csv: is not valid CSV"),
         ("account,since\nann,2015-01-01\n", "staff.yaml:5: sinks[1].path: staff.csv has no column"),
         ("account,who,since\nann,Ann,soon\n", "staff.csv:2: ann: "),
-        (f"account,who,since\n{'x' * 120},Ann,2015-01-01\n", "too long for the name of a ledger"),
+        (f"account,who,since\n{'x' * 240},Ann,2015-01-01\n", "too long for the name of a ledger"),
         (b"account,who,since\nj\xf6rg,J,2015-01-01\n", "staff.csv: is not a text file in UTF-8"),
+        (b"account,who,since\nann,A\0,2015-01-01\n", "staff.csv: is not a text file"),
+        ("pwd,who,since\na,b,c\n", "staff.csv:1: 'pwd' must not stand here"),
         (None, "staff.csv: no such file"),
     ],
 )
