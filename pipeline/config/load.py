@@ -119,7 +119,8 @@ def load_all(path: Path) -> list[tuple[str | None, Pipeline]]:
 
 
 def _told(line: str, rows: Sequence[table.Row]) -> str:
-    others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+    more = len(rows) - 1
+    others = f" (and {more} more row{'s' if more > 1 else ''})" if more else ""
     return f"{rows[0].where}: {rows[0].key}: {line}{others}"
 
 
@@ -179,8 +180,8 @@ def _built(written: Document, path: Path) -> Pipeline:
 
 def _named(pipeline: Pipeline, name: str) -> Pipeline:
     """The same under this name. Misconfigured where no file of a ledger can have it."""
-    if len(name.encode()) > _LONGEST:
-        raise Misconfigured(f"{name!r} is too long for the name of a ledger", hint="name: shorter")
+    if len(os.fsencode(name)) > _LONGEST:
+        raise Misconfigured(f"{name!r} is too long for the name of a ledger")
     return pipeline.model_copy(update={"name": name})
 
 

@@ -31,10 +31,9 @@ class Row:
     @property
     def slug(self) -> str:
         """The key as part of a file's name; two keys never have the same."""
-        plain = re.sub(r"[^\w.@-]+", "_", self.key)
-        if plain == self.key:
-            return plain
-        return f"{plain}-{hashlib.sha256(self.key.encode()).hexdigest()[:6]}"
+        key = _one_spelling(self.key)
+        plain = re.sub(r"[^\w.@-]+", "_", key)
+        return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
 
 
 class Table:
@@ -112,7 +111,7 @@ def _filled(value: Any, row: Row, loc: Loc, mistakes: list[Mistake]) -> Any:
         return value
 
     def cell(blank: re.Match[str]) -> str:
-        column = blank[1].strip()
+        column = _one_spelling(blank[1].strip())
         if column not in row.values:
             table = row.where.rpartition(":")[0]
             known = suggest(column, row.values)
@@ -129,12 +128,12 @@ def _rows(text: str, name: str) -> Iterator[Row]:
     first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = max(_SEPARATORS, key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns = [_read(cell) for cell in next(lines, [])]
+    columns = [_one_spelling(cell.strip()) for cell in next(lines, [])]
     _check_columns(columns, name)
     last = lines.line_num
     for cells in lines:
         where, last = f"{name}:{last + 1}", lines.line_num  # of a row on several lines the first
-        values = [_read(cell) for cell in cells]
+        values = [cell.strip() for cell in cells]
         if not any(values):
             continue
         if len(values) != len(columns):
@@ -145,13 +144,13 @@ def _rows(text: str, name: str) -> Iterator[Row]:
         yield Row(values[0], dict(zip(columns, values, strict=True)), where)
 
 
-def _read(cell: str) -> str:
-    """In one spelling, of the several that Unicode has for one text."""
-    return unicodedata.normalize("NFC", cell.strip())
+def _one_spelling(text: str) -> str:
+    """Of the several that Unicode has for one text. Not for values: a folder is called as it is."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _alike(key: str) -> str:
-    return _read(key).casefold()
+    return _one_spelling(key.strip()).casefold()
 
 
 def _check_columns(columns: Sequence[str], name: str) -> None:

@@ -114,6 +114,12 @@ def test_people_whose_names_differ_little_are_not_one(staff: Path) -> None:
     assert not any("/" in name for name in names)
 
 
+def test_a_folder_is_called_as_the_table_spells_it(staff: Path) -> None:
+    spelt = "e\u0301va"
+    (staff.parent / "staff.csv").write_text(f"account,who,since\n{spelt},{spelt},2015-01-01\n")
+    assert f"{spelt} and more" in load(staff, spelt).sinks[1].identity[1]
+
+
 def test_a_row_may_hold_any_character_and_several_lines(staff: Path) -> None:
     text = 'account,who,since\nann,"A\u2028\x85n\nn",2015-01-01\nbob,Bob,soon\n'
     (staff.parent / "staff.csv").write_text(text, newline="")
