@@ -86,7 +86,7 @@ def load(path: Path, row: str | None = None) -> Pipeline:
         raise Misconfigured(
             f"{path}: is one pipeline for each row of {found.name}: say which",
             hint=f"for example --for {shlex.quote(found.rows[0].key)}; "
-            "outpour batch takes them all",
+            "outpour batch runs all of them",
         )
     chosen = found.row(row)
     try:

@@ -37,7 +37,7 @@ def test_a_table_without_a_row_is_refused(
     command: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert invoke([command, str(config)]) == Exit.USAGE
-    assert "outpour batch takes them all" in capsys.readouterr().err
+    assert "outpour batch runs all of them" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
