@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +12,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from connectors.errors import Misconfigured
-from pipeline.batch import Batch, Ended, Result, Task
+from pipeline.batch import Batch, Ended, Result
 from pipeline.cli import options as o
+from pipeline.cli.gathering import Gathering
 from pipeline.cli.opening import resume_command
 from pipeline.cli.output import complain, postscript, told
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
-from pipeline.config.load import load_all
 from pipeline.config.sizes import show_size
 from pipeline.display import board
 from pipeline.display.words import count, files, printable
@@ -41,7 +41,7 @@ Files = Annotated[
     typer.Argument(
         metavar="PIPELINE.yaml | FOLDER",
         help="Pipeline files; one with a table (each: people.csv) stands for one pipeline for "
-        "each row. Of a folder all *.yaml in it.",
+        "each row. Of a folder all *.yaml and *.yml in it.",
     ),
 ]
 What = Annotated[Do, typer.Option("--do", help="What to do with each pipeline.")]
@@ -64,15 +64,17 @@ def batch(
     outpour batch accounts/ --jobs 8
     outpour batch staff.yaml --do verify
     """
-    tasks = _tasks(files_, do)
+    found = Gathering(files_, do.value)
     stop = Stop()
-    screen = board.choose(len(tasks), _told(do), machine=json, quiet=quiet)
-    many = Batch(tasks, jobs, screen, stop)
+    screen = board.choose(len(found.tasks), _told(do), machine=json, quiet=quiet)
+    many = Batch(found.tasks, jobs, screen, stop)
 
     def stopping() -> None:
         screen.say("stopping: what is in flight is finished or dropped (Ctrl-C again: at once)")
 
     with Interrupts(stop, stopping, many.kill)(), screen:
+        for remark in found.remarks:
+            screen.say(remark, "yellow")
         result = many.run()
     if isinstance(screen, board.Events):
         by_exit = {int(code): number for code, number in result.by_exit.items()}
@@ -89,47 +91,13 @@ def batch(
         return 0
     short = len(result.left) + len(result.ended) - result.by_exit[Exit.OK]
     text = f"{files(short, 'pipeline')} not {_GOOD[do]}"
-    again = f"go on with: {resume_command()}"
-    if do is Do.VERIFY and not result.interrupted:
-        again = "outpour batch without --do verify brings again what the sources have"
-    return complain(text, again, result.exit)
+    return complain(text, _hint(result, do, files_), result.exit)
 
 
-def _tasks(paths: Sequence[Path], do: Do) -> list[Task]:
-    """One for each pipeline. Misconfigured if any of them is not right, or two are one."""
-    tasks: list[Task] = []
-    called: dict[str, str] = {}
-    for path in {path.resolve(): path for path in _files(paths)}.values():
-        for row, pipeline in load_all(path):
-            this = f"{path}" if row is None else f"{row} of {path}"
-            other = called.setdefault(pipeline.name.casefold(), this)
-            if other is not this:
-                raise Misconfigured(
-                    f"{other} and {this} are both called {pipeline.name!r}",
-                    hint="Each has a ledger of its own: give one of them another name:",
-                )
-            # Joined, and never beginning with a dash: neither is then taken for an option.
-            file = f"./{path}" if str(path).startswith("-") else str(path)
-            chosen = [] if row is None else [f"--for={row}"]
-            tasks.append(Task(pipeline.name, [do.value, file, *chosen]))
-    return tasks
-
-
-def _files(paths: Iterable[Path]) -> Iterable[Path]:
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(one for one in path.iterdir() if _is_pipeline(one))
-        if not found:
-            raise Misconfigured(f"{path}: no pipeline file (*.yaml) is in this folder")
-        yield from found
-
-
-def _is_pipeline(path: Path) -> bool:
-    """Not what a system hides, or puts beside a file for itself (._family.yaml)."""
-    named = path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
-    return named and path.is_file()
+def _hint(result: Result, do: Do, paths: Sequence[Path]) -> str:
+    if do is Do.VERIFY and any(_wrong(one) for one in result.ended) and not result.interrupted:
+        return f"bring them again: {shlex.join(['outpour', 'batch', *map(str, paths)])}"
+    return f"go on with: {resume_command()}"
 
 
 # --- how it ended, in words ---
@@ -148,11 +116,13 @@ _BAD = {
 
 def _told(do: Do) -> Callable[[Ended], str]:
     def tell(ended: Ended) -> str:
-        said = ended.error or _BAD.get(ended.exit, "")
+        said, hint = ended.error or _BAD.get(ended.exit, ""), ended.hint
         if ended.exit is Exit.OK and ended.answer is not None:
             said = _numbers(do, ended.answer)
-        hint = f" ({ended.hint})" if ended.hint else ""
-        return f"{ended.task.name}: {said}{hint}"
+        elif do is Do.VERIFY and (lost := _wrong(ended)):
+            said = f"{files(lost, 'copy')} missing or changed"
+            hint = f"which: {shlex.join(['outpour', *ended.task.arguments])}"
+        return f"{ended.task.name}: {said}{f' ({hint})' if hint else ''}"
 
     return tell
 
@@ -165,16 +135,32 @@ def _numbers(do: Do, answer: Mapping[str, Any]) -> str:
         return f"{files(confirmed)} confirmed, {show_size(answer['confirmed_bytes'])}"
     if do is Do.PLAN:
         return f"{files(answer['assets'])} to move, {show_size(answer['bytes'])}"
+    if _nothing_yet(answer):
+        return "nothing was moved yet"
     checked = sum(sink["checked"] for sink in answer["sinks"])
     return f"{files(checked, 'copy')} checked, all as they were"
+
+
+def _wrong(ended: Ended) -> int:
+    """Copies that a check found missing or changed."""
+    sinks = (ended.answer or {}).get("sinks", ())
+    return sum(len(sink.get("wrong", ())) for sink in sinks)
+
+
+def _nothing_yet(answer: Mapping[str, Any] | None) -> bool:
+    """Whether a pipeline has nothing to show: it is not due, or was never able to begin."""
+    if answer is None or answer.get("idle"):
+        return answer is not None
+    sinks = answer.get("sinks", ())
+    return bool(sinks) and all(sink.get("checked") == 0 for sink in sinks)
 
 
 def _show(console: Console, result: Result, do: Do) -> None:
     good, all_of = result.by_exit[Exit.OK], len(result.ended) + len(result.left)
     if result.exit is Exit.OK:
         text = f"{files(all_of, 'pipeline')} {_GOOD[do]}"
-        idle = sum(bool(one.answer and one.answer.get("idle")) for one in result.ended)
-        later = f"; {count(idle)} not due, nothing was done there" if idle else ""
+        idle = sum(_nothing_yet(one.answer) for one in result.ended)
+        later = f"; nothing to do yet at {count(idle)} of them" if idle else ""
         headline(console, "✔", "green", (text if all_of == 1 else f"All {text}") + later)
     else:
         headline(console, "✘", "red", f"{count(good)} of {files(all_of, 'pipeline')} {_GOOD[do]}")

@@ -94,7 +94,10 @@ def test_verify_names_the_pipeline_whose_copy_is_gone(
     next((config.parent / "out" / "cid").rglob("*.JPG")).unlink()
     capfd.readouterr()
     assert invoke(["batch", str(config), "--do", "verify"]) == Exit.ITEMS_FAILED
-    assert re.findall(r"    staff-(\w+)@", capfd.readouterr().out) == ["cid"]
+    out, err = capfd.readouterr()
+    assert re.findall(r"    staff-(\w+)@.*: 1 copy missing or changed", out) == ["cid"]
+    assert f"(which: outpour verify {config} --for=cid@example.com)" in out
+    assert f"bring them again: outpour batch {config}\n" in err
 
 
 def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
@@ -134,6 +137,41 @@ def test_two_pipelines_of_one_name_are_refused_before_anything_starts(
     assert not contents(tmp_path / "out")
 
 
+def test_rows_that_come_to_the_same_are_refused(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text("each: staff.csv\nsource: ./in/ann\nsinks: [./out]\n")
+    assert invoke(["batch", str(config)]) == Exit.USAGE
+    assert "come to the same" in capfd.readouterr().err
+    assert not contents(config.parent / "out")
+
+
+def test_rows_that_fill_one_place_are_named(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text('each: staff.csv\nsource: "./in/${folder}"\nsinks: [./out]\n')
+    assert invoke(["batch", str(config)]) == Exit.OK
+    err = capfd.readouterr().err
+    assert re.search(
+        r"3 rows put their files into one place, local \S+/out: ann@example.com, ", err
+    )
+    root = config.parent
+    wanted = sorted(set(contents(root / "in")))
+    assert contents(root / "out") == wanted
+
+
+def test_a_pipeline_that_never_moved_anything_is_not_called_checked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bob.yaml").write_text("source: icloud:bob@example.com\nsinks: [./bob]\n")
+    assert invoke(["batch", str(tmp_path)]) == Exit.NEEDS_PERSON
+    (tmp_path / "bob").mkdir()
+    assert invoke(["batch", str(tmp_path), "--do", "verify"]) == Exit.OK
+    out, err = capfd.readouterr()
+    assert "bob: nothing was moved yet" in err
+    assert "nothing to do yet at 1 of them" in out
+
+
 def test_a_folder_without_pipelines_is_a_mistake(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +208,7 @@ def test_what_is_not_due_is_not_called_confirmed_alone(
 ) -> None:
     config.write_text(config.read_text() + "when: {local-source: {used_above: 100%}}\n")
     assert invoke(["batch", str(config)]) == Exit.OK
-    assert "3 not due, nothing was done there" in capfd.readouterr().out
+    assert "nothing to do yet at 3 of them" in capfd.readouterr().out
 
 
 # --- interruptions ---

@@ -1,0 +1,84 @@
+"""The pipelines of a batch: from files, folders and tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from connectors.errors import Misconfigured
+from pipeline.batch import Task
+from pipeline.config.load import load_all
+from pipeline.config.models import Pipeline
+from pipeline.display.words import count
+
+
+class Gathering:
+    """One task for each pipeline, to do ``what`` with it.
+
+    Misconfigured if any of them is not right, or two are one.
+    """
+
+    def __init__(self, paths: Sequence[Path], what: str) -> None:
+        self.tasks: list[Task] = []
+        self._what = what
+        self._called: dict[str, str] = {}
+        self._meant: dict[str, str] = {}  # what each row comes to
+        self._sinks: dict[tuple[str, str], list[str]] = defaultdict(list)  # rows by what they fill
+        for path in {path.resolve(): path for path in _files(paths)}.values():
+            for row, pipeline in load_all(path):
+                self._add(path, row, pipeline)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know before anything starts."""
+        return [
+            f"{count(len(names))} rows put their files into one place, {place}: "
+            f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+            for (place, _), names in self._sinks.items()
+            if len(names) > 1
+        ]
+
+    def _add(self, path: Path, row: str | None, pipeline: Pipeline) -> None:
+        this = f"{path}" if row is None else f"{row!r} of {path}"
+        other = self._called.setdefault(pipeline.name.casefold(), this)
+        if other is not this:
+            raise Misconfigured(
+                f"{other} and {this} are both called {pipeline.name!r}",
+                hint="Each has a ledger of its own: give one of them another name:",
+            )
+        # Never beginning with a dash, and joined: neither is then taken for an option.
+        file = f"./{path}" if str(path).startswith("-") else str(path)
+        chosen = [] if row is None else [f"--for={row}"]
+        self.tasks.append(Task(pipeline.name, [self._what, file, *chosen]))
+        if row is not None:
+            self._compare(this, row, pipeline)
+
+    def _compare(self, this: str, row: str, pipeline: Pipeline) -> None:
+        meant = repr(pipeline.model_copy(update={"name": ""}))
+        other = self._meant.setdefault(meant, this)
+        if other is not this:
+            raise Misconfigured(
+                f"{other} and {this} come to the same: one source, the same sinks",
+                hint="${column} in the file tells the rows of its table apart.",
+            )
+        for sink in pipeline.sinks:
+            place = " ".join(filter(None, sink.identity))
+            self._sinks[place, repr(sink.settings)].append(row)
+
+
+def _files(paths: Iterable[Path]) -> Iterable[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(one for one in path.iterdir() if _is_pipeline(one))
+        if not found:
+            raise Misconfigured(f"{path}: no pipeline file (*.yaml, *.yml) is in this folder")
+        yield from found
+
+
+def _is_pipeline(path: Path) -> bool:
+    """Not what a system hides, or puts beside a file for itself (._family.yaml)."""
+    named = path.suffix.lower() in (".yaml", ".yml") and not path.name.startswith(".")
+    return named and path.is_file()
