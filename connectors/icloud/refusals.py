@@ -145,7 +145,7 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
                 "Apple refuses this sign-in",
                 hint="sign in at https://www.icloud.com once, then connect again",
             )
-    return SessionExpired("the sign-in to iCloud has expired", hint=connect)
+    return SessionExpired("nobody is signed in to iCloud, or the sign-in has expired", hint=connect)
 
 
 def elsewhere(domain: str) -> Misconfigured:

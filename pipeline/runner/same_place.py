@@ -97,7 +97,7 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     wanted = places.witnesses(ledger, sink.name, _WITNESSES)
     found = _found(sink, wanted, ask) if where else 0
     if found < min(1 if _tells_more(where, before) else enough, len(wanted)):
-        raise _missed(sink.name, found, len(wanted)) if found else _gone(sink, ask)
+        raise _missed(sink.name, found, len(wanted)) if found else _gone(pipeline, sink, ask)
     return where
 
 
@@ -133,11 +133,12 @@ def _holds(sink: Sink, known: places.Known) -> bool:
     return receipt is not None and receipt.size == known.size
 
 
-def _gone(sink: Sink, ask: Ask) -> Misconfigured:
+def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Misconfigured:
     known = ask(sink.trace) if isinstance(sink, Traces) else ""
+    where = next((place.identity[1] for place in pipeline.sinks if place.name == sink.name), "")
     return Misconfigured(
         f"{sink.name} holds none of the copies that were made there",
-        hint=f"{known or _OF_ANY} {_NEW}",
+        hint=f"{f'It is {where} now. ' if where else ''}{known or _OF_ANY} {_NEW}",
     )
 
 

@@ -74,7 +74,9 @@ def test_another_folder_is_not_said_to_hold_the_copies(
     monkeypatch.setenv("OUTPOUR_SINKS__0__PATH", str(other))
     for command in ("run", "plan", "verify", "rebuild"):
         assert invoke([command, str(config)]) == Exit.USAGE
-        assert "local holds none of the copies that were made there" in err()
+        said = err()
+        assert "local holds none of the copies that were made there" in said
+        assert f"It is {tmp_path}" in said, "with many pipelines, every folder is called local"
     assert not held(other)
     monkeypatch.delenv("OUTPOUR_SINKS__0__PATH")
     assert invoke(["verify", str(config)]) == Exit.OK, "nothing is forgotten"
