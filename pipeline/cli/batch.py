@@ -48,11 +48,10 @@ What = Annotated[Do, typer.Option("--do", help="What to do with each pipeline.")
 Jobs = Annotated[
     int, typer.Option("--jobs", "-j", min=1, max=64, help="How many are under way at once.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only what is wrong.")]
 
 
 def batch(
-    files_: Files, do: What = Do.RUN, jobs: Jobs = 4, json: o.Json = False, quiet: Quiet = False
+    files_: Files, do: What = Do.RUN, jobs: Jobs = 4, json: o.Json = False, quiet: o.Quiet = False
 ) -> int:
     """Run many pipelines, some at once, each on its own.
 
@@ -149,10 +148,11 @@ def _wrong(ended: Ended) -> int:
 
 def _nothing_yet(answer: Mapping[str, Any] | None) -> bool:
     """Whether a pipeline has nothing to show: it is not due, or was never able to begin."""
-    if answer is None or answer.get("idle"):
-        return answer is not None
+    if answer is None:
+        return False
     sinks = answer.get("sinks", ())
-    return bool(sinks) and all(sink.get("checked") == 0 for sink in sinks)
+    unchecked = bool(sinks) and all(sink.get("checked") == 0 for sink in sinks)
+    return unchecked or bool(answer.get("idle"))
 
 
 def _show(console: Console, result: Result, do: Do) -> None:

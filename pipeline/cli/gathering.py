@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors.errors import Misconfigured
 from pipeline.batch import Task
+from pipeline.cli.options import chosen
 from pipeline.config.load import load_all
 from pipeline.config.models import Pipeline
 from pipeline.display.words import count
@@ -47,10 +48,9 @@ class Gathering:
                 f"{other} and {this} are both called {pipeline.name!r}",
                 hint="Each has a ledger of its own: give one of them another name:",
             )
-        # Never beginning with a dash, and joined: neither is then taken for an option.
+        # What begins with a dash would be taken for an option.
         file = f"./{path}" if str(path).startswith("-") else str(path)
-        chosen = [] if row is None else [f"--for={row}"]
-        self.tasks.append(Task(pipeline.name, [self._what, file, *chosen]))
+        self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)]))
         if row is not None:
             self._compare(this, row, pipeline)
 

@@ -72,3 +72,10 @@ Template = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only what is wrong.")]
+
+
+def chosen(row: str | None) -> list[str]:
+    """How a row is said on a command line: joined, or one that begins with a dash would be taken
+    for an option."""
+    return [] if row is None else [f"--for={row}"]

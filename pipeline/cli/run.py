@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from pipeline import display
 from pipeline.cli import options as o
@@ -25,8 +22,6 @@ from pipeline.runner import run as run_job
 from pipeline.states import Exit
 from pipeline.stopping import Stop, Stopped
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; only what is wrong.")]
-
 
 def run(
     config: o.Config = None,
@@ -40,7 +35,7 @@ def run(
     favorites: o.Favorites = None,
     path: o.Template = None,
     json: o.Json = False,
-    quiet: Quiet = False,
+    quiet: o.Quiet = False,
 ) -> int:
     """Move what is not confirmed yet.
 

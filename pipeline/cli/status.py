@@ -67,7 +67,7 @@ def status(
         )
         return code
     ends = [f"--from={end}" for end in from_ or ()] + [f"--to={end}" for end in to or ()]
-    places = shlex.join([str(config), *_row(for_)] if config else ends)
+    places = shlex.join([str(config), *o.chosen(for_)] if config else ends)
     with paper() as console:
         if now:
             _show_standing(console, now)
@@ -78,10 +78,6 @@ def status(
         if ahead:
             _show_prospect(console, ahead, places)
     return code
-
-
-def _row(row: str | None) -> list[str]:
-    return [] if row is None else ["--for", row]
 
 
 def _code(found: Sequence[Standing]) -> int:

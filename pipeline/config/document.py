@@ -41,21 +41,29 @@ class Document:
 
 def read(path: Path) -> Document:
     """Read a pipeline file; Misconfigured in one line if it cannot be read or is no mapping."""
+    hint = (
+        "outpour schema prints what can stand in it; without a file: "
+        "outpour run --from icloud:ann@example.com --to ./Photos"
+    )
+    return parse(text_of(path, str(path), "pipeline file", hint), str(path))
+
+
+def text_of(path: Path, name: str, kind: str, missing: str = "") -> str:
+    """The text of a file of this ``kind``, without a byte order mark; Misconfigured in one line
+    if it cannot be read. ``name`` stands for it in messages, ``missing`` says what to do where
+    it is not there."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise Misconfigured(
-            f"{path}: no such file",
-            hint="outpour schema prints what can stand in it; without a file: "
-            "outpour run --from icloud:ann@example.com --to ./Photos",
-        ) from None
+        raise Misconfigured(f"{name}: no such file", hint=missing) from None
     except IsADirectoryError:
-        raise Misconfigured(f"{path}: is a folder, not a pipeline file") from None
+        raise Misconfigured(f"{name}: is a folder, not a {kind}") from None
     except UnicodeDecodeError:
-        raise Misconfigured(f"{path}: is not a text file in UTF-8") from None
+        raise Misconfigured(
+            f"{name}: is not a text file in UTF-8", hint="Save it as UTF-8."
+        ) from None
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read ({error.strerror})") from None
-    return parse(text, str(path))
+        raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from None
 
 
 def parse(text: str, name: str) -> Document:

@@ -172,7 +172,7 @@ def _of_row(written: Document, path: Path, row: table.Row) -> Pipeline:
 
 def _built(written: Document, path: Path) -> Pipeline:
     """The pipeline of a file without a table."""
-    found = list(table.unfilled(written.data))
+    found = table.unfilled(written.data)
     if found and not written.data.get("each"):  # what stands there instead of a name is told first
         raise problems.report(found, written)
     return _build(written, path.resolve().parent, default_name=path.stem)

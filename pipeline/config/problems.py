@@ -17,7 +17,8 @@ from pipeline.config.document import Document, Loc
 PREFIX = "OUTPOUR_"
 
 _SECRET = re.compile(
-    r"(?<!by)pass(word|wd|phrase|code)?$|passw|^pwd?$|kennwort|secret(?!ar)|token|api_?key|private_?key|credential|cookie",
+    r"(?<!by)pass(word|wd|phrase|code)?$|passw|^pwd?$|kennwort"
+    r"|secret(?!ar)|token|api_?key|private_?key|credential|cookie",
     re.I,
 )
 

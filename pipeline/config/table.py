@@ -7,13 +7,13 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from connectors.errors import Misconfigured
-from pipeline.config.document import Loc
+from pipeline.config.document import Loc, text_of
 from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
 
 _BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
@@ -56,18 +56,7 @@ class Table:
 def read(path: Path, name: str) -> Table:
     """The table in a file; Misconfigured in one line if it is none, or a row is not whole.
     ``name`` stands for the file in messages."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise Misconfigured(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise Misconfigured(f"{name}: is a folder, not a table") from None
-    except UnicodeDecodeError:
-        raise Misconfigured(
-            f"{name}: is not a text file in UTF-8", hint="Save it as CSV in UTF-8."
-        ) from None
-    except OSError as error:
-        raise Misconfigured(f"{name}: cannot be read ({error.strerror})") from None
+    text = text_of(path, name, "table")
     if "\0" in text:
         raise Misconfigured(f"{name}: is not a text file")
     try:
@@ -83,45 +72,49 @@ def read(path: Path, name: str) -> Table:
 def fill(data: Mapping[str, Any], row: Row) -> dict[str, Any]:
     """The pipeline with each ``${column}`` as the row has it. Raises Mistakes."""
     mistakes: list[Mistake] = []
-    filled = {key: _filled(value, row, (key,), mistakes) for key, value in data.items()}
+
+    def written(text: str, loc: Loc) -> str:
+        return _BLANK.sub(lambda blank: _cell(blank, row, loc, mistakes), text)
+
+    filled = {key: _mapped(value, (key,), written) for key, value in data.items()}
     if mistakes:
         raise Mistakes(mistakes)
     return filled
 
 
-def unfilled(value: Any, loc: Loc = ()) -> Iterator[Mistake]:
+def unfilled(data: Mapping[str, Any]) -> list[Mistake]:
     """What only a table would fill in, of a pipeline that has none."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from unfilled(part, (*loc, key))
-    elif isinstance(value, list):
-        for at, part in enumerate(value):
-            yield from unfilled(part, (*loc, at))
-    elif isinstance(value, str) and (blank := _BLANK.search(value)):
-        message = f"{blank[0]!r} is not filled in; write it out, or name a table (each: people.csv)"
-        yield Mistake(loc, message)
+    mistakes: list[Mistake] = []
+
+    def look(text: str, loc: Loc) -> str:
+        if blank := _BLANK.search(text):
+            what = "write it out, or name a table (each: people.csv)"
+            mistakes.append(Mistake(loc, f"{blank[0]!r} is not filled in; {what}"))
+        return text
+
+    _mapped(data, (), look)
+    return mistakes
 
 
-def _filled(value: Any, row: Row, loc: Loc, mistakes: list[Mistake]) -> Any:
+def _mapped(value: Any, loc: Loc, change: Callable[[str, Loc], str]) -> Any:
+    """The same with every text in it changed, which is told where it stands."""
     if isinstance(value, dict):
-        return {key: _filled(part, row, (*loc, key), mistakes) for key, part in value.items()}
+        return {key: _mapped(part, (*loc, key), change) for key, part in value.items()}
     if isinstance(value, list):
-        return [_filled(part, row, (*loc, at), mistakes) for at, part in enumerate(value)]
-    if not isinstance(value, str):
-        return value
+        return [_mapped(part, (*loc, at), change) for at, part in enumerate(value)]
+    return change(value, loc) if isinstance(value, str) else value
 
-    def cell(blank: re.Match[str]) -> str:
-        column = _one_spelling(blank[1].strip())
-        if column not in row.values:
-            table = row.where.rpartition(":")[0]
-            known = suggest(column, row.values)
-            mistakes.append(Mistake(loc, f"{table} has no column {column!r}; {known}"))
-        elif not row.values[column]:
-            # Half an address is another address: ./Photos/${who} would be everybody's folder.
-            mistakes.append(Mistake(loc, f"{row.where} has nothing in column {column!r}"))
-        return row.values.get(column, "")
 
-    return _BLANK.sub(cell, value)
+def _cell(blank: re.Match[str], row: Row, loc: Loc, mistakes: list[Mistake]) -> str:
+    column = _one_spelling(blank[1].strip())
+    if column not in row.values:
+        table = row.where.rpartition(":")[0]
+        known = suggest(column, row.values)
+        mistakes.append(Mistake(loc, f"{table} has no column {column!r}; {known}"))
+    elif not row.values[column]:
+        # Half an address is another address: ./Photos/${who} would be everybody's folder.
+        mistakes.append(Mistake(loc, f"{row.where} has nothing in column {column!r}"))
+    return row.values.get(column, "")
 
 
 def _rows(text: str, name: str) -> Iterator[Row]:

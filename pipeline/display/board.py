@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from pipeline.batch import Ended, Task
+from pipeline.batch import Ended, Observer, Task
 from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
 from pipeline.display.plain import sentence
@@ -27,12 +27,9 @@ Tell = Callable[[Ended], str]
 """How one ended, on one line."""
 
 
-class Board(contextlib.AbstractContextManager["Board"], Protocol):
+class Board(Observer, contextlib.AbstractContextManager["Board"], Protocol):
     """An observer of a batch that holds the screen between enter and exit."""
 
-    def begun(self, task: Task) -> None: ...
-    def heard(self, name: str, event: Mapping[str, Any]) -> None: ...
-    def ended(self, ended: Ended) -> None: ...
     def say(self, text: str, style: str = "") -> None:
         """One line of another kind."""
         ...
@@ -104,8 +101,8 @@ class Lines:
 
     def state(self) -> str:
         """What is under way, and what was moved so far."""
-        assets, size = (sum(numbers) for numbers in zip(*self._moved.values(), strict=True)) \
-            if self._moved else (0, 0)  # fmt: skip
+        assets = sum(assets for assets, _ in self._moved.values())
+        size = sum(size for _, size in self._moved.values())
         moved = f", {files(assets)}, {show_size(size)}" if assets else ""
         return f"{count(len(self._running))} under way{moved}"
 
