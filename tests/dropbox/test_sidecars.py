@@ -18,7 +18,7 @@ from sandbox.dropbox.tree import Commit
 from tests.conformance.making import Bench, content, only
 from tests.dropbox.bench import DropboxPlace, held
 from tests.keep.reading import read
-from tests.keep.test_engine import World
+from tests.keep.rig import World
 
 
 def sidecars(double: Double) -> dict[str, bytes]:

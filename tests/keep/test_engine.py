@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from connectors.abilities import Album
-from connectors.base import Asset, Body, Checkpoint, Metadata, Page, Put, Sink, Transferred
-from connectors.errors import CapacityExceeded, Fatal, ItemError, OutpourError, Transient
+from connectors.base import Asset, Metadata
 from connectors.local import LocalSink
-from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from connectors.memory import MemorySink, Shelf
 from pipeline.config.models import Keep
 from pipeline.ledger import Ledger, work
-from pipeline.runner import Outcome, verify
-from pipeline.runner.check import Verified
 from pipeline.states import AssetState, Exit
-from pipeline.stopping import Stop
-from tests.engine.rig import BadDay, Recorder, ShakySink, ShakySource, contents, fill, go, job
+from tests.engine.rig import BadDay, ShakySink, ShakySource, contents, go, job
 from tests.keep.reading import read
-
-NORWAY, GARDEN = Album("a1", ("Trips", "Norway")), Album("a2", ("Garden",))
-
-
-class Careful(MemorySource):
-    """Says when its albums changed, and counts how often it is asked for them."""
-
-    albums_changed = True
-    asked = 0
-
-    def pages(self, since: str | None = None) -> Iterator[Page]:
-        for page in super().pages(since):
-            yield replace(page, albums_changed=self.albums_changed)
-
-    def albums(self) -> Iterator[Album]:
-        self.asked += 1
-        return super().albums()
-
-
-class World:
-    """A library of favourites and what a folder holds of it."""
-
-    def __init__(self, folder: Path, count: int = 6) -> None:
-        self.folder = folder
-        self.library = Library()
-        fill(self.library, count)
-        for asset in list(self.library.assets.values()):
-            self.say(asset.id, title=asset.id)
-        self.library.albums[NORWAY] = ("asset-00000", "asset-00001")
-        self.source = Careful("from", self.library)
-        self.root = folder / "Photos"
-        self.ledger = folder / "l.sqlite"
-        self.keep = Keep()
-        self.attempts = 4
-        self.recorder = Recorder()
-
-    def say(self, asset_id: str, *, title: str = "", caption: str = "") -> None:
-        asset = self.library.assets[asset_id]
-        said = asset.metadata
-        told = replace(said, title=title or said.title, caption=caption or said.caption)
-        self.library.put(replace(asset, metadata=told), {})
-
-    def run(self, *sinks: Sink) -> Outcome:
-        places = sinks or [LocalSink("here", self.root)]
-        made = job(self.source, places, staging=self.folder / "s", attempts=self.attempts)
-        made = replace(made, pipeline=made.pipeline.model_copy(update={"keep": self.keep}))
-        self.recorder = Recorder()
-        return go(made, self.ledger, self.recorder)
-
-    def verify(self) -> Verified:
-        made = job(self.source, [LocalSink("here", self.root)], staging=self.folder / "s")
-        with Ledger.open(self.ledger) as ledger:
-            return verify(made, ledger, Recorder(), stop=Stop())
-
-    def sidecars(self) -> dict[str, Path]:
-        found = {read(p.read_bytes()).plain["dc:identifier"]: p for p in self.root.rglob("*.xmp")}
-        assert len(found) == len(list(self.root.rglob("*.xmp")))
-        return found
-
-    def tags(self, asset_id: str) -> list[str]:
-        return read(self.sidecars()[asset_id].read_bytes()).lists.get("digiKam:TagsList", [])
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+from tests.keep.rig import GARDEN, NORWAY, World
 
 
 def test_each_asset_gets_one_beside_its_first_file(world: World) -> None:
@@ -262,20 +190,6 @@ def test_a_bare_asset_and_one_with_an_xmp_of_its_own_get_none(world: World) -> N
     ]  # fmt: skip
 
 
-def test_albums_that_broke_off_are_read_again(world: World) -> None:
-    class Broken(Careful):
-        def members(self, album: Album) -> Iterator[str]:
-            raise Transient("connection reset")
-
-    world.attempts = 1
-    whole, world.source = world.source, Broken("from", world.library)
-    assert world.run().exit is not Exit.OK
-    world.source = whole
-    whole.albums_changed = False
-    assert world.run().exit is Exit.OK
-    assert world.tags("asset-00001") == ["Albums/Trips/Norway"]
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: Path) -> None:
     """Promises 1 and 3: whatever fails, and whatever changes meanwhile."""
@@ -299,121 +213,3 @@ def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: 
         assert sidecar.lists.get("dc:description", [None]) == [asset.metadata.caption]
         gardener = "Albums/Garden" in sidecar.lists.get("digiKam:TagsList", [])
         assert gardener == (asset.id in world.library.albums[GARDEN])
-
-
-def test_the_index_names_the_files_of_each_album(world: World) -> None:
-    world.keep = Keep(albums="index", sidecars="never")
-    world.library.albums[GARDEN] = ()
-    assert world.run().exit is Exit.OK
-    told = json.loads((world.root / "albums.json").read_text())
-    assert told["albums"] == [
-        {"path": ["Garden"], "files": []},
-        {"path": ["Trips", "Norway"], "files": [
-            "2024/05/IMG_0000.HEIC", "2024/05/IMG_0000.MOV", "2024/05/IMG_0001.HEIC"]},
-    ]  # fmt: skip
-    text = (world.root / "albums.txt").read_text()
-    assert "Trips / Norway (3)\n    2024/05/IMG_0000.HEIC\n" in text
-    before = (world.root / "albums.json").stat().st_ino
-    assert world.run().exit is Exit.OK
-    assert (world.root / "albums.json").stat().st_ino == before, "written only when it changes"
-
-
-def test_the_index_follows_the_albums_and_leaves_an_edit_alone(world: World) -> None:
-    world.keep = Keep(albums="index")
-    world.run()
-    world.library.albums[GARDEN] = ("asset-00004",)
-    assert world.run().exit is Exit.OK
-    assert "IMG_0004.HEIC" in (world.root / "albums.json").read_text()
-    (world.root / "albums.txt").write_text("mine")
-    world.library.albums[GARDEN] = ("asset-00005",)
-    assert world.run().exit is Exit.OK
-    assert (world.root / "albums.txt").read_text() == "mine"
-    assert "IMG_0005.HEIC" in (world.root / "albums.json").read_text()
-    assert any("albums.txt" in notice.text for notice in world.recorder.notices)
-
-
-class Refusing(LocalSink):
-    """A folder where the index, and nothing else, cannot be written."""
-
-    error: OutpourError = CapacityExceeded("albums: No space left on device")
-
-    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
-        if put.path.startswith("albums."):
-            raise self.error
-        return super().transfer(put, body, token, keep)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (CapacityExceeded("albums: No space left on device"), Exit.NO_ROOM),
-        (ItemError("albums: Permission denied"), Exit.ITEMS_FAILED),
-    ],
-)
-def test_an_index_that_cannot_be_written_fails_nothing_else(
-    world: World, error: OutpourError, code: Exit
-) -> None:
-    """Promise 1: what was asked for is not all there, and what is there is called so."""
-    world.keep = Keep(albums="index")
-    sink = Refusing("here", world.root)
-    sink.error = error
-    outcome = world.run(sink)
-    assert outcome.exit is code and not outcome.error
-    assert outcome.summary.confirmed == 6
-    (said,) = [n for n in world.recorder.notices if "index" in n.text]
-    assert said.place == "here" and str(error) in said.text
-    assert world.run().exit is Exit.OK and (world.root / "albums.json").is_file()
-
-
-def test_what_left_the_source_stays_in_its_albums_where_it_is_kept(world: World) -> None:
-    """Space that is freed at the source must not cost the albums of what was copied."""
-    world.keep = Keep(albums="index")
-    world.library.albums = {NORWAY: ("asset-00000", "asset-00001"), GARDEN: ("asset-00002",)}
-    assert world.run().exit is Exit.OK
-    index = (world.root / "albums.json").read_text()
-    tags = world.tags("asset-00000")
-    for key in ("asset-00000", "asset-00002"):
-        world.library.trash(key)
-    world.library.albums = {NORWAY: ("asset-00001",)}  # an empty album may go too
-    assert world.run().exit is Exit.OK
-    assert (world.root / "albums.json").read_text() == index
-    assert world.tags("asset-00000") == tags
-    for key in ("asset-00000", "asset-00002"):  # brought back, and one out of its album
-        world.library.restore(key)
-    world.library.albums = {NORWAY: ("asset-00001",), GARDEN: ("asset-00002",)}
-    assert world.run().exit is Exit.OK
-    assert "IMG_0000" not in (world.root / "albums.json").read_text()
-    assert not world.tags("asset-00000") and world.tags("asset-00002") == ["Albums/Garden"]
-
-
-class Silent(Careful):
-    """Refuses to tell its albums, while it is ``silent``."""
-
-    silent = True
-
-    def albums(self) -> Iterator[Album]:
-        if self.silent:
-            raise Fatal("BAD_REQUEST")
-        return super().albums()
-
-
-class Once(MemorySink):
-    """Keeps what it was given first."""
-
-    def __init__(self, name: str, shelf: Shelf) -> None:
-        super().__init__(name, shelf)
-        self.traits = replace(self.traits, replaces=False)
-
-
-def test_where_a_sidecar_stays_as_it_is_it_waits_for_albums_that_are_refused(world: World) -> None:
-    """The photos do not; and where it can be made whole later, it does not either."""
-    world.source = source = Silent("from", world.library)
-    world.keep = Keep(sidecars="always")
-    shelf = Shelf()
-    assert world.run(Once("to", shelf)).exit is Exit.ITEMS_FAILED
-    assert sorted(contents(shelf).values()) == sorted(world.library.contents.values())
-    source.silent = False
-    assert world.run(Once("to", shelf)).exit is Exit.OK
-    told = [read(data) for path, data in contents(shelf).items() if path.endswith(".xmp")]
-    albums = [one.lists.get("digiKam:TagsList") for one in told]
-    assert len(told) == 6 and albums.count(["Albums/Trips/Norway"]) == 2

@@ -1,0 +1,152 @@
+"""Albums through the whole engine: in sidecars and in the index, and what refuses to tell them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from connectors.abilities import Album
+from connectors.base import Body, Checkpoint, Put, Transferred
+from connectors.errors import CapacityExceeded, Fatal, ItemError, OutpourError, Transient
+from connectors.local import LocalSink
+from connectors.memory import MemorySink, Shelf
+from pipeline.config.models import Keep
+from pipeline.states import Exit
+from tests.engine.rig import contents
+from tests.keep.reading import read
+from tests.keep.rig import GARDEN, NORWAY, Careful, World
+
+
+def test_albums_that_broke_off_are_read_again(world: World) -> None:
+    class Broken(Careful):
+        def members(self, album: Album) -> Iterator[str]:
+            raise Transient("connection reset")
+
+    world.attempts = 1
+    whole, world.source = world.source, Broken("from", world.library)
+    assert world.run().exit is not Exit.OK
+    world.source = whole
+    whole.albums_changed = False
+    assert world.run().exit is Exit.OK
+    assert world.tags("asset-00001") == ["Albums/Trips/Norway"]
+
+
+def test_the_index_names_the_files_of_each_album(world: World) -> None:
+    world.keep = Keep(albums="index", sidecars="never")
+    world.library.albums[GARDEN] = ()
+    assert world.run().exit is Exit.OK
+    told = json.loads((world.root / "albums.json").read_text())
+    assert told["albums"] == [
+        {"path": ["Garden"], "files": []},
+        {"path": ["Trips", "Norway"], "files": [
+            "2024/05/IMG_0000.HEIC", "2024/05/IMG_0000.MOV", "2024/05/IMG_0001.HEIC"]},
+    ]  # fmt: skip
+    text = (world.root / "albums.txt").read_text()
+    assert "Trips / Norway (3)\n    2024/05/IMG_0000.HEIC\n" in text
+    before = (world.root / "albums.json").stat().st_ino
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").stat().st_ino == before, "written only when it changes"
+
+
+def test_the_index_follows_the_albums_and_leaves_an_edit_alone(world: World) -> None:
+    world.keep = Keep(albums="index")
+    world.run()
+    world.library.albums[GARDEN] = ("asset-00004",)
+    assert world.run().exit is Exit.OK
+    assert "IMG_0004.HEIC" in (world.root / "albums.json").read_text()
+    (world.root / "albums.txt").write_text("mine")
+    world.library.albums[GARDEN] = ("asset-00005",)
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.txt").read_text() == "mine"
+    assert "IMG_0005.HEIC" in (world.root / "albums.json").read_text()
+    assert any("albums.txt" in notice.text for notice in world.recorder.notices)
+
+
+class Refusing(LocalSink):
+    """A folder where the index, and nothing else, cannot be written."""
+
+    error: OutpourError = CapacityExceeded("albums: No space left on device")
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        if put.path.startswith("albums."):
+            raise self.error
+        return super().transfer(put, body, token, keep)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CapacityExceeded("albums: No space left on device"), Exit.NO_ROOM),
+        (ItemError("albums: Permission denied"), Exit.ITEMS_FAILED),
+    ],
+)
+def test_an_index_that_cannot_be_written_fails_nothing_else(
+    world: World, error: OutpourError, code: Exit
+) -> None:
+    """Promise 1: what was asked for is not all there, and what is there is called so."""
+    world.keep = Keep(albums="index")
+    sink = Refusing("here", world.root)
+    sink.error = error
+    outcome = world.run(sink)
+    assert outcome.exit is code and not outcome.error
+    assert outcome.summary.confirmed == 6
+    (said,) = [n for n in world.recorder.notices if "index" in n.text]
+    assert said.place == "here" and str(error) in said.text
+    assert world.run().exit is Exit.OK and (world.root / "albums.json").is_file()
+
+
+def test_what_left_the_source_stays_in_its_albums_where_it_is_kept(world: World) -> None:
+    """Space that is freed at the source must not cost the albums of what was copied."""
+    world.keep = Keep(albums="index")
+    world.library.albums = {NORWAY: ("asset-00000", "asset-00001"), GARDEN: ("asset-00002",)}
+    assert world.run().exit is Exit.OK
+    index = (world.root / "albums.json").read_text()
+    tags = world.tags("asset-00000")
+    for key in ("asset-00000", "asset-00002"):
+        world.library.trash(key)
+    world.library.albums = {NORWAY: ("asset-00001",)}  # an empty album may go too
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").read_text() == index
+    assert world.tags("asset-00000") == tags
+    for key in ("asset-00000", "asset-00002"):  # brought back, and one out of its album
+        world.library.restore(key)
+    world.library.albums = {NORWAY: ("asset-00001",), GARDEN: ("asset-00002",)}
+    assert world.run().exit is Exit.OK
+    assert "IMG_0000" not in (world.root / "albums.json").read_text()
+    assert not world.tags("asset-00000") and world.tags("asset-00002") == ["Albums/Garden"]
+
+
+class Silent(Careful):
+    """Refuses to tell its albums, while it is ``silent``."""
+
+    silent = True
+
+    def albums(self) -> Iterator[Album]:
+        if self.silent:
+            raise Fatal("BAD_REQUEST")
+        return super().albums()
+
+
+class Once(MemorySink):
+    """Keeps what it was given first."""
+
+    def __init__(self, name: str, shelf: Shelf) -> None:
+        super().__init__(name, shelf)
+        self.traits = replace(self.traits, replaces=False)
+
+
+def test_where_a_sidecar_stays_as_it_is_it_waits_for_albums_that_are_refused(world: World) -> None:
+    """The photos do not; and where it can be made whole later, it does not either."""
+    world.source = source = Silent("from", world.library)
+    world.keep = Keep(sidecars="always")
+    shelf = Shelf()
+    assert world.run(Once("to", shelf)).exit is Exit.ITEMS_FAILED
+    assert sorted(contents(shelf).values()) == sorted(world.library.contents.values())
+    source.silent = False
+    assert world.run(Once("to", shelf)).exit is Exit.OK
+    told = [read(data) for path, data in contents(shelf).items() if path.endswith(".xmp")]
+    albums = [one.lists.get("digiKam:TagsList") for one in told]
+    assert len(told) == 6 and albums.count(["Albums/Trips/Norway"]) == 2
