@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from connectors.abilities import Capacity, Lends, Prefetches, Prompter, Reserves
-from connectors.base import Role, Sink, Source
+from connectors.abilities import Capacity, Prompter, Reserves
+from connectors.base import Sink, Source
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
@@ -21,12 +20,12 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, sidecars, steps, work
+from pipeline.ledger import Ledger, sidecars, work
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
-from pipeline.routing import Assignment, Router
+from pipeline.routing import Router
 from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
@@ -34,27 +33,21 @@ from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
+from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.preflight import outlook, preflight
 from pipeline.runner.same_place import check_sinks, check_source
 from pipeline.runner.shelves import Shelves
 from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
-from pipeline.stages.context import AssetWork, PieceWork, Run
+from pipeline.stages.context import Run
 from pipeline.stages.discover import Discovered, Discovery
-from pipeline.stages.download import Downloads
 from pipeline.stages.parcel import Tokens
-from pipeline.stages.sidecars import Sidecars
-from pipeline.stages.upload import Lane
-from pipeline.staging import Staged, Staging
-from pipeline.states import AssetState
+from pipeline.staging import Staging
 from pipeline.stopping import Stop, Stopped
 from pipeline.together import Together
 from pipeline.together.settling import Settling
 
 T = TypeVar("T")
-_BESIDE = (Role.SIDECAR, Role.METADATA)  # named after where the other files came to be
-_AT_HAND = 4  # files read at once from a local disk: more only keep the sinks from the cores
-_BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
 
 
 @dataclass
@@ -104,8 +97,6 @@ class Mover:
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
         self.full = Fullness(full, self.rooms, self.places, self.ledger, self.run.notice)
-        self._under_way = 0
-        self._changed = threading.Condition()
 
     @property
     def ends(self) -> list[tuple[Place, Source | Sink]]:
@@ -150,7 +141,7 @@ class Mover:
             self.meter.phase = "moving"
             self._sweep()
             if assets:
-                self._move()
+                self._passes().move()
                 self._look_back()
             self._index()
         except Stopped:
@@ -278,125 +269,17 @@ class Mover:
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)
 
+    def _passes(self) -> Passes:
+        limits = self.job.pipeline.limits
+        sinks = [
+            Sending(sink, self.places[sink.name], self.tokens.get(sink.name), limits.uploads)
+            for sink in self.job.sinks
+        ]
+        return Passes(self.run, self.router, self.full, sinks, limits.downloads)
+
     def _sweep(self) -> None:
         """Staged files nobody will ask for any more."""
         wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
         for key, path in self.run.staging.leftovers():
             if key not in wanted:
                 path.unlink(missing_ok=True)
-
-    # --- passes ---
-
-    def _move(self) -> None:
-        lanes = {sink.name: self._lane(sink) for sink in self.job.sinks}
-
-        def deliver(piece: PieceWork, staged: Staged) -> None:
-            for sink in piece.sinks:
-                lanes[sink].put(piece, staged)
-
-        def in_vain(piece: PieceWork) -> OutpourError | None:
-            broken = [lanes[sink].broken for sink in piece.sinks]
-            return broken[0] if all(broken) else None
-
-        def reopen(sink: str) -> None:
-            lanes[sink].no_room = None
-
-        most = self.job.pipeline.limits.downloads
-        if isinstance(self.source, Lends):
-            most = min(most, _AT_HAND)
-        downloads = Downloads(self.run, most, deliver, in_vain)
-        writer = Sidecars(self.run, deliver, downloads.put)
-        try:
-            while True:
-                started = self._pass(downloads, writer, reopen)
-                self._drain()
-                left = work.smallest(self.ledger)
-                if left is None or self.full.ends:
-                    break
-                if not (started or self.full.returns(left, reopen, self.stop)):
-                    break
-        finally:
-            downloads.finish()
-            writer.finish()
-            self.meter.phase = "finishing"
-            for lane in lanes.values():
-                lane.finish()
-            self.ledger.flush()
-
-    def _lane(self, sink: Sink) -> Lane:
-        threads = self.job.pipeline.limits.uploads or sink.traits.transfers
-
-        def full(_: Lane, error: CapacityExceeded) -> None:
-            self.full.fills(sink.name, error)
-
-        tokens = self.tokens.get(sink.name)
-        return Lane(self.run, sink, self.places[sink.name], tokens, threads, full)
-
-    def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
-        """Offer every pending asset to the sinks once; returns how many were taken up."""
-        started = 0
-        for batch in work.pending(self.ledger, batch=_BATCH):
-            self.full.look(reopen)
-            if self.full.ends:
-                break
-            chosen = [(item, self.router.assign(item)) for item in batch]
-            self.full.owed |= any(assigned.owed for _, assigned in chosen)
-            self._prefetch([item for item, assigned in chosen if assigned.sinks])
-            for item, assigned in chosen:
-                if assigned.sinks:
-                    self._start(item, assigned, downloads, writer)
-                    started += 1
-        return started
-
-    def _prefetch(self, items: Sequence[work.Item]) -> None:
-        if isinstance(self.source, Prefetches):
-            self.source.prefetch(
-                [
-                    (item.asset.id, piece.resource)
-                    for item in items
-                    for piece in item.pieces
-                    if not piece.generated
-                ]
-            )
-
-    def _start(
-        self, item: work.Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
-    ) -> None:
-        pieces = self.router.portions(item, assigned.sinks)
-        reserved = {
-            sink: sum(piece.due(sink) for piece, sinks in pieces if sink in sinks)
-            for sink in assigned.sinks
-        }
-        success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
-        copies = sum(len(sinks) for _, sinks in pieces)
-        asset = AssetWork(self.run, item, copies, success, reserved, self._ended)
-        asset.spots = item.spots
-        with self._changed:
-            self._under_way += 1
-        works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
-        works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
-        files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
-        files = files or [piece for piece in works if not piece.piece.generated]
-        after = [piece for piece in works if all(piece is not file for file in files)]
-        asset.line_up(files)
-        if files and after:
-            asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
-        for piece in works:
-            for sink in piece.sinks:
-                steps.plan_copy(self.ledger, piece.piece.key, sink)
-        for piece in files:
-            downloads.put(piece)
-        if not files:
-            writer.offer(works[0])
-
-    def _ended(self) -> None:
-        with self._changed:
-            self._under_way -= 1
-            self._changed.notify_all()
-
-    def _drain(self) -> None:
-        with self._changed:
-            while self._under_way:
-                self.stop.check()
-                self._changed.wait(0.25)
-        self.ledger.flush()

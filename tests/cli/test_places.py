@@ -16,7 +16,7 @@ from connectors.local import LocalSink
 from connectors.memory import library
 from pipeline.cli.app import invoke
 from pipeline.runner import check
-from pipeline.runner.move import Mover
+from pipeline.runner.passes import Passes
 from pipeline.states import Exit
 from pipeline.stopping import Stopped
 from tests.engine.rig import fill
@@ -159,7 +159,7 @@ def test_nor_where_its_first_run_did_not_come_to_its_end(
         raise Stopped
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(Mover, "_drain", interrupted)
+        meanwhile.setattr(Passes, "_drain", interrupted)
         invoke(run)
     assert len(held(tmp_path / "disk")) == 1, "the folder was made by that run"
     unplug(tmp_path / "disk")

@@ -1,0 +1,169 @@
+"""The passes of a run: every pending asset is offered to the sinks, until no sink takes more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from connectors.abilities import Lends, Prefetches
+from connectors.base import Role, Sink
+from connectors.errors import CapacityExceeded, OutpourError
+from pipeline.ledger import steps, work
+from pipeline.limits import Place
+from pipeline.routing import Assignment, Router
+from pipeline.runner.fullness import Fullness
+from pipeline.stages.context import AssetWork, PieceWork, Run
+from pipeline.stages.download import Downloads
+from pipeline.stages.parcel import Tokens
+from pipeline.stages.sidecars import Sidecars
+from pipeline.stages.upload import Lane
+from pipeline.staging import Staged
+from pipeline.states import AssetState
+
+_BESIDE = (Role.SIDECAR, Role.METADATA)  # named after where the other files came to be
+_AT_HAND = 4  # files read at once from a local disk: more only keep the sinks from the cores
+_BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a sink is reached. ``threads`` transfer to it at once: None for as many as suit it."""
+
+    sink: Sink
+    place: Place
+    tokens: Tokens | None
+    threads: int | None
+
+
+class Passes:
+    """Moves what is pending. ``downloads`` is the most files that come at once."""
+
+    def __init__(
+        self,
+        run: Run,
+        router: Router,
+        full: Fullness,
+        sinks: Sequence[Sending],
+        downloads: int,
+    ) -> None:
+        self._run = run
+        self._router = router
+        self._full = full
+        self._sinks = sinks
+        self._most = min(downloads, _AT_HAND) if isinstance(run.source, Lends) else downloads
+        self._under_way = 0
+        self._changed = threading.Condition()
+
+    def move(self) -> None:
+        """Until nothing is left that any sink takes. Raises what ends the run, or Stopped."""
+        lanes = {sending.sink.name: self._lane(sending) for sending in self._sinks}
+
+        def deliver(piece: PieceWork, staged: Staged) -> None:
+            for sink in piece.sinks:
+                lanes[sink].put(piece, staged)
+
+        def in_vain(piece: PieceWork) -> OutpourError | None:
+            broken = [lanes[sink].broken for sink in piece.sinks]
+            return broken[0] if all(broken) else None
+
+        def reopen(sink: str) -> None:
+            lanes[sink].no_room = None
+
+        downloads = Downloads(self._run, self._most, deliver, in_vain)
+        writer = Sidecars(self._run, deliver, downloads.put)
+        try:
+            while True:
+                started = self._pass(downloads, writer, reopen)
+                self._drain()
+                left = work.smallest(self._run.ledger)
+                if left is None or self._full.ends:
+                    break
+                if not (started or self._full.returns(left, reopen, self._run.stop)):
+                    break
+        finally:
+            downloads.finish()
+            writer.finish()
+            self._run.meter.phase = "finishing"
+            for lane in lanes.values():
+                lane.finish()
+            self._run.ledger.flush()
+
+    def _lane(self, sending: Sending) -> Lane:
+        sink = sending.sink
+
+        def full(_: Lane, error: CapacityExceeded) -> None:
+            self._full.fills(sink.name, error)
+
+        threads = sending.threads or sink.traits.transfers
+        return Lane(self._run, sink, sending.place, sending.tokens, threads, full)
+
+    def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
+        """Offer every pending asset to the sinks once; returns how many were taken up."""
+        started = 0
+        for batch in work.pending(self._run.ledger, batch=_BATCH):
+            self._full.look(reopen)
+            if self._full.ends:
+                break
+            chosen = [(item, self._router.assign(item)) for item in batch]
+            self._full.owed |= any(assigned.owed for _, assigned in chosen)
+            self._prefetch([item for item, assigned in chosen if assigned.sinks])
+            for item, assigned in chosen:
+                if assigned.sinks:
+                    self._start(item, assigned, downloads, writer)
+                    started += 1
+        return started
+
+    def _prefetch(self, items: Sequence[work.Item]) -> None:
+        if isinstance(self._run.source, Prefetches):
+            self._run.source.prefetch(
+                [
+                    (item.asset.id, piece.resource)
+                    for item in items
+                    for piece in item.pieces
+                    if not piece.generated
+                ]
+            )
+
+    def _start(
+        self, item: work.Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
+    ) -> None:
+        pieces = self._router.portions(item, assigned.sinks)
+        reserved = {
+            sink: sum(piece.due(sink) for piece, sinks in pieces if sink in sinks)
+            for sink in assigned.sinks
+        }
+        success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
+        copies = sum(len(sinks) for _, sinks in pieces)
+        asset = AssetWork(self._run, item, copies, success, reserved, self._ended)
+        asset.spots = item.spots
+        with self._changed:
+            self._under_way += 1
+        works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
+        works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
+        files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
+        files = files or [piece for piece in works if not piece.piece.generated]
+        after = [piece for piece in works if all(piece is not file for file in files)]
+        asset.line_up(files)
+        if files and after:
+            asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
+        for piece in works:
+            for sink in piece.sinks:
+                steps.plan_copy(self._run.ledger, piece.piece.key, sink)
+        for piece in files:
+            downloads.put(piece)
+        if not files:
+            writer.offer(works[0])
+
+    def _ended(self) -> None:
+        with self._changed:
+            self._under_way -= 1
+            self._changed.notify_all()
+
+    def _drain(self) -> None:
+        with self._changed:
+            while self._under_way:
+                self._run.stop.check()
+                self._changed.wait(0.25)
+        self._run.ledger.flush()
