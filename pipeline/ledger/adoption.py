@@ -14,10 +14,12 @@ from connectors.base import Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests
 from pipeline.ledger import albums, schema
 from pipeline.ledger.codec import load_resource, now
+from pipeline.ledger.orphans import Orphan, hand_over
 from pipeline.ledger.store import Ledger
+from pipeline.naming import folded
 from pipeline.states import AssetState, CopyState, Proof
 
-_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
 _STRONG = (Algorithm.SHA256, Algorithm.DROPBOX)  # alone they say that bytes are the same
 
 
@@ -28,12 +30,14 @@ class Evidence:
     ``digests`` are vouched for by the sink or made from its bytes. ``source`` is the source's
     checksum and ``identity`` (asset id, its revision, resource id) as we left them beside the
     copy; both are set only where the sink's own SHA-256 says that it is still what we left.
+    ``orphan`` is the file whose copy it was until now, if it was one.
     """
 
     receipt: Receipt
     digests: Digests
     source: str = ""
     identity: tuple[str, str, str] = ("", "", "")
+    orphan: int | None = None
 
     @property
     def tells(self) -> bool:
@@ -126,12 +130,12 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
     """What the sink lacks and each of these files may be: of its size, its source checksum, or
     (the source may be wrong about a size) its path."""
     sizes = {receipt.size for receipt in receipts}
-    paths = {receipt.path for receipt in receipts}
+    paths = {folded(receipt.path) for receipt in receipts}
     sources = {receipt.properties.get("source", "") for receipt in receipts} - {""}
     which = or_(
         and_(_R.role != Role.METADATA, _R.size.in_(sizes)),  # sidecars are all alike
         _R.checksum.in_(sources),
-        _R.path.in_(paths),
+        _R.id.in_(select(_P.resource).where(_P.folded.in_(paths))),
     )
     wanted = _lacking(ledger, sink, which)
     by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -211,6 +215,14 @@ def from_listing(receipt: Receipt) -> Evidence:
     return Evidence(receipt, Digests(receipt.size, values), source, identity)
 
 
+def from_orphan(orphan: Orphan, receipt: Receipt) -> Evidence:
+    """What its sink says of it, and all that was known of it where that has not changed."""
+    seen, known = from_listing(receipt).digests.values, orphan.digests.values
+    same = any(known.get(a) and known.get(a) == seen.get(a) for a in _STRONG)
+    values = {**known, **seen} if same else seen
+    return Evidence(receipt, Digests(receipt.size, values), orphan=orphan.copy.resource)
+
+
 def match(found: Iterable[Evidence], files: Files) -> list[tuple[Evidence, Wanted]]:
     """Each of these that is proven to be a file of the library, with that file, which is taken
     from then on."""
@@ -279,6 +291,8 @@ def _proof(file: Wanted, evidence: Evidence) -> Proof | None:
 
 def _confirm(connection: Connection, sink: str, file: Wanted, evidence: Evidence) -> None:
     receipt, digests = evidence.receipt, evidence.digests
+    if evidence.orphan is not None:
+        hand_over(connection, sink, evidence.orphan, file.key)
     told = {**file.values, **digests.values}
     values: dict[str, Any] = {algorithm.value: told.get(algorithm) for algorithm in Algorithm}
     connection.execute(

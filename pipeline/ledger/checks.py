@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Algorithm
@@ -76,10 +76,11 @@ def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
         if not rows:
             return
         after = rows[-1].resource
-        yield [_held(row, sink) for row in rows]
+        yield [load_held(row, sink) for row in rows]
 
 
-def _held(row: Any, sink: str) -> Held:
+def load_held(row: Any, sink: str) -> Held:
+    """From a row with what this needs of a copy and of its resource."""
     generated = row.role == Role.METADATA
     return Held(row.resource, sink, row.path, row.size, row.remote_id, row.sha256, generated)
 
@@ -103,7 +104,7 @@ def lost(ledger: Ledger, sink: str) -> list[Held]:
         .order_by(_C.resource)
     )
     with ledger.read() as connection:
-        return [_held(row, sink) for row in connection.execute(query)]
+        return [load_held(row, sink) for row in connection.execute(query)]
 
 
 def is_copy(ledger: Ledger, sink: str, path: str) -> bool:
@@ -158,14 +159,19 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
     """Copies that were lost, and that no run has made again or found needless since. No run can
     make those again of what was freed at the source."""
     settled = [AssetState.CONFIRMED, AssetState.EXCLUDED, AssetState.GONE]
-    freed = exists().where(_T.asset == _A.id, _T.state == TrashState.TRASHED)
     joined = schema.copies.join(schema.resources).join(schema.assets)
     columns = (_C.resource, _C.path, _C.reason, _A.state)
     query = select(*columns).select_from(joined).where(_lost_at(sink))
     with ledger.read() as connection:
-        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, freed))
+        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, freed()))
         rows = connection.execute(query.where(which).order_by(_C.resource))
         return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
+
+
+def freed() -> ColumnElement[bool]:
+    """Whether reclaim took an asset from its source: its copies are all that is left of it."""
+    taken = (TrashState.INTENDED, TrashState.TRASHED)
+    return _A.id.in_(select(_T.asset).where(_T.state.in_(taken)))
 
 
 def _note(state: AssetState) -> str:
@@ -279,7 +285,7 @@ class Comparison:
         self._seen.add(row.resource)
         self.bare = self.bare or not receipt.checksums
         why = _difference(row, receipt)
-        copy = _held(row, self._sink)
+        copy = load_held(row, self._sink)
         if not why and (receipt.path, receipt.id) != (row.path, row.remote_id):
             # Also where only the case of a name differs: the sink's way to write it counts.
             self.moved += receipt.path.casefold() != row.path.casefold()

@@ -38,7 +38,13 @@ def _files(connection: Connection) -> None:
     connection.execute(text(f"UPDATE resources SET revisions = ({merged})"))  # noqa: S608
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files}
+def _sizes(connection: Connection) -> None:
+    """Files are looked for by their size."""
+    for index in schema.resources.indexes:
+        index.create(connection, checkfirst=True)
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files, 3: _sizes}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

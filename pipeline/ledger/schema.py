@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 3
+VERSION = 4
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -81,6 +81,7 @@ resources = Table(
     Column("revisions", String),  # JSON of base.Resource.revisions; NULL where there are none
     UniqueConstraint("asset", "resource_id"),
     Index("resources_checksum", "checksum"),
+    Index("resources_size", "size"),
 )
 
 copies = Table(

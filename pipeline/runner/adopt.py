@@ -22,6 +22,7 @@ from pipeline import retry
 from pipeline.ledger import adoption, steps
 from pipeline.ledger.adoption import Evidence, Files, Wanted
 from pipeline.ledger.checks import Held, Marks, held
+from pipeline.ledger.orphans import orphans
 from pipeline.limits import Place
 from pipeline.naming import SIDECAR
 from pipeline.stages.context import Run
@@ -56,14 +57,14 @@ class Adopted:
 def adopt(search: Adoption) -> int:
     """Confirm copies that are at the sink before the first byte moves; returns how many.
 
-    Only until all of it was looked through once: afterwards the ledger itself knows. What
-    broke off on the way goes on, or what it had not reached would be copied beside itself.
+    All of it is looked through only once: afterwards the ledger itself knows. What broke off on
+    the way goes on, or what it had not reached would be copied beside itself.
     """
     ledger, sink = search.run.ledger, search.sink
-    if not isinstance(sink, Inventory) or adoption.looked_through(ledger, sink.name):
-        return 0
-    search.look()
-    adoption.remember(ledger, sink.name)
+    if isinstance(sink, Inventory) and not adoption.looked_through(ledger, sink.name):
+        search.look()
+        adoption.remember(ledger, sink.name)
+    search.inherit()
     return search.found.files
 
 
@@ -89,9 +90,17 @@ class Adoption:
         Files without a checksum in the listing are always read: such a sink is near. May be
         called again when more is known. Raises what ends the retries.
         """
+        self._patiently(lambda: self._attempt(download))
+
+    def inherit(self) -> None:
+        """Go through the copies of what the source has no longer: what was moved or renamed
+        there is listed as something new. Raises what ends the retries."""
+        self._patiently(self._orphans)
+
+    def _patiently(self, attempt: Callable[[], None]) -> None:
         retry.call(
             self._place,
-            lambda: self._attempt(download),
+            attempt,
             stop=self.run.stop,
             attempts=self.run.attempts,
             progress=lambda: self._settled,
@@ -108,9 +117,26 @@ class Adoption:
                 self._batch(batch, readers, download)
         self._look_again()
 
+    def _orphans(self) -> None:
+        ledger, name = self.run.ledger, self.sink.name
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
+            for batch in orphans(ledger, name):
+                receipts = readers.map(self._ask, [orphan.copy for orphan in batch])
+                found = [
+                    adoption.from_orphan(orphan, receipt)
+                    for orphan, receipt in zip(batch, receipts, strict=True)
+                    if receipt is not None
+                ]
+                files = adoption.candidates(ledger, name, [one.receipt for one in found])
+                self._match(found, files, readers, download=False)
+
+    def _ask(self, copy: Held) -> Receipt | None:
+        self.run.stop.check()
+        return look_for(self.sink, copy.path, copy.remote_id)
+
     def _look_again(self) -> None:
         """Ask for the copies that the listing does not show."""
-        look = SecondLook(lambda copy: look_for(self.sink, copy.path, copy.remote_id))
+        look = SecondLook(self._ask)
         self.found.missing = 0
         for batch in held(self.run.ledger, self.sink.name):
             self.run.stop.check()
@@ -136,15 +162,22 @@ class Adoption:
         fresh = [receipt for receipt in batch if receipt.path not in known]
         self._others.update(receipt.id for receipt in fresh if receipt.id)
         files = adoption.candidates(ledger, name, fresh)
-        left = self._adopt(list(map(adoption.from_listing, fresh)), files)
+        found = list(map(adoption.from_listing, fresh))
+        left = self._sidecars(self._match(found, files, readers, download), readers)
+        unproven = sum(bool(adoption.open_question(one, files)) for one in left)
+        self.found.unproven += unproven
+        self.found.foreign += len(left) - unproven
+
+    def _match(
+        self, found: Sequence[Evidence], files: Files, readers: ThreadPoolExecutor, download: bool
+    ) -> list[Evidence]:
+        """Confirm those that are proven to be copies, reading what it takes; returns the others."""
+        left = self._adopt(found, files)
         left = self._adopt(self._read_back(left, files, readers, download), files)
         while asked := adoption.unread(left, files, self._readable):
             self._read_source(asked, readers)
             left = self._adopt(left, files)
-        left = self._sidecars(left, readers)
-        unproven = sum(bool(adoption.open_question(one, files)) for one in left)
-        self.found.unproven += unproven
-        self.found.foreign += len(left) - unproven
+        return left
 
     def _adopt(self, found: Sequence[Evidence], files: Files) -> list[Evidence]:
         """Confirm those that are proven to be copies; returns the others."""
@@ -207,10 +240,11 @@ class Adoption:
         if not isinstance(sink, ReadBack):
             return one
         try:
-            return Evidence(receipt, digest(self._unless_stopped(sink.read(receipt))))
+            digests = digest(self._unless_stopped(sink.read(receipt)))
         except ItemError as error:
             self.run.notice("warning", f"{receipt.path} cannot be read: {error}", sink.name)
             return one
+        return Evidence(receipt, digests, orphan=one.orphan)
 
     def _readable(self, file: Wanted) -> bool:
         return file.key not in self._asked and self._opener(file) is not None

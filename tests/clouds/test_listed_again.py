@@ -62,3 +62,32 @@ def test_a_sidecar_that_appears_is_brought_to_where_its_photo_is(album: Album) -
     album.put("IMG_1.AAE", b"<edit/>")
     assert album.job.run() == Exit.OK
     assert album.cloud.paths() == sorted([*before, album.moved.replace(".jpg", ".AAE")])
+
+
+def test_files_that_were_renamed_are_read_and_not_sent(album: Album) -> None:
+    before, received = album.cloud.paths(), album.received
+    (album.folder / "trip").mkdir()
+    for name in ("IMG_1.jpg", "IMG_2.jpg"):
+        (album.folder / name).rename(album.folder / "trip" / f"Fjord {name}")
+    assert album.job.run() == Exit.OK
+    assert (album.cloud.paths(), album.received) == (before, received)
+    assert album.job.run() == Exit.OK
+    assert invoke(["verify", str(album.job.config)]) == Exit.OK
+
+
+def test_a_photo_that_is_deleted_and_imported_again_in_icloud_is_not_sent_again(
+    job: FanOut,
+) -> None:
+    assert job.run() == Exit.OK
+    library, photos = job.world.cloud.library, job.wanted()
+    before = job.held()["drive"], job.held()["dropbox"]
+    received = job.world.drive.received + job.world.dropbox.received
+    photo = next(a for a in library if a.kind == "photo" and len(a.files) == 1 and not a.shared)
+    library.purge(photo.id)
+    data = b"".join(photo.original.content.chunks())
+    again = library.add(photo.original.filename, data=data, created=photo.created)
+    assert again.id != photo.id and job.wanted() == photos
+    assert job.run() == Exit.OK
+    assert (job.held()["drive"], job.held()["dropbox"]) == before
+    assert job.world.drive.received + job.world.dropbox.received == received
+    assert job.held()["folder"] == photos

@@ -24,8 +24,15 @@ def as_version_one(path: Path) -> None:
     set_version(path, 1)
 
 
+def as_version_three(path: Path) -> None:
+    with opened(path) as raw:
+        raw.execute("drop index resources_size")
+    set_version(path, 3)
+
+
 def as_version_two(path: Path, *, first: bool = False) -> None:
     """The ``first`` ones knew nothing of ``prints.source`` and had another index."""
+    as_version_three(path)
     with opened(path) as raw:
         for column in ("revisions", "instead"):
             raw.execute(f"alter table resources drop column {column}")

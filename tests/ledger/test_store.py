@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 from sqlalchemy.exc import OperationalError
 
 from connectors.errors import DiskFull, Fatal, Misconfigured
@@ -272,6 +272,7 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
         assert connection.execute(select(schema.copies.c.replaces)).all() == []
         assert connection.execute(select(schema.sightings)).all() == []
         assert connection.execute(select(schema.resources.c.instead)).all() == []
+        assert "resources_size" in {i["name"] for i in inspect(connection).get_indexes("resources")}
 
 
 def test_a_database_of_others_is_not_taken_for_an_empty_ledger(tmp_path: Path) -> None:

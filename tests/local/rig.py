@@ -36,7 +36,7 @@ class Folders:
 
     def put(self, name: str, data: bytes, when: int = NOVEMBER) -> None:
         path = self.root / "from" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         os.utime(path, (when, when))
 

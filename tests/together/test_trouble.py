@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
 
 from connectors.base import Resource, Role, Stream
 from connectors.errors import OutpourError, SessionExpired, Transient
@@ -17,6 +15,7 @@ from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from tests.engine.rig import Recorder
+from tests.ledger.plans import explained
 from tests.together.rig import Counting, Photo, World, files, other_scheme
 from tests.together.test_together import states
 
@@ -147,23 +146,9 @@ def test_what_cannot_be_compared_is_named_and_waits_instead_of_landing_twice(
 def test_questions_to_a_large_ledger_are_answered_by_its_indexes(world: World) -> None:
     """No table is read whole for each of its rows, which a large library would never end."""
     world.both(1, known=False)
-    plans: list[str] = []
-
-    def explain(
-        connection: Connection, _: object, statement: str, values: Any, *__: object
-    ) -> None:
-        if statement.startswith(("SELECT", "UPDATE")) and "prints" in statement:
-            raw: Any = connection.connection.dbapi_connection
-            plans.append(
-                "\n".join(r[3] for r in raw.execute(f"EXPLAIN QUERY PLAN {statement}", values))
-            )
-
-    event.listen(Engine, "before_cursor_execute", explain)
-    try:
+    with explained("prints") as plans:
         assert world.run().exit is Exit.OK
         compare(world.sources, world.ledger, Recorder(), stop=Stop(), attempts=1)
-    finally:
-        event.remove(Engine, "before_cursor_execute", explain)
     assert plans
     for plan in plans:
         nested = plan.partition("CORRELATED")[2]
