@@ -29,7 +29,6 @@ from pipeline.config.document import Document, read
 from pipeline.config.models import Choices, Pipeline, Place
 
 _LONGEST = 255 - len(".sqlite.lock")  # bytes of a name that file systems take
-_MOST_TOLD = 20  # mistakes of a table that are told one by one
 
 
 class _Variables(EnvSettingsSource):
@@ -112,9 +111,7 @@ def load_all(path: Path) -> list[tuple[str | None, Pipeline]]:
             for line in str(error).splitlines():
                 wrong.setdefault(line, []).append(row)
     if wrong:
-        lines = [_told(line, rows) for line, rows in wrong.items()]
-        more = [f"and {len(lines) - _MOST_TOLD} more"] if len(lines) > _MOST_TOLD else []
-        raise Misconfigured("\n".join([*lines[:_MOST_TOLD], *more]))
+        raise Misconfigured(table.some_of([_told(line, rows) for line, rows in wrong.items()]))
     return made
 
 

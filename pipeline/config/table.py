@@ -17,6 +17,7 @@ from pipeline.config.document import Loc, text_of
 from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
 
 _BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
+_MOST_TOLD = 20
 _SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
 
 
@@ -54,19 +55,28 @@ class Table:
 
 
 def read(path: Path, name: str) -> Table:
-    """The table in a file; Misconfigured in one line if it is none, or a row is not whole.
-    ``name`` stands for the file in messages."""
+    """The table in a file; Misconfigured in one line if it is none, in a line for each row that
+    is not whole. ``name`` stands for the file in messages."""
     text = text_of(path, name, "table")
     if "\0" in text:
         raise Misconfigured(f"{name}: is not a text file")
+    wrong: list[str] = []
     try:
-        rows = list(_rows(text, name))
+        rows = list(_rows(text, name, wrong))
     except csv.Error as error:
         raise Misconfigured(f"{name}: is not valid CSV ({error})") from None
+    wrong += _repeated(rows)
+    if wrong:
+        raise Misconfigured(some_of(wrong))
     if not rows:
         raise Misconfigured(f"{name}: has no rows below the names of its columns")
-    _check_keys(rows)
     return Table(name, rows)
+
+
+def some_of(mistakes: Sequence[str]) -> str:
+    """Mistakes of a table, a line each: the first, and how many more there are."""
+    left = len(mistakes) - _MOST_TOLD
+    return "\n".join([*mistakes[:_MOST_TOLD], *([f"and {left} more"] if left > 0 else [])])
 
 
 def fill(data: Mapping[str, Any], row: Row) -> dict[str, Any]:
@@ -117,7 +127,8 @@ def _cell(blank: re.Match[str], row: Row, loc: Loc, mistakes: list[Mistake]) -> 
     return row.values.get(column, "")
 
 
-def _rows(text: str, name: str) -> Iterator[Row]:
+def _rows(text: str, name: str, wrong: list[str]) -> Iterator[Row]:
+    """Those that are whole; what is ``wrong`` with the others is added there."""
     first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = max(_SEPARATORS, key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -131,10 +142,11 @@ def _rows(text: str, name: str) -> Iterator[Row]:
             continue
         if len(values) != len(columns):
             number = f"{len(values)} cell{'s' if len(values) > 1 else ''}"
-            raise Misconfigured(f"{where}: has {number}, the first line has {len(columns)}")
-        if not values[0]:
-            raise Misconfigured(f"{where}: {columns[0]} is empty; it names the row")
-        yield Row(values[0], dict(zip(columns, values, strict=True)), where)
+            wrong.append(f"{where}: has {number}, the first line has {len(columns)}")
+        elif not values[0]:
+            wrong.append(f"{where}: {columns[0]} is empty; it names the row")
+        else:
+            yield Row(values[0], dict(zip(columns, values, strict=True)), where)
 
 
 def _one_spelling(text: str) -> str:
@@ -161,11 +173,11 @@ def _check_columns(columns: Sequence[str], name: str) -> None:
             )
 
 
-def _check_keys(rows: Sequence[Row]) -> None:
-    """Each row has a ledger of its own."""
+def _repeated(rows: Sequence[Row]) -> Iterator[str]:
+    """What is wrong where several have one key: each row has a ledger of its own."""
     seen: dict[str, Row] = {}
     for row in rows:
         other = seen.setdefault(_alike(row.key), row)
         if other is not row:
             first = other.where.rpartition(":")[2]
-            raise Misconfigured(f"{row.where}: {row.key!r} stands in line {first} already")
+            yield f"{row.where}: {row.key!r} stands in line {first} already"

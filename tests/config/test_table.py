@@ -176,3 +176,17 @@ def test_each_must_be_text(staff: Path) -> None:
     staff.write_text(PIPELINE.replace("staff.csv", "[staff.csv]"))
     with pytest.raises(Misconfigured, match=r"staff.yaml:1: each: must be text"):
         load_all(staff)
+
+
+def test_every_row_that_is_not_whole_is_told_and_not_only_the_first(staff: Path) -> None:
+    rows = "ann@example.com,Ann\n,x,2020-01-01\nann@example.com,Ann,\nANN@example.com,Ann,\n"
+    (staff.parent / "staff.csv").write_text(STAFF.splitlines()[0] + "\n" + rows)
+    with pytest.raises(Misconfigured) as caught:
+        load_all(staff)
+    assert [line.split(": ")[0].rpartition("/")[2] for line in str(caught.value).splitlines()] == [
+        "staff.csv:2", "staff.csv:3", "staff.csv:5"
+    ]  # fmt: skip
+    many = "".join(f"p{number}\n" for number in range(30))
+    (staff.parent / "staff.csv").write_text(STAFF.splitlines()[0] + "\n" + many)
+    with pytest.raises(Misconfigured, match=r"and 10 more$"):
+        load_all(staff)
