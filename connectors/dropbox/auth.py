@@ -45,12 +45,12 @@ def load_grant(settings: DropboxSettings) -> Grant:
     """
     stored = load_secret(_key(settings))
     if stored is None:
-        raise SessionExpired("Dropbox is not connected", hint="Run 'outpour connect dropbox' once.")
+        raise SessionExpired("Dropbox is not connected", hint="run: outpour connect dropbox")
     grant = Grant(**json.loads(stored))
     if settings.app_key and settings.app_key != grant.app_key:
         raise Misconfigured(
             f"app_key is {settings.app_key}, but the sign-in was for {grant.app_key}",
-            hint="Run 'outpour connect dropbox' for this app, or remove app_key.",
+            hint="remove app_key, or for this app run: outpour connect dropbox",
         )
     return grant
 

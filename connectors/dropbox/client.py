@@ -87,7 +87,7 @@ class Client(Dropbox):  # type: ignore[misc]  # the SDK is not typed
         except BadInputError as error:
             raise Misconfigured(
                 f"Dropbox does not accept the app {self._app_key}: {short(error.message)}",
-                hint=f"Check the app in the console. {RECONNECT}",
+                hint=f"check the app in the console, then {RECONNECT}",
             ) from error
         ends = self._oauth2_access_token_expiration
         lifetime = (ends - datetime.now(UTC).replace(tzinfo=None)).total_seconds()

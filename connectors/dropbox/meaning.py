@@ -26,7 +26,7 @@ from connectors.errors import (
     Transient,
 )
 
-RECONNECT = "Run 'outpour connect dropbox' to sign in again."
+RECONNECT = "run: outpour connect dropbox"
 _ROOM = "Free space in Dropbox, get more of it, or add another sink; then run again."
 _FULL = {
     "insufficient_space": "Dropbox is full",

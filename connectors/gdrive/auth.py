@@ -99,9 +99,7 @@ def load_grant(settings: DriveSettings) -> Grant:
     """The grant of the settings' account; SessionExpired where nobody signed in."""
     stored = load_secret(_key(settings))
     if stored is None:
-        raise SessionExpired(
-            "Google Drive is not connected", hint="Run 'outpour connect gdrive' once."
-        )
+        raise SessionExpired("Google Drive is not connected", hint="run: outpour connect gdrive")
     return Grant(**json.loads(stored))
 
 

@@ -51,7 +51,7 @@ class Loopback:
             if "state=" in query:
                 return query
         raise SessionExpired(
-            "nobody signed in within five minutes", hint="Run 'outpour connect gdrive' again."
+            "nobody signed in within five minutes", hint="run again: outpour connect gdrive"
         )
 
     @staticmethod

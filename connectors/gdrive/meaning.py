@@ -29,7 +29,7 @@ from connectors.errors import (
     Transient,
 )
 
-RECONNECT = "Run 'outpour connect gdrive' to sign in again."
+RECONNECT = "run: outpour connect gdrive"
 _UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters: 750 GB in a day
 
 _RATE = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded"}

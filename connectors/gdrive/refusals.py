@@ -56,7 +56,8 @@ def refused_person(error: RefreshError) -> OutpourError:
         return SessionExpired("the organisation wants the sign-in renewed", hint=RECONNECT)
     return SessionExpired(
         f"the sign-in to Google Drive has ended: {said}",
-        hint=f"{RECONNECT} A client still 'in testing' signs people out after 7 days: publish it.",
+        hint="a client still 'in testing' signs people out after 7 days: publish it. Then "
+        f"{RECONNECT}",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from connectors.abilities import ChecksWriting
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
+from pipeline.cli.output import CONNECT
 from pipeline.cli.owning import owned
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
@@ -38,6 +39,8 @@ def pipeline_of(
                 "a pipeline file says everything itself: leave out --from, --to and the like",
                 hint="Variables override it for once, for example OUTPOUR_SELECT__SINCE=2024-01-01",
             )
+        of_row = [] if row is None else ["--for", row]
+        CONNECT.set(shlex.join(["outpour", "connect", str(config), *of_row]))
         return load(config, row)
     if row is not None:
         raise Misconfigured(

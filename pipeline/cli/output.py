@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
@@ -17,6 +19,9 @@ from pipeline.display.words import printable
 from pipeline.states import Exit
 
 F = TypeVar("F", bound="Found")
+CONNECT: ContextVar[str] = ContextVar("connect", default="")
+"""What connects the places of the pipeline file of this command; empty where there is none."""
+_ALONE = re.compile(r"outpour connect [a-z][\w-]*(?::[^\s']*)?")
 
 
 class _Paper(Console):
@@ -84,7 +89,13 @@ def answer(
 
 
 def complain(message: str, hint: str, code: Exit) -> int:
-    """Tell what is wrong, one line each, on standard error; returns ``code``."""
+    """Tell what is wrong, one line each, on standard error; returns ``code``.
+
+    A connector that asks for a new sign-in knows nothing of a pipeline file, in which its place
+    may have an account or a region of its own: there the file is what is to be connected.
+    """
+    if connect := CONNECT.get():
+        message, hint = (_ALONE.sub(lambda _: connect, text) for text in (message, hint))
     with contextlib.suppress(OSError):
         for line in message.splitlines():
             sys.stderr.write(f"outpour: {printable(line)}\n")

@@ -109,7 +109,7 @@ def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
     (tmp_path / "ann.yaml").write_text("source: ./in/ann\nsinks: [./out]\n")
     assert invoke(["batch", str(tmp_path)]) == Exit.ITEMS_FAILED
     out, _ = capfd.readouterr()
-    assert re.search(r"a person is needed: 1 pipeline\n +bob: .*outpour connect", out)
+    assert re.search(r"a person is needed: 1 pipeline\n +bob: .*outpour connect \S+bob\.yaml", out)
     assert len(contents(tmp_path / "out")) == 2
 
 

@@ -207,5 +207,5 @@ def test_a_rebuild_without_a_sign_in_says_so(
     job.world.dropbox.signin.revoke()
     capsys.readouterr()
     assert invoke(["rebuild", str(job.config)]) == Exit.NEEDS_PERSON
-    assert "outpour connect dropbox" in capsys.readouterr().err
+    assert f"outpour connect {job.config}" in capsys.readouterr().err
     assert Path(job.folder).exists()
