@@ -18,6 +18,8 @@ import keyring
 import keyring.errors
 import platformdirs
 
+from connectors.durable import sync, sync_folder
+
 _SERVICE = "outpour"
 _PRIVATE = 0o700
 
@@ -66,8 +68,9 @@ def replace_private(path: Path, parts: Iterable[bytes]) -> None:
         with os.fdopen(handle, "wb") as out:  # mkstemp already made it 0600
             out.writelines(parts)
             out.flush()
-            os.fsync(out.fileno())
+            sync(out.fileno())
         Path(temporary).replace(path)
+        sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()

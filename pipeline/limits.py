@@ -14,6 +14,7 @@ _UNIT = 128 * 1024  # a request costs about as much as this many bytes
 _GAIN = 1.03  # more parallel work must bring at least this much more
 _WINDOW = 0.2  # seconds over which throughput is judged, at least
 _PATIENCE = 3
+_TICK = 0.25  # seconds between two looks of whoever waits
 _REPROBE = 20.0  # seconds until a limit that did not help is tried again
 
 
@@ -102,7 +103,9 @@ class Place:
         return ready and self._active < self.limit.value
 
     def _patience(self) -> float:
-        return min(0.25, max(0.01, self._closed_until - time.monotonic()))
+        """Seconds until another look, should nobody say before that it may be asked."""
+        left = self._closed_until - time.monotonic()
+        return min(_TICK, left) if left > 0 else _TICK
 
     def succeeded(self, size: int) -> None:
         with self._changed:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.checksums import Digests
+from connectors.private import private_dir
 from pipeline.stopping import Stop
 
 _SMALLEST = 64 * 1024  # what a file counts at least, so that tiny ones are bounded in number
@@ -27,7 +28,10 @@ class Staging:
         self._stop = stop
         self._used = 0
         self._changed = threading.Condition()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def make(self) -> None:
+        """Make the folder, private, before anything is put there."""
+        private_dir(self.folder)
 
     @property
     def used(self) -> int:

@@ -20,6 +20,7 @@ SHARED = {
     "base",
     "checksums",
     "errors",
+    "durable",
     "flushing",
     "private",
     "proxies",

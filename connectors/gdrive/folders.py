@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unicodedata import normalize
 
+from connectors.durable import sync, sync_folder
 from connectors.errors import Fatal, Misconfigured, NotFound, PathConflict
 from connectors.gdrive.api import FOLDER, NAMES, Api, File, Ids
 from connectors.gdrive.meaning import IdTaken, IdUnusable
@@ -74,9 +75,10 @@ class Reserved:
             with os.fdopen(handle, "w") as out:
                 out.write(identity)
                 out.flush()
-                os.fsync(out.fileno())
+                sync(out.fileno())
             with suppress(FileExistsError):  # unlike a rename, a link fails where a file is
                 file.hardlink_to(temporary)
+            sync_folder(self._folder)
         finally:
             temporary.unlink()
 

@@ -33,7 +33,7 @@ from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
-from connectors.private import state_dir
+from connectors.private import state_path
 
 _TRANSFERS = 32  # one request each, most of it waiting
 _ATTEMPTS = 3  # ids tried for one file; each failure means somebody used up an id of ours
@@ -193,7 +193,7 @@ class GoogleDrive:
     def _reserved(self) -> Reserved:
         """Where ids of folders are kept: apart for each account and drive."""
         where = f"{self._auth.who}\0{self._settings.drive or ''}"
-        return Reserved(state_dir("gdrive", hashlib.sha256(where.encode()).hexdigest()[:24]))
+        return Reserved(state_path("gdrive", hashlib.sha256(where.encode()).hexdigest()[:24]))
 
     def _fresh(self, keep: Checkpoint) -> Ticket:
         ticket = Ticket(self._ids.take()[0])

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import certifi
 import urllib3
 import urllib3.exceptions as broken
+from urllib3.connection import HTTPConnection
 
 from connectors import proxies
 from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
@@ -108,8 +109,10 @@ class Transport:
             login = f"{unquote(split.username)}:{unquote(split.password or '')}"
             headers = urllib3.make_headers(proxy_basic_auth=login)
         return urllib3.ProxyManager(
-            proxy, 8, proxy_headers=headers, maxsize=most, ssl_context=self._tls
-        )
+            proxy, 8, proxy_headers=headers, maxsize=most, ssl_context=self._tls,
+            # As without a proxy; there urllib3 lets small requests wait for acknowledgements.
+            socket_options=HTTPConnection.default_socket_options,
+        )  # fmt: skip
 
 
 def proxy_for(scheme: str, host: str) -> str:

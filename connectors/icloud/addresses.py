@@ -7,6 +7,7 @@ from lookups, of which one carries the wishes of all threads that wait for one.
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import time
@@ -116,7 +117,7 @@ class Addresses:
             self._grant(zone, batch)
         if isinstance(wish.outcome, OutpourError):
             # A copy of its own for each thread: raising adds a traceback to an exception.
-            raise type(wish.outcome)(str(wish.outcome), hint=wish.outcome.hint) from wish.outcome
+            raise copy.copy(wish.outcome) from wish.outcome
         return wish.outcome
 
     def _grant(self, zone: Zone, batch: dict[str, _Wish]) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connectors.abilities import Capacity
+from connectors.durable import UNSUPPORTED
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
@@ -29,16 +30,6 @@ CHUNK = 1024 * 1024
 _FICLONE = 0x40049409  # of Linux; the module fcntl names it from Python 3.12 on
 _statx = getattr(ctypes.CDLL(None), "statx", None)  # of Linux
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNSUPPORTED = {
-    errno.EXDEV,
-    errno.EPERM,
-    errno.ENOSYS,
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.EMLINK,
-    errno.EACCES,
-}
 
 
 def meaning(error: OSError, what: str) -> OutpourError:
@@ -98,28 +89,6 @@ def _born(folder: Path) -> str:
     return found.raw[80:92].hex() if told else ""  # stx_btime
 
 
-def sync(handle: int) -> None:
-    """Return when the file or folder is on the medium."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at the drive's cache
-    if full is not None:
-        with contextlib.suppress(OSError):  # some network file systems do not know it
-            fcntl.fcntl(handle, full)
-            return
-    os.fsync(handle)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:  # some network file systems sync names themselves
-            raise
-    finally:
-        os.close(handle)
-
-
 def reserve(handle: int, size: int) -> None:
     """Claim room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
     if size <= CHUNK or not hasattr(os, "posix_fallocate"):
@@ -127,7 +96,7 @@ def reserve(handle: int, size: int) -> None:
     try:
         os.posix_fallocate(handle, 0, size)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
 
 
@@ -228,7 +197,7 @@ def publish(temporary: Path, target: Path) -> None:
         except FileExistsError:
             raise
         except OSError as error:
-            if error.errno not in _UNSUPPORTED or way is _look_and_rename:
+            if error.errno not in UNSUPPORTED or way is _look_and_rename:
                 raise
 
 
@@ -238,7 +207,7 @@ def exchange(temporary: Path, target: Path) -> bool:
     try:
         _renamed(_SWAP, temporary, target)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in UNSUPPORTED:
             raise
         temporary.replace(target)
         return False

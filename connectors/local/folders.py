@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from connectors import durable
 from connectors.errors import ItemError, Misconfigured
 from connectors.local import disk
 from connectors.private import may
@@ -155,13 +156,13 @@ class Folders:
     def make_durable(self, paths: Iterable[str]) -> None:
         """Return when the names at ``paths`` are on the medium: one sync for each folder."""
         for folder in {PurePosixPath(path).parent for path in paths}:
-            disk.sync_folder(self.root / folder)
+            durable.sync_folder(self.root / folder)
             known = self._entered.get(folder)
             if known is None or not known.durable:
                 for parent in folder.parents:
-                    disk.sync_folder(self.root / parent)
+                    durable.sync_folder(self.root / parent)
                 with contextlib.suppress(PermissionError):  # then we did not make the root
-                    disk.sync_folder(self.root.parent)
+                    durable.sync_folder(self.root.parent)
                 if known:
                     known.durable = True
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from connectors import durable
 from connectors.abilities import Capacity
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
@@ -184,7 +185,7 @@ class LocalSink:
         handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             _check_size(put, os.fstat(handle).st_size)
-            disk.sync(handle)
+            durable.sync(handle)
             disk.set_time(handle, put.modified)
         finally:
             os.close(handle)

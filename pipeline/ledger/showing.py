@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from connectors.base import Asset
 from pipeline.ledger import schema
@@ -39,6 +39,8 @@ def _was_there(connection: Connection, added: datetime) -> bool:
     """Whether an asset new to the ledger was at the source when it was listed last: it was out
     of sight then. One that its device took long to upload looks the same."""
     runs = schema.runs.c
-    query = select(func.max(runs.started)).where(runs.state != RunState.RUNNING)
+    # What only looks at copies lists nothing.
+    listed = and_(runs.state != RunState.RUNNING, runs.command != "verify")
+    query = select(func.max(runs.started)).where(listed)
     last = connection.execute(query).scalar()
     return last is not None and added < datetime.fromisoformat(last)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
 from connectors.base import Source
-from connectors.errors import Fatal, Misconfigured, SessionExpired
+from connectors.errors import Fatal, Misconfigured
 from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, trash, work
@@ -18,10 +18,10 @@ from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.survey import Survey, in_bin, survey
 from pipeline.reclaim.undo import Undo
 from pipeline.reclaim.witness import panel
+from pipeline.runner.ending import state_after
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
-from pipeline.states import RunState
-from pipeline.stopping import Stop, Stopped
+from pipeline.stopping import Stop
 
 T = TypeVar("T")
 
@@ -56,14 +56,7 @@ class Session:
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
-        state = RunState.COMPLETE
-        if isinstance(error, SessionExpired):
-            state = RunState.NEEDS_PERSON
-        elif isinstance(error, Stopped | KeyboardInterrupt) or self._mover.stop:
-            state = RunState.INTERRUPTED
-        elif error is not None:
-            state = RunState.FAILED
-        work.end_run(self._ledger, self.run, state, "")
+        work.end_run(self._ledger, self.run, state_after(error, self._mover.stop), "")
 
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.

@@ -18,12 +18,13 @@ from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.runner import elsewhere
 from pipeline.runner.attention import Attention
+from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import sources_own
 from pipeline.runner.same_place import looking_through
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.recheck import reread, sha256
-from pipeline.states import CopyState, Exit, RunState
+from pipeline.states import CopyState, Exit
 from pipeline.stopping import Stop
 
 T = TypeVar("T")
@@ -69,7 +70,6 @@ def verify(
     sink is read back whole. What is missing or changed is moved again by the next run; of what
     could not be read nothing changes.
     """
-    run = work.begin_run(ledger, "verify")
     meter = Meter()
     meter.phase = "verifying"
     checkers = [_Checker(ledger, sink, observer, stop, meter, job) for sink in job.sinks]
@@ -78,10 +78,8 @@ def verify(
         observer.notice(Notice(level, text, place, hint))
 
     attention = Attention([(one.place, one.sink) for one in checkers], stop, None, tell)
-    with work.doubting(ledger):
-        results = attention.during(lambda: tuple(one.check(download) for one in checkers))
-    work.end_run(ledger, run, RunState.COMPLETE, "")
-    return Verified(results)
+    with recorded(ledger, "verify", stop), work.doubting(ledger):
+        return Verified(attention.during(lambda: tuple(one.check(download) for one in checkers)))
 
 
 class _Checker:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.base import Sink, Source
-from connectors.private import state_dir
+from connectors.private import state_path
 from pipeline.config.models import Pipeline
 from pipeline.keep import policy
 from pipeline.ledger.goal import Goal
@@ -37,11 +37,11 @@ class Job:
 
     @property
     def staging(self) -> Path:
-        return self.pipeline.staging.path or state_dir("pipelines", self.pipeline.name, "staging")
+        return self.pipeline.staging.path or state_path("pipelines", self.pipeline.name, "staging")
 
     @property
     def quarantine(self) -> Path:
-        return state_dir("pipelines", self.pipeline.name) / "quarantine"
+        return state_path("pipelines", self.pipeline.name, "quarantine")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.passes import Passes, Sending
-from pipeline.runner.preflight import outlook, preflight
+from pipeline.runner.preflight import check_staging, outlook, preflight
 from pipeline.runner.same_place import check_sinks, check_source
 from pipeline.runner.shelves import Shelves
 from pipeline.runner.vanished import withdraw
@@ -61,7 +61,6 @@ class Mover:
     run_id: int
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
-    discovered: Discovered | None = None
     unindexed: OutpourError | None = None  # what kept an album index from being written
     idle: str = ""  # why there is nothing to do yet
 
@@ -132,6 +131,7 @@ class Mover:
             self.idle = why_idle(when, self.job.sources, self.job.sinks, self.ask)
             if self.idle:
                 return
+            check_staging(self.job)
             self.check_sinks()
             self.discover()
             self.open_assets()
@@ -193,7 +193,6 @@ class Mover:
                 "Run again later; what is missing is not copied.",
             )
         self._keep(albums_read=members is not None)
-        self.discovered = found
         return found
 
     def _list(self, members: Collection[str] | None) -> Discovered:
@@ -278,7 +277,8 @@ class Mover:
         return Passes(self.run, self.router, self.full, sinks, limits.downloads)
 
     def _sweep(self) -> None:
-        """Staged files nobody will ask for any more."""
+        """Make way in staging: files nobody will ask for any more go."""
+        self.run.staging.make()
         wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
         for key, path in self.run.staging.leftovers():
             if key not in wanted:

@@ -14,7 +14,14 @@ from pipeline.ledger import Ledger, work
 from pipeline.report.summary import Failure, failed, failures, unshown
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
-from pipeline.runner.preflight import SinkPlan, StagingPlan, consequence, preflight, staging_plan
+from pipeline.runner.preflight import (
+    SinkPlan,
+    StagingPlan,
+    check_staging,
+    consequence,
+    preflight,
+    staging_plan,
+)
 from pipeline.stopping import Stop
 
 
@@ -88,6 +95,7 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
 
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
+    check_staging(job)
     mover.check_sinks()
     found = mover.discover()
     mover.open_assets()

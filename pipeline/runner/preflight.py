@@ -9,6 +9,7 @@ from pathlib import Path
 
 from connectors.abilities import Capacity
 from connectors.base import Role, Sink
+from connectors.errors import Misconfigured
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
@@ -160,6 +161,17 @@ def consequence(route: Route) -> str:
     if route.full == "stop":
         return "the run stops there"
     return "it waits for a later run, the rest goes on"
+
+
+def check_staging(job: Job) -> None:
+    """Misconfigured where the folder that was chosen for staging cannot be made: more than its
+    last part is missing where a disk is not connected."""
+    chosen = job.pipeline.staging.path
+    if chosen is not None and not chosen.parent.is_dir():
+        raise Misconfigured(
+            f"staging.path: there is no folder {chosen.parent}",
+            hint="Connect its disk, or make the folder.",
+        )
 
 
 def staging_room(folder: Path) -> int:

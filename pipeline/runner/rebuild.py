@@ -8,9 +8,10 @@ from connectors.abilities import Inventory, Prompter
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, steps, work
 from pipeline.runner.adopt import Adopted
+from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
-from pipeline.states import AssetState, Exit, RunState
+from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
 
 WAITS = "not found at the sinks"
@@ -63,15 +64,15 @@ def rebuild(
     listing, or Stopped; what was found until then is kept, and the next rebuild or run goes on
     from it.
     """
-    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "rebuild"))
-    try:
-        sinks = mover.attention(prompter).during(
-            lambda: _found(mover, download),
-            lambda: observer.progress(mover.meter.snapshot(0, {})),
-        )
-    finally:
-        steps.leave_waiting(ledger, WAITS)
-    work.end_run(ledger, mover.run_id, RunState.COMPLETE, "")
+    with recorded(ledger, "rebuild", stop) as run:
+        mover = Mover(job, ledger, observer, stop, run)
+        try:
+            sinks = mover.attention(prompter).during(
+                lambda: _found(mover, download),
+                lambda: observer.progress(mover.meter.snapshot(0, {})),
+            )
+        finally:
+            steps.leave_waiting(ledger, WAITS)
     return Rebuilt(sinks, work.by_state(ledger))
 
 

@@ -7,14 +7,13 @@ import time
 from connectors.abilities import Prompter
 from connectors.errors import (
     CapacityExceeded,
-    DiskFull,
     Misconfigured,
     OutpourError,
-    SessionExpired,
 )
 from pipeline.events import Observer, Progress
 from pipeline.ledger import Ledger, steps, work
 from pipeline.report import summarize
+from pipeline.runner.ending import state_after
 from pipeline.runner.job import Job, Outcome
 from pipeline.runner.move import Mover
 from pipeline.states import Exit, RunState
@@ -51,10 +50,8 @@ def run(
         return Outcome(state, Exit.OK, summary, idle=mover.idle)
     if isinstance(stop.error, Misconfigured):
         return Outcome(state, Exit.USAGE, summary, _error(stop))
-    whole = summary.confirmed == summary.total and not summary.problem_count
-    missing = mover.discovered.missing if mover.discovered else 0
     short = _short(mover)
-    whole = whole and not missing and not short
+    whole = summary.whole and not short
     return Outcome(state, _exit(state, whole), summary, _error(stop), short=short)
 
 
@@ -74,17 +71,9 @@ def _why_waiting(mover: Mover) -> str:
 
 
 def _state(mover: Mover, waiting: int) -> RunState:
-    error = mover.stop.error
-    if isinstance(error, SessionExpired):
-        return RunState.NEEDS_PERSON
-    if isinstance(error, DiskFull):
-        return RunState.NO_ROOM
-    if error is not None:
-        return RunState.FAILED
-    if mover.stop:
-        return RunState.INTERRUPTED
     full = waiting or isinstance(mover.unindexed, CapacityExceeded)
-    return RunState.NO_ROOM if full else RunState.COMPLETE
+    state = state_after(mover.stop.error, mover.stop)
+    return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
 _EXITS = {

@@ -21,8 +21,6 @@ class Discovered:
 
     present: int
     expected: int | None
-    full: bool
-    albums_changed: bool
 
     @property
     def missing(self) -> int:
@@ -83,7 +81,7 @@ class Discovery:
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
         number = listing.begin(self._ledger, self._source.name)
         self._meter.listed = 0
-        cursor, expected, full, changed = None, None, since is None, False
+        cursor, expected, full = None, None, since is None
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
         for brought, page in enumerate(self._source.pages(since), 1):
@@ -95,7 +93,6 @@ class Discovery:
             cursor, full = page.cursor or cursor, page.full
             expected = page.expected if page.expected is not None else expected
             self._meter.listed_expected = expected if full else None
-            changed = changed or page.albums_changed
         written()
         present = listing.finish(
             self._ledger,
@@ -106,7 +103,7 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected, full, changed)
+        return Discovered(present, expected)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

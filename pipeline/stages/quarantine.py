@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
+
+from connectors.durable import sync, sync_folder
 
 _CHUNK = 1024 * 1024
 
@@ -20,6 +21,7 @@ def put_aside(path: Path, folder: Path, name: str) -> str:
             path.replace(kept)
         except OSError:  # as a rule another file system; copying tells if it is more than that
             _copy(path, kept)
+        sync_folder(folder)
     except OSError as error:
         return f"it could not be kept in {folder}: {error.strerror or error}"
     finally:
@@ -36,7 +38,7 @@ def _copy(path: Path, kept: Path) -> None:
         with path.open("rb") as source, temporary.open("wb") as out:
             shutil.copyfileobj(source, out, _CHUNK)
             out.flush()
-            os.fsync(out.fileno())
+            sync(out.fileno())
         temporary.replace(kept)
     except BaseException:
         with contextlib.suppress(OSError):

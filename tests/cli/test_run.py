@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.memory import Library, library, shelf
-from connectors.private import state_dir
+from connectors.private import state_dir, state_path
 from pipeline.cli.app import invoke
 from pipeline.ledger import Ledger
 from pipeline.states import Exit
@@ -101,7 +101,23 @@ def test_plan_says_what_would_move_and_changes_nothing(
     size = sum(map(len, library(store).contents.values()))
     assert (plan["assets"], plan["bytes"], plan["fits"]) == (COUNT, size, True)
     assert not shelf(f"{store}-out").visible
-    assert not list(state_dir("pipelines").glob("*.sqlite"))
+    assert not state_path("pipelines").exists()
+
+
+def test_staging_on_a_disk_that_is_away_is_no_folder_in_its_mount_point(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        f"source: memory:{store}\nsinks: [memory:{store}-out]\nstaging: {{path: disk/stage}}\n"
+    )
+    for command in ("plan", "run"):
+        assert invoke([command, str(config)]) == Exit.USAGE
+        assert f"staging.path: there is no folder {tmp_path}/disk" in capsys.readouterr().err
+    assert not (tmp_path / "disk").exists()
+    (tmp_path / "disk").mkdir()
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert (tmp_path / "disk/stage").stat().st_mode & 0o777 == 0o700
 
 
 def test_plan_tells_that_it_will_not_fit(

@@ -89,3 +89,27 @@ def test_slots_are_never_more_than_the_limit() -> None:
     for thread in threads:
         thread.join()
     assert most == 3
+
+
+def test_who_waits_for_a_slot_looks_rarely() -> None:
+    """A sink may have thirty threads that wait; whoever frees a slot says so."""
+    looks = 0
+
+    class Watched(Stop):
+        def check(self) -> None:
+            nonlocal looks
+            looks += 1
+
+    place = limits.Place("there", 1, Watched())
+
+    def enter() -> None:
+        with place.slot():
+            pass
+
+    waiting = threading.Thread(target=enter)
+    with place.slot():
+        waiting.start()
+        time.sleep(0.6)
+        assert 1 <= looks <= 5
+    waiting.join(5)
+    assert not waiting.is_alive()

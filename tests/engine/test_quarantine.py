@@ -87,5 +87,6 @@ def test_a_full_disk_there_is_named_and_leaves_no_half(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     work = damaged(tmp_path / "s")
+    work.quarantine.parent.mkdir(parents=True)
     work.quarantine.write_text("in the way")
     assert str(work.quarantine) in reason(work, tmp_path)

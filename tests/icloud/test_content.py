@@ -177,6 +177,19 @@ def test_prefetching_costs_one_lookup_for_all(
     assert ready.icloud.counts["content"] == len(wanted)
 
 
+def test_a_refused_lookup_says_how_long_to_wait(
+    ready: Rig, source: ICloudSource, file: tuple[Asset, Resource]
+) -> None:
+    """Also to those who only waited for it."""
+    fresh = ready.source()
+    fresh.capacity()
+    ready.faults.once("throttle", "lookup*")
+    with pytest.raises(Throttled) as caught:
+        whole(ready, fresh, file)
+    assert caught.value.retry_after == ready.faults.retry_after
+    assert whole(ready, fresh, file)
+
+
 def test_where_apple_gives_fewer_records_at_once_fewer_are_asked_for(
     ready: Rig, assets: list[Asset]
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -150,3 +152,20 @@ def test_where_a_sidecar_stays_as_it_is_it_waits_for_albums_that_are_refused(wor
     told = [read(data) for path, data in contents(shelf).items() if path.endswith(".xmp")]
     albums = [one.lists.get("digiKam:TagsList") for one in told]
     assert len(told) == 6 and albums.count(["Albums/Trips/Norway"]) == 2
+
+
+def test_a_photo_that_is_new_since_the_last_listing_asks_for_no_albums(world: World) -> None:
+    """Not even where the copies were checked since: that lists nothing."""
+    world.run()
+    added = datetime.now(UTC)
+    world.source.albums_changed = False
+    time.sleep(1)  # the ledger counts in seconds
+    world.verify()
+    asked = world.source.asked
+    photo = world.library.assets["asset-00001"]
+    data = {file.id: b"new" for file in photo.resources}
+    files = tuple(replace(file, size=3, checksum=None) for file in photo.resources)
+    metadata = replace(photo.metadata, added=added)
+    world.library.put(replace(photo, id="new", resources=files, metadata=metadata), data)
+    assert world.run().exit is Exit.OK
+    assert world.source.asked == asked

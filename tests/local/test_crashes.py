@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 CRASH = """
 import os, sys
 from pathlib import Path
+from connectors import durable
 from connectors.local import disk
 from connectors.local.sink import LocalSink
 from tests.conformance.making import Bench, content
@@ -41,8 +42,8 @@ def transfer_and_commit(root, last):
             step()
         return stepped
     # Linux tells of most system calls; these three it does not.
-    for name in ("sync", "sync_folder", "publish"):
-        setattr(disk, name, around(getattr(disk, name)))
+    for room, name in ((durable, "sync"), (durable, "sync_folder"), (disk, "publish")):
+        setattr(room, name, around(getattr(room, name)))
     sys.addaudithook(lambda event, args: step() if event in WATCHED else None)
     sink, bench = LocalSink("folder", root), Bench(top / "staging")
     sink.commit([bench.send(sink, f"2021/0{n}/IMG.jpg", content(4000 + n)) for n in (1, 2)])

@@ -1,0 +1,35 @@
+"""How a command that the ledger keeps record of came to its end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from connectors.errors import DiskFull, SessionExpired
+from pipeline.ledger import Ledger, work
+from pipeline.states import RunState
+from pipeline.stopping import Stop, Stopped
+
+
+def state_after(error: BaseException | None, stop: Stop) -> RunState:
+    """What it means for a command that ``error``, if any, ended it."""
+    if isinstance(error, SessionExpired):
+        return RunState.NEEDS_PERSON
+    if isinstance(error, DiskFull):
+        return RunState.NO_ROOM
+    if error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
+        return RunState.FAILED
+    return RunState.INTERRUPTED if stop or error is not None else RunState.COMPLETE
+
+
+@contextlib.contextmanager
+def recorded(ledger: Ledger, command: str, stop: Stop) -> Iterator[int]:
+    """Around a command: the number of its run, which is ended however the command ends."""
+    run = work.begin_run(ledger, command)
+    try:
+        yield run
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # what cannot be written must not hide why
+            work.end_run(ledger, run, state_after(error, stop), "")
+        raise
+    work.end_run(ledger, run, state_after(None, stop), "")
