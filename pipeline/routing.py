@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.config.models import Route
-from pipeline.ledger import work
 from pipeline.ledger.goal import Goal
+from pipeline.ledger.items import Item, Piece
 from pipeline.rooms import Room
 from pipeline.states import ENDED_WELL, CopyState
 
@@ -29,7 +29,7 @@ class Router:
         self._goal = goal
         self._route = route
 
-    def assign(self, item: work.Item) -> Assignment:
+    def assign(self, item: Item) -> Assignment:
         """Reserve room for what the asset still needs; an asset is never divided, and what
         lacks nothing but its sidecar goes nowhere else for it."""
         missing = {name: self._missing(item, name) for name in self.rooms}
@@ -45,15 +45,13 @@ class Router:
             taken += fits or _sidecar_alone(missing[room.name])
         return Assignment(tuple(chosen), max(0, wanted - len(chosen)))
 
-    def portions(
-        self, item: work.Item, sinks: Sequence[str]
-    ) -> list[tuple[work.Piece, tuple[str, ...]]]:
+    def portions(self, item: Item, sinks: Sequence[str]) -> list[tuple[Piece, tuple[str, ...]]]:
         """Each piece that is still needed at any of ``sinks``, with those that need it."""
         missing = {name: self._missing(item, name) for name in sinks}
         every = [(p, tuple(name for name in sinks if p in missing[name])) for p in item.pieces]
         return [(piece, names) for piece, names in every if names]
 
-    def _missing(self, item: work.Item, sink: str) -> list[work.Piece]:
+    def _missing(self, item: Item, sink: str) -> list[Piece]:
         out = self._goal.without[sink]
         fits = [piece for piece in item.pieces if piece.resource.role not in out]
         if all(
@@ -62,9 +60,7 @@ class Router:
             fits = [piece for piece in item.pieces if not piece.generated]
         return [piece for piece in fits if _needs(sink, piece)]
 
-    def _candidates(
-        self, item: work.Item, missing: Mapping[str, Sequence[work.Piece]]
-    ) -> list[Room]:
+    def _candidates(self, item: Item, missing: Mapping[str, Sequence[Piece]]) -> list[Room]:
         rooms = [room for name, room in self.rooms.items() if missing[name]]
         if self._route.to == "spread":
             rooms.sort(key=lambda room: _roominess(room), reverse=True)
@@ -79,16 +75,16 @@ def _roominess(room: Room) -> float:
     return float("inf") if free is None else free
 
 
-def _needs(sink: str, piece: work.Piece) -> bool:
+def _needs(sink: str, piece: Piece) -> bool:
     copy = piece.copies.get(sink)
     return copy is None or copy.state not in ENDED_WELL
 
 
-def _sidecar_alone(missing: Sequence[work.Piece]) -> bool:
+def _sidecar_alone(missing: Sequence[Piece]) -> bool:
     return all(piece.generated for piece in missing)
 
 
-def _begun(item: work.Item, sink: str) -> bool:
+def _begun(item: Item, sink: str) -> bool:
     return any(
         piece.in_doubt(sink)
         or piece.copies[sink].state in (CopyState.CONFIRMED, CopyState.TRANSFERRED)

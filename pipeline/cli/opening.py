@@ -13,11 +13,11 @@ from connectors.abilities import ChecksWriting
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.cli.output import CONNECT
-from pipeline.cli.owning import owned
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
+from pipeline.together.owning import claim
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
 """The command line of this command."""
@@ -84,7 +84,7 @@ def opened(pipeline: Pipeline, *, writing: bool = False) -> Iterator[tuple[Job, 
                 sink.check_writing()
         private_dir(ledger_path(pipeline.name).parent)
         with Ledger.open(ledger_path(pipeline.name)) as ledger:
-            owned(pipeline)(ledger)
+            claim(ledger, pipeline)
             yield job, ledger
 
 

@@ -9,7 +9,6 @@ from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
 from pipeline.cli.output import complain, emit, paper, postscript, told
-from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_plan, show_summary
@@ -95,9 +94,7 @@ def plan(
     interrupts = Interrupts(stop, lambda: None)
     try:
         with job_of(pipeline) as job, interrupts(), screen:
-            found = plan_job(
-                job, ledger_path(pipeline.name), screen, stop=stop, claim=owned(pipeline)
-            )
+            found = plan_job(job, ledger_path(pipeline.name), screen, stop=stop)
     except Stopped:
         raise KeyboardInterrupt from None
     if json:

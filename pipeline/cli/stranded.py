@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,15 +15,13 @@ from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder, ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
-from pipeline.cli.owning import owned
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
 from pipeline.config.load import several_places
-from pipeline.config.models import Limits, Place
+from pipeline.config.models import Limits, Pipeline, Place
 from pipeline.config.sizes import show_size
 from pipeline.display.words import files, here, printable
-from pipeline.ledger import Ledger
 from pipeline.report.whereabouts import Part, Whereabouts
 from pipeline.runner.comparing import compare
 from pipeline.states import Exit
@@ -41,7 +39,7 @@ def stranded(
     outpour stranded family.yaml
     outpour stranded --from iphone --from icloud:ann@example.com
     """
-    places, ledger, attempts, claim = _asked(config, from_, for_)
+    places, pipeline = _asked(config, from_, for_)
     stop, screen = Stop(), display.choose(machine=False, quiet=json)
     interrupts = Interrupts(stop, lambda: None)
     prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
@@ -54,12 +52,12 @@ def stranded(
             stack.enter_context(screen)
             found = compare(
                 sources,
-                ledger,
+                ledger_path(pipeline.name) if pipeline else Path(),
                 screen,
                 stop=stop,
-                attempts=attempts,
+                attempts=(pipeline.limits if pipeline else Limits()).attempts,
                 prompter=prompter,
-                claim=claim,
+                pipeline=pipeline,
             )
     except Stopped:
         raise KeyboardInterrupt from None
@@ -73,13 +71,11 @@ def stranded(
 
 def _asked(
     config: Path | None, from_: list[str] | None, row: str | None
-) -> tuple[Sequence[Place], Path, int, Callable[[Ledger], None]]:
-    """The sources to compare, the ledger that knows more of them, attempts for a step, and
-    what makes a ledger theirs."""
+) -> tuple[Sequence[Place], Pipeline | None]:
+    """The sources to compare, and the pipeline whose they are, if they are of one."""
     if config is not None:
         pipeline = pipeline_of(config, from_, None, row)
-        known = ledger_path(pipeline.name)
-        return pipeline.sources, known, pipeline.limits.attempts, owned(pipeline)
+        return pipeline.sources, pipeline
     if row is not None:
         raise Misconfigured("--for goes with a pipeline file")
     if not from_:
@@ -87,7 +83,7 @@ def _asked(
             "what should be compared? Name a pipeline file, or --from twice",
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
-    return several_places(from_, current_folder()), Path(), Limits().attempts, lambda _: None
+    return several_places(from_, current_folder()), None
 
 
 def show(console: Console, found: Whereabouts) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, sel
 
 from connectors.base import Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests
-from pipeline.ledger import albums, schema
+from pipeline.ledger import albums, meta, schema
 from pipeline.ledger.codec import load_resource, now
 from pipeline.ledger.orphans import Orphan, hand_over
 from pipeline.ledger.store import Ledger
@@ -77,18 +77,12 @@ Files = Mapping[str, Sequence[Wanted]]
 def looked_through(ledger: Ledger, sink: str) -> bool:
     """Whether all that the sink held was compared with all that is selected now."""
     with ledger.read() as connection:
-        query = select(schema.meta.c.value).where(schema.meta.c.key == _mark(sink))
-        return connection.execute(query).scalar() == _selected(connection)
+        return meta.get(connection, _mark(sink)) == _selected(connection)
 
 
 def remember(ledger: Ledger, sink: str) -> None:
     """Make ``looked_through`` true, until something else is selected."""
-
-    def work(connection: Connection) -> None:
-        row = {"key": _mark(sink), "value": _selected(connection)}
-        connection.execute(insert(schema.meta).prefix_with("OR REPLACE").values(**row))
-
-    ledger.transact(work)
+    ledger.transact(lambda c: meta.put(c, _mark(sink), _selected(c)))
 
 
 def _mark(sink: str) -> str:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.abilities import Album
-from pipeline.ledger import schema
+from pipeline.ledger import meta, schema
 from pipeline.ledger.due import due
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
@@ -55,7 +54,7 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str] | None]]
                 empty = ~exists().where(_M.album == _B.id)
                 connection.execute(delete(schema.albums).where(_B.id == row.id, empty))
         if whole:
-            _remember(connection, _ALBUMS, _FRESH)
+            meta.put(connection, _ALBUMS, _FRESH)
 
     ledger.transact(finish)
 
@@ -92,14 +91,13 @@ def _members(connection: Connection, album: int) -> Iterable[str]:
 
 def outdated(connection: Connection) -> None:
     """The source says that albums changed: what is known of them is stale."""
-    _remember(connection, _ALBUMS, _STALE)
+    meta.put(connection, _ALBUMS, _STALE)
 
 
 def stale(ledger: Ledger) -> bool:
     """Whether the albums were never read, or have changed since."""
     with ledger.read() as connection:
-        query = select(schema.meta.c.value).where(schema.meta.c.key == _ALBUMS)
-        return connection.execute(query).scalar() != _FRESH
+        return meta.get(connection, _ALBUMS) != _FRESH
 
 
 def members(ledger: Ledger, wanted: Iterable[str]) -> tuple[set[str], list[str]]:
@@ -150,14 +148,8 @@ def of_many(
 
 def selection(connection: Connection) -> str | None:
     """Digest of the selection the choices were made with."""
-    query = select(schema.meta.c.value).where(schema.meta.c.key == _SELECTION)
-    return connection.execute(query).scalar()
+    return meta.get(connection, _SELECTION)
 
 
 def remember_selection(ledger: Ledger, digest: str) -> None:
-    ledger.transact(lambda connection: _remember(connection, _SELECTION, digest))
-
-
-def _remember(connection: Connection, key: str, value: str) -> None:
-    statement = upsert(schema.meta).values(key=key, value=value)
-    connection.execute(statement.on_conflict_do_update(["key"], set_={"value": value}))
+    ledger.transact(lambda connection: meta.put(connection, _SELECTION, digest))

@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Role
-from pipeline.ledger import schema
+from pipeline.ledger import meta, schema
 from pipeline.ledger.store import Ledger
 from pipeline.states import CopyState
 
@@ -34,18 +33,13 @@ def albums(connection: Connection, sink: str) -> Iterator[tuple[tuple[str, ...],
 
 def written(ledger: Ledger, sink: str, name: str) -> list[str]:
     """SHA-256 sums of what we may have written; the first is what is there, if we know it."""
-    query = select(schema.meta.c.value).where(schema.meta.c.key == _key(sink, name))
     with ledger.read() as connection:
-        return (connection.execute(query).scalar() or "").split(" ")
+        return (meta.get(connection, _key(sink, name)) or "").split(" ")
 
 
 def remember(ledger: Ledger, sink: str, name: str, sums: list[str]) -> None:
     """Durable when this returns."""
-    value = " ".join(sums)
-    statement = upsert(schema.meta).values(key=_key(sink, name), value=value)
-    ledger.transact(
-        lambda c: c.execute(statement.on_conflict_do_update(["key"], set_={"value": value}))
-    )
+    ledger.transact(lambda connection: meta.put(connection, _key(sink, name), " ".join(sums)))
 
 
 def _key(sink: str, name: str) -> str:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import Connection, exists, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Role
-from pipeline.ledger import schema, sightings
+from pipeline.ledger import meta, schema, sightings
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 
@@ -28,14 +27,11 @@ class Known:
 def remembered(ledger: Ledger, name: str) -> str | None:
     """What the place called so was when it was looked at last; None if it never was."""
     with ledger.read() as connection:
-        query = select(schema.meta.c.value).where(schema.meta.c.key == _key(name))
-        return connection.execute(query).scalar()
+        return meta.get(connection, _key(name))
 
 
 def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
-    statement = upsert(schema.meta).values(key=_key(name), value=whereabouts)
-    statement = statement.on_conflict_do_update(["key"], set_={"value": whereabouts})
-    ledger.transact(lambda connection: connection.execute(statement))
+    ledger.transact(lambda connection: meta.put(connection, _key(name), whereabouts))
 
 
 def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Role
 from connectors.checksums import Algorithm, Checksum
-from pipeline.ledger import albums, schema
+from pipeline.ledger import albums, meta, schema
 from pipeline.ledger.codec import load_asset, load_resource
 from pipeline.ledger.store import Ledger
 from pipeline.naming import SIDECAR, folded, lead, sidecar
@@ -52,8 +51,7 @@ def refresh(ledger: Ledger, form: str, compose: Compose) -> int:
 
 
 def _turn(connection: Connection, form: str) -> None:
-    meta = schema.meta.c
-    before = connection.execute(select(meta.value).where(meta.key == _FORM)).scalar() or ""
+    before = meta.get(connection, _FORM) or ""
     if form and form != before:
         everything = select(_A.asset_id).where(_A.state != AssetState.GONE)
         connection.execute(
@@ -65,8 +63,7 @@ def _turn(connection: Connection, form: str) -> None:
         generated = update(schema.resources).where(_R.role == Role.METADATA)
         connection.execute(generated.values(chosen=False))
     if form != before:
-        values = upsert(schema.meta).values(key=_FORM, value=form)
-        connection.execute(values.on_conflict_do_update(["key"], set_={"value": form}))
+        meta.put(connection, _FORM, form)
 
 
 def _some(connection: Connection, compose: Compose) -> tuple[int, int]:

@@ -7,18 +7,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from connectors.base import Role
 from connectors.checksums import Algorithm, Digests
 from pipeline import naming
-from pipeline.ledger import schema
+from pipeline.ledger import meta, schema
 from pipeline.ledger.codec import load_asset, load_resource, now
 from pipeline.ledger.goal import Goal, LeftOut, settled_at, wanted_at
-from pipeline.ledger.items import Copy as Copy
-from pipeline.ledger.items import Item as Item
-from pipeline.ledger.items import Piece as Piece
+from pipeline.ledger.items import Copy, Item, Piece
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, RunState
 
@@ -60,8 +57,7 @@ def open_assets(ledger: Ledger, goal: Goal) -> None:
     told = str(goal)
 
     def work(connection: Connection) -> None:
-        meta = schema.meta.c
-        before = connection.execute(select(meta.value).where(meta.key == _GOAL)).scalar()
+        before = meta.get(connection, _GOAL)
         unsettled = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
         states = unsettled if before == told else [*unsettled, AssetState.CONFIRMED]
         connection.execute(
@@ -70,8 +66,7 @@ def open_assets(ledger: Ledger, goal: Goal) -> None:
             .values(state=AssetState.PENDING, reason="")
         )
         _confirm(connection, [*unsettled, AssetState.PENDING], goal)
-        remembered = upsert(schema.meta).values(key=_GOAL, value=told)
-        connection.execute(remembered.on_conflict_do_update(["key"], set_={"value": told}))
+        meta.put(connection, _GOAL, told)
 
     ledger.transact(work)
 
@@ -80,18 +75,16 @@ def open_assets(ledger: Ledger, goal: Goal) -> None:
 def doubting(ledger: Ledger) -> Iterator[None]:
     """Around whatever may find copies wrong one by one: should it not come to its end, the next
     run looks at every asset that was called confirmed."""
-    meta = schema.meta.c
-    ours = meta.key == _GOAL
 
-    def forget(connection: Connection) -> Any:
-        told = connection.execute(select(meta.value).where(ours)).scalar()
-        connection.execute(delete(schema.meta).where(ours))
+    def forget(connection: Connection) -> str | None:
+        told = meta.get(connection, _GOAL)
+        meta.forget(connection, _GOAL)
         return told
 
     told = ledger.transact(forget)
     yield
     if told is not None:
-        ledger.transact(lambda c: c.execute(insert(schema.meta).values(key=_GOAL, value=told)))
+        ledger.transact(lambda connection: meta.put(connection, _GOAL, told))
 
 
 def recognize(ledger: Ledger, goal: Goal) -> None:

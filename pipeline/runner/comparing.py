@@ -10,6 +10,7 @@ from connectors.abilities import Prompter
 from connectors.base import Source
 from connectors.errors import Misconfigured
 from pipeline import retry
+from pipeline.config.models import Pipeline
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, listing
 from pipeline.limits import Place
@@ -20,6 +21,7 @@ from pipeline.runner.planning import scratch
 from pipeline.runner.same_place import check_source
 from pipeline.stopping import Stop
 from pipeline.together import Together
+from pipeline.together.owning import claim
 
 T = TypeVar("T")
 
@@ -32,14 +34,13 @@ def compare(
     stop: Stop,
     attempts: int,
     prompter: Prompter | None = None,
-    claim: Callable[[Ledger], None] = lambda _: None,
+    pipeline: Pipeline | None = None,
 ) -> Whereabouts:
     """List the sources into a copy of the ledger, if there is one, and say who has what.
 
-    ``claim`` prepares the copy, or raises if the ledger is another pipeline's.
-
-    No file is read and nothing is changed. Misconfigured for fewer than two sources, or for one
-    that is not connected; raises what ends a listing, or Stopped.
+    No file is read and nothing is changed. Misconfigured for fewer than two sources, for one
+    that is not connected, or if the ledger is not that of ``pipeline``; raises what ends a
+    listing, or Stopped.
     """
     if len(sources) < 2:
         raise Misconfigured(
@@ -47,7 +48,8 @@ def compare(
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
     with scratch(ledger) as copy:
-        claim(copy)
+        if pipeline is not None:
+            claim(copy, pipeline)
         together = Together(sources, copy)
         place, meter = Place(together.name, 1, stop), Meter()
 

@@ -11,6 +11,7 @@ from connectors.abilities import Lends, Prefetches
 from connectors.base import Role, Sink
 from connectors.errors import CapacityExceeded, OutpourError
 from pipeline.ledger import steps, work
+from pipeline.ledger.items import Item
 from pipeline.limits import Place
 from pipeline.routing import Assignment, Router
 from pipeline.runner.fullness import Fullness
@@ -115,7 +116,7 @@ class Passes:
                     started += 1
         return started
 
-    def _prefetch(self, items: Sequence[work.Item]) -> None:
+    def _prefetch(self, items: Sequence[Item]) -> None:
         if isinstance(self._run.source, Prefetches):
             self._run.source.prefetch(
                 [
@@ -127,7 +128,7 @@ class Passes:
             )
 
     def _start(
-        self, item: work.Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
+        self, item: Item, assigned: Assignment, downloads: Downloads, writer: Sidecars
     ) -> None:
         pieces = self._router.portions(item, assigned.sinks)
         reserved = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipeline.runner.preflight import (
     staging_plan,
 )
 from pipeline.stopping import Stop
+from pipeline.together.owning import claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +57,14 @@ class Plan:
         return self.staging.fits and all(sink.fits for sink in self.sinks)
 
 
-def plan(
-    job: Job,
-    ledger: Path,
-    observer: Observer,
-    *,
-    stop: Stop,
-    claim: Callable[[Ledger], None] = lambda _: None,
-) -> Plan:
+def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
     """List the source into a copy of the ledger and compare what is left with the room.
 
-    ``claim`` prepares the copy, or raises if the ledger is another pipeline's.
-
-    Works beside a run that is under way. Raises what ends the listing, or Stopped.
+    Works beside a run that is under way. Raises what ends the listing, Misconfigured if the
+    ledger is another pipeline's, or Stopped.
     """
     with scratch(ledger) as copy:
-        claim(copy)
+        claim(copy, job.pipeline)
         return _plan(job, copy, observer, stop)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from connectors.base import Source, Traits
 from connectors.errors import Leftover, OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
-from pipeline.ledger import Ledger, steps, work
-from pipeline.ledger.items import Spot
+from pipeline.ledger import Ledger, steps
+from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.limits import Place
 from pipeline.meter import Meter
 from pipeline.rooms import Room
@@ -69,7 +69,7 @@ class AssetWork:
     """
 
     run: Run
-    item: work.Item
+    item: Item
     open: int  # copies under way
     success: AssetState  # its state when they all are confirmed: pending if more are owed
     reserved: dict[str, int]
@@ -108,7 +108,7 @@ class AssetWork:
         for begin in behind:
             begin()
 
-    def stands(self, sink: str, piece: work.Piece, path: str) -> None:
+    def stands(self, sink: str, piece: Piece, path: str) -> None:
         """The file is at the sink, under this path."""
         if piece.generated:
             return
@@ -166,7 +166,7 @@ class PieceWork:
     """One resource on its way to ``sinks``."""
 
     asset: AssetWork
-    piece: work.Piece
+    piece: Piece
     sinks: tuple[str, ...]
 
     def failed(self, state: AssetState, error: OutpourError | str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection
 
 from connectors.errors import Misconfigured
 from pipeline.config.models import Pipeline
-from pipeline.ledger import Ledger, schema, sightings
+from pipeline.ledger import Ledger, meta, sightings
 from pipeline.together.joining import adopt_library
 
 _OWNER = "source"
@@ -18,22 +17,18 @@ _NAMES = "source names"
 Identity = list[str]
 
 
-def owned(pipeline: Pipeline) -> Callable[[Ledger], None]:
-    """Makes a ledger the pipeline's own. Misconfigured if it belongs to other sources.
+def claim(ledger: Ledger, pipeline: Pipeline) -> None:
+    """Make a ledger the pipeline's own. Misconfigured if it belongs to other sources.
 
     A pipeline may be given more sources than it had, and may name and order them anew: what
     was moved stays known.
     """
-
-    def claim(ledger: Ledger) -> None:
-        ledger.transact(lambda connection: _claim(connection, pipeline))
-
-    return claim
+    ledger.transact(lambda connection: _claim(connection, pipeline))
 
 
 def _claim(connection: Connection, pipeline: Pipeline) -> None:
     ours = [place.identity for place in pipeline.sources]
-    theirs: list[Identity] = json.loads(_read(connection, _OWNER) or "[]")
+    theirs: list[Identity] = json.loads(meta.get(connection, _OWNER) or "[]")
     if not _succeeds(theirs, ours):
         owners = ", ".join(" ".join(identity) for identity in theirs)
         raise Misconfigured(
@@ -44,7 +39,7 @@ def _claim(connection: Connection, pipeline: Pipeline) -> None:
     if theirs:
         same = theirs == ours  # two of one identity are told apart by their order
         kept = now if same else [now[ours.index(identity)] for identity in theirs]
-        before = json.loads(_read(connection, _NAMES) or "[]") or kept
+        before = json.loads(meta.get(connection, _NAMES) or "[]") or kept
         sightings.rename(connection, dict(zip(before, kept, strict=True)))
         if len(theirs) == 1 < len(ours):
             adopt_library(connection, kept[0])
@@ -59,13 +54,7 @@ def _succeeds(theirs: Sequence[Identity], ours: Sequence[Identity]) -> bool:
     return len(theirs) <= len(ours) and all(theirs.count(one) <= ours.count(one) for one in theirs)
 
 
-def _read(connection: Connection, key: str) -> str | None:
-    meta = schema.meta.c
-    return connection.execute(select(meta.value).where(meta.key == key)).scalar()
-
-
 def _write(connection: Connection, key: str, value: Sequence[object]) -> None:
     text = json.dumps(value)
-    if _read(connection, key) != text:
-        statement = upsert(schema.meta).values(key=key, value=text)
-        connection.execute(statement.on_conflict_do_update(["key"], set_={"value": text}))
+    if meta.get(connection, key) != text:
+        meta.put(connection, key, text)
