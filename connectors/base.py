@@ -287,7 +287,6 @@ class Traits:
     algorithm: Algorithm | None = None
     commit_batch: int = 1
     transfers: int = 8
-    max_file_size: int | None = None
     batch_files: int = 1
     batch_bytes: int = 0
     batch_below: int = 0

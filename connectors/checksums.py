@@ -37,6 +37,10 @@ class Algorithm(StrEnum):
     DROPBOX = "dropbox"
 
 
+STRONG = (Algorithm.SHA256, Algorithm.DROPBOX)
+"""Those that alone say that bytes are the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """A digest and how it was made. ``value`` is hex, except Apple's, which stays base64."""

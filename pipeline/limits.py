@@ -14,6 +14,7 @@ _UNIT = 128 * 1024  # a request costs about as much as this many bytes
 _GAIN = 1.03  # more parallel work must bring at least this much more
 _WINDOW = 0.2  # seconds over which throughput is judged, at least
 _PATIENCE = 3
+_DEAD_ENDS = 20
 _TICK = 0.25  # seconds between two looks of whoever waits
 _REPROBE = 20.0  # seconds until a limit that did not help is tried again
 
@@ -113,10 +114,6 @@ class Place:
             self.limit.finished(size)
             self._changed.notify()
 
-    def throttled(self, seconds: float) -> None:
-        """Leave the place alone for ``seconds``, then ask it for less."""
-        self.wait(seconds, less=True)
-
     def wait(self, seconds: float, *, less: bool) -> None:
         """Leave the place alone for ``seconds``; ``less``: and ask it for less from then on."""
         with self._changed:
@@ -124,11 +121,12 @@ class Place:
             if less:
                 self.limit.throttled()
 
-    def dead_end(self) -> int:
-        """An item's retries ran out; returns how many did since the last success."""
+    def dead_end(self) -> bool:
+        """An item's retries ran out. Whether so many did since the last success that it is the
+        place, and not the items."""
         with self._changed:
             self._dead_ends += 1
-            return self._dead_ends
+            return self._dead_ends >= _DEAD_ENDS
 
     def expired(self, error: SessionExpired) -> None:
         """No work until ``renewed``."""

@@ -101,7 +101,7 @@ class _Patience:
             self._place.expired(error)
         elif isinstance(error, Throttled):
             self._place.troubled(error)
-            self._place.throttled(state.next_action.sleep if state.next_action else _FIRST)
+            self._place.wait(state.next_action.sleep if state.next_action else _FIRST, less=True)
         elif isinstance(error, Unreachable | Unready):
             self._place.troubled(error)
 

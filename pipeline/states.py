@@ -36,6 +36,12 @@ class TrashState(StrEnum):
     RESTORED = "restored"
 
 
+NOT_WANTED = (AssetState.EXCLUDED, AssetState.GONE)
+"""States of an asset that nobody asks for."""
+
+WENT_WRONG = (AssetState.QUARANTINED, AssetState.FAILED, AssetState.UNAVAILABLE)
+"""States of an asset that trying again will not cure, the worst first."""
+
 ENDED_WELL = (CopyState.CONFIRMED, CopyState.YIELDED)
 """States of a copy that leave nothing to do."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class Stopped(Exception):
@@ -38,6 +38,12 @@ class Stop:
         """Sleep, but not beyond the request to end: then raise Stopped."""
         if self._event.wait(seconds):
             raise Stopped(self.reason)
+
+    def through(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks, as long as the run was not asked to end: then Stopped is raised."""
+        for chunk in chunks:
+            self.check()
+            yield chunk
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.config.sizes import parse_size
 from sandbox import icloud
 from sandbox.faults import GENERIC, Faults
 from sandbox.icloud.control import HOST
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 KNOWN: Mapping[str, str] = {**GENERIC, **icloud.FAULTS}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?$", re.IGNORECASE)
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SLOW_TO_HASH = 16_000_000  # bytes; larger originals would make the first listing wait
 _FACTORS = ("none", "sms", "device", "key")
 # Enough to be seen at work, little enough for half a minute.
@@ -243,7 +241,7 @@ def _faults(specs: Sequence[str], seed: int, known: Mapping[str, str]) -> Faults
 
 
 def _bytes(text: str) -> int:
-    match = _SIZE.match(text.strip())
-    if not match:
-        raise typer.BadParameter(f"{text!r} is no size; write for example 50KB, 20MB or 1.5GB")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    try:
+        return parse_size(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None

@@ -157,7 +157,6 @@ class Request:
     query: Mapping[str, str]
     headers: Headers
     body: Body
-    raw_query: str = ""
     port: int = 443
 
     def read(self, size: int = -1) -> bytes:
@@ -186,7 +185,7 @@ def parse(head: bytes, wire: Wire, host: str, port: int) -> Request:
         path, _, raw = target.partition("?")
         query = dict(parse_qsl(raw, keep_blank_values=True)) if raw else {}
         path = unquote(path) if "%" in path else path
-        return Request(method, host, path, query, headers, Body(wire, headers), raw, port)
+        return Request(method, host, path, query, headers, Body(wire, headers), port)
     except ValueError as error:
         raise BadRequest(str(error)) from None
 

@@ -105,6 +105,8 @@ def _is_gpl(target: str) -> bool:
 
 def test_the_ledger_alone_speaks_sql() -> None:
     """And what is joined into it or reported from it: how it is kept can be changed in one room."""
-    users = {name for name, targets in modules() if any(t.startswith("sqlalchemy") for t in targets)}
+    users = {
+        name for name, targets in modules() if any(t.startswith("sqlalchemy") for t in targets)
+    }
     rooms = {".".join(name.split(".")[:2]) for name in users}
     assert rooms == {"pipeline.ledger", "pipeline.report", "pipeline.together"}

@@ -42,7 +42,6 @@ class DropboxSink:
         algorithm=Algorithm.DROPBOX,
         commit_batch=ENTRIES,
         transfers=_TRANSFERS,
-        max_file_size=2**41 - 2**22,
         batch_files=BATCH_ENTRIES,
         batch_bytes=BATCH_BYTES,
         batch_below=1024 * 1024,

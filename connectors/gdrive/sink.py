@@ -56,7 +56,6 @@ class GoogleDrive:
             algorithm=Algorithm.MD5,
             commit_batch=1,
             transfers=_TRANSFERS,
-            max_file_size=5_497_558_138_880,  # maxSize in the discovery document
         )
         self._settings = settings
         self._transport = Transport(_TRANSFERS * 2)

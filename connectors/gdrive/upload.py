@@ -27,7 +27,6 @@ from connectors.gdrive.meaning import IdTaken, meaning
 from connectors.gdrive.transport import Answer
 
 SMALL = 5_000_000  # "5 MB or less" may go in one request with its metadata
-UNIT = 256 * 1024  # a chunk is a multiple of this, the last one excepted
 _PIECE = 256 * 1024
 _STUCK = 3  # answers in a row that accept nothing
 _ID = re.compile(r"[A-Za-z0-9_-]{12,128}")

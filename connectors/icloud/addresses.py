@@ -15,7 +15,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.errors import NotFound, OutpourError
+from connectors.errors import NotFound, OutpourError, Transient
 from connectors.icloud import records
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Reply, Zone
 from connectors.icloud.records import Handle
@@ -122,7 +122,7 @@ class Addresses:
 
     def _grant(self, zone: Zone, batch: dict[str, _Wish]) -> None:
         outcomes: dict[str, _Files | OutpourError] = {}
-        failure: OutpourError = NotFound("iCloud did not answer for this file")
+        failure: OutpourError = Transient("iCloud did not answer for this file")
         try:
             if batch:
                 outcomes = self._look_up(zone, list(batch))

@@ -49,7 +49,6 @@ KEYS = (
     "locationEnc",
     "locationLatitude",
     "locationLongitude",
-    "dateExpunged",
 )
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
@@ -90,11 +89,6 @@ def split_id(asset: str) -> tuple[str, str]:
 
 def revision(asset: Record, master: Record) -> str:
     return f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
-
-
-def change_tag(revision: str) -> str:
-    """The asset's own change tag in a ``revision``."""
-    return revision.partition("/")[0]
 
 
 def is_gone(asset: Record) -> bool:

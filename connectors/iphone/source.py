@@ -51,6 +51,7 @@ class IPhoneSource:
         self._copy: Copy | None = None
         self._opened: OrderedDict[str, Stat] = OrderedDict()
         self._lock = threading.Lock()
+        self._copying = threading.Lock()
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         """Everything, or one empty page when the phone's library is as it was at ``since``."""
@@ -134,12 +135,13 @@ class IPhoneSource:
 
     def _library(self) -> Copy | None:
         """The copy at hand; None where there is no library to be had."""
-        if self._copy is None:
-            try:
-                return self._fresh()
-            except UnknownLibrary:
-                return None
-        return self._copy
+        with self._copying:  # one copy for all who ask at once
+            if self._copy is None:
+                try:
+                    return self._fresh()
+                except UnknownLibrary:
+                    return None
+            return self._copy
 
     def _new_cursor(self, taken: State) -> str:
         return json.dumps([1, self._link.present.udid, taken, self._settings.trashed])

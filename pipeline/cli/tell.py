@@ -15,9 +15,8 @@ from pipeline.display.words import count, duration, files, printable, share, why
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
 from pipeline.runner.check import SinkCheck, Verified
-from pipeline.states import AssetState, RunState
+from pipeline.states import WENT_WRONG, AssetState, RunState
 
-_BAD = {AssetState.FAILED, AssetState.QUARANTINED, AssetState.UNAVAILABLE}
 _OUTSIDE = {
     AssetState.EXCLUDED: "not selected",
     AssetState.GONE: "no longer at the source",
@@ -126,7 +125,7 @@ def _unshown(console: Console, found: Summary | Plan) -> None:
 
 
 def _failure(console: Console, failure: Failure) -> None:
-    style = "red" if failure.state in _BAD else "yellow"
+    style = "red" if failure.state in WENT_WRONG else "yellow"
     line = Text("  ")
     line.append(failure.state, style=style)
     name = failure.filename or failure.asset

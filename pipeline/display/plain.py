@@ -12,12 +12,10 @@ from pipeline.config.sizes import show_size
 from pipeline.display.rates import Rates
 from pipeline.display.words import count, duration, files, printable, share, why
 from pipeline.events import ItemEvent, Notice, Progress
-from pipeline.states import AssetState
+from pipeline.states import WENT_WRONG
 
 _EVERY = 15.0  # seconds between lines
 _NAMED = 20  # failures that get a line each
-
-WRONG = (AssetState.FAILED, AssetState.QUARANTINED, AssetState.UNAVAILABLE)
 
 
 class Plain:
@@ -62,7 +60,7 @@ class Plain:
             self._line(sentence(notice))
 
     def item(self, event: ItemEvent) -> None:
-        if event.state not in WRONG:
+        if event.state not in WENT_WRONG:
             return
         with self._lock:
             self._failures += 1

@@ -11,16 +11,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from connectors.base import Receipt, Resource, Role
-from connectors.checksums import Algorithm, Checksum, Digests
+from connectors.checksums import STRONG, Algorithm, Checksum, Digests
 from pipeline.ledger import albums, meta, schema
-from pipeline.ledger.codec import load_resource, now
+from pipeline.ledger.codec import load_digests, load_resource, now
 from pipeline.ledger.orphans import Orphan, hand_over
 from pipeline.ledger.store import Ledger
 from pipeline.naming import folded
-from pipeline.states import AssetState, CopyState, Proof
+from pipeline.states import NOT_WANTED, CopyState, Proof
 
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
-_STRONG = (Algorithm.SHA256, Algorithm.DROPBOX)  # alone they say that bytes are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Evidence:
     @property
     def tells(self) -> bool:
         """Whether it says for any bytes if they are these."""
-        return any(algorithm in self.digests.values for algorithm in _STRONG)
+        return any(algorithm in self.digests.values for algorithm in STRONG)
 
 
 @dataclass(slots=True, eq=False)
@@ -168,17 +167,15 @@ def _lacking(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Want
     query = (
         select(schema.resources, _A.asset_id, _A.revision)
         .join(schema.assets)
-        .where(_R.chosen, _A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)), which, ~here)
+        .where(_R.chosen, _A.state.not_in(NOT_WANTED), which, ~here)
     )
     with ledger.read() as connection:
         return [_wanted(row) for row in connection.execute(query)]
 
 
 def _wanted(row: Any) -> Wanted:
-    told = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
-    values = {algorithm: value for algorithm, value in told.items() if value and row.proof}
-    resource = load_resource(row)
-    proof = Proof(row.proof)
+    resource, proof = load_resource(row), Proof(row.proof)
+    values = load_digests(row, row.received or 0).values if proof else {}
     return Wanted(row.id, row.asset_id, row.revision or "", resource, row.path, proof, values)
 
 
@@ -212,7 +209,7 @@ def from_listing(receipt: Receipt) -> Evidence:
 def from_orphan(orphan: Orphan, receipt: Receipt) -> Evidence:
     """What its sink says of it, and all that was known of it where that has not changed."""
     seen, known = from_listing(receipt).digests.values, orphan.digests.values
-    same = any(known.get(a) and known.get(a) == seen.get(a) for a in _STRONG)
+    same = any(known.get(a) and known.get(a) == seen.get(a) for a in STRONG)
     values = {**known, **seen} if same else seen
     return Evidence(receipt, Digests(receipt.size, values), orphan=orphan.copy.resource)
 
@@ -268,7 +265,7 @@ def _proof(file: Wanted, evidence: Evidence) -> Proof | None:
     verifiable = checksum is not None and checksum.verifiable
     if checksum and verifiable and checksum.algorithm in digests.values:
         return Proof.CHECKSUM if digests.agrees(checksum) else Proof.NONE
-    for algorithm in _STRONG:
+    for algorithm in STRONG:
         ours, theirs = file.values.get(algorithm), digests.values.get(algorithm)
         if ours and theirs:
             return file.proof if ours == theirs else Proof.NONE

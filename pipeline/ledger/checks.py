@@ -14,7 +14,7 @@ from pipeline.ledger import schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.store import Ledger, Op
-from pipeline.states import AssetState, CopyState, TrashState
+from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
 
 _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _BATCH = 200
@@ -158,7 +158,7 @@ def _settle(connection: Connection, sink: str, goal: Goal) -> None:
 def owed(ledger: Ledger, sink: str) -> Wrong:
     """Copies that were lost, and that no run has made again or found needless since. No run can
     make those again of what was freed at the source."""
-    settled = [AssetState.CONFIRMED, AssetState.EXCLUDED, AssetState.GONE]
+    settled = [AssetState.CONFIRMED, *NOT_WANTED]
     joined = schema.copies.join(schema.resources).join(schema.assets)
     columns = (_C.resource, _C.path, _C.reason, _A.state)
     query = select(*columns).select_from(joined).where(_lost_at(sink))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
-from connectors.checksums import Checksum
+from connectors.checksums import Algorithm, Checksum, Digests
 
 _METADATA = tuple(field.name for field in fields(Metadata))
 
@@ -45,6 +45,12 @@ def load_metadata(text: str) -> Metadata:
     found["added"] = moment(found.get("added"))
     found["keywords"] = tuple(found.get("keywords", ()))
     return Metadata(**found)
+
+
+def load_digests(row: Any, size: int) -> Digests:
+    """Those that a row of ``resources`` has of ``size`` bytes."""
+    values = {a: value for a in Algorithm if (value := getattr(row, a.value)) is not None}
+    return Digests(size, values)
 
 
 def load_resource(row: Any) -> Resource:

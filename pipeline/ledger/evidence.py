@@ -15,9 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, and_, case, exists, func, literal, or_, select
 
 from connectors.base import Role
-from connectors.checksums import Algorithm, Digests
+from connectors.checksums import Digests
 from pipeline.ledger import schema
 from pipeline.ledger.checks import Held
+from pipeline.ledger.codec import load_digests
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
 
@@ -202,9 +203,8 @@ def _files(
     for row in connection.execute(
         select(schema.resources).where(_R.asset.in_(keys), _FILE).order_by(_R.id)
     ):
-        values = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
         files[row.asset].append(
             File(row.id, row.resource_id, row.role, row.checksum, Proof(row.proof),
-                 Digests(row.received, values), tuple(held[row.id]))
+                 load_digests(row, row.received), tuple(held[row.id]))
         )  # fmt: skip
     return {key: tuple(found) for key, found in files.items()}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.base import Asset, Resource, Role
-from connectors.checksums import Algorithm, Digests
+from connectors.checksums import STRONG, Digests
 from pipeline.naming import lead
 from pipeline.states import CopyState
 
-_STRONG = (Algorithm.SHA256, Algorithm.DROPBOX)  # alone they say that bytes are the same
 Spot = tuple[str, str]
 """The planned path of a file, and where it stands."""
 
@@ -65,7 +64,7 @@ class Piece:
         its copy."""
         if self.former is None or not self.in_doubt(sink):
             return False
-        known = [name for name in _STRONG if self.former.values.get(name)]
+        known = [name for name in STRONG if self.former.values.get(name)]
         return bool(known) and all(self.former[name] == digests[name] for name in known)
 
 

@@ -18,6 +18,7 @@ from pipeline.ledger.store import Ledger
 from pipeline.naming import beside, folded
 from pipeline.states import AssetState
 
+_AT_ONCE = 500
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
 
 
@@ -55,12 +56,12 @@ def last(connection: Connection, source: str) -> Listing | None:
     return Listing(row.listing, row.cursor, row.complete, row.expected, row.listed)
 
 
-def assets(connection: Connection, at_once: int = 500) -> Iterator[list[Asset]]:
+def assets(connection: Connection) -> Iterator[list[Asset]]:
     """Every asset that has not left, as its source gave it, some at a time."""
     after = 0
     while True:
         query = select(schema.assets).where(_A.id > after, _A.state != AssetState.GONE)
-        rows = connection.execute(query.order_by(_A.id).limit(at_once)).all()
+        rows = connection.execute(query.order_by(_A.id).limit(_AT_ONCE)).all()
         if not rows:
             return
         after = rows[-1].id

@@ -16,8 +16,9 @@ from connectors.base import Role
 from connectors.checksums import Algorithm, Checksum, Digests
 from pipeline.ledger import schema
 from pipeline.ledger.checks import Held, freed, load_held
+from pipeline.ledger.codec import load_digests
 from pipeline.ledger.store import Ledger
-from pipeline.states import AssetState, CopyState
+from pipeline.states import NOT_WANTED, AssetState, CopyState
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _BATCH = 200
@@ -38,7 +39,7 @@ def orphans(ledger: Ledger, sink: str) -> Iterator[list[Orphan]]:
     """
     unlisted = or_(
         and_(_A.state == AssetState.GONE, ~freed()),
-        and_(_A.state.not_in((AssetState.GONE, AssetState.EXCLUDED)), ~_R.chosen),
+        and_(_A.state.not_in(NOT_WANTED), ~_R.chosen),
     )
     files = select(_R.id).join(schema.assets).where(_R.role != Role.METADATA, unlisted)
     # By size first: few files are to be copied, and of a library's copies there may be a million.
@@ -56,8 +57,7 @@ def orphans(ledger: Ledger, sink: str) -> Iterator[list[Orphan]]:
 
 def _load(row: Any, sink: str) -> Orphan:
     copy = load_held(row, sink)
-    values = {a: value for a in Algorithm if (value := getattr(row, a.value))}
-    return Orphan(copy, Digests(copy.size, values))
+    return Orphan(copy, load_digests(row, copy.size))
 
 
 def _lacking(sink: str) -> Any:

@@ -32,6 +32,7 @@ T = TypeVar("T")
 _LINGER = 0.02  # seconds a commit waits for company
 _BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
+_INSTANT = 0.5  # seconds: for no longer does a question whether it is in use hold the lock
 _MAKE_ROOM = "Make room on its disk, then run again: it goes on from here."
 # The second where the index of the log does not fit any more.
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
@@ -114,7 +115,7 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = filelock.FileLock(f"{path}.lock")
             try:
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=_INSTANT)
             except filelock.Timeout:
                 raise Misconfigured(
                     f"another run of pipeline {path.stem!r} is under way: wait for it or stop it"

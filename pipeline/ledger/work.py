@@ -10,17 +10,16 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from connectors.base import Role
-from connectors.checksums import Algorithm, Digests
+from connectors.checksums import Digests
 from pipeline import naming
 from pipeline.ledger import meta, schema
-from pipeline.ledger.codec import load_asset, load_resource, now
+from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
 from pipeline.ledger.goal import Goal, LeftOut, settled_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece
 from pipeline.ledger.store import Ledger
-from pipeline.states import AssetState, CopyState, RunState
+from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
 
 _GOAL = "goal"
-_NOTHING: LeftOut = {}
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 
@@ -102,7 +101,7 @@ def _confirm(connection: Connection, states: Sequence[AssetState], goal: Goal) -
 
 def refused(ledger: Ledger, roles: Collection[Role]) -> int:
     """Chosen files of these roles, of all assets that are wanted."""
-    left = _A.state.in_([AssetState.EXCLUDED, AssetState.GONE])
+    left = _A.state.in_(NOT_WANTED)
     query = select(func.count()).select_from(schema.resources.join(schema.assets))
     with ledger.read() as connection:
         found = query.where(_R.chosen, _R.role.in_(list(roles)), ~left)
@@ -124,9 +123,7 @@ def by_state(ledger: Ledger) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def missing_bytes(
-    ledger: Ledger, sink: str, without: LeftOut = _NOTHING, *, role: Role | None = None
-) -> int:
+def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | None = None) -> int:
     """Bytes of pending assets that are not confirmed at the sink; of files of one ``role``."""
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
@@ -139,9 +136,7 @@ def missing_bytes(
         return int(connection.execute(query).scalar_one())
 
 
-def missing_below(
-    ledger: Ledger, sink: str, folder: str, without: LeftOut = _NOTHING
-) -> str | None:
+def missing_below(ledger: Ledger, sink: str, folder: str, without: LeftOut) -> str | None:
     """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
     start = naming.folded(folder)
     query = (
@@ -156,7 +151,7 @@ def missing_below(
 
 
 def pending_bytes(
-    ledger: Ledger, sinks: Sequence[str], without: LeftOut = _NOTHING
+    ledger: Ledger, sinks: Sequence[str], without: LeftOut
 ) -> Iterator[tuple[int, dict[str, int]]]:
     """Size of each pending asset, and what of it each sink lacks, in the order of being taken
     up. Never held whole in memory."""
@@ -249,5 +244,4 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
 def _former(row: Any) -> Digests | None:
     if row.proof or row.received is None:
         return None
-    values = {algorithm: getattr(row, algorithm.value) for algorithm in Algorithm}
-    return Digests(row.received, values)
+    return load_digests(row, row.received)

@@ -15,7 +15,7 @@ from pipeline.ledger import schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.meter import Meter
-from pipeline.states import AssetState, CopyState, Proof, RunState
+from pipeline.states import NOT_WANTED, WENT_WRONG, AssetState, CopyState, Proof, RunState
 
 SHOWN = 20
 """How many failures and problems a summary names; the report names all."""
@@ -29,7 +29,6 @@ UNFINISHED = (
 )
 """States that keep a run from being complete, the worst first."""
 
-_NAMED = (AssetState.QUARANTINED, AssetState.FAILED, AssetState.UNAVAILABLE)
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
@@ -107,8 +106,7 @@ class Summary:
     @property
     def total(self) -> int:
         """Assets that were asked for: all but those left out, or gone from the source."""
-        outside = (AssetState.EXCLUDED, AssetState.GONE)
-        return sum(count for state, count in self.assets.items() if state not in outside)
+        return sum(count for state, count in self.assets.items() if state not in NOT_WANTED)
 
     @property
     def confirmed(self) -> int:
@@ -240,13 +238,13 @@ def _yielded(connection: Connection) -> int:
 
 def failed(by_state: Mapping[str, int]) -> int:
     """Assets that went wrong, beside those that only wait."""
-    return sum(by_state.get(state, 0) for state in _NAMED)
+    return sum(by_state.get(state, 0) for state in WENT_WRONG)
 
 
 def failures(connection: Connection) -> tuple[Failure, ...]:
     """The first assets that went wrong, the worst first."""
     found: list[Failure] = []
-    for state in _NAMED:
+    for state in WENT_WRONG:
         query = select(schema.assets).where(_A.state == state).order_by(_A.id)
         rows = connection.execute(query.limit(SHOWN - len(found)))
         found += [Failure(row.asset_id, row.filename, row.state, row.reason) for row in rows]

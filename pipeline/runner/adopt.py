@@ -8,7 +8,7 @@ a local disk, by reading that. What cannot match (of another size) is never read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -240,7 +240,7 @@ class Adoption:
         if not isinstance(sink, ReadBack):
             return one
         try:
-            digests = digest(self._unless_stopped(sink.read(receipt)))
+            digests = digest(self.run.stop.through(sink.read(receipt)))
         except ItemError as error:
             self.run.notice("warning", f"{receipt.path} cannot be read: {error}", sink.name)
             return one
@@ -262,7 +262,7 @@ class Adoption:
         try:
             stream = opener()
             try:
-                digests = digest(self._unless_stopped(iter(stream)))
+                digests = digest(self.run.stop.through(iter(stream)))
             finally:
                 stream.close()
             proof = prove(file.resource, digests)
@@ -281,11 +281,6 @@ class Adoption:
         if not isinstance(source, Lends) or not resource.local:
             return None
         return partial(source.open, asset_id, resource)
-
-    def _unless_stopped(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self.run.stop.check()
-            yield chunk
 
 
 def _batches(receipts: Iterator[Receipt]) -> Iterator[list[Receipt]]:

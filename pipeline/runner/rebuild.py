@@ -11,7 +11,7 @@ from pipeline.runner.adopt import Adopted
 from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
-from pipeline.states import AssetState, Exit
+from pipeline.states import NOT_WANTED, AssetState, Exit
 from pipeline.stopping import Stop
 
 WAITS = "not found at the sinks"
@@ -31,8 +31,7 @@ class Rebuilt:
 
     @property
     def wanted(self) -> int:
-        outside = (AssetState.EXCLUDED, AssetState.GONE)
-        return sum(count for state, count in self.assets.items() if state not in outside)
+        return sum(count for state, count in self.assets.items() if state not in NOT_WANTED)
 
     @property
     def missing(self) -> int:

@@ -23,8 +23,6 @@ Deliver = Callable[[PieceWork, Staged], None]
 InVain = Callable[[PieceWork], OutpourError | None]
 """Why none of its sinks takes a piece any more; None if one may."""
 
-_DEAD_ENDS = 20  # items in a row that exhaust their retries: it is the place, not the items
-
 
 class Downloads:
     """A pool of threads that turns pieces into verified staged files."""
@@ -133,7 +131,7 @@ class Downloads:
             return None
         except Transient as error:
             piece.failed(AssetState.FAILED, error)
-            if run.source_place.dead_end() >= _DEAD_ENDS:
+            if run.source_place.dead_end():
                 raise Fatal(
                     f"{run.source_place.name} keeps failing: {error}",
                     hint=error.hint or "Check the connection, then run again: it goes on here.",

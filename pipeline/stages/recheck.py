@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from connectors.abilities import ReadBack
@@ -30,7 +29,7 @@ def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
 def sha256(sink: ReadBack, receipt: Receipt, stop: Stop) -> str:
     """Of a file at the sink, as its medium has it. Raises ItemError, NotFound among them, where
     it cannot be read."""
-    return digest(_unless_stopped(sink.read(receipt), stop))[Algorithm.SHA256]
+    return digest(stop.through(sink.read(receipt)))[Algorithm.SHA256]
 
 
 def differs(traits: Traits, receipt: Receipt, digests: Digests) -> str:
@@ -42,9 +41,3 @@ def differs(traits: Traits, receipt: Receipt, digests: Digests) -> str:
     except ItemError as error:
         return str(error)
     return ""
-
-
-def _unless_stopped(chunks: Iterator[bytes], stop: Stop) -> Iterator[bytes]:
-    for chunk in chunks:
-        stop.check()
-        yield chunk

@@ -41,7 +41,6 @@ from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stopped
 
 T = TypeVar("T")
-_DEAD_ENDS = 20
 _FRESH_STARTS = 4  # how often one file is sent from the beginning before giving up
 
 NoRoom = Callable[["Lane", CapacityExceeded], None]
@@ -345,7 +344,7 @@ class Lane:
         elif isinstance(error, OutpourError):
             if isinstance(error, Fatal):
                 self._broken = self._broken or error
-            elif isinstance(error, Transient) and self.place.dead_end() >= _DEAD_ENDS:
+            elif isinstance(error, Transient) and self.place.dead_end():
                 self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
             self._fail(parcel, error.advice)
         else:

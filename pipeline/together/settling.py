@@ -17,7 +17,6 @@ from pipeline.limits import Place
 from pipeline.stopping import Stop
 
 _BATCH = 64
-_DEAD_ENDS = 20  # files in a row that exhaust their retries: it is the place, not the files
 
 Found = tuple[str, str, int, str, str]
 """(source, asset id, sighting, resource id, content)"""
@@ -72,7 +71,7 @@ class Settling:
                 attempts=self.attempts,
             )
         except (Transient, ItemError) as error:
-            if isinstance(error, Transient) and place.dead_end() >= _DEAD_ENDS:
+            if isinstance(error, Transient) and place.dead_end():
                 raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
             reason = f"{resource.filename} cannot be compared: {error}"
             original = resource.role is Role.ORIGINAL
@@ -86,8 +85,7 @@ class Settling:
         hasher = Hasher()
         stream = source.open(asset_id, resource)
         try:
-            for chunk in stream:
-                self.stop.check()
+            for chunk in self.stop.through(stream):
                 hasher.update(chunk)
         finally:
             stream.close()

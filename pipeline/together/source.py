@@ -187,7 +187,11 @@ class Together:
 
     def at_hand(self, resource: Resource) -> Callable[[], Stream] | None:
         """What opens the file where it lies on a local disk; None if it lies on none."""
-        for origin in origins(resource.handle):
+        try:
+            where = origins(resource.handle)
+        except ValueError:  # as a single source left it
+            return None
+        for origin in where:
             if isinstance(self._sources.get(origin.source), Lends):
                 return partial(self._open, origin, resource, 0)
         return None

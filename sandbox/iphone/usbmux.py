@@ -52,11 +52,6 @@ class Usbmuxd:
         for stream in streams:
             stream.cut()
 
-    def forget_pairings(self) -> None:
-        """Lose all pair records, as a new computer has none."""
-        with self._lock:
-            self._pairings.clear()
-
     def _accept(self) -> None:
         while True:
             try:
