@@ -216,25 +216,37 @@ class Comparison:
         self.doubled: list[str] = []
         self.wrong: Wrong = {}
         self.bare = False  # a file came without a checksum: its size alone was compared
-        self._strange: list[Receipt] = []  # not looked into yet
+        self._listed: list[Receipt] = []  # not looked at yet
         self._alike: list[tuple[Receipt, list[Any]]] = []  # with the copies whose bytes it has
         self._instead: dict[str, Receipt] = {}  # what is at the path of a copy, and is not it
 
     def saw(self, receipt: Receipt) -> None:
         """Take one file of the listing."""
-        for row in self._rows(_C.path == receipt.path):
+        self._listed.append(receipt)
+        if len(self._listed) >= _BATCH:
+            self._look_through()
+
+    def _look_through(self) -> None:
+        """Files that were listed: which are where their copies are?"""
+        receipts, self._listed = self._listed, []
+        at: dict[str, list[Any]] = {}
+        for row in self._rows(_C.path.in_([receipt.path for receipt in receipts])):
+            at.setdefault(row.path, []).append(row)
+        strange = [one for one in receipts if not self._is_known(one, at.get(one.path, []))]
+        self._look_into(strange)
+
+    def _is_known(self, receipt: Receipt, rows: Sequence[Any]) -> bool:
+        for row in rows:
             if not (row.remote_id and receipt.id and row.remote_id != receipt.id):
                 self._compare(row, receipt)
-                return
+                return True
             self._instead[receipt.path] = receipt
-        self._strange.append(receipt)
-        if len(self._strange) >= _BATCH:
-            self._look_into()
+        return False
 
     def finish(self, look: SecondLook) -> None:
         """The listing has ended: what was not seen, and is not there when asked for, is missing.
         Raises what asking raises."""
-        self._look_into()
+        self._look_through()
         for receipt, rows in self._alike:
             unseen = [row for row in rows if row.resource not in self._seen]
             if unseen:
@@ -254,9 +266,8 @@ class Comparison:
                 self._judge(copy, copy.path, why)
         self._ledger.flush()
 
-    def _look_into(self) -> None:
+    def _look_into(self, receipts: Sequence[Receipt]) -> None:
         """Files at paths where no copy is: whose are they, by the sink's id or by the bytes?"""
-        receipts, self._strange = self._strange, []
         ids = [receipt.id for receipt in receipts if receipt.id]
         sums = [str(receipt.checksums[0]) for receipt in receipts if receipt.checksums]
         by_id = {row.remote_id: row for row in self._rows(_C.remote_id.in_(ids))}

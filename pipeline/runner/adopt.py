@@ -78,7 +78,7 @@ class Adoption:
         self._place = place
         self._apart = apart
         self.found = Adopted(sink.name)
-        self._mine: set[str] = set()
+        self._mine = Marks()  # what was found by this search, over all attempts
         self._asked: set[int] = set()  # files that were asked of the source, in vain or not
         self._seen = Marks()
         self._others: set[str] = set()  # ids of files that are no known copy where they are
@@ -148,7 +148,7 @@ class Adoption:
                 self.found.known += there and not copy.generated
 
     def _is_unseen(self, copy: Held) -> bool:
-        if copy.resource in self._seen or copy.path in self._mine:
+        if copy.resource in self._seen or copy.resource in self._mine:
             return False
         return copy.remote_id not in self._others  # somebody moved it: verify learns where to
 
@@ -156,9 +156,10 @@ class Adoption:
         ledger, name = self.run.ledger, self.sink.name
         batch = [one for one in batch if not self._apart(one.path)]
         known = adoption.known(ledger, name, batch)
-        for path in known.keys() - self._mine:
-            self.found.known += not known[path].sidecar
-            self._seen.add(known[path].resource)
+        for copy in known.values():
+            if copy.resource not in self._mine:
+                self.found.known += not copy.sidecar
+                self._seen.add(copy.resource)
         fresh = [receipt for receipt in batch if receipt.path not in known]
         self._others.update(receipt.id for receipt in fresh if receipt.id)
         files = adoption.candidates(ledger, name, fresh)
@@ -184,7 +185,8 @@ class Adoption:
         pairs = adoption.match(found, files)
         if pairs:
             adoption.confirm(self.run.ledger, self.sink.name, pairs)
-        self._mine.update(one.receipt.path for one, _ in pairs)
+        for _, file in pairs:
+            self._mine.add(file.key)
         self._settled += len(pairs)
         copies = [one.receipt.size for one, file in pairs if not file.sidecar]
         self.found.files += len(copies)
