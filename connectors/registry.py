@@ -37,7 +37,9 @@ class Connector:
     """What a place offers. ``source`` and ``sink`` get (name, settings); either may be absent.
 
     ``location`` is the settings field that a one-shot target such as ``local:./Photos`` or
-    ``gdrive:Photos`` fills. Constructing does no network; ``connect`` signs a person in.
+    ``gdrive:Photos`` fills. Constructing does no network; ``connect`` signs a person in;
+    ``disconnect`` forgets that and has the service end it, and says what is left for the person
+    to do (empty for nothing; SessionExpired where nobody is signed in).
     ``same`` tells from two settings alone whether they are of one place: True where they
     surely are, False where they surely are not, None where they may be, or share an account.
     Without it, only places whose locations differ are surely two.
@@ -47,6 +49,7 @@ class Connector:
     source: Callable[[str, Settings], Source] | None = None
     sink: Callable[[str, Settings], Sink] | None = None
     connect: Callable[[Settings, Prompter], None] | None = None
+    disconnect: Callable[[Settings], str] | None = None
     location: str | None = None
     same: Callable[[Settings, Settings], bool | None] | None = None
 

@@ -22,4 +22,16 @@ def _connect(settings: Settings, prompter: Prompter) -> None:
     sign_in(dropbox_settings(settings), prompter)
 
 
-connector = Connector(settings=DropboxSettings, sink=_sink, connect=_connect, location="folder")
+def _disconnect(settings: Settings) -> str:
+    from connectors.dropbox.signout import sign_out
+
+    return sign_out(dropbox_settings(settings))
+
+
+connector = Connector(
+    settings=DropboxSettings,
+    sink=_sink,
+    connect=_connect,
+    disconnect=_disconnect,
+    location="folder",
+)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import Misconfigured, SessionExpired
-from connectors.private import load_secret, store_secret
+from connectors.private import forget_secret, load_secret, store_secret
 
 SCOPES = (
     "account_info.read",
@@ -53,6 +53,10 @@ def load_grant(settings: DropboxSettings) -> Grant:
             hint="remove app_key, or for this app run: outpour connect dropbox",
         )
     return grant
+
+
+def forget_grant(settings: DropboxSettings) -> None:
+    forget_secret(_key(settings))
 
 
 def signed_in(settings: DropboxSettings) -> str:

@@ -21,4 +21,16 @@ def _connect(settings: Settings, prompter: Prompter) -> None:
     sign_in(drive_settings(settings), prompter)
 
 
-connector = Connector(settings=DriveSettings, sink=_sink, connect=_connect, location="folder")
+def _disconnect(settings: Settings) -> str:
+    from connectors.gdrive.signout import sign_out
+
+    return sign_out(drive_settings(settings))
+
+
+connector = Connector(
+    settings=DriveSettings,
+    sink=_sink,
+    connect=_connect,
+    disconnect=_disconnect,
+    location="folder",
+)

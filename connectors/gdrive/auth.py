@@ -23,7 +23,7 @@ from connectors.errors import Misconfigured, SessionExpired, Transient
 from connectors.gdrive.refusals import GUIDE, refused_person, refused_service_account
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Answer, Transport
-from connectors.private import load_secret, store_secret
+from connectors.private import forget_secret, load_secret, store_secret
 
 AUTH_URI = "https://accounts.google.com/o/oauth2/auth"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
@@ -101,6 +101,10 @@ def load_grant(settings: DriveSettings) -> Grant:
     if stored is None:
         raise SessionExpired("Google Drive is not connected", hint="run: outpour connect gdrive")
     return Grant(**json.loads(stored))
+
+
+def forget_grant(settings: DriveSettings) -> None:
+    forget_secret(_key(settings))
 
 
 def signed_in(settings: DriveSettings) -> str:

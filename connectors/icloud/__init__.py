@@ -30,6 +30,12 @@ def _connect(settings: Settings, prompter: Prompter) -> None:
     connect(cast(ICloudSettings, settings), prompter)
 
 
+def _disconnect(settings: Settings) -> str:
+    from connectors.icloud.signout import sign_out
+
+    return sign_out(cast(ICloudSettings, settings))
+
+
 def _same(one: Settings, other: Settings) -> bool | None:
     return same(cast(ICloudSettings, one), cast(ICloudSettings, other))
 
@@ -39,6 +45,7 @@ connector = Connector(
     source=_source,
     sink=_sink,
     connect=_connect,
+    disconnect=_disconnect,
     location="account",
     same=_same,
 )

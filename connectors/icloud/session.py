@@ -15,7 +15,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +44,7 @@ from connectors.private import private_dir, state_dir, write_private
 
 _LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
 _BUSY = {429, 502, 503, 504}
+_OF_SESSION = {".session", ".cookiejar"}  # as pyicloud names its files
 _JSON = {"Accept": "application/json"}
 
 
@@ -68,6 +69,22 @@ def known_accounts() -> list[str]:
 def remember_account(account: str) -> None:
     """Make the account one of ``known_accounts``."""
     write_private(folder(account) / "account.json", json.dumps({"account": account}).encode())
+
+
+def is_connected(account: str) -> bool:
+    """Whether anything of a sign-in is kept for the account."""
+    return any(_of_session(account))
+
+
+def forget_account(account: str) -> None:
+    """Remove the account's session, and all that makes it one of ``known_accounts``."""
+    for kept in _of_session(account):
+        kept.unlink(missing_ok=True)
+
+
+def _of_session(account: str) -> Iterator[Path]:
+    kept = list(folder(account).iterdir())
+    return (one for one in kept if one.suffix in _OF_SESSION or one.name == "account.json")
 
 
 class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships no types

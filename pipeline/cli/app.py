@@ -26,6 +26,7 @@ GROUP = "outpour.commands"
 # Our own, by the module of this package that has a function of the name.
 _COMMANDS = {
     "connect": "connect",
+    "disconnect": "connect",
     "plan": "run",
     "run": "run",
     "batch": "batch",

@@ -1,4 +1,4 @@
-"""``outpour connect``."""
+"""``outpour connect`` and ``outpour disconnect``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, SessionExpired
 from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder
 from pipeline.cli.output import paper
@@ -20,7 +20,7 @@ Targets = Annotated[
     typer.Argument(
         metavar="TYPE[:WHERE] | PIPELINE.yaml",
         help="For example icloud:ann@example.com, gdrive, iphone; or a pipeline file, whose "
-        "places are connected one after the other.",
+        "places are taken one after the other.",
     ),
 ]
 Sets = Annotated[
@@ -46,6 +46,25 @@ def connect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
             place.connector.connect(place.settings, prompter)
             _say(f"{place.name}: connected")
     return 0
+
+
+def disconnect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
+    """Sign out of a place and forget it on this computer. Copies and ledgers stay."""
+    settings = dict(_setting(text) for text in set_ or [])
+    for target in targets:
+        for place in _places(target, settings, for_):
+            _say(f"{place.name}: {_disconnected(place)}")
+    return 0
+
+
+def _disconnected(place: Place) -> str:
+    if place.connector.disconnect is None:
+        return "nothing to disconnect"
+    try:
+        left = place.connector.disconnect(place.settings)
+    except SessionExpired:
+        return "was not connected"
+    return f"disconnected. {left}" if left else "disconnected"
 
 
 def _places(target: str, settings: dict[str, Any], row: str | None) -> list[Place]:

@@ -83,6 +83,7 @@ class Dropbox:
             "files/download": (read, self.browsing.download),
             "files/create_folder_v2": (write, self.browsing.create_folder),
             "files/delete_v2": (write, self.browsing.delete),
+            "auth/token/revoke": (account, self._revoke),
             "users/get_current_account": (account, self._account),
             "users/get_space_usage": (account, self._space),
         }
@@ -134,6 +135,10 @@ class Dropbox:
         self.signin.check(request, scope)
         self._refuse_on_demand(key)
         return handler(route, request, route.argument(request))
+
+    def _revoke(self, route: Route, request: Request, _argument: None) -> Answer:
+        self.signin.end(request)
+        return route.answered(None)
 
     def _route(self, request: Request) -> Route:
         route = find(request.path)

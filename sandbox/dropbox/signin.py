@@ -104,6 +104,17 @@ class SignIn:
         if scope not in access.scopes:
             raise unauthorized("missing_scope", required_scope=scope)
 
+    def end(self, request: Request) -> None:
+        """The refresh token that the request's access token came from ends, with all of it."""
+        token = (request.headers.get("authorization") or "").partition(" ")[2]
+        with self._lock:
+            refresh = self._access[token].refresh
+            self._refresh.pop(refresh, None)
+            self._access = {
+                key: access for key, access in self._access.items()
+                if key != token and not (refresh and access.refresh == refresh)
+            }  # fmt: skip
+
     def page(self, request: Request) -> Answer:
         """GET /oauth2/authorize on the web host."""
         code = html.escape(self._code(dict(request.query)))

@@ -3,7 +3,7 @@
 The types are those the vendor's own SDK ships, decoded strictly: an unknown field, a value
 out of range or a tag that does not exist fails, on the client's side (400, as Dropbox does)
 and on ours (an AssertionError, because then the double would be wrong). Sources: the SDK's
-``files.ROUTES`` and ``users.ROUTES``; Dropbox's HTTP documentation for the error envelopes.
+``ROUTES`` of each namespace; Dropbox's HTTP documentation for the error envelopes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import dropbox.auth
 import dropbox.files
 import dropbox.users
 from dropbox.auth import AccessError_validator, AuthError_validator, RateLimitError_validator
@@ -22,7 +23,11 @@ from sandbox.messages import Answer, Request
 
 JSON = "application/json"  # the SDK wants exactly this
 decode: Any = stone_serializers.json_compat_obj_decode
-_NAMESPACES = {"files": dropbox.files.ROUTES, "users": dropbox.users.ROUTES}
+_NAMESPACES = {
+    "auth": dropbox.auth.ROUTES,
+    "files": dropbox.files.ROUTES,
+    "users": dropbox.users.ROUTES,
+}
 
 
 class Refused(Exception):

@@ -1,0 +1,45 @@
+"""``outpour disconnect icloud``: the session is ended at Apple and forgotten here."""
+
+from __future__ import annotations
+
+from pyicloud.exceptions import PyiCloudException
+
+from connectors.errors import OutpourError, SessionExpired
+from connectors.icloud import lockout
+from connectors.icloud.account import Account, password_key
+from connectors.icloud.session import Api, forget_account, is_connected
+from connectors.icloud.settings import ICloudSettings
+from connectors.private import forget_secret, load_secret
+
+_BY_HAND = (
+    "Apple could not be told: the session ends by itself, or with 'Sign out of all browsers' "
+    "in the settings of https://www.icloud.com"
+)
+
+
+def sign_out(settings: ICloudSettings) -> str:
+    """Forget session, trust and password, and have Apple end the session; what is left to do by
+    hand, empty for nothing. What is known of copies in the library stays.
+
+    Raises SessionExpired where no account is connected, Misconfigured where it is not clear which.
+    """
+    account = Account(settings).name
+    if not is_connected(account) and load_secret(password_key(account)) is None:
+        raise SessionExpired(f"{account} is not connected")
+    ended = _end(account, china=settings.china)
+    forget_secret(password_key(account))
+    lockout.lift(account)
+    forget_account(account)
+    return "" if ended else _BY_HAND
+
+
+def _end(account: str, *, china: bool) -> bool:
+    """Whether Apple said that it has ended the session."""
+    api = Api(account, None, china=china)  # what is saved has to do: nobody is asked for more
+    try:
+        api.authenticate()
+        return bool(api.logout(clear_local_session=False)["remote_logout_confirmed"])
+    except (PyiCloudException, OutpourError):
+        return False
+    finally:
+        api.discard()
