@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
 
 from connectors.base import Receipt, Resource, Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
 from pipeline.ledger import albums, meta, schema
 from pipeline.ledger.codec import load_digests, load_resource, now
-from pipeline.ledger.orphans import Orphan, hand_over
 from pipeline.ledger.store import Ledger
 from pipeline.naming import folded
 from pipeline.states import NOT_WANTED, CopyState, Proof
@@ -29,14 +28,14 @@ class Evidence:
     ``digests`` are vouched for by the sink or made from its bytes. ``source`` is the source's
     checksum and ``identity`` (asset id, its revision, resource id) as we left them beside the
     copy; both are set only where the sink's own SHA-256 says that it is still what we left.
-    ``orphan`` is the file whose copy it was until now, if it was one.
+    ``former`` is the file whose copy it was until now, if it was one's.
     """
 
     receipt: Receipt
     digests: Digests
     source: str = ""
     identity: tuple[str, str, str] = ("", "", "")
-    orphan: int | None = None
+    former: int | None = None
 
     @property
     def tells(self) -> bool:
@@ -130,7 +129,7 @@ def candidates(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> Files:
         _R.checksum.in_(sources),
         _R.id.in_(select(_P.resource).where(_P.folded.in_(paths))),
     )
-    wanted = _lacking(ledger, sink, which)
+    wanted = lacking(ledger, sink, which)
     by_size, by_checksum, by_path = defaultdict(list), defaultdict(list), defaultdict(list)
     for file in wanted:
         by_size[file.resource.size if not file.sidecar else None].append(file)
@@ -157,12 +156,13 @@ def sidecars(ledger: Ledger, sink: str, found: Sequence[Evidence]) -> Files:
     }
     which = and_(_R.role == Role.METADATA, _R.checksum.in_(list(sums)))
     files: dict[str, list[Wanted]] = {evidence.receipt.path: [] for evidence in found}
-    for file in _lacking(ledger, sink, which):
+    for file in lacking(ledger, sink, which):
         files[sums[str(file.resource.checksum)]].append(file)
     return files
 
 
-def _lacking(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Wanted]:
+def lacking(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Wanted]:
+    """What of the library the sink lacks and fulfils a condition."""
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state == CopyState.CONFIRMED)
     query = (
         select(schema.resources, _A.asset_id, _A.revision)
@@ -204,14 +204,6 @@ def from_listing(receipt: Receipt) -> Evidence:
         source = ""
     identity = (kept.get("asset", ""), kept.get("revision", ""), kept.get("resource", ""))
     return Evidence(receipt, Digests(receipt.size, values), source, identity)
-
-
-def from_orphan(orphan: Orphan, receipt: Receipt) -> Evidence:
-    """What its sink says of it, and all that was known of it where that has not changed."""
-    seen, known = from_listing(receipt).digests.values, orphan.digests.values
-    same = any(known.get(a) and known.get(a) == seen.get(a) for a in STRONG)
-    values = {**known, **seen} if same else seen
-    return Evidence(receipt, Digests(receipt.size, values), orphan=orphan.copy.resource)
 
 
 def match(found: Iterable[Evidence], files: Files) -> list[tuple[Evidence, Wanted]]:
@@ -282,8 +274,9 @@ def _proof(file: Wanted, evidence: Evidence) -> Proof | None:
 
 def _confirm(connection: Connection, sink: str, file: Wanted, evidence: Evidence) -> None:
     receipt, digests = evidence.receipt, evidence.digests
-    if evidence.orphan is not None:
-        hand_over(connection, sink, evidence.orphan, file.key)
+    if evidence.former is not None:
+        former = and_(_C.resource == evidence.former, _C.sink == sink)
+        connection.execute(delete(schema.copies).where(former))
     told = {**file.values, **digests.values}
     values: dict[str, Any] = {algorithm.value: told.get(algorithm) for algorithm in Algorithm}
     connection.execute(

@@ -1,101 +1,180 @@
-"""Copies of files that their source lists no longer, and whose they become.
+"""Copies of assets that their source lists no longer, and whose they become.
 
-What its owner moves, renames or brings in again is listed as another asset. Should that have
-the same bytes, the copy that is there already is its copy.
+What its owner moves, renames or brings in again is listed as another asset. Should its original
+have the same bytes, the copies that are there already are its copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
 
 from connectors.base import Role
-from connectors.checksums import Algorithm, Checksum, Digests
-from pipeline.ledger import schema
-from pipeline.ledger.checks import Held, freed, load_held
+from connectors.checksums import STRONG, Algorithm, Checksum, Digests
+from pipeline.ledger import adoption, meta, schema
+from pipeline.ledger.adoption import Wanted
+from pipeline.ledger.checks import Held, load_held
 from pipeline.ledger.codec import load_digests
 from pipeline.ledger.store import Ledger
-from pipeline.states import NOT_WANTED, AssetState, CopyState
+from pipeline.states import AssetState, CopyState, TrashState
 
-_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _BATCH = 200
+_NOT_OURS = (CopyState.MISSING, CopyState.YIELDED)
+_BESIDE = (Role.SIDECAR, Role.METADATA)  # too small and too much alike to name an asset after
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A confirmed copy that nobody asks for any more, and the digests that it was confirmed by."""
+    """A confirmed copy of a file of the asset in the row ``asset``, which is gone, and the digests
+    that it was confirmed by."""
 
+    asset: int
+    role: str
     copy: Held
     digests: Digests
 
+    def has_bytes_of(self, file: Wanted) -> bool:
+        """As far as is known of the file."""
+        checksum, known = file.resource.checksum, self.digests.values
+        if checksum is not None and checksum.verifiable and checksum.algorithm in known:
+            return self.digests.agrees(checksum)
+        return any(known.get(a) and known.get(a) == file.values.get(a) for a in STRONG)
 
-def orphans(ledger: Ledger, sink: str) -> Iterator[list[Orphan]]:
-    """Those at the sink that may be of a file which it lacks, as they have its size, in batches.
 
-    What reclaim freed leaves no orphan.
-    """
-    unlisted = or_(
-        and_(_A.state == AssetState.GONE, ~freed()),
-        and_(_A.state.not_in(NOT_WANTED), ~_R.chosen),
-    )
-    files = select(_R.id).join(schema.assets).where(_R.role != Role.METADATA, unlisted)
-    # By size first: few files are to be copied, and of a library's copies there may be a million.
-    left = files.where(_R.size.in_(_lacking(sink)), _copied(_R.id, sink))
-    digests = [getattr(_R, algorithm) for algorithm in Algorithm]
-    columns = (_C.resource, _C.path, _C.size, _C.remote_id, _R.role, *digests)
-    query = select(*columns).join(schema.resources).where(*_confirmed(sink))
+def heirs(ledger: Ledger, sink: str) -> Iterator[list[list[Wanted]]]:
+    """Assets that are to be copied and whose original has the size of an orphan at the sink, in
+    batches: what of each the sink lacks, the original first."""
+    original = and_(_R.role == Role.ORIGINAL, _R.chosen, ~_copied(sink), _R.size.in_(_sizes(sink)))
+    query = select(_A.id).join(schema.resources).where(_A.state == AssetState.PENDING, original)
     with ledger.read() as connection:
-        keys = connection.execute(left).scalars().all()
+        keys = connection.execute(query.order_by(_A.id)).scalars().all()
     for start in range(0, len(keys), _BATCH):
-        with ledger.read() as connection:
-            rows = connection.execute(query.where(_R.id.in_(keys[start : start + _BATCH]))).all()
-        yield [_load(row, sink) for row in rows]
+        these = and_(_R.asset.in_(keys[start : start + _BATCH]), _R.role != Role.METADATA)
+        files: dict[str, list[Wanted]] = defaultdict(list)
+        for file in adoption.lacking(ledger, sink, these):
+            files[file.asset_id].append(file)
+        yield [sorted(one, key=_is_companion) for one in files.values()]
 
 
-def _load(row: Any, sink: str) -> Orphan:
-    copy = load_held(row, sink)
-    return Orphan(copy, load_digests(row, copy.size))
+def _is_companion(file: Wanted) -> bool:
+    return file.resource.role is not Role.ORIGINAL
 
 
-def _lacking(sink: str) -> Any:
-    """Sizes of files that are to be copied and have no copy at the sink."""
+def like(ledger: Ledger, sink: str, files: Sequence[Wanted]) -> list[Orphan]:
+    """Orphans that have the bytes of one of these files, by what is known of both."""
+    told: dict[Algorithm, set[str]] = defaultdict(set)
+    for file in files:
+        checksum = file.resource.checksum
+        for algorithm in STRONG:
+            told[algorithm].add(file.values.get(algorithm, ""))
+        if checksum is not None and checksum.verifiable:
+            told[checksum.algorithm].add(checksum.value)
+    same = or_(*(getattr(_R, a.value).in_(values - {""}) for a, values in told.items()))
+    sizes = {file.resource.size for file in files}
+    return _orphans(ledger, sink, and_(_R.size.in_(sizes), same, _R.role.not_in(_BESIDE)))
+
+
+def of_assets(ledger: Ledger, sink: str, assets: Iterable[int]) -> dict[int, list[Orphan]]:
+    """All orphans of these assets."""
+    found: dict[int, list[Orphan]] = defaultdict(list)
+    for orphan in _orphans(ledger, sink, _R.asset.in_(list(assets))):
+        found[orphan.asset].append(orphan)
+    return found
+
+
+def _orphans(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Orphan]:
+    digests = [getattr(_R, algorithm) for algorithm in Algorithm]
+    columns = (_C.resource, _C.path, _C.size, _C.remote_id, _R.asset, _R.role, *digests)
+    query = (
+        select(*columns)
+        .select_from(schema.resources.join(schema.assets).join(schema.copies))
+        .where(which, _R.role != Role.METADATA, _gone(), *_confirmed(sink))
+        .order_by(_R.id)
+    )
+    with ledger.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        Orphan(row.asset, row.role, load_held(row, sink), load_digests(row, row.size))
+        for row in rows
+    ]
+
+
+def _sizes(sink: str) -> Any:
+    """Sizes of orphans at the sink."""
     file, asset = schema.resources.alias(), schema.assets.alias()
     joined = file.join(asset, asset.c.id == file.c.asset)
-    pending = and_(asset.c.state == AssetState.PENDING, file.c.chosen)
-    return select(file.c.size).select_from(joined).where(pending, ~_copied(file.c.id, sink))
+    copied = exists().where(_C.resource == file.c.id, *_confirmed(sink))
+    left = and_(_gone(asset.c), file.c.role.not_in(_BESIDE), copied)
+    return select(file.c.size).select_from(joined).where(left)
 
 
-def _copied(resource: Any, sink: str) -> Any:
-    return exists().where(_C.resource == resource, *_confirmed(sink))
+def _gone(asset: Any = _A) -> ColumnElement[bool]:
+    """Whether an asset has left the source, and not by us: the copies of what reclaim freed are
+    all that is left of it."""
+    ours = select(_T.asset).where(_T.state != TrashState.RESTORED)
+    return and_(asset.state == AssetState.GONE, asset.id.not_in(ours))
+
+
+def _copied(sink: str) -> Any:
+    return exists().where(_C.resource == _R.id, *_confirmed(sink))
 
 
 def _confirmed(sink: str) -> tuple[Any, Any]:
     return _C.sink == sink, _C.state == CopyState.CONFIRMED
 
 
-def hand_over(connection: Connection, sink: str, orphan: int, heir: int) -> None:
-    """The copy of one resource at the sink is another's from now on, and so are its name and the
-    sidecar of our making that stands beside an original: what that says may be replaced."""
-    connection.execute(delete(schema.copies).where(_C.resource == orphan, _C.sink == sink))
-    name = update(schema.paths).where(schema.paths.c.resource == orphan)
-    connection.execute(name.values(resource=heir))
-    before, now = _sidecar(connection, orphan), _sidecar(connection, heir)
-    if before is None or now is None or before.state != AssetState.GONE:
-        return
-    known = exists().where(_C.resource == now.id, _C.sink == sink)
-    ours = Checksum.parse(before.checksum).value
-    connection.execute(
-        update(schema.copies)
-        .where(_C.resource == before.id, _C.sink == sink, ~known.correlate(None))
-        .values(resource=now.id, state=CopyState.PENDING, replaces=_C.replaces.concat(f" {ours}"))
+# --- names at the sink ---------------------------------------------------------------------
+
+
+def remember(ledger: Ledger, sink: str) -> None:
+    """Copies at the sink have become another's: names may be taken that nobody planned."""
+    ledger.transact(lambda connection: meta.put(connection, _key(sink), "yes"))
+
+
+def any_yet(ledger: Ledger, sink: str) -> bool:
+    with ledger.read() as connection:
+        return meta.get(connection, _key(sink)) is not None
+
+
+def _key(sink: str) -> str:
+    return f"handed over {sink}"
+
+
+def is_others(ledger: Ledger, sink: str, path: str, resource: int) -> bool:
+    """Whether the copy at this path is another file's."""
+    others = select(_C.resource).where(*_confirmed(sink), _C.path == path, _C.resource != resource)
+    with ledger.read() as connection:
+        return connection.execute(others.limit(1)).first() is not None
+
+
+def take_sidecar(ledger: Ledger, sink: str, path: str, resource: int) -> frozenset[str]:
+    """A sidecar of our making stands there whose asset is gone: from now on it is that of
+    ``resource``. SHA-256 sums of what may be replaced there; none where it is nobody's."""
+    query = (
+        select(_R.checksum, _C.resource, _C.replaces)
+        .select_from(schema.copies.join(schema.resources).join(schema.assets))
+        .where(_C.sink == sink, _C.path == path, _C.resource != resource)
+        .where(_R.role == Role.METADATA, _C.state.not_in(_NOT_OURS), _gone())
     )
+    with ledger.read() as connection:
+        rows = connection.execute(query).all()
+    ours = {Checksum.parse(row.checksum).value for row in rows}
+    ours.update(*(row.replaces.split() for row in rows))
+    if ours:
+        former = [row.resource for row in rows]
+        ledger.transact(lambda connection: _take(connection, sink, former, resource, ours))
+    return frozenset(ours)
 
 
-def _sidecar(connection: Connection, original: int) -> Any:
-    """The generated file of the asset that has this original, with the asset's state."""
-    of = select(_R.asset).where(_R.id == original, _R.role == Role.ORIGINAL).scalar_subquery()
-    query = select(_R.id, _R.checksum, _A.state).join(schema.assets)
-    return connection.execute(query.where(_R.asset == of, _R.role == Role.METADATA)).first()
+def _take(
+    connection: Connection, sink: str, former: Sequence[int], heir: int, ours: Iterable[str]
+) -> None:
+    here = _C.sink == sink
+    connection.execute(delete(schema.copies).where(here, _C.resource.in_(former)))
+    more = _C.replaces.concat("".join(f" {one}" for one in sorted(ours)))
+    connection.execute(update(schema.copies).where(here, _C.resource == heir).values(replaces=more))

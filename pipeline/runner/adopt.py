@@ -11,24 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
-from connectors.abilities import Inventory, Lends, ReadBack
-from connectors.base import Receipt, Sink, Stream
+from connectors.abilities import Inventory, ReadBack
+from connectors.base import Receipt, Sink
 from connectors.checksums import digest
-from connectors.errors import ItemError, Transient
+from connectors.errors import ItemError
 from pipeline import retry
-from pipeline.ledger import adoption, steps
-from pipeline.ledger.adoption import Evidence, Files, Wanted
+from pipeline.ledger import adoption
+from pipeline.ledger.adoption import Evidence, Files
 from pipeline.ledger.checks import Held, Marks, held
-from pipeline.ledger.orphans import orphans
 from pipeline.limits import Place
 from pipeline.naming import SIDECAR
+from pipeline.runner.at_hand import AtHand
 from pipeline.stages.context import Run
 from pipeline.stages.looking import SecondLook, look_for
-from pipeline.stages.verify import Mismatch, prove
-from pipeline.together import Together
 
 _BATCH = 64
 _READERS = 4
@@ -61,10 +58,10 @@ def adopt(search: Adoption) -> int:
     the way goes on, or what it had not reached would be copied beside itself.
     """
     ledger, sink = search.run.ledger, search.sink
-    if isinstance(sink, Inventory) and not adoption.looked_through(ledger, sink.name):
-        search.look()
-        adoption.remember(ledger, sink.name)
-    search.inherit()
+    if not isinstance(sink, Inventory) or adoption.looked_through(ledger, sink.name):
+        return 0
+    search.look()
+    adoption.remember(ledger, sink.name)
     return search.found.files
 
 
@@ -79,7 +76,7 @@ class Adoption:
         self._apart = apart
         self.found = Adopted(sink.name)
         self._mine = Marks()  # what was found by this search, over all attempts
-        self._asked: set[int] = set()  # files that were asked of the source, in vain or not
+        self._source = AtHand(run)
         self._seen = Marks()
         self._others: set[str] = set()  # ids of files that are no known copy where they are
         self._settled = 0  # files adopted or read, over all attempts
@@ -90,17 +87,9 @@ class Adoption:
         Files without a checksum in the listing are always read: such a sink is near. May be
         called again when more is known. Raises what ends the retries.
         """
-        self._patiently(lambda: self._attempt(download))
-
-    def inherit(self) -> None:
-        """Go through the copies of what the source has no longer: what was moved or renamed
-        there is listed as something new. Raises what ends the retries."""
-        self._patiently(self._orphans)
-
-    def _patiently(self, attempt: Callable[[], None]) -> None:
         retry.call(
             self._place,
-            attempt,
+            lambda: self._attempt(download),
             stop=self.run.stop,
             attempts=self.run.attempts,
             progress=lambda: self._settled,
@@ -117,26 +106,9 @@ class Adoption:
                 self._batch(batch, readers, download)
         self._look_again()
 
-    def _orphans(self) -> None:
-        ledger, name = self.run.ledger, self.sink.name
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
-            for batch in orphans(ledger, name):
-                receipts = readers.map(self._ask, [orphan.copy for orphan in batch])
-                found = [
-                    adoption.from_orphan(orphan, receipt)
-                    for orphan, receipt in zip(batch, receipts, strict=True)
-                    if receipt is not None
-                ]
-                files = adoption.candidates(ledger, name, [one.receipt for one in found])
-                self._match(found, files, readers, download=False)
-
-    def _ask(self, copy: Held) -> Receipt | None:
-        self.run.stop.check()
-        return look_for(self.sink, copy.path, copy.remote_id)
-
     def _look_again(self) -> None:
         """Ask for the copies that the listing does not show."""
-        look = SecondLook(self._ask)
+        look = SecondLook(lambda copy: look_for(self.sink, copy.path, copy.remote_id))
         self.found.missing = 0
         for batch in held(self.run.ledger, self.sink.name):
             self.run.stop.check()
@@ -163,22 +135,15 @@ class Adoption:
         fresh = [receipt for receipt in batch if receipt.path not in known]
         self._others.update(receipt.id for receipt in fresh if receipt.id)
         files = adoption.candidates(ledger, name, fresh)
-        found = list(map(adoption.from_listing, fresh))
-        left = self._sidecars(self._match(found, files, readers, download), readers)
+        left = self._adopt(list(map(adoption.from_listing, fresh)), files)
+        left = self._adopt(self._read_back(left, files, readers, download), files)
+        while asked := adoption.unread(left, files, self._source.is_readable):
+            self._settled += self._source.learn(asked, readers)
+            left = self._adopt(left, files)
+        left = self._sidecars(left, readers)
         unproven = sum(bool(adoption.open_question(one, files)) for one in left)
         self.found.unproven += unproven
         self.found.foreign += len(left) - unproven
-
-    def _match(
-        self, found: Sequence[Evidence], files: Files, readers: ThreadPoolExecutor, download: bool
-    ) -> list[Evidence]:
-        """Confirm those that are proven to be copies, reading what it takes; returns the others."""
-        left = self._adopt(found, files)
-        left = self._adopt(self._read_back(left, files, readers, download), files)
-        while asked := adoption.unread(left, files, self._readable):
-            self._read_source(asked, readers)
-            left = self._adopt(left, files)
-        return left
 
     def _adopt(self, found: Sequence[Evidence], files: Files) -> list[Evidence]:
         """Confirm those that are proven to be copies; returns the others."""
@@ -232,7 +197,7 @@ class Adoption:
     def _decides(self, one: Evidence, files: Files) -> bool:
         """Whether a file's own bytes would tell what its listing does not."""
         return any(
-            file.known or (not one.tells and self._opener(file))
+            file.known or (not one.tells and self._source.opener(file))
             for file in adoption.open_question(one, files)
         )
 
@@ -242,47 +207,10 @@ class Adoption:
         if not isinstance(sink, ReadBack):
             return one
         try:
-            digests = digest(self.run.stop.through(sink.read(receipt)))
+            return Evidence(receipt, digest(self.run.stop.through(sink.read(receipt))))
         except ItemError as error:
             self.run.notice("warning", f"{receipt.path} cannot be read: {error}", sink.name)
             return one
-        return Evidence(receipt, digests, orphan=one.orphan)
-
-    def _readable(self, file: Wanted) -> bool:
-        return file.key not in self._asked and self._opener(file) is not None
-
-    def _read_source(self, files: Sequence[Wanted], readers: ThreadPoolExecutor) -> None:
-        """Learn of each what its bytes are, and keep it as if they had come for a copy."""
-        self._asked.update(file.key for file in files)
-        for _ in readers.map(self._learn, files):
-            self._settled += 1
-        self.run.ledger.flush()  # the next batch asks the ledger what is known
-
-    def _learn(self, file: Wanted) -> None:
-        opener = self._opener(file)
-        assert opener is not None
-        try:
-            stream = opener()
-            try:
-                digests = digest(self.run.stop.through(iter(stream)))
-            finally:
-                stream.close()
-            proof = prove(file.resource, digests)
-        except (ItemError, Transient, Mismatch) as error:
-            text = f"{file.resource.filename} cannot be compared: {error}"
-            self.run.notice("warning", text, self.run.source.name)
-            return
-        file.proof, file.values = proof, digests.values
-        steps.received(self.run.ledger, file.key, digests, proof)
-
-    def _opener(self, file: Wanted) -> Callable[[], Stream] | None:
-        """What opens the source's file, where that lies on a local disk."""
-        source, asset_id, resource = self.run.source, file.asset_id, file.resource
-        if isinstance(source, Together):
-            return source.at_hand(resource)
-        if not isinstance(source, Lends) or not resource.local:
-            return None
-        return partial(source.open, asset_id, resource)
 
 
 def _batches(receipts: Iterator[Receipt]) -> Iterator[list[Receipt]]:

@@ -31,6 +31,7 @@ from pipeline.runner.attention import Attention
 from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
+from pipeline.runner.inherit import Inheritance
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.passes import Passes, Sending
@@ -253,6 +254,9 @@ class Mover:
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
         adopted = sum(adopt(self.search(sink)) for sink in self.job.sinks)
+        for sink in self.job.sinks:
+            apart = sources_own(self.job.pipeline, sink.name)
+            adopted += Inheritance(self.run, sink, self.places[sink.name], apart).look()
         if adopted:
             self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")

@@ -5,22 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline import naming
+from pipeline.ledger import Ledger, orphans
 from pipeline.stages.context import PieceWork
 
 _MOST = 10  # suffixes that are tried, where other content has the names
 
 
-def names(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
-    """Its path at the sink, then what it is called where other content has the one before.
+class Names:
+    """What files are called at one sink."""
 
-    The suffixes depend on the asset and on the content alone, so that another run finds what
-    this one brought.
-    """
-    tried: set[str] = set()
-    for path in _wanted(piece, sink, sha256):
-        if path not in tried:
-            tried.add(path)
-            yield path
+    def __init__(self, ledger: Ledger, sink: str) -> None:
+        self._ledger = ledger
+        self._sink = sink
+        self._handed_over = orphans.any_yet(ledger, sink)  # else each has the name it planned
+
+    def of(self, piece: PieceWork, sha256: str) -> Iterator[str]:
+        """Its path at the sink, then what it is called where other content has the one before.
+
+        The suffixes depend on the asset and on the content alone, so that another run finds what
+        this one brought. Where a copy of ours became another file's, its name did, too.
+        """
+        tried: set[str] = set()
+        for path in _wanted(piece, self._sink, sha256):
+            if path not in tried and (piece.piece.generated or not self._is_others(path, piece)):
+                tried.add(path)
+                yield path
+
+    def replaced(self, piece: PieceWork, path: str) -> frozenset[str]:
+        """SHA-256 sums of what a generated file may replace there, beside what it was itself."""
+        if not (piece.piece.generated and self._handed_over):
+            return frozenset()
+        return orphans.take_sidecar(self._ledger, self._sink, path, piece.piece.key)
+
+    def _is_others(self, path: str, piece: PieceWork) -> bool:
+        if not self._handed_over:
+            return False
+        return orphans.is_others(self._ledger, self._sink, path, piece.piece.key)
 
 
 def _wanted(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.looking import look_for
-from pipeline.stages.names import names
+from pipeline.stages.names import Names
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
 from pipeline.stages.recheck import differs
 from pipeline.staging import Staged
@@ -71,6 +71,7 @@ class Lane:
         self._outbox = Outbox(sink)
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._tokens = tokens
+        self._names = Names(run.ledger, sink.name)
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._told_again = run.retried(sink.name)
         self._open = 0
@@ -100,12 +101,16 @@ class Lane:
 
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
-        parcel.names = names(parcel.piece, self.sink.name, parcel.put.digests[Algorithm.SHA256])
-        path = next(parcel.names)
+        parcel.names = self._names.of(parcel.piece, parcel.put.digests[Algorithm.SHA256])
+        path = next(parcel.names, None)
+        if path is None:
+            self._fail(parcel, f"no name is free for {parcel.put.path}")
+            return
         copy = parcel.piece.piece.copies.get(self.sink.name)
         if copy and copy.path != path:
             parcel.token = None  # of an upload to another name
-        parcel.put = replace(parcel.put, path=path)
+        replaces = parcel.put.replaces | self._names.replaced(parcel.piece, path)
+        parcel.put = replace(parcel.put, path=path, replaces=replaces)
         self._outbox.put(parcel)
 
     def finish(self) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Receipt, Sink
+from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
+from connectors.errors import ItemError
 from connectors.local.sink import LocalSink
 from connectors.memory import MemorySink, Shelf
+from pipeline.config.models import Keep
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
 from tests.keep.rig import World
@@ -46,6 +48,31 @@ def test_nothing_is_fetched_and_its_sidecar_says_who_it_is_now(world: World) -> 
     assert set(now.values()) == set(before.values())
     assert world.verify().exit is Exit.OK
     assert world.run().summary.moved_assets == 0
+
+
+@pytest.mark.parametrize("then", ["was refused", "was not wanted"])
+def test_its_sidecar_becomes_its_own_whatever_had_become_of_it(world: World, then: str) -> None:
+    """Nobody else writes to it any more: it would tell of what is gone for good."""
+
+    class Refusing(LocalSink):
+        def transfer(
+            self, put: Put, body: Body, token: str | None, keep: Checkpoint
+        ) -> Transferred:
+            raise ItemError("not today")
+
+    world.run()
+    before = world.sidecars()
+    if then == "was refused":
+        world.say(ID, title="second")
+        world.run(Refusing("here", world.root))
+        bring_in_again(world)
+    else:
+        world.keep = Keep(sidecars="never")
+        bring_in_again(world)
+        world.run()
+        world.keep = Keep()
+    assert world.run().exit is Exit.OK
+    assert world.sidecars() == {AGAIN if key == ID else key: path for key, path in before.items()}
 
 
 def test_at_each_sink_what_it_has(world: World) -> None:
@@ -98,5 +125,20 @@ def test_the_copies_of_what_was_freed_stay_its_own(tmp_path: Path) -> None:
     assert [len(shelf.visible) for shelf in world.shelves] == [count + 1 for count in before]
     world.undo()
     assert {ID, AGAIN} <= world.present()
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [len(shelf.visible) for shelf in world.shelves] == [count + 1 for count in before]
+
+
+def test_what_comes_back_after_its_copies_went_on_has_copies_of_its_own(tmp_path: Path) -> None:
+    """So that neither is freed on the other's."""
+    world = Freeable(tmp_path)
+    photo = world.library.assets[ID]
+    data = {file.id: world.library.contents[ID, file.id] for file in photo.resources}
+    before = [len(shelf.visible) for shelf in world.shelves]
+    world.library.trash(ID)
+    world.library.put(replace(photo, id=AGAIN), data)
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [len(shelf.visible) for shelf in world.shelves] == before
+    world.library.restore(ID)
     assert go(world.job, world.ledger).exit is Exit.OK
     assert [len(shelf.visible) for shelf in world.shelves] == [count + 1 for count in before]

@@ -25,6 +25,7 @@ class Folders:
 
     root: Path
     template: str = "{created:%Y/%m}/{filename}"
+    attempts: int = 8
 
     @property
     def to(self) -> Path:
@@ -61,7 +62,9 @@ class Folders:
     def job_with(self, sink: type[LocalSink]) -> Job:
         source = LocalSource("from", self.root / "from")
         sinks = [sink("to", self.to)]
-        made = job(source, sinks, staging=self.root / "staging", downloads=1)
+        made = job(
+            source, sinks, staging=self.root / "staging", downloads=1, attempts=self.attempts
+        )
         return replace(made, pipeline=made.pipeline.model_copy(update={"path": self.template}))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
+from connectors.base import Receipt
+from connectors.errors import Transient
+from connectors.local.sink import LocalSink
 from pipeline.ledger import Ledger
 from pipeline.ledger.checks import held
-from tests.local.rig import Folders
+from tests.local.rig import DECEMBER, Folders
 
 PHOTOS = {f"trip/IMG_{n}.jpg": b"photo %d" % n for n in range(5)}
 
@@ -50,10 +54,10 @@ def test_a_photo_that_was_renamed_is_not_copied_again(copied: Folders) -> None:
     unchanged(copied, before)
 
 
-def test_half_of_a_live_photo_that_was_moved_is_not_copied_again(copied: Folders) -> None:
+def test_the_halves_of_a_live_photo_that_were_parted_are_not_copied_again(copied: Folders) -> None:
     before = copied.held()
     (copied.root / "from/films").mkdir()
-    (copied.root / "from/trip/LIVE.MOV").rename(copied.root / "from/films/LIVE.MOV")
+    (copied.root / "from/trip/LIVE.HEIC").rename(copied.root / "from/films/STILL.HEIC")
     unchanged(copied, before)
 
 
@@ -103,6 +107,70 @@ def test_what_its_copy_no_longer_holds_is_copied(copied: Folders, what: str) -> 
     assert PHOTOS["trip/IMG_1.jpg"] in copied.held().values()
 
 
+def each_has_one(folders: Folders) -> None:
+    """No two files count on one copy."""
+    with Ledger.open(folders.ledger) as ledger:
+        copies = [copy.path for batch in held(ledger, "to") for copy in batch]
+    assert len(copies) == len(set(copies))
+    assert folders.verify() == 0
+
+
+def test_one_of_a_name_of_its_own_that_comes_back_has_another(copied: Folders) -> None:
+    """Its name is the heir's by now."""
+    copied.put("a/IMG.jpg", b"photo A")
+    copied.put("b/IMG.jpg", b"photo B")
+    copied.run()
+    first, other = copied.root / "from/b/IMG.jpg", copied.root / "from/c.jpg"
+    first.rename(other)
+    copied.run()
+    before = copied.held()
+    shutil.copy2(other, first)
+    copied.run()
+    assert len(copied.held()) == len(before) + 1
+    each_has_one(copied)
+
+
+def test_a_new_photo_is_not_filed_under_an_old_ones_name(copied: Folders) -> None:
+    """That its recipe for an edit is the same says nothing: they are all alike."""
+    copied.put("old/OLD.jpg", b"an old photo")
+    copied.put("old/OLD.AAE", b"<same/>")
+    copied.run()
+    shutil.rmtree(copied.root / "from/old")
+    copied.put("new/NEW.jpg", b"a new photo!", DECEMBER)
+    copied.put("new/NEW.AAE", b"<same/>", DECEMBER)
+    copied.run()
+    assert {"2020/12/NEW.jpg", "2020/12/NEW.AAE"} <= copied.held().keys()
+    each_has_one(copied)
+
+
+def test_what_was_deleted_is_not_read_for_every_new_photo_of_its_size(copied: Folders) -> None:
+    """Cameras write raw files of one size; the ledger knows that their bytes are others'."""
+    read: list[str] = []
+
+    class Counting(LocalSink):
+        def read(self, receipt: Receipt) -> Iterator[bytes]:
+            read.append(receipt.path)
+            return super().read(receipt)
+
+    shutil.rmtree(copied.root / "from/trip")
+    copied.put("new/IMG_9.jpg", b"photo 9")
+    copied.run(sink=Counting)
+    assert read == []
+
+
+def test_a_copy_that_cannot_be_read_keeps_nothing_from_being_copied(copied: Folders) -> None:
+    class Damaged(LocalSink):
+        def read(self, receipt: Receipt) -> Iterator[bytes]:
+            raise Transient("Input/output error")
+
+    photo = copied.root / "from/trip/IMG_1.jpg"
+    photo.rename(photo.with_name("Fjord.jpg"))
+    copied.put("other.jpg", b"another photo")
+    copied.attempts = 2
+    copied.run(sink=Damaged)
+    assert {b"another photo", PHOTOS["trip/IMG_1.jpg"]} <= set(copied.held().values())
+
+
 def test_a_photo_that_comes_back_where_it_was_has_a_copy_too(copied: Folders) -> None:
     """Another, which has its bytes, took its copy over meanwhile."""
     before = copied.held()
@@ -112,7 +180,8 @@ def test_a_photo_that_comes_back_where_it_was_has_a_copy_too(copied: Folders) ->
     shutil.copy2(other, first)
     copied.run()
     assert len(copied.held()) == len(before) + 1
+    each_has_one(copied)
     other.unlink()
     copied.run()
     assert len(copied.held()) == len(before) + 1
-    assert copied.verify() == 0
+    each_has_one(copied)

@@ -1,0 +1,146 @@
+"""What its owner moved, renamed or brought in again: the copies that it had become its copies.
+
+An asset is recognised by its original, never by what stands beside it; then its other files take
+over what that asset had. The ledger's digests say what to look at, so that nothing is asked of a
+sink in vain; then the sink's own checksum has to agree, or its bytes where it tells none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from connectors.abilities import ReadBack
+from connectors.base import Receipt, Sink
+from connectors.errors import OutpourError
+from pipeline import retry
+from pipeline.ledger import adoption, checks, orphans
+from pipeline.ledger.adoption import Evidence, Wanted
+from pipeline.ledger.orphans import Orphan
+from pipeline.limits import Place
+from pipeline.runner.at_hand import AtHand
+from pipeline.stages.context import Run
+from pipeline.stages.looking import look_for
+from pipeline.stages.recheck import differs, reread
+
+_AT_ONCE = 4
+_ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not the copies
+
+
+class Inheritance:
+    """At one sink. Copies at paths that are set ``apart`` are no copies. Raises nothing for
+    what the sink fails at: that is copied anew, if the sink takes it."""
+
+    def __init__(self, run: Run, sink: Sink, place: Place, apart: Callable[[str], bool]) -> None:
+        self._run = run
+        self._sink = sink
+        self._place = place
+        self._apart = apart
+        self._source = AtHand(run)
+        self._taken: set[int] = set()
+        self._failures = 0  # in a row
+
+    def look(self) -> int:
+        """How many files have a copy now that was another's."""
+        found = 0
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inherit") as workers:
+            for batch in orphans.heirs(self._run.ledger, self._sink.name):
+                self._run.stop.check()
+                if self._failures >= _ENOUGH:
+                    break
+                found += self._hand_over(batch, workers)
+        return found
+
+    def _hand_over(self, heirs: Sequence[Sequence[Wanted]], workers: ThreadPoolExecutor) -> int:
+        ledger, sink = self._run.ledger, self._sink.name
+        files = [of_heir[0] for of_heir in heirs]
+        self._learn(files, workers)
+        alike = orphans.like(ledger, sink, files)
+        originals = self._proven([(file, alike) for file in files], workers)
+        if not originals:
+            return 0
+        before = {file.asset_id: orphan.asset for orphan, file, _ in originals}
+        left = orphans.of_assets(ledger, sink, before.values())
+        companions = [
+            (file, [o for o in left[before[file.asset_id]] if o.role == file.resource.role])
+            for of_heir in heirs
+            if of_heir[0].asset_id in before
+            for file in of_heir[1:]
+        ]
+        sized = [file for file, those in companions
+                 if any(o.copy.size == file.resource.size for o in those)]  # fmt: skip
+        self._learn(sized, workers)
+        pairs = [
+            (Evidence(receipt, orphan.digests, former=orphan.copy.resource), file)
+            for orphan, file, receipt in (*originals, *self._proven(companions, workers))
+        ]
+        orphans.remember(ledger, sink)
+        adoption.confirm(ledger, sink, pairs)
+        self._run.meter.add(adopted=len(pairs))
+        return len(pairs)
+
+    def _learn(self, files: Sequence[Wanted], workers: ThreadPoolExecutor) -> None:
+        """What only their bytes tell, of files that lie at hand."""
+        unknown = [file for file in files if not file.known and self._source.is_readable(file)]
+        if unknown:
+            self._source.learn(unknown, workers)
+
+    def _proven(
+        self, files: Sequence[tuple[Wanted, Sequence[Orphan]]], workers: ThreadPoolExecutor
+    ) -> list[tuple[Orphan, Wanted, Receipt]]:
+        """Each of these files with a copy that has its bytes, of those that it may have."""
+        pairs = []
+        for file, those in files:
+            fits = [orphan for orphan in those if self._is_free(orphan, file)]
+            if fits:
+                name = file.resource.filename
+                best = min(fits, key=lambda o: o.copy.path.rpartition("/")[2] != name)
+                self._taken.add(best.copy.resource)
+                pairs.append((best, file))
+        receipts = workers.map(self._look, [orphan for orphan, _ in pairs])
+        return [
+            (orphan, file, receipt)
+            for (orphan, file), receipt in zip(pairs, receipts, strict=True)
+            if receipt is not None
+        ]
+
+    def _is_free(self, orphan: Orphan, file: Wanted) -> bool:
+        if orphan.copy.resource in self._taken or self._apart(orphan.copy.path):
+            return False
+        return orphan.has_bytes_of(file)
+
+    # --- by what the sink says now ---
+
+    def _look(self, orphan: Orphan) -> Receipt | None:
+        """The copy, if it is there as it was."""
+        try:
+            found = retry.call(
+                self._place,
+                partial(self._seen, orphan),
+                stop=self._run.stop,
+                attempts=self._run.attempts,
+                on_retry=self._run.retried(self._sink.name),
+            )
+        except OutpourError as error:
+            self._failures += 1
+            text = f"{orphan.copy.path} cannot be looked at: {error}"
+            self._run.notice("warning", text, self._sink.name, error.hint)
+            return None
+        self._failures = 0
+        return found
+
+    def _seen(self, orphan: Orphan) -> Receipt | None:
+        sink, copy = self._sink, orphan.copy
+        receipt = look_for(sink, copy.path, copy.remote_id)
+        if receipt is None:
+            why = checks.GONE
+        elif receipt.checksums:
+            why = differs(sink.traits, receipt, orphan.digests)
+        elif isinstance(sink, ReadBack):
+            why = reread(sink, copy, self._run.stop)
+        else:
+            return None
+        if why:
+            checks.mark(self._run.ledger, copy, why)
+        return None if why else receipt
