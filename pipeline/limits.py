@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ class Place:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
+        self.lost: SessionExpired | None = None
         self._renewed_at = 0.0
         self._trouble: Transient | None = None
         self.reached = False
@@ -86,10 +88,13 @@ class Place:
 
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait until the place may be asked, and hold one of its slots. Raises Stopped."""
+        """Wait until the place may be asked, and hold one of its slots. Raises Stopped, and
+        SessionExpired once the place was given up."""
         with self._changed:
             while not self._open():
                 self._stop.check()
+                if self.lost is not None:
+                    raise copy.copy(self.lost)
                 self._changed.wait(self._patience())
             self._active += 1
         try:
@@ -137,6 +142,12 @@ class Place:
         with self._changed:
             self._expired = None
             self._renewed_at = time.monotonic()
+            self._changed.notify_all()
+
+    def give_up(self, error: SessionExpired) -> None:
+        """Nobody is there to sign in: ``lost`` says why from now on, to whoever waits as well."""
+        with self._changed:
+            self._expired = self.lost = error
             self._changed.notify_all()
 
     def waited(self, since: float) -> float:

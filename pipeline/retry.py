@@ -4,7 +4,8 @@ Transient: wait as told, or longer each time, up to a number of attempts that ma
 progress. Throttled: the whole place waits; asking too often is not the item's fault, so it
 has a budget of time and not of attempts. Unreachable, after the place has answered before: the
 line is down for everybody, so that has a budget of time too. SessionExpired: wait for the
-person, however long, which uses up no budget. Everything else is raised at once.
+person, however long, which uses up no budget, unless the place was given up. Everything else is
+raised at once.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class _Patience:
         self._count(state)
         error = _error(state)
         if isinstance(error, SessionExpired):
-            return False
+            return self._place.lost is not None
         if self._throttled_since is not None:
             return self._place.waited(self._throttled_since) > THROTTLE_BUDGET
         if self._down_since is not None:

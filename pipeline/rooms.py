@@ -41,6 +41,7 @@ class Room:
         self._trial = _Trial.NONE
         self._interval = _FIRST_LOOK
         self._look_at = 0.0
+        self.closed = False  # nothing more goes there in this run, whatever room it has
 
     def look(self) -> Capacity | None:
         """Read the sink's capacity afresh; None where it has none to tell."""
@@ -71,6 +72,8 @@ class Room:
     def reserve(self, size: int) -> bool:
         """Set ``size`` bytes aside; False, and nothing reserved, if they do not fit."""
         with self._lock:
+            if self.closed:
+                return False
             fits = self._free is None or self._reserved + size <= self._free
             if not fits or (self._asleep is not None and self._trial is not _Trial.OFFERED):
                 return False

@@ -31,7 +31,7 @@ from pipeline.stopping import Stop, Stopped
 def stranded(
     config: o.Config = None, for_: o.Row = None, from_: o.From = None, json: o.Json = False
 ) -> int:
-    """Show what exists at one source only, and would be lost with it.
+    """Show what only one source has, and would be lost with it.
 
     Lists the sources and reads no file. Changes nothing.
 

@@ -214,6 +214,8 @@ def show_verified(console: Console, verified: Verified) -> None:
         bad = [(len(sink.wrong), "missing or changed"), (len(sink.unread), "could not be read")]
         told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
         mark, style = ("✘", "red") if told else ("✔", "green")
+        if sink.away:
+            mark, style, told = "✘", "red", f"{told or 'the others not'}: {sink.away}"
         headline(console, mark, style, f"{sink.name}: {right}{read}, {told or 'all as they were'}")
         _wrong(console, sink)
 

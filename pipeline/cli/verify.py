@@ -53,6 +53,8 @@ def verify(
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
     wrong, hint = "some copies are not as they were", "outpour run brings again what the source has"
-    if not any(sink.wrong for sink in found.sinks):
+    if found.exit is Exit.NEEDS_PERSON:
+        wrong, hint = next(sink.away for sink in found.sinks if sink.away), resume_command()
+    elif not any(sink.wrong for sink in found.sinks):
         wrong, hint = "some copies could not be read", "nothing else is known of them: verify again"
     return answer(found, show_verified, wrong, hint, json=json)

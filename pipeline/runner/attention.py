@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
-from connectors.errors import OutpourError, Transient, Unreachable
+from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
 from pipeline.limits import Place
 from pipeline.stopping import Stop, Stopped
 
@@ -25,19 +25,21 @@ class Tell(Protocol):
 @dataclass(frozen=True)
 class Attention:
     """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
-    can be asked."""
+    can be asked. ``spare`` says of a place whose sign-in has ended whether the rest goes on
+    without it."""
 
     ends: Sequence[tuple[Place, Source | Sink]]
     stop: Stop
     prompter: Prompter | None
     tell: Tell
+    spare: Callable[[Place], bool] = lambda _: False
     _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
         """Do ``work`` in a thread of its own; raises what it raises.
 
         ``tick`` is called some ten times a second. Where an expired sign-in could not be
-        renewed, ``work`` is stopped and SessionExpired is raised.
+        renewed, and the place cannot be spared, ``work`` is stopped and SessionExpired is raised.
         """
         answers: list[T] = []
         errors: list[BaseException] = []
@@ -65,17 +67,24 @@ class Attention:
     def _renew(self) -> None:
         for place, connector in self.ends:
             error = place.needs_person
-            if error is None or self.stop:
+            if error is None or place.lost or self.stop:
                 continue
             if self.prompter is None or not isinstance(connector, Reconnects):
-                self.stop.set("a sign-in is needed", error)
+                self._lose(place, error)
                 continue
             self.tell("warning", f"waits for you: {error}", place.name, error.hint)
             try:
                 connector.reconnect(self.prompter)
                 place.renewed()
             except OutpourError as failed:
-                self.stop.set("a sign-in is needed", failed)
+                self._lose(place, failed)
+
+    def _lose(self, place: Place, error: OutpourError) -> None:
+        if isinstance(error, SessionExpired) and self.spare(place):
+            place.give_up(error)
+            self.tell("error", f"left out of this run: {error}", place.name, error.hint)
+        else:
+            self.stop.set("a sign-in is needed", error)
 
     def _report(self) -> None:
         """Say once what a place waits for, and that it goes on."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from connectors.abilities import Inventory, ReadBack
 from connectors.base import Receipt, Sink
-from connectors.errors import ItemError, Misconfigured
+from connectors.errors import ItemError, Misconfigured, SessionExpired
 from pipeline import retry
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
@@ -37,7 +37,8 @@ class SinkCheck:
     those that an earlier check found so and no run has brought back; ``unread`` those of which
     nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
     changed (theirs now, and not wrong), ``foreign`` files the ledger does not know; ``doubled``
-    names content held twice, ``moved`` counts copies that are elsewhere now, unchanged."""
+    names content held twice, ``moved`` counts copies that are elsewhere now, unchanged. ``away``
+    says why it could not be looked at at all."""
 
     name: str
     checked: int = 0
@@ -48,6 +49,7 @@ class SinkCheck:
     moved: int = 0
     edited: int = 0
     doubled: list[str] = field(default_factory=list)
+    away: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Verified:
 
     @property
     def exit(self) -> Exit:
-        bad = any(sink.wrong or sink.unread for sink in self.sinks)
-        return Exit.ITEMS_FAILED if bad else Exit.OK
+        if any(sink.wrong or sink.unread for sink in self.sinks):
+            return Exit.ITEMS_FAILED
+        return Exit.NEEDS_PERSON if any(sink.away for sink in self.sinks) else Exit.OK
 
 
 def verify(
@@ -68,7 +71,7 @@ def verify(
     A sink whose listing carries its own checksums is checked by listing, without a download;
     ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
     sink is read back whole. What is missing or changed is moved again by the next run; of what
-    could not be read nothing changes.
+    could not be read nothing changes. SessionExpired where no sink can be looked at.
     """
     meter = Meter()
     meter.phase = "verifying"
@@ -77,7 +80,11 @@ def verify(
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
 
-    attention = Attention([(one.place, one.sink) for one in checkers], stop, None, tell)
+    def spare(place: Place) -> bool:
+        return any(one.place is not place and not one.place.lost for one in checkers)
+
+    ends = [(one.place, one.sink) for one in checkers]
+    attention = Attention(ends, stop, None, tell, spare)
     with recorded(ledger, "verify", stop), work.doubting(ledger):
         return Verified(attention.during(lambda: tuple(one.check(download) for one in checkers)))
 
@@ -105,10 +112,20 @@ class _Checker:
         self._wrong: checks.Wrong = {}
 
     def check(self, download: float | None) -> SinkCheck:
-        with looking_through(self._ledger, self._pipeline, self.sink, self._patiently):
-            return self._check(download)
+        try:
+            with looking_through(self._ledger, self._pipeline, self.sink, self._patiently):
+                self._look(download)
+        except SessionExpired as lost:
+            self._result.away = lost.advice
+        checks.settle(self._ledger, self.sink.name, self._goal)
+        self._result.wrong = list(
+            {**self._wrong, **checks.owed(self._ledger, self.sink.name)}.values()
+        )
+        for path, why in self._result.wrong:
+            self._observer.notice(Notice("error", f"{path}: {why}", self.sink.name))
+        return self._result
 
-    def _check(self, download: float | None) -> SinkCheck:
+    def _look(self, download: float | None) -> None:
         listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
         if listed:
             listed = self._by_listing()
@@ -119,13 +136,6 @@ class _Checker:
             self._by_reading(self.sink, share, counted=listed)
             if isinstance(self.sink, Inventory) and not listed:
                 self._elsewhere(self.sink, self.sink.inventory)
-        checks.settle(self._ledger, self.sink.name, self._goal)
-        self._result.wrong = list(
-            {**self._wrong, **checks.owed(self._ledger, self.sink.name)}.values()
-        )
-        for path, why in self._result.wrong:
-            self._observer.notice(Notice("error", f"{path}: {why}", self.sink.name))
-        return self._result
 
     def _by_listing(self) -> bool:
         """Whether the listing told a checksum of every file we know."""

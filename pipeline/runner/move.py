@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -125,6 +126,22 @@ class Mover:
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.ends, self.stop, prompter, self.run.notice)
 
+    def sparing(self, prompter: Prompter | None) -> Attention:
+        """The same, where a sink that nobody signs in to holds up no other."""
+        return replace(self.attention(prompter), spare=self._spare)
+
+    def _spare(self, place: Place) -> bool:
+        others = [p for p in self.places.values() if p is not place and not p.lost]
+        if place not in self.places.values() or not others:
+            return False
+        self.rooms[place.name].closed = True
+        return True
+
+    @property
+    def lost(self) -> list[SessionExpired]:
+        """Why sinks were left out."""
+        return [place.lost for place in self.places.values() if place.lost]
+
     def conduct(self) -> None:
         """Do it all; whatever ends it early is kept in ``stop``."""
         try:
@@ -173,7 +190,8 @@ class Mover:
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""
         for sink in self.job.sinks:
-            withdraw(self.run, sink, self.goal, partial(self.ask, sink))
+            with suppress(SessionExpired):
+                withdraw(self.run, sink, self.goal, partial(self.ask, sink))
         self.check_sinks(after=True)
 
     def discover(self) -> Discovered:
@@ -224,7 +242,8 @@ class Mover:
             if self.shelves.unread or not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
             try:
-                self.ask(sink, partial(write_index, self.run, sink))
+                with suppress(SessionExpired):
+                    self.ask(sink, partial(write_index, self.run, sink))
             except (CapacityExceeded, ItemError) as error:
                 self.unindexed = error
                 text = f"the album index was not written: {error}"
@@ -249,14 +268,20 @@ class Mover:
                 if sink.name in self.tokens:
                     workers.submit(self.tokens[sink.name].fill)
             self._adopt()
-        self._foretell({name: look.result() for name, look in looks.items()})
+        capacities = {}
+        for name, look in looks.items():
+            with suppress(SessionExpired):
+                capacities[name] = look.result()
+        self._foretell(capacities)
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
-        adopted = sum(adopt(self.search(sink)) for sink in self.job.sinks)
+        adopted = 0
         for sink in self.job.sinks:
-            apart = sources_own(self.job.pipeline, sink.name)
-            adopted += Inheritance(self.run, sink, self.places[sink.name], apart).look()
+            with suppress(SessionExpired):
+                adopted += adopt(self.search(sink))
+                apart = sources_own(self.job.pipeline, sink.name)
+                adopted += Inheritance(self.run, sink, self.places[sink.name], apart).look()
         if adopted:
             self.open_assets()
             self.run.notice("info", f"{adopted} files were there already and are proven")

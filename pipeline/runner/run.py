@@ -35,7 +35,7 @@ def run(
     """
     started = time.monotonic()
     mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"))
-    mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
+    mover.sparing(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
     waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
     state = _state(mover, waiting)
     kept = job.quarantine.is_dir() and any(job.quarantine.iterdir())
@@ -49,10 +49,10 @@ def run(
     if mover.idle:
         return Outcome(state, Exit.OK, summary, idle=mover.idle)
     if isinstance(stop.error, Misconfigured):
-        return Outcome(state, Exit.USAGE, summary, _error(stop))
+        return Outcome(state, Exit.USAGE, summary, _error(mover))
     short = _short(mover)
     whole = summary.whole and not short
-    return Outcome(state, _exit(state, whole), summary, _error(stop), short=short)
+    return Outcome(state, _exit(state, whole), summary, _error(mover), short=short)
 
 
 def _snapshot(mover: Mover) -> Progress:
@@ -66,6 +66,8 @@ def _why_waiting(mover: Mover) -> str:
     if mover.stop:
         return mover.stop.reason
     rooms = mover.rooms.values()
+    if closed := [room.name for room in rooms if room.closed]:
+        return f"a sign-in is needed at {', '.join(closed)}"
     full = ", ".join(room.name for room in rooms if room.asleep) or ", ".join(mover.rooms)
     return f"no room at {full}"
 
@@ -73,6 +75,8 @@ def _why_waiting(mover: Mover) -> str:
 def _state(mover: Mover, waiting: int) -> RunState:
     full = waiting or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
+    if state is RunState.COMPLETE and mover.lost:
+        return RunState.NEEDS_PERSON
     return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
@@ -94,5 +98,6 @@ def _short(mover: Mover) -> str:
     return "the album index was not written" if mover.unindexed is not None else ""
 
 
-def _error(stop: Stop) -> str:
-    return stop.error.advice if isinstance(stop.error, OutpourError) else ""
+def _error(mover: Mover) -> str:
+    errors = [mover.stop.error] if mover.stop.error else mover.lost
+    return "; ".join(error.advice for error in errors if isinstance(error, OutpourError))

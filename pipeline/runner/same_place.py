@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Situated, Traces
 from connectors.base import Sink, Source
-from connectors.errors import ItemError, Misconfigured
+from connectors.errors import ItemError, Misconfigured, SessionExpired
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
 from pipeline.stages.looking import look
@@ -46,7 +46,10 @@ def check_sinks(
     """
     found: dict[str, str] = {}
     for sink, ask in sinks:
-        where = _checked(ledger, pipeline, sink, ask, after=after)
+        try:
+            where = _checked(ledger, pipeline, sink, ask, after=after)
+        except SessionExpired:
+            continue  # it was given up: nothing goes there
         first = found.setdefault(where, sink.name)
         if where and first != sink.name and isinstance(sink, Situated):
             raise Misconfigured(f"{sink.name} is the same place as {first}: name it once")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.errors import Fatal, ItemError, OutpourError, Transient
+from connectors.errors import Fatal, ItemError, OutpourError, SessionExpired, Transient
 from pipeline.ledger import steps
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
@@ -113,7 +113,8 @@ class Downloads:
         """Asked when its turn has come, which may be long after it was handed over."""
         why = self._in_vain(piece)
         if why is not None:
-            piece.failed(AssetState.FAILED, why.advice)
+            later = isinstance(why, SessionExpired)
+            piece.failed(AssetState.WAITING if later else AssetState.FAILED, why.advice)
         return why is not None
 
     def _fetch(self, piece: PieceWork, cost: int) -> Staged | None:

@@ -346,6 +346,9 @@ class Lane:
                 self.no_room = error
                 self._on_full(self, error)
             self._wait(parcel, f"no room at {self.sink.name}")
+        elif isinstance(error, SessionExpired):  # the place was given up
+            self._broken = self._broken or error
+            self._wait(parcel, f"{self.sink.name}: {error}")
         elif isinstance(error, OutpourError):
             if isinstance(error, Fatal):
                 self._broken = self._broken or error

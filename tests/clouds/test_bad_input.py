@@ -76,8 +76,9 @@ def test_never_connected(job: FanOut, said: Say, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
 def test_a_sign_in_that_was_taken_back_in_mid_run(job: FanOut, said: Say, kind: str) -> None:
-    """After a third of the files; connected again, the same command brings the rest."""
-    to(job, kind)
+    """After a third of the files: a folder beside it gets all of them nevertheless; connected
+    again, the same command brings the rest."""
+    to(job, kind, str(job.folder))
     drive, dropbox = job.world.drive, job.world.dropbox
     revoke = DrivePlace(drive).expire if kind == "gdrive" else dropbox.signin.revoke
     fake = job.world.cloud.handle
@@ -94,6 +95,7 @@ def test_a_sign_in_that_was_taken_back_in_mid_run(job: FanOut, said: Say, kind: 
         patch.setattr(job.world.cloud, "handle", handle)
         assert job.run() == Exit.NEEDS_PERSON
     assert f"outpour connect {job.config}" in said()
+    assert job.held()["folder"] == job.wanted()
     _ = DrivePlace(drive), DropboxPlace(dropbox)
     assert job.run() == 0
     held = job.held()["drive" if kind == "gdrive" else "dropbox"]

@@ -1,0 +1,146 @@
+"""Promise: a sink whose sign-in has ended holds up no other. It is left out, named, and brought up
+to date by the first run after somebody signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from connectors.abilities import Capacity
+from connectors.base import Body, Checkpoint, Put, Receipt, Transferred
+from connectors.errors import OutpourError, SessionExpired
+from connectors.local import LocalSink
+from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.config.models import Route
+from pipeline.ledger import Ledger
+from pipeline.runner import Outcome, verify
+from pipeline.states import Exit
+from pipeline.stopping import Stop
+from tests.engine.rig import Recorder, contents, fill, go, job
+
+COUNT = 40
+When = Literal["at the start", "after some", "at the commits"]
+
+
+class Leaving(MemorySink):
+    """Its sign-in ends after so many questions, and comes back with ``signed_in``."""
+
+    def __init__(self, left: int, *, commits: bool = False) -> None:
+        super().__init__("to", Shelf())
+        self.left = left
+        self.commits = commits
+        self.signed_in = False
+
+    def _ask(self) -> None:
+        self.left -= 1
+        if self.left < 0 and not self.signed_in:
+            raise SessionExpired("the sign-in has ended", hint="run: outpour connect to")
+
+    def whereabouts(self) -> str:
+        self._ask()
+        return super().whereabouts()
+
+    def capacity(self) -> Capacity:
+        self._ask()
+        return super().capacity()
+
+    def stat(self, path: str) -> Receipt | None:
+        self._ask()
+        return super().stat(path)
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        if not self.commits:
+            self._ask()
+        return super().transfer(put, body, token, keep)
+
+    def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+        self._ask()
+        return super().commit(items)
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.library = Library()
+        fill(self.library, COUNT)
+        self.here = LocalSink("here", folder / "Photos", readback=False)
+        self.recorder = Recorder()
+
+    def run(self, *sinks: MemorySink, route: Route | None = None) -> Outcome:
+        made = job(
+            MemorySource("from", self.library), [*sinks, self.here], staging=self.folder / "s",
+            route=route,
+        )  # fmt: skip
+        return go(made, self.folder / "l.sqlite", self.recorder)
+
+    @property
+    def landed(self) -> list[bytes]:
+        files = (path for path in (self.folder / "Photos").rglob("*.*") if path.is_file())
+        return sorted(path.read_bytes() for path in files)
+
+    @property
+    def whole(self) -> list[bytes]:
+        return sorted(self.library.contents.values())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 5, 17])
+@pytest.mark.parametrize("commits", [False, True])
+def test_the_others_get_all_of_it_in_this_run_and_in_the_next(
+    world: World, left: int, commits: bool
+) -> None:
+    sink = Leaving(left, commits=commits)
+    for _ in range(2):
+        outcome = world.run(sink)
+        assert outcome.exit is Exit.NEEDS_PERSON
+        assert outcome.error == "the sign-in has ended. Run: outpour connect to"
+        assert world.landed == world.whole
+        assert outcome.summary.failed == 0, "nothing is wrong with the photos"
+        fill(world.library, COUNT + 5)  # which the second run finds
+    sink.signed_in = True
+    assert world.run(sink).exit is Exit.OK
+    assert sorted(contents(sink._shelf).values()) == world.landed == world.whole
+
+
+def test_what_was_meant_for_it_goes_where_the_policy_has_another_place(world: World) -> None:
+    sink = Leaving(4)
+    outcome = world.run(sink, route=Route(to="first"))
+    assert outcome.exit is Exit.NEEDS_PERSON and outcome.summary.confirmed == COUNT
+    assert sorted([*contents(sink._shelf).values(), *world.landed]) == world.whole
+
+
+def test_when_no_other_is_left_the_run_ends(world: World) -> None:
+    outcome = go(
+        job(MemorySource("from", world.library), [Leaving(5)], staging=world.folder / "s"),
+        world.folder / "l.sqlite",
+    )
+    assert outcome.exit is Exit.NEEDS_PERSON and outcome.summary.confirmed < COUNT
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["named first", "named last"])
+def test_verify_checks_the_others(world: World, first: bool) -> None:
+    sink = Leaving(10_000)
+    assert world.run(sink).exit is Exit.OK
+    sink.left = 0
+    sinks = [sink, world.here] if first else [world.here, sink]
+
+    def check() -> tuple[Exit, dict[str, tuple[int, int, str]]]:
+        with Ledger.open(world.folder / "l.sqlite") as ledger:
+            made = job(MemorySource("from", world.library), sinks, staging=world.folder / "s")
+            found = verify(made, ledger, Recorder(), stop=Stop())
+        return found.exit, {s.name: (s.checked, len(s.wrong), s.away) for s in found.sinks}
+
+    files = len(world.whole)
+    away = "the sign-in has ended. Run: outpour connect to"
+    assert check() == (Exit.NEEDS_PERSON, {"to": (0, 0, away), "here": (files, 0, "")})
+    next((world.folder / "Photos").rglob("*.HEIC")).unlink()
+    assert check() == (Exit.ITEMS_FAILED, {"to": (0, 0, away), "here": (files, 1, "")})
+    assert world.run(sink).exit is Exit.NEEDS_PERSON
+    assert world.landed == world.whole
