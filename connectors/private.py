@@ -35,13 +35,13 @@ def state_dir(*parts: str) -> Path:
 
 
 def private_dir(path: Path) -> Path:
-    """Make ``path`` (and parents) and keep others out of it.
+    """Make ``path`` (and parents, as private) and keep others out of it.
 
     One of another user, or on a disk that is read-only, can still be read; PermissionError
     where it could be written and its owner lets others in.
     """
-    if not path.is_dir():
-        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    for missing in reversed([one for one in (path, *path.parents) if not one.is_dir()]):
+        missing.mkdir(mode=_PRIVATE, exist_ok=True)
     if stat.S_IMODE(path.stat().st_mode) != _PRIVATE:
         try:
             path.chmod(_PRIVATE)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.checksums import Digests
+from connectors.errors import DiskFull, Misconfigured, is_full
 from connectors.private import private_dir
 from pipeline.stopping import Stop
 
+_ELSEWHERE = "Make room there, or set staging.path."
 _SMALLEST = 64 * 1024  # what a file counts at least, so that tiny ones are bounded in number
 
 
@@ -30,8 +32,16 @@ class Staging:
         self._changed = threading.Condition()
 
     def make(self) -> None:
-        """Make the folder, private, before anything is put there."""
-        private_dir(self.folder)
+        """Make the folder, private, before anything is put there. Misconfigured if it cannot be,
+        DiskFull where that is for want of room."""
+        try:
+            private_dir(self.folder)
+        except OSError as error:
+            if is_full(error):
+                raise DiskFull(f"no room for staging in {self.folder}", hint=_ELSEWHERE) from None
+            raise Misconfigured(
+                f"cannot keep staging in {self.folder}: {error.strerror}", hint=_ELSEWHERE
+            ) from None
 
     @property
     def used(self) -> int:

@@ -50,14 +50,18 @@ class Files:
 
     def top(self) -> str | None:
         """The id of our folder; None where it is not there. The top of Dropbox has none (blank),
-        and is there once something is in it: an app's own folder that was deleted is empty."""
+        and is there once something is in it: an app's own folder that was deleted is empty.
+        Misconfigured where it, or one that it would be in, is a file."""
         path = self._root.folder
         if not path:
             return "" if next(self._entries("", recursive=False, most=1), None) else None
         found = self._look(path, path)
+        above = path
+        while found is None and (above := above.rpartition("/")[0]):
+            found = self._look(above, above)
         if found is not None and not isinstance(found, FolderMetadata):
-            raise _no_folder(path)
-        return None if found is None else str(found.id)
+            raise _no_folder(above)
+        return None if found is None or above != path else str(found.id)
 
     def _look(self, full: str, path: str) -> Any:
         """Metadata of what is at ``full``, which people call ``path``; None if nothing is."""

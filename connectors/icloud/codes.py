@@ -76,6 +76,7 @@ class _Codes:
             question = f"Code ({way.text}); just Enter if none arrives:"
             typed = re.sub(r"\D", "", self._prompter.ask(question))
             if not typed:
+                self._prompter.tell("Another one is on its way.")
                 return False
             if self._api.validate_2fa_code(typed):
                 return True

@@ -23,7 +23,6 @@ from connectors.errors import (
     OutpourError,
     Throttled,
     Transient,
-    Unreachable,
     Unreadable,
 )
 from connectors.icloud.addresses import Address, Addresses
@@ -185,8 +184,8 @@ def broken(error: Exception) -> OutpourError:
     if (fatal := untrusted(error)) is not None:
         return fatal
     # Only the kind: the text of these errors holds the signed address.
-    if unreachable(error):
-        return Unreachable("iCloud cannot be reached", hint="Check the network connection.")
+    if (away := unreachable(error)) is not None:
+        return away
     return Transient(f"the connection to iCloud failed ({type(error).__name__})")
 
 

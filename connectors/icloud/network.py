@@ -25,7 +25,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from connectors import proxies
-from connectors.errors import Fatal, Misconfigured
+from connectors.errors import Fatal, Misconfigured, Unreachable
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -155,14 +155,18 @@ _NO_CONNECTION = (
 )
 
 
-def unreachable(error: BaseException) -> bool:
-    """Whether not even a connection could be made."""
-    return any(
-        isinstance(part, _NO_CONNECTION)
-        or (isinstance(part, urllib3.exceptions.ProxyError) and proxies.refused(part))
-        for cause in causes(error)
-        for part in (cause, *cause.args, getattr(cause, "reason", None))
-    )
+def unreachable(error: BaseException) -> Unreachable | None:
+    """What it means that not even a connection could be made; None where one was."""
+    for cause in causes(error):
+        for part in (cause, *cause.args, getattr(cause, "reason", None)):
+            if isinstance(part, urllib3.exceptions.ProxyError) and proxies.refused(part):
+                return Unreachable(
+                    "iCloud cannot be reached through the proxy",
+                    hint="Check HTTPS_PROXY and NO_PROXY.",
+                )
+            if isinstance(part, _NO_CONNECTION):
+                return Unreachable("iCloud cannot be reached", hint="Check the network connection.")
+    return None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

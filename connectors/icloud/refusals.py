@@ -28,7 +28,6 @@ from connectors.errors import (
     SessionExpired,
     Throttled,
     Transient,
-    Unreachable,
 )
 from connectors.icloud.network import causes, unreachable, untrusted
 
@@ -117,10 +116,11 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
 
 
 def _unanswered(error: PyiCloudConnectionException) -> Transient:
-    hint = "Check the network connection."
-    if unreachable(error):
-        return Unreachable("iCloud cannot be reached", hint=hint)
-    return Transient(f"iCloud cannot be reached ({_bottom(error)})", hint=hint)
+    if (away := unreachable(error)) is not None:
+        return away
+    return Transient(
+        f"iCloud cannot be reached ({_bottom(error)})", hint="Check the network connection."
+    )
 
 
 def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:

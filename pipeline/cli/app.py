@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
@@ -57,6 +58,8 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 def main() -> None:
     """Run the command line and exit."""
     settle()
+    if not (sys.warnoptions or os.environ.get("OUTPOUR_DEBUG")):
+        warnings.simplefilter("ignore")  # what libraries have to say is for whoever develops
     code = invoke(sys.argv[1:])
     hush()
     sys.exit(code)

@@ -82,10 +82,20 @@ def opened(pipeline: Pipeline, *, writing: bool = False) -> Iterator[tuple[Job, 
         for sink in job.sinks:
             if writing and isinstance(sink, ChecksWriting):
                 sink.check_writing()
-        private_dir(ledger_path(pipeline.name).parent)
+        _make_room_for(ledger_path(pipeline.name))
         with Ledger.open(ledger_path(pipeline.name)) as ledger:
             claim(ledger, pipeline)
             yield job, ledger
+
+
+def _make_room_for(ledger: Path) -> None:
+    try:
+        private_dir(ledger.parent)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot keep a ledger in {ledger.parent}: {error.strerror}",
+            hint="XDG_STATE_HOME names the folder in which it may be.",
+        ) from None
 
 
 @contextlib.contextmanager

@@ -153,6 +153,14 @@ def _settle(connection: Connection, sink: str, goal: Goal) -> None:
         .where(_A.state == AssetState.CONFIRMED, _A.id.in_(losers), goal.missed())
         .values(state=AssetState.WAITING, reason=f"lost its copy at {sink}: run again")
     )
+    # What is there in the place of a copy keeps its name: the sidecar goes where the next stands.
+    changed = select(_R.asset).join(schema.copies).where(_lost_at(sink), _C.reason != GONE)
+    beside = select(_R.id).where(_R.asset.in_(changed), _R.role == Role.METADATA)
+    connection.execute(
+        update(schema.copies)
+        .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource.in_(beside))
+        .values(state=CopyState.PENDING, reason="what it stands beside was changed")
+    )
 
 
 def owed(ledger: Ledger, sink: str) -> Wrong:

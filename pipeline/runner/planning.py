@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.abilities import ChecksWriting
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
 from pipeline.report.summary import Failure, failed, failures, unshown
@@ -61,7 +62,7 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
     """List the source into a copy of the ledger and compare what is left with the room.
 
     Works beside a run that is under way. Raises what ends the listing, Misconfigured if the
-    ledger is another pipeline's, or Stopped.
+    ledger is another pipeline's or nothing can be put at a sink, or Stopped.
     """
     with scratch(ledger) as copy:
         claim(copy, job.pipeline)
@@ -94,6 +95,9 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
+    for sink in job.sinks:
+        if assets and isinstance(sink, ChecksWriting):
+            sink.check_writing()
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)

@@ -52,6 +52,31 @@ def test_a_run_is_told_before_it_starts(
     assert len(ledgers) == 1, "what was refused leaves no ledger behind"
 
 
+def test_a_plan_says_so_where_something_is_to_be_put_there(
+    config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "kept").chmod(0o555)
+    (open_folder / "card" / "IMG_2.jpg").write_bytes(b"another")
+    with unprivileged():
+        assert invoke(["plan", config]) == Exit.USAGE
+    assert f"cannot write in {open_folder}/kept" in capsys.readouterr().err
+
+
+def test_state_that_cannot_be_kept_is_a_matter_of_configuration(
+    config: str, open_folder: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (open_folder / "closed").mkdir(mode=0o555)
+    with unprivileged():
+        monkeypatch.setenv("OUTPOUR_STAGING__PATH", str(open_folder / "closed" / "staging"))
+        assert invoke(["run", config]) == Exit.USAGE
+        assert f"cannot keep staging in {open_folder}/closed/staging" in capsys.readouterr().err
+        monkeypatch.delenv("OUTPOUR_STAGING__PATH")
+        monkeypatch.setenv("XDG_STATE_HOME", str(open_folder / "closed"))
+        assert invoke(["run", config]) == Exit.USAGE
+        assert f"cannot keep a ledger in {open_folder}/closed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["verify", "plan", "run", "status"])
 def test_a_folder_that_cannot_be_read_is_said_to_be_so(
     command: str, config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]

@@ -118,8 +118,11 @@ def test_a_clock_that_is_a_day_off(
     job.assert_whole()
 
 
-def test_a_folder_that_is_a_file_in_dropbox(job: FanOut, said: Say) -> None:
-    to(job, "dropbox")
+@pytest.mark.parametrize("folder", ["/Outpour", "/Outpour/Photos/Family"])
+def test_a_folder_that_is_a_file_in_dropbox_or_would_be_in_one(
+    job: FanOut, said: Say, folder: str
+) -> None:
+    to(job, f"{{type: dropbox, folder: {folder}}}")
     job.world.dropbox.tree.write(Commit("/Outpour"), Content.of(b"notes", keep=True))
     assert job.run() == Exit.USAGE
     assert "/Outpour is a file in Dropbox, not a folder" in said()

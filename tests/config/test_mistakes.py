@@ -39,7 +39,7 @@ MISTAKES = {
     "bad size": (PLACES + "staging: {size: 4XB}\n", "p.yaml:3: staging.size: '4XB' is no size"),
     "bad date": (
         PLACES + "select: {since: 2020-02-30}\n",
-        "p.yaml:3: '2020-02-30': day is out of range",
+        "p.yaml:3: select.since: '2020-02-30' is no date; write for example 2020-01-31",
     ),
     "text for a date": (
         PLACES + "select: {since: yesterday}\n",

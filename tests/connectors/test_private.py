@@ -30,7 +30,7 @@ def test_files_are_for_the_owner_alone_whatever_the_umask(tmp_path: Path) -> Non
     finally:
         os.umask(before)
     assert mode(path) == 0o600
-    assert mode(path.parent) == 0o700
+    assert mode(path.parent) == mode(path.parent.parent) == 0o700
 
 
 def test_a_file_that_was_open_to_others_is_closed_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from connectors.abilities import Capacity
-from connectors.base import Body, Checkpoint, Put, Receipt, Transferred
+from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
 from connectors.errors import OutpourError, SessionExpired
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
@@ -129,7 +129,7 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     sink = Leaving(10_000)
     assert world.run(sink).exit is Exit.OK
     sink.left = 0
-    sinks = [sink, world.here] if first else [world.here, sink]
+    sinks: list[Sink] = [sink, world.here] if first else [world.here, sink]
 
     def check() -> tuple[Exit, dict[str, tuple[int, int, str]]]:
         with Ledger.open(world.folder / "l.sqlite") as ledger:

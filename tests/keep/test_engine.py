@@ -213,3 +213,16 @@ def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: 
         assert sidecar.lists.get("dc:description", [None]) == [asset.metadata.caption]
         gardener = "Albums/Garden" in sidecar.lists.get("digiKam:TagsList", [])
         assert gardener == (asset.id in world.library.albums[GARDEN])
+
+
+def test_it_follows_a_copy_that_had_to_be_made_again_under_another_name(world: World) -> None:
+    """Somebody changed the first one: that stays, and so does what it is called."""
+    world.run()
+    photo = world.sidecars()["asset-00001"].with_suffix("")
+    photo.write_bytes(photo.read_bytes()[::-1])
+    assert world.verify().exit is Exit.ITEMS_FAILED
+    assert world.run().exit is Exit.OK
+    good = [p for p in world.root.rglob("IMG_0001*.HEIC") if p != photo]
+    assert len(good) == 1
+    assert good[0].with_name(f"{good[0].name}.xmp").is_file()
+    assert world.verify().exit is Exit.OK

@@ -55,11 +55,13 @@ def test_a_line_that_never_was_up_is_told_once_and_not_waited_for(
             assert run(tmp_path / "Photos") == Exit.FATAL
     said = capsys.readouterr().err.splitlines()
     told, *_ = [line for line in said if line.startswith("icloud: ")]
+    # The double is reached through a proxy, and it is the proxy that is away.
     assert told == (
-        "icloud: iCloud cannot be reached; trying again (Check the network connection.)"
+        "icloud: iCloud cannot be reached through the proxy; trying again "
+        "(Check HTTPS_PROXY and NO_PROXY.)"
     )
     assert len([line for line in said if "trying again" in line]) == 1
-    assert "Check the network connection" in said[-2]
+    assert "Check HTTPS_PROXY" in said[-2]
 
 
 def test_programs_are_told_of_it_too(
