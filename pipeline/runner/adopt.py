@@ -51,18 +51,18 @@ class Adopted:
     missing: int = 0
 
 
-def adopt(search: Adoption) -> int:
-    """Confirm copies that are at the sink before the first byte moves; returns how many.
+def adopt(search: Adoption) -> Adopted:
+    """Confirm copies that are at the sink before the first byte moves; returns what was found.
 
     All of it is looked through only once: afterwards the ledger itself knows. What broke off on
     the way goes on, or what it had not reached would be copied beside itself.
     """
     ledger, sink = search.run.ledger, search.sink
     if not isinstance(sink, Inventory) or adoption.looked_through(ledger, sink.name):
-        return 0
+        return search.found
     search.look()
     adoption.remember(ledger, sink.name)
-    return search.found.files
+    return search.found
 
 
 class Adoption:

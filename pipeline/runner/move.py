@@ -276,14 +276,16 @@ class Mover:
 
     def _adopt(self) -> None:
         self.meter.phase = "adopting"
-        adopted = 0
+        adopted = beside = 0
         for sink in self.job.sinks:
             with suppress(SessionExpired):
-                adopted += adopt(self.search(sink))
+                found = adopt(self.search(sink))
+                adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)
                 adopted += Inheritance(self.run, sink, self.places[sink.name], apart).look()
-        if adopted:
+        if adopted or beside:
             self.open_assets()
+        if adopted:
             self.run.notice("info", f"{adopted} files were there already and are proven")
 
     def search(self, sink: Sink) -> Adoption:

@@ -50,6 +50,7 @@ class World:
         self.root = folder / "Photos"
         self.ledger = folder / "l.sqlite"
         self.keep = Keep()
+        self.template = "{created:%Y/%m}/{filename}"
         self.attempts = 4
         self.recorder = Recorder()
 
@@ -62,7 +63,8 @@ class World:
     def run(self, *sinks: Sink) -> Outcome:
         places = sinks or [LocalSink("here", self.root)]
         made = job(self.source, places, staging=self.folder / "s", attempts=self.attempts)
-        made = replace(made, pipeline=made.pipeline.model_copy(update={"keep": self.keep}))
+        changed = {"keep": self.keep, "path": self.template}
+        made = replace(made, pipeline=made.pipeline.model_copy(update=changed))
         self.recorder = Recorder()
         return go(made, self.ledger, self.recorder)
 

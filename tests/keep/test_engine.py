@@ -226,3 +226,17 @@ def test_it_follows_a_copy_that_had_to_be_made_again_under_another_name(world: W
     assert len(good) == 1
     assert good[0].with_name(f"{good[0].name}.xmp").is_file()
     assert world.verify().exit is Exit.OK
+
+
+def test_where_only_sidecars_are_found_again_nothing_is_left_to_do(world: World) -> None:
+    """A lost ledger learnt of the photos while no sidecars were wanted."""
+    world.run()
+    world.ledger.unlink()
+    before = world.sidecars()
+    world.keep = Keep(sidecars="never")
+    assert world.run().exit is Exit.OK
+    world.keep = Keep()
+    world.template = "elsewhere/{filename}"  # so that all is looked through once more
+    outcome = world.run()
+    assert (outcome.exit, outcome.summary.waiting) == (Exit.OK, {})
+    assert world.sidecars() == before
