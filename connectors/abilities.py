@@ -37,8 +37,8 @@ class HasCapacity(Protocol):
 @runtime_checkable
 class ChecksWriting(Protocol):
     def check_writing(self) -> None:
-        """Find out, before anything is moved, that nothing can be put there. Does no network;
-        raises Misconfigured."""
+        """Raise Misconfigured if nothing can be written here. Asked before anything is moved;
+        does no network."""
         ...
 
 
@@ -113,10 +113,11 @@ class Situated(Protocol):
         """Which place this is (folder, disk, account), as it is now; a service is asked one
         small question for it, or one for each folder on the way.
 
-        The same in another process; empty while there is no such place (yet). Another one at
-        least whenever the place is another; it may also be another for a place that is the
-        same (a disk with another number). One that tells more than it did in an earlier version
-        says the same first. Raises Transient, SessionExpired, Misconfigured.
+        The same text in every process; empty while there is no such place (yet). Two places
+        never give the same text; one place may come to give another (a disk that was numbered
+        anew), and is then recognised by the copies in it. A later version of a connector that
+        has more to say appends it to what it said before, after a space. Raises Transient,
+        SessionExpired, Misconfigured.
         """
         ...
 
@@ -145,7 +146,8 @@ class TellsApart(Protocol):
     """Where a path is no key: files of one name may lie side by side."""
 
     def stat_known(self, path: str, identity: str) -> Receipt | None:
-        """What ``stat`` says, and of the file with this id (of a receipt) if it is among them."""
+        """The file at ``path`` whose id (of a receipt) is ``identity``; where it is not among them,
+        what ``stat`` says of the others."""
         ...
 
 

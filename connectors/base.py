@@ -132,8 +132,9 @@ class Page:
     count of assets in the whole listing, where it tells. ``cursor``, on the last page only,
     is what to give to ``pages`` next time; None where the source has no change token.
     ``full`` says that this listing names everything, so what it does not name is gone.
-    ``albums_changed`` says that albums or their members did; that an asset was hidden, shown or
-    brought back need not be said: what albums list of it is taken for another then.
+    ``albums_changed`` says that albums or their members did. A source need not say it where an
+    asset was hidden, shown again or brought back, though its albums list other members then:
+    the engine reads them anew when it sees that in the assets themselves.
     """
 
     assets: tuple[Asset, ...] = ()

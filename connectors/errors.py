@@ -13,7 +13,7 @@ OutpourError
 ├── ItemError           record it against this one item, go on with the others
 │   ├── NotFound        the item is not there (any more)
 │   ├── PathConflict    the path holds other content: choose another name
-│   └── Unreadable      the place answered, but its answer makes no sense
+│   └── Unreadable      what the place gave makes no sense, or is less than it said
 ├── CursorLost          the change token is no longer honoured: list everything
 └── Fatal               stop; the ledger keeps all that was reached
     ├── DiskFull        a disk of this computer that everything needs has no room left
@@ -107,7 +107,7 @@ class PathConflict(ItemError):
 
 
 class Unreadable(ItemError):
-    """The place's answer for this item cannot be understood."""
+    """What the place gave for this item makes no sense, or is less than it said."""
 
 
 class CursorLost(OutpourError):

@@ -24,7 +24,7 @@ class AdaptiveLimit:
     """Parallel slots that grow while growth brings throughput and halve when throttled.
 
     Growth is given up after a few steps that brought nothing (one says little: sizes differ
-    and others share the line), and tried again later. Not thread-safe by itself; ``Place``
+    and others share the line), and tried again later. Not thread-safe by itself; ``Gate``
     holds the lock.
     """
 
@@ -69,7 +69,7 @@ class AdaptiveLimit:
             self._flat = _PATIENCE  # no growth until the next probe
 
 
-class Place:
+class Gate:
     """The gate in front of one source or sink. Safe to use from any thread."""
 
     def __init__(self, name: str, most: int, stop: Stop) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from connectors.errors import SessionExpired, Throttled, Transient, Unreachable, Unready
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.stopping import Stop
 
 T = TypeVar("T")
@@ -38,9 +38,7 @@ def grown(number: int, longest: float = _LONGEST) -> float:
 class _Patience:
     """How long one item is tried."""
 
-    def __init__(
-        self, place: Place, attempts: int, progress: Callable[[], int], stop: Stop
-    ) -> None:
+    def __init__(self, place: Gate, attempts: int, progress: Callable[[], int], stop: Stop) -> None:
         self._place = place
         self._attempts = attempts
         self._progress = progress
@@ -115,7 +113,7 @@ def _error(state: RetryCallState) -> BaseException | None:
 
 
 def call(
-    place: Place,
+    place: Gate,
     work: Callable[[], T],
     *,
     stop: Stop,

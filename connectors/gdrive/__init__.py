@@ -5,18 +5,21 @@ from __future__ import annotations
 from connectors.abilities import Prompter
 from connectors.base import Sink
 from connectors.gdrive.settings import DriveSettings, drive_settings
-from connectors.gdrive.sink import GoogleDrive
 from connectors.registry import Connector, Settings
 
-__all__ = ["DriveSettings", "GoogleDrive", "connector"]
+__all__ = ["DriveSettings", "connector"]
+
+# Google's client takes a while to import: only what really talks to Drive pays for it.
 
 
 def _sink(name: str, settings: Settings) -> Sink:
+    from connectors.gdrive.sink import GoogleDrive
+
     return GoogleDrive(name, drive_settings(settings))
 
 
 def _connect(settings: Settings, prompter: Prompter) -> None:
-    from connectors.gdrive.signin import sign_in  # its OAuth packages would slow every start
+    from connectors.gdrive.signin import sign_in
 
     sign_in(drive_settings(settings), prompter)
 

@@ -21,7 +21,7 @@ from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
 from pipeline.config.sizes import show_size
 from pipeline.display import board
-from pipeline.display.words import count, files, printable
+from pipeline.display.words import count, counted, printable
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 
@@ -89,7 +89,7 @@ def batch(
     if result.exit is Exit.OK:
         return 0
     short = len(result.left) + len(result.ended) - result.by_exit[Exit.OK]
-    text = f"{files(short, 'pipeline')} not {_GOOD[do]}"
+    text = f"{counted(short, 'pipeline')} not {_GOOD[do]}"
     return complain(text, _hint(result, do, files_), result.exit)
 
 
@@ -119,7 +119,7 @@ def _told(do: Do) -> Callable[[Ended], str]:
         if ended.exit is Exit.OK and ended.answer is not None:
             said = _numbers(do, ended.answer)
         elif do is Do.VERIFY and (lost := _wrong(ended)):
-            said = f"{files(lost, 'copy')} missing or changed"
+            said = f"{counted(lost, 'copy')} missing or changed"
             hint = f"which: {shlex.join(['outpour', *ended.task.arguments])}"
         return f"{ended.task.name}: {said}{f' ({hint})' if hint else ''}"
 
@@ -131,13 +131,13 @@ def _numbers(do: Do, answer: Mapping[str, Any]) -> str:
         if answer.get("idle"):
             return str(answer["idle"])
         confirmed = answer["assets"].get("confirmed", 0)
-        return f"{files(confirmed)} confirmed, {show_size(answer['confirmed_bytes'])}"
+        return f"{counted(confirmed)} confirmed, {show_size(answer['confirmed_bytes'])}"
     if do is Do.PLAN:
-        return f"{files(answer['assets'])} to move, {show_size(answer['bytes'])}"
+        return f"{counted(answer['assets'])} to move, {show_size(answer['bytes'])}"
     if _nothing_yet(answer):
         return "nothing was moved yet"
     checked = sum(sink["checked"] for sink in answer["sinks"])
-    return f"{files(checked, 'copy')} checked, all as they were"
+    return f"{counted(checked, 'copy')} checked, all as they were"
 
 
 def _wrong(ended: Ended) -> int:
@@ -158,20 +158,20 @@ def _nothing_yet(answer: Mapping[str, Any] | None) -> bool:
 def _show(console: Console, result: Result, do: Do) -> None:
     good, all_of = result.by_exit[Exit.OK], len(result.ended) + len(result.left)
     if result.exit is Exit.OK:
-        text = f"{files(all_of, 'pipeline')} {_GOOD[do]}"
+        text = f"{counted(all_of, 'pipeline')} {_GOOD[do]}"
         idle = sum(_nothing_yet(one.answer) for one in result.ended)
         later = f"; nothing to do yet at {count(idle)} of them" if idle else ""
         headline(console, "✔", "green", (text if all_of == 1 else f"All {text}") + later)
     else:
-        headline(console, "✘", "red", f"{count(good)} of {files(all_of, 'pipeline')} {_GOOD[do]}")
+        headline(console, "✘", "red", f"{count(good)} of {counted(all_of, 'pipeline')} {_GOOD[do]}")
     tell = _told(do)
     for code, words in _BAD.items():
         group = [one for one in result.ended if one.exit is code]
         if group:
-            console.print(Text(f"  {words}: {files(len(group), 'pipeline')}", style="red"))
+            console.print(Text(f"  {words}: {counted(len(group), 'pipeline')}", style="red"))
         for one in group[:_NAMED]:
             console.print(Text(f"    {printable(tell(one))}"), soft_wrap=True)
         if len(group) > _NAMED:
             console.print(f"    and {count(len(group) - _NAMED)} more")
     if result.left:
-        console.print(f"  not started: {files(len(result.left), 'pipeline')}")
+        console.print(f"  not started: {counted(len(result.left), 'pipeline')}")

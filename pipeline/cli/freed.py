@@ -10,7 +10,7 @@ from rich.text import Text
 from pipeline.cli.opening import resume_command
 from pipeline.cli.tell import headline
 from pipeline.config.sizes import show_size
-from pipeline.display.words import count, files, here, printable, share
+from pipeline.display.words import count, counted, local_time, printable, share
 from pipeline.reclaim import Aftermath, Done, Policy, Survey
 
 
@@ -30,7 +30,7 @@ def show_survey(console: Console, chosen: Survey, policy: Policy, *, acting: boo
         line.append(f"  {', '.join(map(printable, sinks))}", style="dim")
         console.print(line, soft_wrap=True)
     if chosen.claims:
-        number = files(len(chosen.claims))
+        number = counted(len(chosen.claims))
         headline(console, "→", "cyan", f"{number} would go, {show_size(chosen.bytes)}")
     if chosen.claims and chosen.left:
         cap = f"--limit {policy.limit}"
@@ -48,22 +48,22 @@ def show_survey(console: Console, chosen: Survey, policy: Policy, *, acting: boo
 def show_done(console: Console, done: Done) -> None:
     """What went, and what did not."""
     mark, style = ("✔", "green") if done.whole else ("…", "yellow")
-    moved = f"{files(done.assets)}, {show_size(done.bytes)}, moved to the bin"
+    moved = f"{counted(done.assets)}, {show_size(done.bytes)}, moved to the bin"
     headline(console, mark, style, moved, (f"  run {done.run}", "dim"))
     _failures(console, done, "stayed without proof")
     if done.unclear:
-        text = f"  {files(done.unclear)} without an answer: the next run asks what became of them"
+        text = f"  {counted(done.unclear)} without an answer: the next run asks what became of them"
         console.print(text, style="yellow", soft_wrap=True)
 
 
 def show_undone(console: Console, done: Done) -> None:
     """What came back, and what did not."""
     mark, style = ("✔", "green") if done.whole else ("…", "yellow")
-    text = f"{files(done.assets)} of run {done.run} came back, {show_size(done.bytes)}"
+    text = f"{counted(done.assets)} of run {done.run} came back, {show_size(done.bytes)}"
     headline(console, mark, style, text)
     _failures(console, done, "stayed")
     if done.unclear:
-        console.print(f"  {files(done.unclear)} without an answer: undo again", style="yellow")
+        console.print(f"  {counted(done.unclear)} without an answer: undo again", style="yellow")
 
 
 def _failures(console: Console, done: Done, word: str) -> None:
@@ -81,13 +81,14 @@ def show_aftermath(console: Console, after: Aftermath) -> None:
         used = f"{show_size(room.used)} of {show_size(room.total)}"
         console.print(f"{source}: {used} used ({share(room.used, room.total)})", soft_wrap=True)
     if after.binned is None:
-        text = f"{source} does not tell what lies in its bin; {files(after.ours.assets)} from here"
+        ours = counted(after.ours.assets)
+        text = f"{source} does not tell what lies in its bin; {ours} from here"
         console.print(f"{text}, {show_size(after.ours.bytes)}", soft_wrap=True)
         return
     if not after.binned.assets:
         console.print(f"The bin of {source} is empty.")
         return
-    inside = f"{files(after.binned.assets)}, {show_size(after.binned.bytes)}"
+    inside = f"{counted(after.binned.assets)}, {show_size(after.binned.bytes)}"
     console.print(
         f"In the bin of {source}: {inside} ({count(after.ours.assets)} from here). "
         f"They count as used until they leave{_when(after.first, after.last)}.",
@@ -101,6 +102,6 @@ def _when(first: datetime | None, last: datetime | None) -> str:
     if first is None or last is None or last <= datetime.now(UTC):
         return ""
     if first <= datetime.now(UTC):
-        return f", by {here(last.isoformat())[:10]}"
-    days = [here(moment.isoformat())[:10] for moment in (first, last)]
+        return f", by {local_time(last.isoformat())[:10]}"
+    days = [local_time(moment.isoformat())[:10] for moment in (first, last)]
     return f", on {days[0]}" if days[0] == days[1] else f", from {days[0]} to {days[1]}"

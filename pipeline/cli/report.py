@@ -17,7 +17,7 @@ from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of, require_ledger
 from pipeline.cli.output import paper
 from pipeline.config.sizes import show_size
-from pipeline.display.words import files, printable, why
+from pipeline.display.words import counted, printable, without_name
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.rows import problems, rows
@@ -121,12 +121,12 @@ def _text(ledger: Ledger, states: Collection[AssetState]) -> None:
             line.append(f" {date:<10} {show_size(row.size):>8}  ", style="dim")
             line.append(printable(row.filename), style="not dim default")
             if row.reason:
-                line.append(f"  {printable(why(row.filename, row.reason))}", style="dim")
+                line.append(f"  {printable(without_name(row.filename, row.reason))}", style="dim")
             console.print(line, soft_wrap=True)
         for name, reason in problems(ledger):
             console.print(Text(f"unreadable   {printable(f'{name}  {reason}')}"), soft_wrap=True)
         for at, totals in standing(ledger).assets.items():
-            text = f"{at:<12} {files(totals.assets):>17} {show_size(totals.bytes):>9}"
+            text = f"{at:<12} {counted(totals.assets):>17} {show_size(totals.bytes):>9}"
             console.print(text, style="bold")
 
 

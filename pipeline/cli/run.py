@@ -13,7 +13,7 @@ from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_plan, show_summary
 from pipeline.display.machine import Machine
-from pipeline.display.words import files
+from pipeline.display.words import counted
 from pipeline.events import Notice
 from pipeline.runner import Outcome
 from pipeline.runner import plan as plan_job
@@ -125,7 +125,7 @@ def _explain(outcome: Outcome, name: str) -> None:
         complain("stopped before the end", again, code)
     elif code is Exit.ITEMS_FAILED:
         if missing := outcome.summary.missing:
-            text = f"{files(missing)} that the source counts were not in its listing"
+            text = f"{counted(missing)} that the source counts were not in its listing"
             complain(text, f"try again later: {resume_command()}", code)
         if outcome.summary.confirmed < outcome.summary.total or outcome.summary.problem_count:
             report = f"all of them: outpour report {shlex.quote(name)}; "
@@ -134,7 +134,7 @@ def _explain(outcome: Outcome, name: str) -> None:
         if outcome.short:
             complain(outcome.short, f"try again later: {resume_command()}", code)
     elif code is Exit.NO_ROOM:
-        waiting = "; ".join(f"{why} for {files(n)}" for why, n in outcome.summary.waiting.items())
+        waiting = "; ".join(f"{why} for {counted(n)}" for why, n in outcome.summary.waiting.items())
         complain(outcome.error or waiting, f"make room there, then {again}", code)
     else:
         complain(outcome.error or f"the run ended as {outcome.state}", again, code)

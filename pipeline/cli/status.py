@@ -21,7 +21,7 @@ from pipeline.cli.opening import job_of, ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
 from pipeline.cli.tell import show_capacity
 from pipeline.config.sizes import show_size
-from pipeline.display.words import files, here, printable
+from pipeline.display.words import counted, local_time, printable
 from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
@@ -123,11 +123,11 @@ def _show_prospect(console: Console, ahead: Prospect, places: str) -> None:
     flag = " --copies 1" if ahead.copies == 1 else ""
     if ahead.now.assets:
         where = "at two places" if ahead.copies > 1 else "at one place"
-        text = f"{show_size(ahead.now.bytes)} of {name} could be freed: {files(ahead.now.assets)}"
+        text = f"{show_size(ahead.now.bytes)} of {name} could be freed: {counted(ahead.now.assets)}"
         command = f"outpour reclaim {printable(places)}{flag}"
         console.print(f"\n{text} proven {where} ({command})", soft_wrap=True)
     if ahead.moved.assets:
-        text = f"{show_size(ahead.moved.bytes)} more once moved ({files(ahead.moved.assets)})"
+        text = f"{show_size(ahead.moved.bytes)} more once moved ({counted(ahead.moved.assets)})"
         console.print(f"Up to {text}", style="dim", soft_wrap=True)
 
 
@@ -150,7 +150,7 @@ def _show_standing(console: Console, at: Standing) -> None:
         line.append(f"  {at.error}", style="not bold red")
     else:
         line.append(f"  {at.run_state.replace('_', ' ') or 'never ran'}", style="not bold")
-        line.append(f"  {here(at.since)}", style="not bold dim")
+        line.append(f"  {local_time(at.since)}", style="not bold dim")
     console.print(line, soft_wrap=True)
     for state, totals in at.assets.items():
-        console.print(f"  {state:<12} {files(totals.assets)}, {show_size(totals.bytes)}")
+        console.print(f"  {state:<12} {counted(totals.assets)}, {show_size(totals.bytes)}")

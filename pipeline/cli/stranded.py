@@ -21,7 +21,7 @@ from pipeline.cli.tell import headline
 from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Pipeline, Place
 from pipeline.config.sizes import show_size
-from pipeline.display.words import files, here, printable
+from pipeline.display.words import counted, local_time, printable
 from pipeline.report.whereabouts import Part, Whereabouts
 from pipeline.runner.comparing import compare
 from pipeline.states import Exit
@@ -93,15 +93,15 @@ def show(console: Console, found: Whereabouts) -> None:
     if first is None:
         headline(console, "✔", "green", f"Nothing is stranded on {found.sources[0]}")
     else:
-        text = f"{files(first.assets)}, {show_size(first.bytes)}, only on {found.sources[0]}"
+        text = f"{counted(first.assets)}, {show_size(first.bytes)}, only on {found.sources[0]}"
         headline(console, "→", "yellow", text)
     for part in found.parts:
         _part(console, found, part)
     if found.unproven:
-        text = f"{files(found.unproven)}, {show_size(found.unproven_bytes)}"
+        text = f"{counted(found.unproven)}, {show_size(found.unproven_bytes)}"
         console.print(_line("not known", f"{text}: a run compares their bytes"), soft_wrap=True)
     for part in alone:
-        when = f", {here(part.first)}" if part.first else ""
+        when = f", {local_time(part.first)}" if part.first else ""
         text = f"{printable(part.oldest)}{when}"
         console.print(_line("oldest", f"only on {part.sources[0]}: {text}"), soft_wrap=True)
 
@@ -113,8 +113,8 @@ def _part(console: Console, found: Whereabouts, part: Part) -> None:
         label = f"only {part.sources[0]}"
     else:
         label = "both" if len(found.sources) == 2 else " and ".join(part.sources)
-    dates = sorted({here(moment)[:10] for moment in (part.first, part.last) if moment})
-    text = f"{files(part.assets)}, {show_size(part.bytes)}"
+    dates = sorted({local_time(moment)[:10] for moment in (part.first, part.last) if moment})
+    text = f"{counted(part.assets)}, {show_size(part.bytes)}"
     more = f"  {' to '.join(dates)}" if dates else ""
     console.print(_line(label, text + more), soft_wrap=True)
 

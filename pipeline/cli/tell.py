@@ -11,7 +11,7 @@ from rich.text import Text
 
 from connectors.abilities import Capacity
 from pipeline.config.sizes import show_size
-from pipeline.display.words import count, duration, files, printable, share, why
+from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
 from pipeline.runner.check import SinkCheck, Verified
@@ -26,7 +26,7 @@ _OUTSIDE = {
 def show_summary(console: Console, summary: Summary) -> None:
     """The end of a run: first whether all is well, then the numbers, then what is not."""
     complete = summary.state is RunState.COMPLETE
-    of = files(summary.total)
+    of = counted(summary.total)
     if complete and summary.whole:
         proven = "" if summary.unverifiable_files else ", byte for byte"
         all_of = of if summary.total == 1 else f"All {of}"
@@ -46,28 +46,28 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
     for state in UNFINISHED:
         if state is AssetState.WAITING:
             for reason, number in summary.waiting.items():
-                yield state, f"{files(number)}: {printable(reason)}"
+                yield state, f"{counted(number)}: {printable(reason)}"
         elif count_of := summary.assets.get(state):
-            yield state, files(count_of)
+            yield state, counted(count_of)
     if summary.verified_files:
-        yield "verified", f"{files(summary.verified_files, 'file')} by the source's own checksum"
+        yield "verified", f"{counted(summary.verified_files, 'file')} by the source's own checksum"
     if summary.unverifiable_files:
-        sized = files(summary.unverifiable_files, "file")
+        sized = counted(summary.unverifiable_files, "file")
         yield "by size only", f"{sized}: the source gives no checksum anyone can recompute"
     if summary.adopted_files:
-        yield "adopted", f"{files(summary.adopted_files, 'file')} that were there already"
+        yield "adopted", f"{counted(summary.adopted_files, 'file')} that were there already"
     for one in summary.spared:
-        taken = f"{files(one.files, 'file')}, {show_size(one.bytes)}"
+        taken = f"{counted(one.files, 'file')}, {show_size(one.bytes)}"
         yield "spared", f"{one.instead}: {taken} came from {one.taken} instead"
     for sink in summary.sinks:
-        beside = f" + {files(sink.sidecars, 'sidecar')}" if sink.sidecars else ""
-        yield sink.name, f"{files(sink.copies, 'copy')}{beside}, {show_size(sink.bytes)}"
+        beside = f" + {counted(sink.sidecars, 'sidecar')}" if sink.sidecars else ""
+        yield sink.name, f"{counted(sink.copies, 'copy')}{beside}, {show_size(sink.bytes)}"
     if summary.yielded:
-        theirs = files(summary.yielded, "sidecar")
+        theirs = counted(summary.yielded, "sidecar")
         yield "left as is", f"{theirs} that somebody else wrote or edited"
     for state, meaning in _OUTSIDE.items():
         if outside := summary.assets.get(state):
-            yield state, f"{files(outside)} {meaning}"
+            yield state, f"{counted(outside)} {meaning}"
     if summary.expected is not None and summary.expected != summary.listed:
         counts = f"{count(summary.listed)} listed, the source counts {count(summary.expected)}"
         yield "differs", counts
@@ -78,7 +78,7 @@ def _numbers(summary: Summary) -> Iterable[tuple[str, str]]:
 
 
 def _this_run(summary: Summary) -> str:
-    parts = [f"{files(summary.moved_assets)} in {duration(summary.seconds)}"]
+    parts = [f"{counted(summary.moved_assets)} in {duration(summary.seconds)}"]
     if summary.moved_assets and summary.seconds >= 0.1:
         pace = summary.downloaded_bytes / summary.seconds
         parts.append(f"{show_size(summary.downloaded_bytes)} at {show_size(pace)}/s")
@@ -90,9 +90,9 @@ def _overcome(summary: Summary) -> str:
     """The trouble of this run, most of which nobody need do anything about."""
     parts = []
     if summary.retries:
-        parts.append(f"{files(summary.retries, 'request')} tried again")
+        parts.append(f"{counted(summary.retries, 'request')} tried again")
     if summary.mismatches:
-        parts.append(f"{files(summary.mismatches, 'download')} refused: wrong checksum")
+        parts.append(f"{counted(summary.mismatches, 'download')} refused: wrong checksum")
     return ", ".join(parts)
 
 
@@ -118,7 +118,7 @@ def _named(console: Console, failures: Sequence[Failure], number: int) -> None:
 
 def _unshown(console: Console, found: Summary | Plan) -> None:
     if found.problem_count:
-        console.print(f"\n{files(found.problem_count, 'item')} the source could not show:")
+        console.print(f"\n{counted(found.problem_count, 'item')} the source could not show:")
         for problem in found.problems:
             _failure(console, problem)
         _more(console, found.problem_count - len(found.problems))
@@ -131,7 +131,7 @@ def _failure(console: Console, failure: Failure) -> None:
     name = failure.filename or failure.asset
     line.append(f"  {printable(name)}")
     if failure.reason:
-        line.append(f"  {printable(why(name, failure.reason))}", style="dim")
+        line.append(f"  {printable(without_name(name, failure.reason))}", style="dim")
     console.print(line, soft_wrap=True)
 
 
@@ -146,12 +146,12 @@ def show_plan(console: Console, plan: Plan) -> None:
         whole = "" if plan.failed else ": everything asked for is confirmed"
         headline(console, "✔", "green", f"Nothing to move{whole}")
     else:
-        text = f"{files(plan.assets)} to move, {show_size(plan.bytes)}"
+        text = f"{counted(plan.assets)} to move, {show_size(plan.bytes)}"
         fits = "✔ it fits" if plan.fits else "✘ it does not fit"
         headline(console, "→", "cyan", text, (f"  {fits}", "green" if plan.fits else "red"))
     for state, number in plan.by_state.items():
         if state != AssetState.PENDING:  # the headline says it
-            _number(console, state, files(number))
+            _number(console, state, counted(number))
     if plan.expected is not None and plan.expected != plan.listed:
         counts = f"{count(plan.listed)} listed, the source counts {count(plan.expected)}"
         _number(console, "differs", counts)
@@ -209,7 +209,7 @@ def _room(capacity: Capacity | None) -> str:
 def show_verified(console: Console, verified: Verified) -> None:
     """What every sink was found to hold."""
     for sink in verified.sinks:
-        right = f"{files(sink.checked, 'copy')} checked"
+        right = f"{counted(sink.checked, 'copy')} checked"
         read = f", {show_size(sink.bytes_read)} read back" if sink.bytes_read else ""
         bad = [(len(sink.wrong), "missing or changed"), (len(sink.unread), "could not be read")]
         told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
@@ -227,25 +227,25 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
     for path in sink.doubled:
         console.print(Text(f"  {printable(path)}  is there twice", style="yellow"), soft_wrap=True)
     if sink.moved:
-        number = files(sink.moved, "copy")
+        number = counted(sink.moved, "copy")
         console.print(f"  {number} moved to another place there, unchanged", style="dim")
     if sink.edited:
-        edited = files(sink.edited, "sidecar")
+        edited = counted(sink.edited, "sidecar")
         console.print(f"  {edited} edited since; they are left as they are", style="dim")
     if sink.foreign:
-        number = files(sink.foreign, "file")
+        number = counted(sink.foreign, "file")
         console.print(f"  {number} there that this pipeline did not write", style="dim")
 
 
 def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
     """What the sinks were found to hold, and what of the library is whole again."""
-    text = f"{count(rebuilt.confirmed)} of {files(rebuilt.wanted)} confirmed from what is there"
+    text = f"{count(rebuilt.confirmed)} of {counted(rebuilt.wanted)} confirmed from what is there"
     if rebuilt.missing:
-        text = f"{files(rebuilt.missing, 'copy')} not there that were confirmed before"
+        text = f"{counted(rebuilt.missing, 'copy')} not there that were confirmed before"
     whole = rebuilt.whole
     headline(console, "✔" if whole else "…", "green" if whole else "yellow", text)
     for sink in rebuilt.sinks:
-        parts = [f"{files(sink.files, 'copy')} found, {show_size(sink.bytes)}"]
+        parts = [f"{counted(sink.files, 'copy')} found, {show_size(sink.bytes)}"]
         if sink.known:
             parts.append(f"{count(sink.known)} known before")
         if sink.missing:
@@ -257,7 +257,7 @@ def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
         _number(console, sink.sink, ", ".join(parts))
     for state in UNFINISHED:
         if number := rebuilt.assets.get(state):
-            _number(console, state, files(number))
+            _number(console, state, counted(number))
 
 
 def headline(console: Console, mark: str, style: str, text: str, *more: tuple[str, str]) -> None:

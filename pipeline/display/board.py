@@ -17,7 +17,7 @@ from pipeline.batch import Ended, Observer, Task
 from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
 from pipeline.display.plain import sentence
-from pipeline.display.words import count, files, printable
+from pipeline.display.words import count, counted, printable
 from pipeline.events import Notice
 from pipeline.states import Exit
 
@@ -97,13 +97,13 @@ class Lines:
         if self._quiet or time.monotonic() - self._last < _EVERY:
             return
         self._last = time.monotonic()
-        self.say(f"{count(self._done)} of {files(self._total, 'pipeline')}, {self.state()}")
+        self.say(f"{count(self._done)} of {counted(self._total, 'pipeline')}, {self.state()}")
 
     def state(self) -> str:
         """What is under way, and what was moved so far."""
         assets = sum(assets for assets, _ in self._moved.values())
         size = sum(size for _, size in self._moved.values())
-        moved = f", {files(assets)}, {show_size(size)}" if assets else ""
+        moved = f", {counted(assets)}, {show_size(size)}" if assets else ""
         return f"{count(len(self._running))} under way{moved}"
 
 

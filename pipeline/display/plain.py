@@ -10,7 +10,7 @@ from typing import TextIO
 
 from pipeline.config.sizes import show_size
 from pipeline.display.rates import Rates
-from pipeline.display.words import count, duration, files, printable, share, why
+from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.events import ItemEvent, Notice, Progress
 from pipeline.states import WENT_WRONG
 
@@ -65,7 +65,7 @@ class Plain:
         with self._lock:
             self._failures += 1
             if self._failures <= _NAMED:
-                reason = why(event.filename, event.reason)
+                reason = without_name(event.filename, event.reason)
                 self._line(f"{event.state}: {event.filename}: {reason}")
             elif self._failures == _NAMED + 1:
                 self._line("more items failed; the report will name them all")
@@ -100,11 +100,11 @@ def describe(progress: Progress, rates: Rates) -> str:
         of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
         return f"listing: {count(progress.listed)}{of}"
     if progress.phase == "adopting":
-        return f"looking at what is there already: {files(progress.adopted, 'file')} proven"
+        return f"looking at what is there already: {counted(progress.adopted, 'file')} proven"
     parts = [f"{count(progress.assets_done)} assets"]
     if progress.assets_total is not None:
         done, total = progress.assets_done, progress.assets_total
-        parts = [f"{share(done, total)}, {count(done)} of {files(total)}"]
+        parts = [f"{share(done, total)}, {count(done)} of {counted(total)}"]
     parts.append(show_size(progress.bytes_done))
     if progress.bytes_total is not None:
         parts[-1] += f" of {show_size(progress.bytes_total)}"

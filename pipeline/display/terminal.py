@@ -16,7 +16,7 @@ from rich.text import Text
 from pipeline.config.sizes import show_size
 from pipeline.display.plain import sentence
 from pipeline.display.rates import Rates
-from pipeline.display.words import count, duration, files, printable, share
+from pipeline.display.words import count, counted, duration, printable, share
 from pipeline.events import ItemEvent, Notice, Progress
 
 _STYLES = {"info": "", "warning": "yellow", "error": "red"}
@@ -99,7 +99,7 @@ def _listing(progress: Progress, rates: Rates) -> RenderableType:
 
 def _adopting(progress: Progress) -> RenderableType:
     text = Text("Looking at what is there already: ", style="bold")
-    text.append(f"{files(progress.adopted, 'file')} proven", style="not bold")
+    text.append(f"{counted(progress.adopted, 'file')} proven", style="not bold")
     return Group(_bar(0, None), text)
 
 
@@ -109,7 +109,7 @@ def _moving(progress: Progress, rates: Rates) -> RenderableType:
     part, whole = (progress.bytes_done, progress.bytes_total) if use_bytes else (done, total)
     head = Text.assemble((f"{progress.phase.capitalize()} ", "bold"), count(done))
     if total is not None:
-        head.append(f" of {files(total)}")
+        head.append(f" of {counted(total)}")
     head.append(f", {show_size(progress.bytes_done)}")
     if progress.bytes_total is not None:
         head.append(f" of {show_size(progress.bytes_total)}")

@@ -10,7 +10,7 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def files(number: int, one: str = "asset") -> str:
+def counted(number: int, one: str = "asset") -> str:
     """``1 asset``, ``12,345 assets``."""
     if number == 1:
         return f"1 {one}"
@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} days {hours % 24} h"
 
 
-def here(moment: str) -> str:
+def local_time(moment: str) -> str:
     """An ISO 8601 moment in this machine's zone, to the minute; empty stays empty."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
@@ -49,7 +49,7 @@ def share(part: float, whole: float) -> str:
     return f"{min(99, max(1, round(percent)))}%" if part < whole else f"{round(percent)}%"
 
 
-def why(name: str, reason: str) -> str:
+def without_name(name: str, reason: str) -> str:
     """A reason that stands beside ``name`` and need not begin with it."""
     return reason.removeprefix(f"{name}: ")
 

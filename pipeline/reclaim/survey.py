@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
 from pipeline.config.sizes import show_size
-from pipeline.display.words import files
+from pipeline.display.words import counted
 from pipeline.ledger import Ledger, evidence, trash
 from pipeline.ledger.codec import timestamp
 from pipeline.ledger.evidence import Claim, Kept, Totals
@@ -71,7 +71,7 @@ def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:
     """One line: what cannot be freed, what can, and what the rest waits for."""
     line = f"{show_size(wanted)} cannot be freed: "
     if possible.assets:
-        line += f"{show_size(possible.bytes)} can ({files(possible.assets)})"
+        line += f"{show_size(possible.bytes)} can ({counted(possible.assets)})"
     else:
         line += "nothing can"
     rest = [f"{total.assets:,} {why} ({show_size(total.bytes)})" for why, total in kept.items()]

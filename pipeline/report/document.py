@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import redact
-from pipeline.display.words import why
+from pipeline.display.words import without_name
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.report import rows as read
@@ -85,7 +85,7 @@ def _short(row: read.Row) -> list[Any]:
         row.kind,
         created,
         row.size,
-        why(row.filename, row.reason),
+        without_name(row.filename, row.reason),
         where,
     ]
 

@@ -21,7 +21,7 @@ from pipeline import retry
 from pipeline.ledger import adoption
 from pipeline.ledger.adoption import Evidence, Files
 from pipeline.ledger.checks import Held, Marks, held
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.naming import SIDECAR
 from pipeline.runner.at_hand import AtHand
 from pipeline.stages.context import Run
@@ -69,7 +69,7 @@ class Adoption:
     """Looks through what one sink holds, but for paths that are set ``apart``: what lies
     there is a source's own and no copy of it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Place, apart: Callable[[str], bool]) -> None:
+    def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
         self.run = run
         self.sink = sink
         self._place = place

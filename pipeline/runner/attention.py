@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")
@@ -28,11 +28,11 @@ class Attention:
     can be asked. ``spare`` says of a place whose sign-in has ended whether the rest goes on
     without it."""
 
-    ends: Sequence[tuple[Place, Source | Sink]]
+    ends: Sequence[tuple[Gate, Source | Sink]]
     stop: Stop
     prompter: Prompter | None
     tell: Tell
-    spare: Callable[[Place], bool] = lambda _: False
+    spare: Callable[[Gate], bool] = lambda _: False
     _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
@@ -79,7 +79,7 @@ class Attention:
             except OutpourError as failed:
                 self._lose(place, failed)
 
-    def _lose(self, place: Place, error: OutpourError) -> None:
+    def _lose(self, place: Gate, error: OutpourError) -> None:
         if isinstance(error, SessionExpired) and self.spare(place):
             place.give_up(error)
             self.tell("error", f"left out of this run: {error}", place.name, error.hint)

@@ -14,7 +14,7 @@ from connectors.errors import ItemError, Misconfigured, SessionExpired
 from pipeline import retry
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.runner import elsewhere
 from pipeline.runner.attention import Attention
@@ -80,7 +80,7 @@ def verify(
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
 
-    def spare(place: Place) -> bool:
+    def spare(place: Gate) -> bool:
         return any(one.place is not place and not one.place.lost for one in checkers)
 
     ends = [(one.place, one.sink) for one in checkers]
@@ -107,7 +107,7 @@ class _Checker:
         self._pipeline = job.pipeline
         self._goal = job.goal
         self._apart = sources_own(job.pipeline, sink.name)
-        self.place = Place(sink.name, _READERS, stop)
+        self.place = Gate(sink.name, _READERS, stop)
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 

@@ -13,7 +13,7 @@ from pipeline import retry
 from pipeline.config.models import Pipeline
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, listing
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
@@ -51,7 +51,7 @@ def compare(
         if pipeline is not None:
             claim(copy, pipeline)
         together = Together(sources, copy)
-        place, meter = Place(together.name, 1, stop), Meter()
+        place, meter = Gate(together.name, 1, stop), Meter()
 
         def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
             observer.notice(Notice(level, text, place, hint))

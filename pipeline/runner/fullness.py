@@ -13,7 +13,7 @@ from connectors.errors import (
     Transient,
 )
 from pipeline.ledger import Ledger, work
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.rooms import Room
 from pipeline.stopping import Stop
 
@@ -30,7 +30,7 @@ class Fullness:
         self,
         policy: Literal["next", "wait", "stop"],
         rooms: Mapping[str, Room],
-        places: Mapping[str, Place],
+        places: Mapping[str, Gate],
         ledger: Ledger,
         tell: Tell,
     ) -> None:

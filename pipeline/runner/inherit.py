@@ -18,7 +18,7 @@ from pipeline import retry
 from pipeline.ledger import adoption, checks, orphans
 from pipeline.ledger.adoption import Evidence, Wanted
 from pipeline.ledger.orphans import Orphan
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.runner.at_hand import AtHand
 from pipeline.stages.context import Run
 from pipeline.stages.looking import look_for
@@ -32,7 +32,7 @@ class Inheritance:
     """At one sink. Copies at paths that are set ``apart`` are no copies. Raises nothing for
     what the sink fails at: that is copied anew, if the sink takes it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Place, apart: Callable[[str], bool]) -> None:
+    def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
         self._run = run
         self._sink = sink
         self._place = place

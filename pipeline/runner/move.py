@@ -22,7 +22,7 @@ from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
 from pipeline.ledger import Ledger, sidecars, work
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
@@ -72,14 +72,14 @@ class Mover:
         self.goal = self.job.goal
         self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.goal)
         self.places = {
-            sink.name: Place(sink.name, limits.uploads or sink.traits.transfers, self.stop)
+            sink.name: Gate(sink.name, limits.uploads or sink.traits.transfers, self.stop)
             for sink in self.job.sinks
         }
         self.tokens = {
             sink.name: Tokens(sink) for sink in self.job.sinks if isinstance(sink, Reserves)
         }
         self.source = self._one_source()
-        place = Place(self.source.name, limits.downloads, self.stop)
+        place = Gate(self.source.name, limits.downloads, self.stop)
         self.run = Run(
             id=self.run_id,
             ledger=self.ledger,
@@ -100,7 +100,7 @@ class Mover:
         self.full = Fullness(full, self.rooms, self.places, self.ledger, self.run.notice)
 
     @property
-    def ends(self) -> list[tuple[Place, Source | Sink]]:
+    def ends(self) -> list[tuple[Gate, Source | Sink]]:
         """Every place of this run with its connector."""
         sinks = [(self.places[sink.name], sink) for sink in self.job.sinks]
         sources = [(place, source) for source, place in self._parts]
@@ -112,7 +112,7 @@ class Mover:
         if not job.others:
             self._parts = []
             return job.source
-        parts = {source.name: Place(source.name, limits.downloads, self.stop)
+        parts = {source.name: Gate(source.name, limits.downloads, self.stop)
                  for source in job.sources}  # fmt: skip
         self._parts = [(source, parts[source.name]) for source in job.sources]
         settling = Settling(parts, self.stop, limits.attempts, limits.downloads)
@@ -130,7 +130,7 @@ class Mover:
         """The same, where a sink that nobody signs in to holds up no other."""
         return replace(self.attention(prompter), spare=self._spare)
 
-    def _spare(self, place: Place) -> bool:
+    def _spare(self, place: Gate) -> bool:
         others = [p for p in self.places.values() if p is not place and not p.lost]
         if place not in self.places.values() or not others:
             return False

@@ -12,7 +12,7 @@ from connectors.base import Role, Sink
 from connectors.errors import CapacityExceeded, OutpourError
 from pipeline.ledger import steps, work
 from pipeline.ledger.items import Item
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.routing import Assignment, Router
 from pipeline.runner.fullness import Fullness
 from pipeline.stages.context import AssetWork, PieceWork, Run
@@ -33,7 +33,7 @@ class Sending:
     """How a sink is reached. ``threads`` transfer to it at once: None for as many as suit it."""
 
     sink: Sink
-    place: Place
+    place: Gate
     tokens: Tokens | None
     threads: int | None
 

@@ -12,7 +12,7 @@ from connectors.errors import Leftover, OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps
 from pipeline.ledger.items import Item, Piece, Spot
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.rooms import Room
 from pipeline.staging import Staging
@@ -32,7 +32,7 @@ class Run:
     stop: Stop
     staging: Staging
     source: Source
-    source_place: Place
+    source_place: Gate
     rooms: Mapping[str, Room]
     traits: Mapping[str, Traits]
     quarantine: Path

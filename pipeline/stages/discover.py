@@ -9,7 +9,7 @@ from connectors.base import Page, Source
 from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.selection import Selection
 from pipeline.stopping import Stop
@@ -35,7 +35,7 @@ class Discovery:
         self,
         ledger: Ledger,
         source: Source,
-        place: Place,
+        place: Gate,
         meter: Meter,
         stop: Stop,
         attempts: int,

@@ -12,7 +12,7 @@ from connectors.abilities import Reserves
 from connectors.base import Put, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import OutpourError, Throttled, Transient
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
@@ -52,7 +52,7 @@ class Parcel:
     def generated(self) -> bool:
         return self.piece.piece.generated
 
-    def may_again(self, error: Transient, attempts: int, place: Place) -> bool:
+    def may_again(self, error: Transient, attempts: int, place: Gate) -> bool:
         """Whether to try again after this answer. Being asked for less is not the file's
         fault, so that has a budget of time and not of attempts."""
         if isinstance(error, Throttled):

@@ -27,7 +27,7 @@ from connectors.errors import (
 from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.ledger.store import Unwritable
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
@@ -57,7 +57,7 @@ class Lane:
         self,
         run: Run,
         sink: Sink,
-        place: Place,
+        place: Gate,
         tokens: Tokens | None,
         threads: int,
         full: NoRoom,

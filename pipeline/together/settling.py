@@ -13,7 +13,7 @@ from connectors.checksums import Algorithm, Hasher
 from connectors.errors import Fatal, ItemError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.stopping import Stop
 
 _BATCH = 64
@@ -36,7 +36,7 @@ class Failed:
 class Settling:
     """Reads what has to be read, through the gate in front of each source."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, Gate]
     stop: Stop
     attempts: int
     readers: int

@@ -16,7 +16,7 @@ from pipeline.cli.tell import show_capacity
 from pipeline.display.plain import Plain, describe
 from pipeline.display.rates import Rates
 from pipeline.display.terminal import Terminal
-from pipeline.display.words import duration, files, printable, share
+from pipeline.display.words import counted, duration, printable, share
 from pipeline.events import ItemEvent, Notice, Progress
 
 
@@ -157,6 +157,6 @@ def test_nothing_printed_can_command_a_terminal(text: str) -> None:
 
 
 def test_plurals() -> None:
-    assert [files(1), files(2000), files(1, "copy"), files(2, "copy")] == [
+    assert [counted(1), counted(2000), counted(1, "copy"), counted(2, "copy")] == [
         "1 asset", "2,000 assets", "1 copy", "2 copies",
     ]  # fmt: skip

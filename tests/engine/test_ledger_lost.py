@@ -36,7 +36,7 @@ from connectors.errors import (
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.keep.xmp import Albums, compose
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.runner import Outcome
 from pipeline.runner.attention import Attention
 from pipeline.stages import sidecars
@@ -196,7 +196,7 @@ def test_a_sidecar_that_cannot_be_recorded_ends_the_run(
 def test_what_cannot_be_told_ends_the_work_before_anybody_leaves(world: World) -> None:
     """Whoever watches is not to go while threads still use what he would close."""
     stop = Stop()
-    place = Place("to", 1, stop)
+    place = Gate("to", 1, stop)
     place.troubled(Transient("locked", hint="Unlock it."))
     left: list[bool] = []
 

@@ -70,7 +70,7 @@ def test_it_grows_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_slots_are_never_more_than_the_limit() -> None:
-    place = limits.Place("there", 3, Stop())
+    place = limits.Gate("there", 3, Stop())
     inside, most, lock = 0, 0, threading.Lock()
 
     def work() -> None:
@@ -100,7 +100,7 @@ def test_who_waits_for_a_slot_looks_rarely() -> None:
             nonlocal looks
             looks += 1
 
-    place = limits.Place("there", 1, Watched())
+    place = limits.Gate("there", 1, Watched())
 
     def enter() -> None:
         with place.slot():

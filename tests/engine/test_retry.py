@@ -58,8 +58,8 @@ def failing(*errors: OutpourError) -> Callable[[], str]:
     return work
 
 
-def place(clock: Stop) -> limits.Place:
-    return limits.Place("there", 8, clock)
+def place(clock: Stop) -> limits.Gate:
+    return limits.Gate("there", 8, clock)
 
 
 def test_a_passing_fault_is_tried_again_with_longer_and_longer_waits() -> None:

@@ -26,7 +26,7 @@ from connectors.checksums import digest
 from connectors.errors import OutpourError, SessionExpired, Throttled, Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.events import ItemEvent
-from pipeline.limits import Place
+from pipeline.limits import Gate
 from pipeline.runner import Outcome
 from pipeline.stages.context import PieceWork
 from pipeline.stages.parcel import Parcel
@@ -162,7 +162,7 @@ def test_a_file_refused_in_a_batch_pays_nothing_for_a_person_s_time(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    place, busy = Place("to", 1, Stop()), Throttled("too many writes")
+    place, busy = Gate("to", 1, Stop()), Throttled("too many writes")
     parcel = Parcel(
         piece=cast(PieceWork, None),
         staged=cast(Staged, None),

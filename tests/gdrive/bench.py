@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.gdrive import DriveSettings, GoogleDrive
+from connectors.gdrive import DriveSettings
 from connectors.gdrive.auth import Grant, store_grant
+from connectors.gdrive.sink import GoogleDrive
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE_FILE
 from sandbox.gdrive.resource import USER
