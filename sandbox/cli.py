@@ -55,6 +55,8 @@ Protected = Annotated[bool, typer.Option(help="Advanced Data Protection is on.")
 Phone = Annotated[bool, typer.Option(help="The library is on an iPhone too.")]
 IOS = Annotated[int, typer.Option(help="Of the iPhone: 14, 16, 18 or 26.")]
 Quota = Annotated[str, typer.Option(metavar="SIZE", help="The iCloud plan.")]
+DriveQuota = Annotated[str, typer.Option(metavar="SIZE", help="What Google Drive holds.")]
+DropboxQuota = Annotated[str, typer.Option(metavar="SIZE", help="What Dropbox holds.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Of the proxy; 0 takes a free one.")]
 ListFaults = Annotated[bool, typer.Option("--list-faults", help="Name every fault and leave.")]
 
@@ -72,6 +74,8 @@ def serve(
     phone: Phone = False,
     ios: IOS = 18,
     quota: Quota = "50GB",
+    drive_quota: DriveQuota = "15GB",
+    dropbox_quota: DropboxQuota = "2GB",
     port: Port = 0,
     list_faults: ListFaults = False,
 ) -> None:
@@ -97,9 +101,8 @@ def serve(
         consent="ask" if protected else "given",
         total=_bytes(quota),
     )
-    library = Library(assets, seed=seed, size=_bytes(size) if size else None, plain=plain)
-    if size and _bytes(size) > _SLOW_TO_HASH:
-        library.warm()
+    drive, dropbox = _bytes(drive_quota), _bytes(dropbox_quota)
+    library = _library(assets, seed, size, plain=plain)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: tidily
     try:
         world = World(
@@ -116,7 +119,15 @@ def serve(
             raise
         raise typer.BadParameter(f"port {port}: {os.strerror(error.errno)}") from None
     with world:
+        world.drive.store.limit, world.dropbox.tree.limit = drive, dropbox
         _until_interrupted(world)
+
+
+def _library(assets: int, seed: int, size: str, *, plain: bool) -> Library:
+    made = Library(assets, seed=seed, size=_bytes(size) if size else None, plain=plain)
+    if size and _bytes(size) > _SLOW_TO_HASH:
+        made.warm()
+    return made
 
 
 def _announce(world: World) -> None:

@@ -17,6 +17,7 @@ import requests
 
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
+from sandbox.world import World
 
 OUTPOUR = [sys.executable, "-m", "pipeline.cli"]
 
@@ -94,6 +95,19 @@ def test_mistakes_are_one_clear_line(
     assert invoke(["sandbox", *arguments]) == Exit.USAGE
     said = capsys.readouterr().err
     assert line in said and len(said.splitlines()) == 2
+
+
+def test_each_cloud_has_the_room_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[tuple[int | None, int, int]] = []
+
+    def look(world: World) -> None:
+        drive, dropbox = world.drive.store.limit, world.dropbox.tree.limit
+        rooms.append((drive, dropbox, world.cloud.account.total))
+
+    monkeypatch.setattr("sandbox.cli._until_interrupted", look)
+    given = ["--drive-quota", "5MB", "--dropbox-quota", "10MiB", "--quota", "1GB"]
+    assert invoke(["sandbox", "--assets", "1", "--plain", *given]) == Exit.OK
+    assert rooms == [(5_000_000, 10 * 2**20, 1_000_000_000)]
 
 
 def test_every_fault_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
