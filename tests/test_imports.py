@@ -22,6 +22,7 @@ SHARED = {
     "errors",
     "durable",
     "flushing",
+    "headers",
     "private",
     "proxies",
     "reclaiming",

@@ -8,8 +8,6 @@ WriteError and as the failure of one entry of a batch.
 
 from __future__ import annotations
 
-import email.utils
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +23,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
+from connectors.headers import retry_after
 
 RECONNECT = "run: outpour connect dropbox"
 _ROOM = "Free space in Dropbox, get more of it, or add another sink; then run again."
@@ -47,20 +46,6 @@ class NoRoute(ItemError):
 
 class SessionGone(OutpourError):
     """An upload session cannot be used any more: begin another one."""
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, in either of its forms."""
-    said = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(said)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def throttled(headers: Mapping[str, str], body: Any) -> Throttled:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +27,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
+from connectors.headers import retry_after
 
 RECONNECT = "run: outpour connect gdrive"
 _UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters: 750 GB in a day
@@ -83,7 +83,7 @@ def meaning(
     """
     reason, message = _reason(data)
     said = f"Google Drive refused {doing}: {message or f'HTTP {status}'}"
-    wait = _seconds(headers.get("retry-after"))
+    wait = retry_after(headers)
     if status == 401:
         return SessionExpired(said, hint=RECONNECT)
     if status == 404:
@@ -145,21 +145,6 @@ def _reason(data: bytes) -> tuple[str, str]:
     if reason in ("forbidden", "") and details:
         reason = details[0]
     return str(reason), str(first.get("message") or message)
-
-
-def _seconds(value: str | None) -> float | None:
-    """A Retry-After header in seconds from now: a number or a date."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        then = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (then - datetime.now(then.tzinfo)).total_seconds())
 
 
 def _pacific_midnight() -> datetime:

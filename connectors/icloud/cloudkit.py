@@ -17,8 +17,8 @@ import requests
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
 from connectors.errors import Transient
+from connectors.headers import server_time
 from connectors.icloud.account import Account
-from connectors.icloud.network import server_time
 from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
 from connectors.icloud.trouble import TooMany, of_answer

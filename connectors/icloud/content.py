@@ -25,8 +25,9 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
+from connectors.headers import retry_after
 from connectors.icloud.addresses import Address, Addresses
-from connectors.icloud.network import Network, retry_after, unreachable, untrusted
+from connectors.icloud.network import Network, unreachable, untrusted
 from connectors.icloud.records import Handle
 
 CHUNK = 1 << 20

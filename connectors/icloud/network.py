@@ -12,9 +12,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -167,35 +166,6 @@ def unreachable(error: BaseException) -> Unreachable | None:
             if isinstance(part, _NO_CONNECTION):
                 return Unreachable("iCloud cannot be reached", hint="Check the network connection.")
     return None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the answer says: a number, or a date read against the answer's own
-    clock, so that a wrong clock here does no harm. None where it says nothing usable.
-    """
-    text = (headers.get("Retry-After") or "").strip()
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        until, now = _date(text), _date(headers.get("Date") or "")
-    if until is None:
-        return None
-    return max(0.0, (until - (now or datetime.now(until.tzinfo))).total_seconds())
-
-
-def server_time(headers: Mapping[str, str]) -> float | None:
-    """The answer's own clock, in epoch seconds."""
-    date = _date(headers.get("Date") or "")
-    return None if date is None else date.timestamp()
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text)
-    except ValueError:
-        return None
 
 
 class _NoQueries(logging.Filter):

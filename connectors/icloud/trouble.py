@@ -23,7 +23,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.network import retry_after
+from connectors.headers import retry_after
 
 FULL = "free space in iCloud (empty Recently Deleted too) or buy more; what is waiting goes on then"
 WEB_ACCESS = (

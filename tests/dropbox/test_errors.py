@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dropbox import files
 
-from connectors.dropbox.meaning import entry_refused, retry_after, throttled, write_refused
+from connectors.dropbox.meaning import entry_refused, throttled, write_refused
 from connectors.errors import (
     CapacityExceeded,
     Fatal,
@@ -23,6 +23,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
+from connectors.headers import retry_after
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit

@@ -9,9 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-import urllib3
 
-from connectors.icloud.network import keep_logs_clean, retry_after
+from connectors.icloud.network import keep_logs_clean
 from connectors.icloud.session import Api, folder
 from tests.icloud.rig import ACCOUNT, Rig, listing, read
 
@@ -103,23 +102,3 @@ def test_keeping_logs_clean_twice_filters_once() -> None:
     for _ in range(3):
         keep_logs_clean()
     assert len(logging.getLogger("pyicloud.session").filters) == 1
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"Retry-After": "7"}, 7),
-        ({"Retry-After": "-7"}, 0),
-        ({"Retry-After": "soon"}, None),
-        (
-            {
-                "Retry-After": "Wed, 07 Jun 2023 02:54:48 GMT",
-                "Date": "Wed, 07 Jun 2023 02:54:18 GMT",
-            },
-            30,
-        ),
-    ],
-)
-def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(urllib3.HTTPHeaderDict(headers)) == seconds
