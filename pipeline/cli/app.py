@@ -117,12 +117,16 @@ def _load(entry: EntryPoint) -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = entry.load()
     except ImportError as missing:
-        reason = f"{entry.name} needs the extra 'sandbox', which is not installed ({missing.name})"
+        package = entry.dist.name if entry.dist else "outpour"
+        needs, hint = f"what {package} needs", f"Install {missing.name or 'that'} too."
+        if package == "outpour":
+            needs, hint = "the extra 'sandbox'", registry.how_to_install(package, "sandbox")
+        reason = f"{entry.name} needs {needs}, which is not installed ({missing.name})"
 
         def unavailable() -> None:
-            raise Misconfigured(reason, hint=registry.how_to_install("outpour", "sandbox"))
+            raise Misconfigured(reason, hint=hint)
 
-        unavailable.__doc__ = "Needs the extra 'sandbox', which is not installed."
+        unavailable.__doc__ = f"Needs {needs}, which is not installed."
         return unavailable
     return function
 
