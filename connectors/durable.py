@@ -36,11 +36,12 @@ def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, where folders can be opened."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        sync(handle)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            sync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
         if error.errno not in UNSUPPORTED:  # some network file systems sync names themselves
             raise
-    finally:
-        os.close(handle)

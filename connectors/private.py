@@ -21,6 +21,8 @@ import platformdirs
 from connectors.durable import sync, sync_folder
 
 _SERVICE = "outpour"
+KEPT = "The keyring does not let go of it: unlock it, and remove what is called 'outpour' there"
+"""What to do where ``forget_secret`` could not."""
 _PRIVATE = 0o700
 
 
@@ -96,13 +98,32 @@ def load_secret(key: str) -> str | None:
     return value if value is not None else _read_file().get(key)
 
 
-def forget_secret(key: str) -> None:
-    """Remove a credential from wherever it is kept; fine if it is not."""
-    with contextlib.suppress(keyring.errors.KeyringError):
-        keyring.delete_password(_SERVICE, key)
+def keyring_answers() -> bool:
+    """Whether it can be told what the keyring holds: it may be locked."""
+    try:
+        keyring.get_password(_SERVICE, "")
+    except keyring.errors.NoKeyringError:
+        return True
+    except keyring.errors.KeyringError:
+        return False
+    return True
+
+
+def forget_secret(key: str) -> bool:
+    """Remove a credential from wherever it is kept; whether it is nowhere any more, as a keyring
+    that is locked, say, does not let go of it."""
     secrets = _read_file()
     if secrets.pop(key, None) is not None:
         write_private(_file(), json.dumps(secrets).encode())
+    try:
+        if keyring.get_password(_SERVICE, key) is not None:
+            keyring.delete_password(_SERVICE, key)
+            return keyring.get_password(_SERVICE, key) is None
+    except keyring.errors.NoKeyringError:
+        return True
+    except keyring.errors.KeyringError:
+        return False
+    return True
 
 
 def _file() -> Path:

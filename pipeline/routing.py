@@ -14,10 +14,12 @@ from pipeline.states import ENDED_WELL, CopyState
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Where an asset goes now. ``owed`` copies find no room yet."""
+    """Where an asset goes now. ``owed`` copies come later; ``cramped`` says that some of them
+    find too little room, and not only a sink that takes nothing in this run."""
 
     sinks: tuple[str, ...]
     owed: int
+    cramped: bool
 
 
 class Router:
@@ -43,7 +45,9 @@ class Router:
             if fits:
                 chosen.append(room.name)
             taken += fits or _sidecar_alone(missing[room.name])
-        return Assignment(tuple(chosen), max(0, wanted - len(chosen)))
+        owed = max(0, wanted - len(chosen))
+        closed = sum(room.closed and bool(missing[name]) for name, room in self.rooms.items())
+        return Assignment(tuple(chosen), owed, owed > closed)
 
     def portions(self, item: Item, sinks: Sequence[str]) -> list[tuple[Piece, tuple[str, ...]]]:
         """Each piece that is still needed at any of ``sinks``, with those that need it."""

@@ -32,10 +32,11 @@ class Staging:
         self._changed = threading.Condition()
 
     def make(self) -> None:
-        """Make the folder, private, before anything is put there. Misconfigured if it cannot be,
-        DiskFull where that is for want of room."""
+        """Make the folder, private, before anything is put there; one that is there stays as it
+        is. Misconfigured if it cannot be, DiskFull where that is for want of room."""
         try:
-            private_dir(self.folder)
+            if not self.folder.is_dir():
+                private_dir(self.folder)
         except OSError as error:
             if is_full(error):
                 raise DiskFull(f"no room for staging in {self.folder}", hint=_ELSEWHERE) from None

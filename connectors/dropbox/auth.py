@@ -55,8 +55,9 @@ def load_grant(settings: DropboxSettings) -> Grant:
     return grant
 
 
-def forget_grant(settings: DropboxSettings) -> None:
-    forget_secret(_key(settings))
+def forget_grant(settings: DropboxSettings) -> bool:
+    """Whether nothing of it is left here."""
+    return forget_secret(_key(settings))
 
 
 def signed_in(settings: DropboxSettings) -> str:

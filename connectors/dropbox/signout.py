@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dropbox.exceptions import ApiError
 
-from connectors.dropbox.auth import forget_grant, load_grant
+from connectors.dropbox.auth import Grant, forget_grant, load_grant
 from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import OutpourError, SessionExpired
+from connectors.private import KEPT
 
 _BY_HAND = "Dropbox could not be told: remove the app at www.dropbox.com/account/connected_apps"
 
@@ -21,16 +22,26 @@ def sign_out(settings: DropboxSettings) -> str:
 
     Raises SessionExpired where nobody signed in, Misconfigured where another app was.
     """
-    grant = load_grant(settings)
-    forget_grant(settings)
-    client = Client(settings, grant, 1)
     try:
-        with speaking("the end of the sign-in"):
-            client.auth_token_revoke()
+        grant = load_grant(settings)
+    except (ValueError, TypeError):  # whatever is kept there opens nothing
+        grant = None
+    gone = forget_grant(settings)
+    told = grant is not None and _revoked(settings, grant)
+    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
+
+
+def _revoked(settings: DropboxSettings, grant: Grant) -> bool:
+    """Whether the grant is none any more for Dropbox."""
+    try:
+        client = Client(settings, grant, 1)
+        try:
+            with speaking("the end of the sign-in"):
+                client.auth_token_revoke()
+        finally:
+            client.close()
     except SessionExpired:
-        return ""  # it had ended before
+        return True  # it had ended before
     except (OutpourError, ApiError):
-        return _BY_HAND
-    finally:
-        client.close()
-    return ""
+        return False
+    return True

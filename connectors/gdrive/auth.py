@@ -103,8 +103,9 @@ def load_grant(settings: DriveSettings) -> Grant:
     return Grant(**json.loads(stored))
 
 
-def forget_grant(settings: DriveSettings) -> None:
-    forget_secret(_key(settings))
+def forget_grant(settings: DriveSettings) -> bool:
+    """Whether nothing of it is left here."""
+    return forget_secret(_key(settings))
 
 
 def signed_in(settings: DriveSettings) -> str:

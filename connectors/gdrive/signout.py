@@ -8,9 +8,10 @@ from __future__ import annotations
 from urllib.parse import urlencode, urljoin
 
 from connectors.errors import Misconfigured, OutpourError
-from connectors.gdrive.auth import forget_grant, load_grant
+from connectors.gdrive.auth import Grant, forget_grant, load_grant
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Transport
+from connectors.private import KEPT
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _BY_HAND = "Google could not be told: remove Outpour at myaccount.google.com/permissions"
@@ -26,16 +27,25 @@ def sign_out(settings: DriveSettings) -> str:
             "a service account is not signed in: its key file is all there is",
             hint="Delete the key in Google's console, and the file.",
         )
-    grant = load_grant(settings)
-    forget_grant(settings)
-    transport = Transport(1)
     try:
-        body = urlencode({"token": grant.refresh_token}).encode()
-        # Google's address for this is next to the one that gives tokens.
-        answer = transport.send("POST", urljoin(grant.token_uri, "revoke"), _FORM, body)
+        grant = load_grant(settings)
+    except (ValueError, TypeError):  # whatever is kept there opens nothing
+        grant = None
+    gone = forget_grant(settings)
+    told = grant is not None and _revoked(grant)
+    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
+
+
+def _revoked(grant: Grant) -> bool:
+    """Whether the grant is none any more for Google."""
+    try:
+        transport = Transport(1)
+        try:
+            body = urlencode({"token": grant.refresh_token}).encode()
+            # Google's address for this is next to the one that gives tokens.
+            answer = transport.send("POST", urljoin(grant.token_uri, "revoke"), _FORM, body)
+        finally:
+            transport.close()
     except OutpourError:
-        return _BY_HAND
-    finally:
-        transport.close()
-    # 400: it had ended before.
-    return "" if answer.status in (200, 400) else _BY_HAND
+        return False
+    return answer.status in (200, 400)  # 400: it had ended before

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -79,7 +80,10 @@ def is_connected(account: str) -> bool:
 def forget_account(account: str) -> None:
     """Remove the account's session, and all that makes it one of ``known_accounts``."""
     for kept in _of_session(account):
-        kept.unlink(missing_ok=True)
+        if kept.is_dir():
+            shutil.rmtree(kept)
+        else:
+            kept.unlink(missing_ok=True)
 
 
 def _of_session(account: str) -> Iterator[Path]:

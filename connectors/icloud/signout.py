@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pyicloud.exceptions import PyiCloudException
-
-from connectors.errors import OutpourError, SessionExpired
+from connectors.errors import SessionExpired
 from connectors.icloud import lockout
 from connectors.icloud.account import Account, password_key
 from connectors.icloud.session import Api, forget_account, is_connected
 from connectors.icloud.settings import ICloudSettings
-from connectors.private import forget_secret, load_secret
+from connectors.private import KEPT, forget_secret, load_secret
 
 _BY_HAND = (
     "Apple could not be told: the session ends by itself, or with 'Sign out of all browsers' "
@@ -26,20 +24,21 @@ def sign_out(settings: ICloudSettings) -> str:
     account = Account(settings).name
     if not is_connected(account) and load_secret(password_key(account)) is None:
         raise SessionExpired(f"{account} is not connected")
-    ended = _end(account, china=settings.china)
-    forget_secret(password_key(account))
+    told = _end(account, china=settings.china)
+    gone = forget_secret(password_key(account))
     lockout.lift(account)
     forget_account(account)
-    return "" if ended else _BY_HAND
+    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
 
 
 def _end(account: str, *, china: bool) -> bool:
     """Whether Apple said that it has ended the session."""
-    api = Api(account, None, china=china)  # what is saved has to do: nobody is asked for more
     try:
-        api.authenticate()
-        return bool(api.logout(clear_local_session=False)["remote_logout_confirmed"])
-    except (PyiCloudException, OutpourError):
+        api = Api(account, None, china=china)  # what is saved has to do: nobody is asked for more
+        try:
+            api.authenticate()
+            return bool(api.logout(clear_local_session=False)["remote_logout_confirmed"])
+        finally:
+            api.discard()
+    except Exception:  # noqa: BLE001  (a file that is damaged, too, must not keep the rest here)
         return False
-    finally:
-        api.discard()

@@ -18,8 +18,9 @@ from connectors import registry
 from connectors.errors import Misconfigured
 from pipeline.cli.failure import failure
 from pipeline.cli.opening import ARGUMENTS
-from pipeline.cli.output import CONNECT, complain
+from pipeline.cli.output import complain
 from pipeline.cli.streams import hush, settle
+from pipeline.display.connecting import connect_by
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -68,7 +69,7 @@ def main() -> None:
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code and raises nothing."""
     ARGUMENTS.set(arguments)
-    CONNECT.set("")
+    connect_by("")
     try:
         app = _app(arguments)
         if not arguments:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.errors import Misconfigured, SessionExpired
+from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from connectors.private import keyring_answers
 from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder
 from pipeline.cli.output import paper
@@ -51,9 +52,14 @@ def connect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
 def disconnect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
     """Sign out of a place and forget it on this computer. Copies and ledgers stay."""
     settings = dict(_setting(text) for text in set_ or [])
-    for target in targets:
-        for place in _places(target, settings, for_):
+    failed: OutpourError | None = None
+    for place in [place for target in targets for place in _places(target, settings, for_)]:
+        try:
             _say(f"{place.name}: {_disconnected(place)}")
+        except OutpourError as error:  # the others are left all the same
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return 0
 
 
@@ -63,6 +69,11 @@ def _disconnected(place: Place) -> str:
     try:
         left = place.connector.disconnect(place.settings)
     except SessionExpired:
+        if not keyring_answers():
+            raise SessionExpired(
+                f"{place.name}: the keyring does not say what it holds",
+                hint="Unlock it, then disconnect again.",
+            ) from None
         return "was not connected"
     return f"disconnected. {left}" if left else "disconnected"
 

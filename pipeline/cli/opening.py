@@ -12,9 +12,9 @@ from typing import Any
 from connectors.abilities import ChecksWriting
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
-from pipeline.cli.output import CONNECT
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
+from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
 from pipeline.together.owning import claim
@@ -40,7 +40,7 @@ def pipeline_of(
                 hint="Variables override it for once, for example OUTPOUR_SELECT__SINCE=2024-01-01",
             )
         of_row = [] if row is None else ["--for", row]
-        CONNECT.set(shlex.join(["outpour", "connect", str(config), *of_row]))
+        connect_by(shlex.join(["outpour", "connect", str(config), *of_row]))
         return load(config, row)
     if row is not None:
         raise Misconfigured(

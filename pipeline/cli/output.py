@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
@@ -15,13 +13,11 @@ from rich.console import Console
 
 from connectors.errors import redact
 from pipeline.cli.streams import hush
+from pipeline.display.connecting import addressed
 from pipeline.display.words import printable
 from pipeline.states import Exit
 
 F = TypeVar("F", bound="Found")
-CONNECT: ContextVar[str] = ContextVar("connect", default="")
-"""What connects the places of the pipeline file of this command; empty where there is none."""
-_ALONE = re.compile(r"outpour connect [a-z][\w-]*(?::[^\s']*)?")
 
 
 class _Paper(Console):
@@ -89,13 +85,8 @@ def answer(
 
 
 def complain(message: str, hint: str, code: Exit) -> int:
-    """Tell what is wrong, one line each, on standard error; returns ``code``.
-
-    A connector that asks for a new sign-in knows nothing of a pipeline file, in which its place
-    may have an account or a region of its own: there the file is what is to be connected.
-    """
-    if connect := CONNECT.get():
-        message, hint = (_ALONE.sub(lambda _: connect, text) for text in (message, hint))
+    """Tell what is wrong, one line each, on standard error; returns ``code``."""
+    message, hint = addressed(message), addressed(hint)
     with contextlib.suppress(OSError):
         for line in message.splitlines():
             sys.stderr.write(f"outpour: {printable(line)}\n")

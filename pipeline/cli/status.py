@@ -21,6 +21,7 @@ from pipeline.cli.opening import job_of, ledger_path, pipeline_of
 from pipeline.cli.output import emit, paper
 from pipeline.cli.tell import show_capacity
 from pipeline.config.sizes import show_size
+from pipeline.display.connecting import addressed
 from pipeline.display.words import counted, local_time, printable
 from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
@@ -99,7 +100,7 @@ def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
     try:
         return place.name, place.capacity(), ""
     except OutpourError as error:
-        return place.name, None, error.advice
+        return place.name, None, addressed(error.advice)
 
 
 def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from connectors.abilities import Capacity
 from pipeline.config.sizes import show_size
+from pipeline.display.connecting import addressed
 from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
@@ -215,7 +216,7 @@ def show_verified(console: Console, verified: Verified) -> None:
         told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
         mark, style = ("✘", "red") if told else ("✔", "green")
         if sink.away:
-            mark, style, told = "✘", "red", f"{told or 'the others not'}: {sink.away}"
+            mark, style, told = "✘", "red", f"{told or 'the others not'}: {addressed(sink.away)}"
         headline(console, mark, style, f"{sink.name}: {right}{read}, {told or 'all as they were'}")
         _wrong(console, sink)
 

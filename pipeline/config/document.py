@@ -160,7 +160,7 @@ class _Reader:
             return node.value
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, AttributeError) as error:
             if node.tag.endswith(":timestamp"):  # a date that there is not: its key's mistake
                 return node.value
             line = node.start_mark.line + 1

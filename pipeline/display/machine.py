@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
+from pipeline.display.connecting import addressed
 from pipeline.events import ItemEvent, Notice, Progress
 
 _EVERY = 1.0  # seconds between progress events
@@ -42,7 +43,7 @@ class Machine:
         self.write("progress", asdict(progress))
 
     def notice(self, notice: Notice) -> None:
-        self.write("notice", asdict(notice))
+        self.write("notice", {**asdict(notice), "hint": addressed(notice.hint)})
 
     def item(self, event: ItemEvent) -> None:
         self.write("item", asdict(event))

@@ -9,6 +9,7 @@ from math import ceil
 from typing import TextIO
 
 from pipeline.config.sizes import show_size
+from pipeline.display.connecting import addressed
 from pipeline.display.rates import Rates
 from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.events import ItemEvent, Notice, Progress
@@ -81,7 +82,7 @@ def sentence(notice: Notice) -> str:
     """A notice on one line."""
     start = f"{notice.place}: " if notice.place else ""
     end = f" ({notice.hint})" if notice.hint else ""
-    return f"{start}{notice.text}{end}"
+    return addressed(f"{start}{notice.text}{end}")
 
 
 def nothing_yet(progress: Progress) -> bool:

@@ -155,7 +155,11 @@ def _settle(connection: Connection, sink: str, goal: Goal) -> None:
     )
     # What is there in the place of a copy keeps its name: the sidecar goes where the next stands.
     changed = select(_R.asset).join(schema.copies).where(_lost_at(sink), _C.reason != GONE)
-    beside = select(_R.id).where(_R.asset.in_(changed), _R.role == Role.METADATA)
+    beside = (
+        select(_R.id)
+        .join(schema.assets)
+        .where(_R.asset.in_(changed), _R.role == Role.METADATA, _A.state == AssetState.WAITING)
+    )
     connection.execute(
         update(schema.copies)
         .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource.in_(beside))

@@ -88,12 +88,17 @@ def of_assets(ledger: Ledger, sink: str, assets: Iterable[int]) -> dict[int, lis
 
 
 def _orphans(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Orphan]:
+    other = schema.copies.alias()
+    shared = exists().where(
+        other.c.sink == sink, other.c.path == _C.path, other.c.resource != _C.resource,
+        other.c.state == CopyState.CONFIRMED,
+    )  # fmt: skip
     digests = [getattr(_R, algorithm) for algorithm in Algorithm]
     columns = (_C.resource, _C.path, _C.size, _C.remote_id, _R.asset, _R.role, *digests)
     query = (
         select(*columns)
         .select_from(schema.resources.join(schema.assets).join(schema.copies))
-        .where(which, _R.role != Role.METADATA, _gone(), *_confirmed(sink))
+        .where(which, _R.role != Role.METADATA, _gone(), *_confirmed(sink), ~shared)
         .order_by(_R.id)
     )
     with ledger.read() as connection:

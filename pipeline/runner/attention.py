@@ -80,8 +80,9 @@ class Attention:
                 self._lose(place, failed)
 
     def _lose(self, place: Gate, error: OutpourError) -> None:
-        if isinstance(error, SessionExpired) and self.spare(place):
-            place.give_up(error)
+        lost = error if isinstance(error, SessionExpired) else place.needs_person
+        if lost is not None and self.spare(place):
+            place.give_up(lost)
             self.tell("error", f"left out of this run: {error}", place.name, error.hint)
         else:
             self.stop.set("a sign-in is needed", error)

@@ -13,6 +13,7 @@ from connectors.errors import (
     Transient,
 )
 from pipeline.ledger import Ledger, work
+from pipeline.ledger.goal import LeftOut
 from pipeline.limits import Gate
 from pipeline.rooms import Room
 from pipeline.stopping import Stop
@@ -32,12 +33,14 @@ class Fullness:
         rooms: Mapping[str, Room],
         places: Mapping[str, Gate],
         ledger: Ledger,
+        without: LeftOut,
         tell: Tell,
     ) -> None:
         self._policy = policy
         self._rooms = rooms
         self._places = places
         self._ledger = ledger
+        self._without = without
         self._tell = tell
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
         self._told: set[str] = set()  # sinks that take nothing, and the person knows
@@ -58,7 +61,7 @@ class Fullness:
     @property
     def ends(self) -> bool:
         """Whether nothing more is to be started: with ``stop``, once a place is full."""
-        asleep = any(room.asleep for room in self._rooms.values())
+        asleep = any(room.asleep for room in self._open)
         return self._policy == "stop" and (asleep or self.owed)
 
     def look(self, reopen: Callable[[str], None]) -> bool:
@@ -70,9 +73,7 @@ class Fullness:
         """
         self._tell_who_woke()
         due = [
-            room
-            for room in self._rooms.values()
-            if room.due and self._places[room.name].needs_person is None
+            room for room in self._open if room.due and self._places[room.name].needs_person is None
         ]
         needed = work.smallest(self._ledger) if due else None
         if needed is None:
@@ -89,18 +90,30 @@ class Fullness:
 
         With ``wait`` until there is room, however long; else only for a limit that time lifts.
         """
-        for room in self._rooms.values():
+        for room in filter(self._lacks, self._open):
             if room.asleep is None and room.free is not None and room.free < needed:
                 room.doze(needed)
                 self._told.add(room.name)
                 self._tell("warning", f"no room for {needed} bytes more", room.name, "")
-        asleep = [room.asleep for room in self._rooms.values() if room.asleep]
-        timed = any(isinstance(why, DailyLimit) for why in asleep)
-        if not asleep or not (self._policy == "wait" or (self._policy == "next" and timed)):
-            return False
-        while not self.look(reopen):
+        while asleep := [r.asleep for r in filter(self._lacks, self._open) if r.asleep]:
+            timed = any(isinstance(why, DailyLimit) for why in asleep)
+            if not (self._policy == "wait" or (self._policy == "next" and timed)):
+                return False
+            if self.look(reopen):
+                return True
             stop.sleep(_TICK)
-        return True
+        return False
+
+    @property
+    def _open(self) -> list[Room]:
+        """Those that may take something in this run."""
+        return [room for room in self._rooms.values() if not room.closed]
+
+    def _lacks(self, room: Room) -> bool:
+        """Whether what is left is left for this sink: it may be for one that is closed alone."""
+        if len(self._open) == len(self._rooms):
+            return True
+        return work.missing_bytes(self._ledger, room.name, self._without) > 0
 
     def _tell_who_woke(self) -> None:
         for name in [name for name in self._told if self._rooms[name].asleep is None]:

@@ -13,7 +13,7 @@ from functools import partial
 
 from connectors.abilities import ReadBack
 from connectors.base import Receipt, Sink
-from connectors.errors import OutpourError
+from connectors.errors import OutpourError, SessionExpired
 from pipeline import retry
 from pipeline.ledger import adoption, checks, orphans
 from pipeline.ledger.adoption import Evidence, Wanted
@@ -29,8 +29,9 @@ _ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not th
 
 
 class Inheritance:
-    """At one sink. Copies at paths that are set ``apart`` are no copies. Raises nothing for
-    what the sink fails at: that is copied anew, if the sink takes it."""
+    """At one sink. Copies at paths that are set ``apart`` are no copies. Raises
+    SessionExpired where the sink was given up, and nothing else for what it fails at: that is
+    copied anew, if the sink takes it."""
 
     def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
         self._run = run
@@ -39,6 +40,7 @@ class Inheritance:
         self._apart = apart
         self._source = AtHand(run)
         self._taken: set[int] = set()
+        self._unsure: set[int] = set()  # copies that could not be looked at
         self._failures = 0  # in a row
 
     def look(self) -> int:
@@ -71,10 +73,17 @@ class Inheritance:
         sized = [file for file, those in companions
                  if any(o.copy.size == file.resource.size for o in those)]  # fmt: skip
         self._learn(sized, workers)
+        found = [*originals, *self._proven(companions, workers)]
+        # Whole, or not at all: what is left of it then would never be asked for again.
+        halves = {o.asset for those in left.values() for o in those
+                  if o.copy.resource in self._unsure}  # fmt: skip
         pairs = [
             (Evidence(receipt, orphan.digests, former=orphan.copy.resource), file)
-            for orphan, file, receipt in (*originals, *self._proven(companions, workers))
+            for orphan, file, receipt in found
+            if orphan.asset not in halves
         ]
+        if not pairs:
+            return 0
         orphans.remember(ledger, sink)
         adoption.confirm(ledger, sink, pairs)
         self._run.meter.add(adopted=len(pairs))
@@ -122,7 +131,10 @@ class Inheritance:
                 attempts=self._run.attempts,
                 on_retry=self._run.retried(self._sink.name),
             )
+        except SessionExpired:
+            raise  # nothing goes there in this run: the next one finds all as it is
         except OutpourError as error:
+            self._unsure.add(orphan.copy.resource)
             self._failures += 1
             text = f"{orphan.copy.path} cannot be looked at: {error}"
             self._run.notice("warning", text, self._sink.name, error.hint)

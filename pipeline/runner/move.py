@@ -97,7 +97,8 @@ class Mover:
         )
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
-        self.full = Fullness(full, self.rooms, self.places, self.ledger, self.run.notice)
+        without = self.goal.without
+        self.full = Fullness(full, self.rooms, self.places, self.ledger, without, self.run.notice)
 
     @property
     def ends(self) -> list[tuple[Gate, Source | Sink]]:
@@ -150,6 +151,7 @@ class Mover:
             if self.idle:
                 return
             check_staging(self.job)
+            self.run.staging.make()
             self.check_sinks()
             self.discover()
             self.open_assets()
@@ -308,8 +310,7 @@ class Mover:
         return Passes(self.run, self.router, self.full, sinks, limits.downloads)
 
     def _sweep(self) -> None:
-        """Make way in staging: files nobody will ask for any more go."""
-        self.run.staging.make()
+        """Staged files nobody will ask for any more."""
         wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
         for key, path in self.run.staging.leftovers():
             if key not in wanted:

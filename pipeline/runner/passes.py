@@ -108,8 +108,7 @@ class Passes:
             if self._full.ends:
                 break
             chosen = [(item, self._router.assign(item)) for item in batch]
-            if not any(room.closed for room in self._run.rooms.values()):  # else it is not for room
-                self._full.owed |= any(assigned.owed for _, assigned in chosen)
+            self._full.owed |= any(assigned.cramped for _, assigned in chosen)
             self._prefetch([item for item, assigned in chosen if assigned.sinks])
             for item, assigned in chosen:
                 if assigned.sinks:

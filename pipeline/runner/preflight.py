@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from connectors.abilities import Capacity
 from connectors.base import Role, Sink
 from connectors.errors import Misconfigured
+from connectors.private import may
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
@@ -164,13 +166,20 @@ def consequence(route: Route) -> str:
 
 
 def check_staging(job: Job) -> None:
-    """Misconfigured where the folder that was chosen for staging cannot be made: more than its
-    last part is missing where a disk is not connected."""
+    """Misconfigured where the folder that was chosen for staging cannot be made or written: more
+    than its last part is missing where a disk is not connected."""
     chosen = job.pipeline.staging.path
-    if chosen is not None and not chosen.parent.is_dir():
+    if chosen is None:
+        return
+    nearest = chosen if chosen.is_dir() else chosen.parent
+    if not nearest.is_dir():
         raise Misconfigured(
-            f"staging.path: there is no folder {chosen.parent}",
+            f"staging.path: there is no folder {nearest}",
             hint="Connect its disk, or make the folder.",
+        )
+    if not may(nearest, os.W_OK | os.X_OK):
+        raise Misconfigured(
+            f"staging.path: cannot write in {nearest}", hint="Choose another folder."
         )
 
 

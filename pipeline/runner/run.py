@@ -66,10 +66,11 @@ def _why_waiting(mover: Mover) -> str:
     if mover.stop:
         return mover.stop.reason
     rooms = mover.rooms.values()
-    if closed := [room.name for room in rooms if room.closed]:
-        return f"a sign-in is needed at {', '.join(closed)}"
-    full = ", ".join(room.name for room in rooms if room.asleep) or ", ".join(mover.rooms)
-    return f"no room at {full}"
+    closed = ", ".join(room.name for room in rooms if room.closed)
+    full = ", ".join(room.name for room in rooms if room.asleep and not room.closed)
+    if not closed:
+        return f"no room at {full or ', '.join(mover.rooms)}"
+    return f"a sign-in is needed at {closed}" + (f", no room at {full}" if full else "")
 
 
 def _state(mover: Mover, waiting: int) -> RunState:

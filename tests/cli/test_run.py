@@ -118,6 +118,9 @@ def test_staging_on_a_disk_that_is_away_is_no_folder_in_its_mount_point(
     (tmp_path / "disk").mkdir()
     assert invoke(["run", str(config)]) == Exit.OK
     assert (tmp_path / "disk/stage").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "disk/stage").chmod(0o2775)
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert (tmp_path / "disk/stage").stat().st_mode & 0o7777 == 0o2775, "a person's own folder"
 
 
 def test_plan_tells_that_it_will_not_fit(

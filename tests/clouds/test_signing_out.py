@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 
+import keyring
+import keyring.backend
+import keyring.errors
 import pytest
 
 from connectors.icloud.account import password_key
@@ -80,3 +83,58 @@ def test_a_service_that_cannot_be_told_is_left_all_the_same(
     assert invoke(["disconnect", kind]) == Exit.OK
     assert where in capsys.readouterr().out
     assert load_secret(f"{kind}:default") is None
+
+
+class Stubborn(keyring.backend.KeyringBackend):
+    """Holds on to what it has; or is locked."""
+
+    priority = 1
+    locked = False
+
+    def __init__(self) -> None:
+        self.held: dict[str, str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.locked:
+            raise keyring.errors.KeyringLocked
+        return self.held.get(username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        raise keyring.errors.PasswordDeleteError
+
+
+def test_what_the_keyring_does_not_let_go_of_is_told(
+    job: FanOut, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn = Stubborn()
+    grant = load_secret("gdrive:default")
+    assert grant is not None
+    stubborn.set_password("", "gdrive:default", grant)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", stubborn)
+    stubborn.locked = True
+    forgotten = state_dir() / "credentials.json"
+    forgotten.unlink()
+    assert invoke(["disconnect", "gdrive", "dropbox"]) == Exit.NEEDS_PERSON
+    assert "the keyring does not say what it holds" in capsys.readouterr().err
+    stubborn.locked = False
+    assert invoke(["disconnect", "gdrive"]) == Exit.OK
+    assert "The keyring does not let go of it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kept", ["{not json", "[]", '{"foo": 1}'])
+@pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
+def test_a_damaged_sign_in_goes_as_well(
+    job: FanOut, capsys: pytest.CaptureFixture[str], kind: str, kept: str
+) -> None:
+    store_secret(f"{kind}:default", kept)
+    assert invoke(["disconnect", kind]) == Exit.OK
+    assert "could not be told" in capsys.readouterr().out
+    assert load_secret(f"{kind}:default") is None
+
+
+def test_a_wrong_argument_signs_nobody_out(job: FanOut) -> None:
+    assert invoke(["disconnect", "gdrive", "nowhere"]) == Exit.USAGE
+    assert load_secret("gdrive:default") is not None

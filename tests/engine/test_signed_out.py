@@ -9,9 +9,9 @@ from typing import Literal
 
 import pytest
 
-from connectors.abilities import Capacity
+from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
-from connectors.errors import OutpourError, SessionExpired
+from connectors.errors import Misconfigured, OutpourError, SessionExpired
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route
@@ -19,7 +19,8 @@ from pipeline.ledger import Ledger
 from pipeline.runner import Outcome, verify
 from pipeline.states import Exit
 from pipeline.stopping import Stop
-from tests.engine.rig import Recorder, contents, fill, go, job
+from tests.engine.rig import Recorder, contents, ending, fill, go, job
+from tests.engine.test_full_and_lost import Nobody
 
 COUNT = 40
 When = Literal["at the start", "after some", "at the commits"]
@@ -86,6 +87,11 @@ class World:
         return sorted(self.library.contents.values())
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.rooms._FIRST_LOOK", 0.05)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
@@ -144,3 +150,49 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     assert check() == (Exit.ITEMS_FAILED, {"to": (0, 0, away), "here": (files, 1, "")})
     assert world.run(sink).exit is Exit.NEEDS_PERSON
     assert world.landed == world.whole
+
+
+@pytest.mark.parametrize("full", ["wait", "next", "stop"])
+@pytest.mark.parametrize("left", [1, 6])
+def test_nobody_waits_for_room_where_nothing_is_left_to_put(
+    world: World, full: Literal["wait", "next", "stop"], left: int
+) -> None:
+    """The other sink has everything, and just no room for more."""
+    sink, shelf = Leaving(left), Shelf(limit=sum(map(len, world.whole)) + 10)
+    made = job(
+        MemorySource("from", world.library), [sink, MemorySink("exact", shelf)],
+        staging=world.folder / "s", route=Route(full=full),
+    )  # fmt: skip
+    outcome = ending(lambda: go(made, world.folder / "l.sqlite"))
+    assert isinstance(outcome, Outcome) and outcome.exit is Exit.NEEDS_PERSON
+    assert sorted(contents(shelf).values()) == world.whole
+    assert set(outcome.summary.waiting) == {"a sign-in is needed at to"}
+
+
+def test_a_sink_that_is_full_and_then_signed_out_is_waited_for_no_longer(world: World) -> None:
+    class Full(Leaving):
+        def capacity(self) -> Capacity:
+            self._ask()
+            return Capacity(10, 10, 0)
+
+    full = Full(3)
+    full._shelf.limit = 10
+    made = job(
+        MemorySource("from", world.library), [full, world.here], staging=world.folder / "s",
+        route=Route(full="wait"),
+    )  # fmt: skip
+    outcome = ending(lambda: go(made, world.folder / "l.sqlite"))
+    assert isinstance(outcome, Outcome) and outcome.exit is Exit.NEEDS_PERSON
+    assert world.landed == world.whole
+
+
+def test_a_failed_sign_in_at_a_terminal_stops_no_other_sink(world: World) -> None:
+    class Hopeless(Leaving):
+        def reconnect(self, prompter: Prompter) -> None:
+            raise Misconfigured("the client is not accepted")
+
+    made = job(
+        MemorySource("from", world.library), [Hopeless(4), world.here], staging=world.folder / "s"
+    )
+    outcome = go(made, world.folder / "l.sqlite", prompter=Nobody())
+    assert outcome.exit is Exit.NEEDS_PERSON and world.landed == world.whole

@@ -185,3 +185,21 @@ def test_a_photo_that_comes_back_where_it_was_has_a_copy_too(copied: Folders) ->
     copied.run()
     assert len(copied.held()) == len(before) + 1
     each_has_one(copied)
+
+
+def test_a_live_photo_is_handed_over_whole_or_not_at_all(copied: Folders) -> None:
+    """One half that cannot be looked at today would stand apart for good."""
+
+    class Half(LocalSink):
+        def read(self, receipt: Receipt) -> Iterator[bytes]:
+            if receipt.path.endswith("MOV"):
+                raise Transient("Input/output error")
+            return super().read(receipt)
+
+    for half in ("HEIC", "MOV"):
+        old = copied.root / f"from/trip/LIVE.{half}"
+        old.rename(old.with_name(f"FJORD.{half}"))
+    copied.attempts = 2
+    copied.run(sink=Half)
+    assert {"2020/11/FJORD.HEIC", "2020/11/FJORD.MOV"} <= copied.held().keys()
+    each_has_one(copied)
