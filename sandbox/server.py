@@ -215,7 +215,8 @@ class Sandbox:
         secured = self._authority.context(host).wrap_socket(sock, server_side=True)
         with self._lock:
             self._open[secured] = thread
-        if self._closed.is_set():
+        if self._closed.is_set():  # while hands were shaken: nobody else would close it
+            secured.close()
             raise OSError("closed")
         return secured
 
