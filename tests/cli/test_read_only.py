@@ -69,8 +69,10 @@ def test_state_that_cannot_be_kept_is_a_matter_of_configuration(
     (open_folder / "closed").mkdir(mode=0o555)
     with unprivileged():
         monkeypatch.setenv("OUTPOUR_STAGING__PATH", str(open_folder / "closed" / "staging"))
-        assert invoke(["run", config]) == Exit.USAGE
-        assert f"cannot keep staging in {open_folder}/closed/staging" in capsys.readouterr().err
+        for command in ("plan", "run"):
+            assert invoke([command, config]) == Exit.USAGE
+            said = capsys.readouterr().err
+            assert f"staging.path: cannot write in {open_folder}/closed" in said
         monkeypatch.delenv("OUTPOUR_STAGING__PATH")
         monkeypatch.setenv("XDG_STATE_HOME", str(open_folder / "closed"))
         assert invoke(["run", config]) == Exit.USAGE
