@@ -116,8 +116,10 @@ class Gate:
     def succeeded(self, size: int) -> None:
         with self._changed:
             self._dead_ends = 0
+            before = self.limit.value
             self.limit.finished(size)
-            self._changed.notify()
+            if self.limit.value > before:  # for several who wait, perhaps
+                self._changed.notify_all()
 
     def wait(self, seconds: float, *, less: bool) -> None:
         """Leave the place alone for ``seconds``; ``less``: and ask it for less from then on."""
