@@ -22,7 +22,7 @@ from pipeline.stages.looking import look
 
 T = TypeVar("T")
 _WITNESSES = 20
-_AT_ONCE = 8  # questions: a cloud takes its time for each
+_AT_ONCE = _WITNESSES  # a cloud takes its time for each question
 _END = '"]'  # of a place's JSON
 _OF_ANY = "Connect the disk or account that does."
 _NEW = "A new place gets a name of its own in a pipeline file, or with --to another folder."
