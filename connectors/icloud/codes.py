@@ -51,9 +51,11 @@ class _Codes:
                 hint="add a trusted device or phone number at https://account.apple.com",
             )
         again: _Way | None = None
-        for _ in range(_SENDINGS):
+        for sending in range(_SENDINGS):
             way = again or self._choice()
             again = None
+            if sending:
+                self._prompter.tell("Asking Apple for another code.")
             try:
                 self._api.ask_for_code(way.phone)
                 if self._is_accepted(way):
@@ -76,7 +78,6 @@ class _Codes:
             question = f"Code ({way.text}); just Enter if none arrives:"
             typed = re.sub(r"\D", "", self._prompter.ask(question))
             if not typed:
-                self._prompter.tell("Another one is on its way.")
                 return False
             if self._api.validate_2fa_code(typed):
                 return True

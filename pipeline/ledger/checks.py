@@ -175,12 +175,12 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
     columns = (_C.resource, _C.path, _C.reason, _A.state)
     query = select(*columns).select_from(joined).where(_lost_at(sink))
     with ledger.read() as connection:
-        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, freed()))
+        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, _freed()))
         rows = connection.execute(query.where(which).order_by(_C.resource))
         return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
 
 
-def freed() -> ColumnElement[bool]:
+def _freed() -> ColumnElement[bool]:
     """Whether reclaim took an asset from its source: its copies are all that is left of it."""
     taken = (TrashState.INTENDED, TrashState.TRASHED)
     return _A.id.in_(select(_T.asset).where(_T.state.in_(taken)))
