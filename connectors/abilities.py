@@ -35,10 +35,10 @@ class HasCapacity(Protocol):
 
 
 @runtime_checkable
-class ChecksWriting(Protocol):
-    def check_writing(self) -> None:
-        """Raise Misconfigured if nothing can be written here. Asked before anything is moved;
-        does no network."""
+class Checks(Protocol):
+    def check(self, *, writing: bool) -> None:
+        """Raise Misconfigured if the place is not there or cannot be read, or with ``writing`` if
+        nothing can be put there. Asked before anything else; changes nothing, does no network."""
         ...
 
 

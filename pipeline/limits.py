@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import threading
 import time
 from collections.abc import Iterator
 
-from connectors.errors import SessionExpired, Transient
+from connectors.errors import (
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+    Transient,
+    Unreachable,
+)
 from pipeline.stopping import Stop
 
 _UNIT = 128 * 1024  # a request costs about as much as this many bytes
@@ -69,6 +74,18 @@ class AdaptiveLimit:
             self._flat = _PATIENCE  # no growth until the next probe
 
 
+class LeftOut(OutpourError):
+    """Nothing more goes to this place in this run; ``why`` says what it failed at."""
+
+    def __init__(self, why: OutpourError) -> None:
+        super().__init__(str(why), hint=why.hint)
+        self.why = why
+
+
+UNUSABLE = (LeftOut, Misconfigured, Unreachable)
+"""What says of a place, and not of one file, that it is of no use in this run."""
+
+
 class Gate:
     """The gate in front of one source or sink. Safe to use from any thread."""
 
@@ -80,7 +97,7 @@ class Gate:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
-        self.lost: SessionExpired | None = None
+        self.lost: OutpourError | None = None
         self._renewed_at = 0.0
         self._trouble: Transient | None = None
         self.reached = False
@@ -89,12 +106,12 @@ class Gate:
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
         """Wait until the place may be asked, and hold one of its slots. Raises Stopped, and
-        SessionExpired once the place was given up."""
+        LeftOut once the place was given up."""
         with self._changed:
             while not self._open():
                 self._stop.check()
                 if self.lost is not None:
-                    raise copy.copy(self.lost)
+                    raise LeftOut(self.lost)
                 self._changed.wait(self._patience())
             self._active += 1
         try:
@@ -105,7 +122,8 @@ class Gate:
                 self._changed.notify()
 
     def _open(self) -> bool:
-        ready = self._expired is None and time.monotonic() >= self._closed_until
+        usable = self._expired is None and self.lost is None
+        ready = usable and time.monotonic() >= self._closed_until
         return ready and self._active < self.limit.value
 
     def _patience(self) -> float:
@@ -146,10 +164,10 @@ class Gate:
             self._renewed_at = time.monotonic()
             self._changed.notify_all()
 
-    def give_up(self, error: SessionExpired) -> None:
-        """Nobody is there to sign in: ``lost`` says why from now on, to whoever waits as well."""
+    def give_up(self, error: OutpourError) -> None:
+        """It is asked no more: ``lost`` says why from now on, to whoever waits as well."""
         with self._changed:
-            self._expired = self.lost = error
+            self.lost = error
             self._changed.notify_all()
 
     def waited(self, since: float) -> float:
@@ -181,6 +199,8 @@ class Gate:
         """A few words for the display; empty when all is well."""
         if self._expired is not None:
             return "sign-in needed"
+        if self.lost is not None:
+            return "left out"
         if (trouble := self._trouble) is not None:
             return f"waits: {trouble}"
         left = self._closed_until - time.monotonic()

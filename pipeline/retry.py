@@ -54,7 +54,7 @@ class _Patience:
         self._count(state)
         error = _error(state)
         if isinstance(error, SessionExpired):
-            return self._place.lost is not None
+            return False  # until the place is given up, which whoever waits for it is told
         if self._throttled_since is not None:
             return self._place.waited(self._throttled_since) > THROTTLE_BUDGET
         if self._down_since is not None:
@@ -124,7 +124,8 @@ def call(
     """Do ``work`` in a slot of ``place``, again as its errors say.
 
     ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up ``attempts``. Raises the last error, or Stopped.
+    failures do not use up ``attempts``. Raises the last error, LeftOut once the place was given
+    up, or Stopped.
     """
     patience = _Patience(place, attempts, progress, stop)
 

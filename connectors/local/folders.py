@@ -131,11 +131,13 @@ class Folders:
             self._entered.pop(PurePosixPath(path).parent, None)
 
     def check(self) -> None:
-        """Misconfigured when the root was there and is no more, so nothing else is told of it.
+        """Misconfigured when the root is not there, or no more, so nothing else is told of it.
 
         Writing there could fill the disk below the mount point of the missing one.
         """
-        if self._device is not None and disk.device(self.root) != self._device:
+        if self._device is None:
+            check_root(self.root)
+        elif disk.device(self.root) != self._device:
             raise Misconfigured(
                 f"{self.root} is gone", hint="Connect its disk again, then run again."
             )

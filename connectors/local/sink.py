@@ -30,11 +30,10 @@ class LocalSink:
 
     A crash leaves at most temporary files, which the next run removes when it enters their
     folder. With ``readback`` receipts carry the SHA-256 of what the medium gave back.
-    Raises Misconfigured when nothing can be read there.
+    Where the folder is not there, whatever is asked of it raises Misconfigured.
     """
 
     def __init__(self, name: str, root: Path, *, readback: bool = False) -> None:
-        check_root(root)
         self.name = name
         self.traits = Traits(
             algorithm=Algorithm.SHA256 if readback else None,
@@ -100,8 +99,10 @@ class LocalSink:
     def close(self) -> None:
         """Nothing to release."""
 
-    def check_writing(self) -> None:
-        check_writing(self._root)
+    def check(self, *, writing: bool) -> None:
+        check_root(self._root)
+        if writing:
+            check_writing(self._root)
 
     def capacity(self) -> Capacity:
         """Of the disk, for what this user may still write."""

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from connectors.abilities import ChecksWriting
+from connectors.abilities import Checks
+from connectors.base import Sink
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.config.load import load, one_shot
@@ -71,19 +72,22 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(pipeline: Pipeline, *, writing: bool = False) -> Iterator[tuple[Job, Ledger]]:
+def opened(
+    pipeline: Pipeline, *, writing: bool = False, sparing: bool = False
+) -> Iterator[tuple[Job, Ledger]]:
     """The pipeline's places and ledger, closed at the end.
 
-    Misconfigured if the ledger is in use, or belongs to another source; with ``writing`` also
-    if nothing can be put at a sink.
+    Misconfigured if the ledger is in use, or belongs to another source, or if a sink is not there
+    or, with ``writing``, takes nothing. A pipeline that ran before may be ``sparing``: it goes on
+    without that sink.
     """
+    ledger_at = ledger_path(pipeline.name)
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
-    with job_of(pipeline) as job:
-        for sink in job.sinks:
-            if writing and isinstance(sink, ChecksWriting):
-                sink.check_writing()
-        _make_room_for(ledger_path(pipeline.name))
-        with Ledger.open(ledger_path(pipeline.name)) as ledger:
+    with job_of(pipeline, writing=writing) as job:
+        if not (sparing and ledger_at.exists()):
+            job.require_all()
+        _make_room_for(ledger_at)
+        with Ledger.open(ledger_at) as ledger:
             claim(ledger, pipeline)
             yield job, ledger
 
@@ -99,8 +103,9 @@ def _make_room_for(ledger: Path) -> None:
 
 
 @contextlib.contextmanager
-def job_of(pipeline: Pipeline) -> Iterator[Job]:
-    """The pipeline with its places made; they are closed at the end."""
+def job_of(pipeline: Pipeline, *, writing: bool = False) -> Iterator[Job]:
+    """The pipeline with its places made; they are closed at the end. Sinks that are not there, or
+    with ``writing`` take nothing, are among them, and said to be away."""
     with contextlib.ExitStack() as stack:
         sources = []
         for place in pipeline.sources:
@@ -110,7 +115,17 @@ def job_of(pipeline: Pipeline) -> Iterator[Job]:
         for place in pipeline.sinks:
             sinks.append(place.sink())
             stack.callback(sinks[-1].close)
-        yield Job(pipeline, sources[0], tuple(sinks), tuple(sources[1:]))
+        away = {sink.name: why for sink in sinks if (why := _why_away(sink, writing=writing))}
+        yield Job(pipeline, sources[0], tuple(sinks), tuple(sources[1:]), away)
+
+
+def _why_away(sink: Sink, *, writing: bool) -> Misconfigured | None:
+    try:
+        if isinstance(sink, Checks):
+            sink.check(writing=writing)
+    except Misconfigured as error:
+        return error
+    return None
 
 
 def ledger_path(name: str) -> Path:

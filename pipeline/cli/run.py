@@ -53,7 +53,7 @@ def run(
     prompter = None
     if at_terminal() and not json:
         prompter = TerminalPrompter(screen.pause, interrupts)
-    with opened(pipeline, writing=True) as (job, ledger), interrupts(), screen:
+    with opened(pipeline, writing=True, sparing=True) as (job, ledger), interrupts(), screen:
         outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
     if isinstance(screen, Machine):
         screen.write(

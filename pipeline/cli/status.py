@@ -54,7 +54,8 @@ def status(
         return _code(found)
     pipeline = pipeline_of(config, from_, to, for_)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
-        rooms = list(asking.map(_room, (*job.sources, *job.sinks)))
+        whys = (*(None for _ in job.sources), *(job.away.get(sink.name) for sink in job.sinks))
+        rooms = list(asking.map(_room, (*job.sources, *job.sinks), whys))
         ahead = _prospect(job)
     now = _standing(ledger_path(pipeline.name))
     code = _code([now] if now else [])
@@ -94,11 +95,11 @@ def _ledgers() -> list[Path]:
         return []
 
 
-def _room(place: Source | Sink) -> tuple[str, Capacity | None, str]:
-    if not isinstance(place, HasCapacity):
-        return place.name, None, ""
+def _room(place: Source | Sink, away: OutpourError | None) -> tuple[str, Capacity | None, str]:
     try:
-        return place.name, place.capacity(), ""
+        if away is not None:
+            raise away
+        return place.name, place.capacity() if isinstance(place, HasCapacity) else None, ""
     except OutpourError as error:
         return place.name, None, addressed(error.advice)
 

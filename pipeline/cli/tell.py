@@ -174,7 +174,8 @@ def show_plan(console: Console, plan: Plan) -> None:
 def show_capacity(console: Console, name: str, capacity: Capacity | None, remark: str = "") -> None:
     """One place's room as a bar."""
     line = Text(f"\n{printable(name)}", style="bold")
-    line.append(f"  {_room(capacity)}", style="not bold")
+    if capacity is not None or not remark:
+        line.append(f"  {_room(capacity)}", style="not bold")
     if remark:
         line.append(f"  {remark}", style="not bold cyan")
     console.print(line)
@@ -215,9 +216,15 @@ def show_verified(console: Console, verified: Verified) -> None:
         bad = [(len(sink.wrong), "missing or changed"), (len(sink.unread), "could not be read")]
         told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
         mark, style = ("✘", "red") if told else ("✔", "green")
+        text = f"{right}{read}, {told or 'all as they were'}"
         if sink.away:
-            mark, style, told = "✘", "red", f"{told or 'the others not'}: {addressed(sink.away)}"
-        headline(console, mark, style, f"{sink.name}: {right}{read}, {told or 'all as they were'}")
+            left = (
+                f"{right}{read}, {told or 'the others not'}"
+                if sink.checked or told
+                else "not checked"
+            )
+            mark, style, text = "✘", "red", f"{left}: {addressed(sink.away)}"
+        headline(console, mark, style, f"{sink.name}: {text}")
         _wrong(console, sink)
 
 

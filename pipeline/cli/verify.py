@@ -48,13 +48,14 @@ def verify(
     interrupts = Interrupts(stop, lambda: None)
     part = None if download is None else download / 100
     try:
-        with opened(pipeline) as (job, ledger), interrupts(), screen:
+        with opened(pipeline, sparing=True) as (job, ledger), interrupts(), screen:
             found = verify_job(job, ledger, screen, stop=stop, download=part)
     except Stopped:
         return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
     wrong, hint = "some copies are not as they were", "outpour run brings again what the source has"
-    if found.exit is Exit.NEEDS_PERSON:
-        wrong, hint = next(sink.away for sink in found.sinks if sink.away), resume_command()
+    if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):
+        wrong = "; ".join(sink.away for sink in found.sinks if sink.away)
+        hint = f"then again: {resume_command()}"
     elif not any(sink.wrong for sink in found.sinks):
         wrong, hint = "some copies could not be read", "nothing else is known of them: verify again"
     return answer(found, show_verified, wrong, hint, json=json)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
 from pipeline.limits import Gate
+from pipeline.runner.sparing import Tell
 from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")
@@ -18,21 +19,17 @@ _TICK = 0.1
 _AGAIN = "; trying again"
 
 
-class Tell(Protocol):
-    def __call__(self, level: str, text: str, place: str = "", hint: str = "") -> None: ...
-
-
 @dataclass(frozen=True)
 class Attention:
     """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
-    can be asked. ``spare`` says of a place whose sign-in has ended whether the rest goes on
-    without it."""
+    can be asked. ``spare`` leaves out a place whose sign-in has ended, if the rest can go on
+    without it: whether it did."""
 
     ends: Sequence[tuple[Gate, Source | Sink]]
     stop: Stop
     prompter: Prompter | None
     tell: Tell
-    spare: Callable[[Gate], bool] = lambda _: False
+    spare: Callable[[Gate, OutpourError], bool] = lambda _place, _why: False
     _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
@@ -81,11 +78,10 @@ class Attention:
 
     def _lose(self, place: Gate, error: OutpourError) -> None:
         lost = error if isinstance(error, SessionExpired) else place.needs_person
-        if lost is not None and self.spare(place):
-            place.give_up(lost)
-            self.tell("error", f"left out of this run: {error}", place.name, error.hint)
-        else:
+        if lost is None or not self.spare(place, lost):
             self.stop.set("a sign-in is needed", error)
+        elif lost is not error:
+            self.tell("error", str(error), place.name, error.hint)
 
     def _report(self) -> None:
         """Say once what a place waits for, and that it goes on."""
@@ -93,7 +89,7 @@ class Attention:
             trouble = place.trouble
             text = _said(trouble)
             before = self._told.get(place.name, "")
-            if text == before or place.needs_person:
+            if text == before or place.needs_person or place.lost:
                 continue
             self._told[place.name] = text
             if text.endswith(_AGAIN) and before.endswith(_AGAIN):

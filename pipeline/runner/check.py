@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from connectors.abilities import Inventory, ReadBack
 from connectors.base import Receipt, Sink
-from connectors.errors import ItemError, Misconfigured, SessionExpired
+from connectors.errors import ItemError, Misconfigured
 from pipeline import retry
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
@@ -18,13 +18,14 @@ from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.runner import elsewhere
 from pipeline.runner.attention import Attention
-from pipeline.runner.ending import recorded
+from pipeline.runner.ending import EXITS, recorded, state_without
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import sources_own
 from pipeline.runner.same_place import looking_through
+from pipeline.runner.sparing import Sparing
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.recheck import reread, sha256
-from pipeline.states import CopyState, Exit
+from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class SinkCheck:
     nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
     changed (theirs now, and not wrong), ``foreign`` files the ledger does not know; ``doubled``
     names content held twice, ``moved`` counts copies that are elsewhere now, unchanged. ``away``
-    says why it could not be looked at at all."""
+    says why it could not be looked at, or not to the end."""
 
     name: str
     checked: int = 0
@@ -54,13 +55,16 @@ class SinkCheck:
 
 @dataclass(frozen=True)
 class Verified:
+    """``ended`` is COMPLETE where all sinks could be looked at."""
+
     sinks: tuple[SinkCheck, ...]
+    ended: RunState
 
     @property
     def exit(self) -> Exit:
         if any(sink.wrong or sink.unread for sink in self.sinks):
             return Exit.ITEMS_FAILED
-        return Exit.NEEDS_PERSON if any(sink.away for sink in self.sinks) else Exit.OK
+        return EXITS.get(self.ended, Exit.OK)
 
 
 def verify(
@@ -71,22 +75,33 @@ def verify(
     A sink whose listing carries its own checksums is checked by listing, without a download;
     ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
     sink is read back whole. What is missing or changed is moved again by the next run; of what
-    could not be read nothing changes. SessionExpired where no sink can be looked at.
+    could not be read nothing changes. A sink that cannot be looked at holds up no other; where
+    none can, the last one's error is raised.
     """
     meter = Meter()
     meter.phase = "verifying"
-    checkers = [_Checker(ledger, sink, observer, stop, meter, job) for sink in job.sinks]
+    places = {sink.name: Gate(sink.name, _READERS, stop) for sink in job.sinks}
 
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
 
-    def spare(place: Gate) -> bool:
-        return any(one.place is not place and not one.place.lost for one in checkers)
+    sparing = Sparing(places, tell)
+    ends = [(places[sink.name], sink) for sink in job.sinks]
+    attention = Attention(ends, stop, None, tell, sparing.spare)
 
-    ends = [(one.place, one.sink) for one in checkers]
-    attention = Attention(ends, stop, None, tell, spare)
+    def check() -> tuple[SinkCheck, ...]:
+        for name, why in job.away.items():
+            if not sparing.spare(places[name], why):
+                raise why
+        return tuple(
+            _Checker(ledger, sink, observer, stop, meter, job, place).check(download, sparing)
+            for place, sink in ends
+        )
+
     with recorded(ledger, "verify", stop), work.doubting(ledger):
-        return Verified(attention.during(lambda: tuple(one.check(download) for one in checkers)))
+        checked = attention.during(check)
+    lost = sparing.lost
+    return Verified(checked, state_without(lost) if lost else RunState.COMPLETE)
 
 
 class _Checker:
@@ -98,44 +113,46 @@ class _Checker:
         stop: Stop,
         meter: Meter,
         job: Job,
+        place: Gate,
     ) -> None:
         self._ledger = ledger
-        self.sink = sink
+        self._sink = sink
         self._observer = observer
         self._stop = stop
         self._meter = meter
         self._pipeline = job.pipeline
         self._goal = job.goal
         self._apart = sources_own(job.pipeline, sink.name)
-        self.place = Gate(sink.name, _READERS, stop)
+        self._place = place
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 
-    def check(self, download: float | None) -> SinkCheck:
-        try:
-            with looking_through(self._ledger, self._pipeline, self.sink, self._patiently):
-                self._look(download)
-        except SessionExpired as lost:
-            self._result.away = lost.advice
-        checks.settle(self._ledger, self.sink.name, self._goal)
+    def check(self, download: float | None, sparing: Sparing) -> SinkCheck:
+        with (
+            sparing.apart(self._sink.name),
+            looking_through(self._ledger, self._pipeline, self._sink, self._patiently),
+        ):
+            self._look(download)
+        self._result.away = self._place.lost.advice if self._place.lost else ""
+        checks.settle(self._ledger, self._sink.name, self._goal)
         self._result.wrong = list(
-            {**self._wrong, **checks.owed(self._ledger, self.sink.name)}.values()
+            {**self._wrong, **checks.owed(self._ledger, self._sink.name)}.values()
         )
         for path, why in self._result.wrong:
-            self._observer.notice(Notice("error", f"{path}: {why}", self.sink.name))
+            self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
         return self._result
 
     def _look(self, download: float | None) -> None:
-        listed = self.sink.traits.algorithm is not None and isinstance(self.sink, Inventory)
+        listed = self._sink.traits.algorithm is not None and isinstance(self._sink, Inventory)
         if listed:
             listed = self._by_listing()
         share = (download or 0.0) if listed else 1.0
         if share:
-            if not isinstance(self.sink, ReadBack):
-                raise Misconfigured(f"{self.sink.name} cannot be read back")
-            self._by_reading(self.sink, share, counted=listed)
-            if isinstance(self.sink, Inventory) and not listed:
-                self._elsewhere(self.sink, self.sink.inventory)
+            if not isinstance(self._sink, ReadBack):
+                raise Misconfigured(f"{self._sink.name} cannot be read back")
+            self._by_reading(self._sink, share, counted=listed)
+            if isinstance(self._sink, Inventory) and not listed:
+                self._elsewhere(self._sink, self._sink.inventory)
 
     def _by_listing(self) -> bool:
         """Whether the listing told a checksum of every file we know."""
@@ -152,20 +169,20 @@ class _Checker:
 
     def _compared(self) -> checks.Comparison:
         """One whole listing; begun afresh where it breaks."""
-        assert isinstance(self.sink, Inventory)
-        comparison = checks.Comparison(self._ledger, self.sink.name)
-        for receipt in self.sink.inventory():
+        assert isinstance(self._sink, Inventory)
+        comparison = checks.Comparison(self._ledger, self._sink.name)
+        for receipt in self._sink.inventory():
             self._stop.check()
             comparison.saw(receipt)
             self._tell()
         return comparison
 
     def _look_for(self, copy: checks.Held) -> Receipt | None:
-        return self._patiently(lambda: look_for(self.sink, copy.path, copy.remote_id))
+        return self._patiently(lambda: look_for(self._sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return retry.call(
-            self.place, work, stop=self._stop, attempts=self._pipeline.limits.attempts
+            self._place, work, stop=self._stop, attempts=self._pipeline.limits.attempts
         )
 
     def _by_reading(self, sink: ReadBack, share: float, *, counted: bool) -> None:
@@ -199,7 +216,7 @@ class _Checker:
             return (one for one in listing() if not self._apart(one.path))
 
         def look() -> None:
-            found = elsewhere.find(self._ledger, self.sink.name, candidates(), read)
+            found = elsewhere.find(self._ledger, self._sink.name, candidates(), read)
             for copy, receipt in found:
                 self._result.moved += receipt.path != copy.path
                 self._wrong.pop(copy.resource, None)
@@ -212,10 +229,10 @@ class _Checker:
     def _could_not_read(self, copy: checks.Held, error: ItemError) -> None:
         self._result.unread.append((copy.path, f"could not be read: {error}"))
         text = f"{copy.path}: could not be read: {error}"
-        self._observer.notice(Notice("error", text, self.sink.name, error.hint))
+        self._observer.notice(Notice("error", text, self._sink.name, error.hint))
 
     def _sampled(self, share: float) -> Iterator[list[checks.Held]]:
-        for batch in checks.held(self._ledger, self.sink.name):
+        for batch in checks.held(self._ledger, self._sink.name):
             yield [copy for copy in batch if share >= 1 or random.random() < share]
 
     def _read(self, sink: ReadBack, copy: checks.Held) -> str | ItemError:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from connectors.errors import DiskFull, SessionExpired
+from connectors.errors import DiskFull, OutpourError, SessionExpired
 from pipeline.ledger import Ledger, work
-from pipeline.states import RunState
+from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop, Stopped
+
+EXITS = {
+    RunState.NEEDS_PERSON: Exit.NEEDS_PERSON,
+    RunState.FAILED: Exit.FATAL,
+    RunState.INTERRUPTED: Exit.INTERRUPTED,
+    RunState.NO_ROOM: Exit.NO_ROOM,
+}
+"""How a command ends that did not come to its end with every place."""
 
 
 def state_after(error: BaseException | None, stop: Stop) -> RunState:
@@ -20,6 +28,12 @@ def state_after(error: BaseException | None, stop: Stop) -> RunState:
     if error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
         return RunState.FAILED
     return RunState.INTERRUPTED if stop or error is not None else RunState.COMPLETE
+
+
+def state_without(lost: Sequence[OutpourError]) -> RunState:
+    """What it means for a command that places were left out for these reasons."""
+    signed_out = any(isinstance(why, SessionExpired) for why in lost)
+    return RunState.NEEDS_PERSON if signed_out else RunState.FAILED
 
 
 @contextlib.contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.base import Sink, Source
+from connectors.errors import OutpourError
 from connectors.private import state_path
 from pipeline.config.models import Pipeline
 from pipeline.keep import policy
@@ -17,16 +19,23 @@ from pipeline.states import Exit, RunState
 @dataclass(frozen=True)
 class Job:
     """A pipeline with its places made. ``others`` are further sources, in order of preference
-    after ``source``: what they hold is one library with it."""
+    after ``source``: what they hold is one library with it. ``away`` says of sinks that cannot be
+    used as it is why, by name."""
 
     pipeline: Pipeline
     source: Source
     sinks: tuple[Sink, ...]
     others: tuple[Source, ...] = ()
+    away: Mapping[str, OutpourError] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Source, ...]:
         return (self.source, *self.others)
+
+    def require_all(self) -> None:
+        """Raise why a sink cannot be used, if there is one."""
+        for why in self.away.values():
+            raise why
 
     @property
     def goal(self) -> Goal:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -21,8 +20,8 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, sidecars, work
-from pipeline.limits import Gate
+from pipeline.ledger import Ledger, places, sidecars, work
+from pipeline.limits import Gate, LeftOut
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
@@ -37,8 +36,9 @@ from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.preflight import check_staging, outlook, preflight
-from pipeline.runner.same_place import check_sinks, check_source
+from pipeline.runner.same_place import check_distinct, check_sink, check_source
 from pipeline.runner.shelves import Shelves
+from pipeline.runner.sparing import Sparing
 from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
 from pipeline.stages.context import Run
@@ -61,6 +61,7 @@ class Mover:
     observer: Observer
     stop: Stop
     run_id: int
+    spares: bool = False  # goes on without a sink that cannot be used
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     unindexed: OutpourError | None = None  # what kept an album index from being written
@@ -78,6 +79,7 @@ class Mover:
         self.tokens = {
             sink.name: Tokens(sink) for sink in self.job.sinks if isinstance(sink, Reserves)
         }
+        self.sparing = Sparing(self.places, self._tell, self.rooms, allowed=self.spares)
         self.source = self._one_source()
         place = Gate(self.source.name, limits.downloads, self.stop)
         self.run = Run(
@@ -94,6 +96,7 @@ class Mover:
             quarantine=self.job.quarantine,
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
+            spare=self.sparing.spare,
         )
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
@@ -125,27 +128,15 @@ class Mover:
         return self.source.spared.totals() if isinstance(self.source, Together) else ()
 
     def attention(self, prompter: Prompter | None) -> Attention:
-        return Attention(self.ends, self.stop, prompter, self.run.notice)
+        return Attention(self.ends, self.stop, prompter, self._tell, self.sparing.spare)
 
-    def sparing(self, prompter: Prompter | None) -> Attention:
-        """The same, where a sink that nobody signs in to holds up no other."""
-        return replace(self.attention(prompter), spare=self._spare)
-
-    def _spare(self, place: Gate) -> bool:
-        others = [p for p in self.places.values() if p is not place and not p.lost]
-        if place not in self.places.values() or not others:
-            return False
-        self.rooms[place.name].closed = True
-        return True
-
-    @property
-    def lost(self) -> list[SessionExpired]:
-        """Why sinks were left out."""
-        return [place.lost for place in self.places.values() if place.lost]
+    def _tell(self, level: str, text: str, place: str = "", hint: str = "") -> None:
+        self.run.notice(level, text, place, hint)
 
     def conduct(self) -> None:
         """Do it all; whatever ends it early is kept in ``stop``."""
         try:
+            self._leave_out()
             when = self.job.pipeline.when
             self.idle = why_idle(when, self.job.sources, self.job.sinks, self.ask)
             if self.idle:
@@ -168,6 +159,8 @@ class Mover:
             pass
         except SessionExpired as error:
             self.stop.set("a sign-in is needed", error)
+        except LeftOut as error:  # what was asked there, the rest depends on
+            self.stop.set("the run failed", error.why)
         except Exception as error:  # noqa: BLE001  (ends the run; the main thread tells the person)
             self.stop.set("the run failed", error)
 
@@ -185,14 +178,29 @@ class Mover:
     def check_sinks(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
         """Misconfigured where a sink, or one of these, is no longer the place that its copies
         went to, or is another's too. ``after`` copies were made there."""
-        sinks = [sink for sink in self.job.sinks if names is None or sink.name in names]
-        asks = [(sink, partial(self.ask, sink)) for sink in sinks]
-        check_sinks(self.ledger, self.job.pipeline, asks, after=after)
+        found: list[tuple[Sink, str]] = []
+        for sink in self.job.sinks:
+            if names is None or sink.name in names:
+                ask = partial(self.ask, sink)
+                with self.sparing.apart(sink.name, new=not after and self._new(sink.name)):
+                    where = check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
+                    found.append((sink, where))
+        check_distinct(found)
+
+    def _leave_out(self) -> None:
+        """The sinks that are not there; raises where a run cannot do without. One that never was
+        there is rather misspelt than away."""
+        for name, why in self.job.away.items():
+            if self._new(name) or not self.sparing.spare(self.places[name], why):
+                raise why
+
+    def _new(self, sink: str) -> bool:
+        return places.remembered(self.ledger, sink) is None
 
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""
         for sink in self.job.sinks:
-            with suppress(SessionExpired):
+            with self.sparing.apart(sink.name):
                 withdraw(self.run, sink, self.goal, partial(self.ask, sink))
         self.check_sinks(after=True)
 
@@ -244,7 +252,7 @@ class Mover:
             if self.shelves.unread or not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
             try:
-                with suppress(SessionExpired):
+                with self.sparing.apart(sink.name):
                     self.ask(sink, partial(write_index, self.run, sink))
             except (CapacityExceeded, ItemError) as error:
                 self.unindexed = error
@@ -272,7 +280,7 @@ class Mover:
             self._adopt()
         capacities = {}
         for name, look in looks.items():
-            with suppress(SessionExpired):
+            with self.sparing.apart(name):
                 capacities[name] = look.result()
         self._foretell(capacities)
 
@@ -280,7 +288,7 @@ class Mover:
         self.meter.phase = "adopting"
         adopted = beside = 0
         for sink in self.job.sinks:
-            with suppress(SessionExpired):
+            with self.sparing.apart(sink.name):
                 found = adopt(self.search(sink))
                 adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.abilities import ChecksWriting
+from connectors.abilities import Checks
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
 from pipeline.report.summary import Failure, failed, failures, unshown
@@ -64,6 +64,7 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
     Works beside a run that is under way. Raises what ends the listing, Misconfigured if the
     ledger is another pipeline's or nothing can be put at a sink, or Stopped.
     """
+    job.require_all()
     with scratch(ledger) as copy:
         claim(copy, job.pipeline)
         return _plan(job, copy, observer, stop)
@@ -96,8 +97,8 @@ def _compared(mover: Mover) -> Plan:
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
     for sink in job.sinks:
-        if assets and isinstance(sink, ChecksWriting):
-            sink.check_writing()
+        if assets and isinstance(sink, Checks):
+            sink.check(writing=True)
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)

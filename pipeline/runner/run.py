@@ -9,11 +9,12 @@ from connectors.errors import (
     CapacityExceeded,
     Misconfigured,
     OutpourError,
+    SessionExpired,
 )
 from pipeline.events import Observer, Progress
 from pipeline.ledger import Ledger, steps, work
 from pipeline.report import summarize
-from pipeline.runner.ending import state_after
+from pipeline.runner.ending import EXITS, state_after, state_without
 from pipeline.runner.job import Job, Outcome
 from pipeline.runner.move import Mover
 from pipeline.states import Exit, RunState
@@ -34,8 +35,8 @@ def run(
     written.
     """
     started = time.monotonic()
-    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"))
-    mover.sparing(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
+    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"), spares=True)
+    mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
     waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
     state = _state(mover, waiting)
     kept = job.quarantine.is_dir() and any(job.quarantine.iterdir())
@@ -66,31 +67,26 @@ def _why_waiting(mover: Mover) -> str:
     if mover.stop:
         return mover.stop.reason
     rooms = mover.rooms.values()
-    closed = ", ".join(room.name for room in rooms if room.closed)
     full = ", ".join(room.name for room in rooms if room.asleep and not room.closed)
-    if not closed:
+    lost = {place.name: place.lost for place in mover.places.values() if place.lost}
+    if not lost:
         return f"no room at {full or ', '.join(mover.rooms)}"
-    return f"a sign-in is needed at {closed}" + (f", no room at {full}" if full else "")
+    out = ", ".join(name for name, why in lost.items() if isinstance(why, SessionExpired))
+    away = ", ".join(name for name, why in lost.items() if not isinstance(why, SessionExpired))
+    reasons = {"a sign-in is needed at": out, "the run went without": away, "no room at": full}
+    return ", ".join(f"{why} {names}" for why, names in reasons.items() if names)
 
 
 def _state(mover: Mover, waiting: int) -> RunState:
     full = waiting or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
-    if state is RunState.COMPLETE and mover.lost:
-        return RunState.NEEDS_PERSON
+    if state is RunState.COMPLETE and mover.sparing.lost:
+        return state_without(mover.sparing.lost)
     return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
-_EXITS = {
-    RunState.NEEDS_PERSON: Exit.NEEDS_PERSON,
-    RunState.FAILED: Exit.FATAL,
-    RunState.INTERRUPTED: Exit.INTERRUPTED,
-    RunState.NO_ROOM: Exit.NO_ROOM,
-}
-
-
 def _exit(state: RunState, whole: bool) -> Exit:
-    return _EXITS.get(state, Exit.OK if whole else Exit.ITEMS_FAILED)
+    return EXITS.get(state, Exit.OK if whole else Exit.ITEMS_FAILED)
 
 
 def _short(mover: Mover) -> str:
@@ -100,5 +96,5 @@ def _short(mover: Mover) -> str:
 
 
 def _error(mover: Mover) -> str:
-    errors = [mover.stop.error] if mover.stop.error else mover.lost
+    errors = [mover.stop.error] if mover.stop.error else mover.sparing.lost
     return "; ".join(error.advice for error in errors if isinstance(error, OutpourError))

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Situated, Traces
 from connectors.base import Sink, Source
-from connectors.errors import ItemError, Misconfigured, SessionExpired
+from connectors.errors import ItemError, Misconfigured
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
 from pipeline.stages.looking import look
@@ -34,28 +34,16 @@ class Ask(Protocol):
     def __call__(self, question: Callable[[], T], /) -> T: ...
 
 
-def check_sinks(
-    ledger: Ledger, pipeline: Pipeline, sinks: Sequence[tuple[Sink, Ask]], *, after: bool = False
-) -> None:
-    """Misconfigured where the copies that the ledger counts at one of these are not in it, or
-    where two are one place: it would hold one copy, not two.
+def check_sink(
+    ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool = False
+) -> str:
+    """Which place it is, empty where there is none yet; Misconfigured where the copies that the
+    ledger counts at it are not in it.
 
     If it is another place than last time, copies spread over all of them have to be there. Was
     it exchanged while copies were made, some may be in either: ``after`` that, no place is
     the sink's until it was looked into.
     """
-    found: dict[str, str] = {}
-    for sink, ask in sinks:
-        try:
-            where = _checked(ledger, pipeline, sink, ask, after=after)
-        except SessionExpired:
-            continue  # it was given up: nothing goes there
-        first = found.setdefault(where, sink.name)
-        if where and first != sink.name and isinstance(sink, Situated):
-            raise Misconfigured(f"{sink.name} is the same place as {first}: name it once")
-
-
-def _checked(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool) -> str:
     try:
         where = _recognised(ledger, pipeline, sink, ask, _WITNESSES)
         _remember(ledger, sink, where)
@@ -64,6 +52,15 @@ def _checked(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after:
             places.remember(ledger, sink.name, "")
         raise
     return where
+
+
+def check_distinct(found: Sequence[tuple[Sink, str]]) -> None:
+    """Misconfigured where two of these are one place: it would hold one copy, not two."""
+    first: dict[str, str] = {}
+    for sink, where in found:
+        other = first.setdefault(where, sink.name)
+        if where and other != sink.name and isinstance(sink, Situated):
+            raise Misconfigured(f"{sink.name} is the same place as {other}: name it once")
 
 
 @contextlib.contextmanager

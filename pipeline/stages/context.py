@@ -23,7 +23,8 @@ from pipeline.stopping import Stop
 @dataclass
 class Run:
     """One execution. ``quarantine`` is where bytes go that contradict their checksum;
-    ``rooms`` and ``traits`` are the sinks' by name."""
+    ``rooms`` and ``traits`` are the sinks' by name; ``spare`` leaves one out that cannot be used,
+    if the rest can go on without it: whether it did."""
 
     id: int
     ledger: Ledger
@@ -38,6 +39,7 @@ class Run:
     quarantine: Path
     attempts: int
     verify_attempts: int
+    spare: Callable[[Gate, OutpourError], bool]
 
     def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
         steps.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)

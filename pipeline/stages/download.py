@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.errors import Fatal, ItemError, OutpourError, SessionExpired, Transient
+from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline.ledger import steps
+from pipeline.limits import UNUSABLE
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.lending import lender
@@ -113,7 +114,7 @@ class Downloads:
         """Asked when its turn has come, which may be long after it was handed over."""
         why = self._in_vain(piece)
         if why is not None:
-            later = isinstance(why, SessionExpired)
+            later = isinstance(why, UNUSABLE)
             piece.failed(AssetState.WAITING if later else AssetState.FAILED, why.advice)
         return why is not None
 

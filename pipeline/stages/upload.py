@@ -27,7 +27,7 @@ from connectors.errors import (
 from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.ledger.store import Unwritable
-from pipeline.limits import Gate
+from pipeline.limits import UNUSABLE, Gate
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
@@ -346,9 +346,8 @@ class Lane:
                 self.no_room = error
                 self._on_full(self, error)
             self._wait(parcel, f"no room at {self.sink.name}")
-        elif isinstance(error, SessionExpired):  # the place was given up
-            self._broken = self._broken or error
-            self._wait(parcel, f"{self.sink.name}: {error}")
+        elif isinstance(error, UNUSABLE):
+            self._lose(parcel, error)
         elif isinstance(error, OutpourError):
             if isinstance(error, Fatal):
                 self._broken = self._broken or error
@@ -362,6 +361,13 @@ class Lane:
         """A later pass, or the next run, goes on with it."""
         self._end(parcel)
         parcel.piece.asset.failed(AssetState.WAITING, reason)
+
+    def _lose(self, parcel: Parcel, why: OutpourError) -> None:
+        """The sink cannot be used in this run, for this file or any other."""
+        self._broken, reason = self._broken or why, f"{self.sink.name}: {why}"
+        if not self._run.spare(self.place, why):
+            self._run.stop.set(reason, why)
+        self._wait(parcel, reason)
 
     def _fail(self, parcel: Parcel, reason: str) -> None:
         reason = f"{self.sink.name}: {reason}"

@@ -52,6 +52,23 @@ def test_a_run_is_told_before_it_starts(
     assert len(ledgers) == 1, "what was refused leaves no ledger behind"
 
 
+def test_another_folder_gets_everything_all_the_same(
+    config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "other").mkdir()
+    os.chown(open_folder / "other", 65534 if os.geteuid() == 0 else -1, -1)
+    Path(config).write_text(
+        "source: ./card\nsinks: [{type: local, name: disk, path: ./kept}, ./other]\n"
+    )
+    (open_folder / "card" / "IMG_2.jpg").write_bytes(b"another")
+    (open_folder / "kept").chmod(0o555)
+    with unprivileged():
+        assert invoke(["run", config]) == Exit.FATAL
+    assert f"cannot write in {open_folder}/kept" in capsys.readouterr().err
+    found = [path.read_bytes() for path in (open_folder / "other").rglob("*.jpg")]
+    assert sorted(found) == [b"a photo", b"another"]
+
+
 def test_a_plan_says_so_where_something_is_to_be_put_there(
     config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,7 +96,7 @@ def test_state_that_cannot_be_kept_is_a_matter_of_configuration(
         assert f"cannot keep a ledger in {open_folder}/closed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["verify", "plan", "run", "status"])
+@pytest.mark.parametrize("command", ["verify", "plan", "run"])
 def test_a_folder_that_cannot_be_read_is_said_to_be_so(
     command: str, config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,3 +105,13 @@ def test_a_folder_that_cannot_be_read_is_said_to_be_so(
     with unprivileged():
         assert invoke([command, config]) == Exit.USAGE
     assert f"outpour: cannot read {open_folder}/kept" in capsys.readouterr().err
+
+
+def test_status_says_it_beside_the_place(
+    config: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "kept").chmod(0o000)
+    capsys.readouterr()
+    with unprivileged():
+        assert invoke(["status", config]) == Exit.OK
+    assert "disk  cannot read" in capsys.readouterr().out

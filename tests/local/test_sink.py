@@ -297,7 +297,7 @@ def test_wrong_folders_are_one_clear_line(tmp_path: Path) -> None:
         (tmp_path / "no" / "such", "there is no folder"),
     ):
         with pytest.raises(Misconfigured, match=says) as caught:
-            LocalSink("folder", path)
+            LocalSink("folder", path).check(writing=False)
         assert caught.value.hint and "\n" not in str(caught.value)
     assert os.listdir(tmp_path) == ["file"], "constructing makes nothing"
 
@@ -310,11 +310,11 @@ def test_a_folder_without_permission_is_one_clear_line(open_folder: Path) -> Non
     with unprivileged():
         for path in (closed, closed / "photos"):
             with pytest.raises(Misconfigured, match="cannot write"):
-                LocalSink("folder", path).check_writing()
+                LocalSink("folder", path).check(writing=True)
         with pytest.raises(Misconfigured, match="cannot read"):
-            LocalSink("folder", hidden)
+            LocalSink("folder", hidden).check(writing=False)
         with pytest.raises(Misconfigured, match="cannot reach"):
-            LocalSink("folder", hidden / "photos" / "2021")
+            LocalSink("folder", hidden / "photos" / "2021").check(writing=False)
 
 
 def test_the_inventory_leaves_out_temporary_files_and_links(
