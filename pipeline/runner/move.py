@@ -178,14 +178,18 @@ class Mover:
     def check_sinks(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
         """Misconfigured where a sink, or one of these, is no longer the place that its copies
         went to, or is another's too. ``after`` copies were made there."""
-        found: list[tuple[Sink, str]] = []
-        for sink in self.job.sinks:
-            if names is None or sink.name in names:
-                ask = partial(self.ask, sink)
-                with self.sparing.apart(sink.name, new=not after and self._new(sink.name)):
-                    where = check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
-                    found.append((sink, where))
-        check_distinct(found)
+        found: dict[str, str] = {}
+
+        def look(sink: Sink) -> None:
+            ask = partial(self.ask, sink)
+            with self.sparing.apart(sink.name, new=not after and self._new(sink.name)):
+                where = check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
+                found[sink.name] = where
+
+        sinks = [sink for sink in self.job.sinks if names is None or sink.name in names]
+        with ThreadPoolExecutor(thread_name_prefix="places") as workers:
+            list(workers.map(look, sinks))
+        check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
 
     def _leave_out(self) -> None:
         """The sinks that are not there; raises where a run cannot do without. One that never was
@@ -199,9 +203,13 @@ class Mover:
 
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""
-        for sink in self.job.sinks:
+
+        def vanished(sink: Sink) -> None:
             with self.sparing.apart(sink.name):
                 withdraw(self.run, sink, self.goal, partial(self.ask, sink))
+
+        with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
+            list(workers.map(vanished, self.job.sinks))
         self.check_sinks(after=True)
 
     def discover(self) -> Discovered:
