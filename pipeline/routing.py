@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipeline.config.models import Route
 from pipeline.ledger.goal import Goal
@@ -48,6 +49,10 @@ class Router:
         owed = max(0, wanted - len(chosen))
         closed = sum(room.closed and bool(missing[name]) for name, room in self.rooms.items())
         return Assignment(tuple(chosen), owed, owed > closed)
+
+    def lacking(self, item: Item) -> Iterator[Piece]:
+        """The pieces that some sink does not have; one that several lack, several times."""
+        return chain.from_iterable(self._missing(item, name) for name in self.rooms)
 
     def portions(self, item: Item, sinks: Sequence[str]) -> list[tuple[Piece, tuple[str, ...]]]:
         """Each piece that is still needed at any of ``sinks``, with those that need it."""

@@ -34,9 +34,18 @@ class LocalSource:
     """
 
     def __init__(self, name: str, root: Path) -> None:
+        self.name = name
+        self._root = root
+        self._device = disk.device(root)
+
+    def check(self, *, writing: bool = False) -> None:
+        del writing  # nothing is ever written
+        root = self._root
         try:
             if not root.exists():
-                raise Misconfigured(f"there is no folder {root}", hint="Check the path.")
+                raise Misconfigured(
+                    f"there is no folder {root}", hint="Connect its disk, or check its path."
+                )
             if not root.is_dir():
                 raise Misconfigured(f"{root} is a file, not a folder", hint="Choose a folder.")
         except OSError as error:
@@ -44,12 +53,10 @@ class LocalSource:
             raise Misconfigured(reason, hint="Check the path.") from error
         if not may(root, os.R_OK | os.X_OK):
             raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
-        self.name = name
-        self._root = root
-        self._device = disk.device(root)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         del since  # no page ever gave one
+        self.check()
         found = self._walk(PurePosixPath())
         while part := list(islice(found, _PAGE)):
             assets = tuple(item for item in part if isinstance(item, Asset))
@@ -58,7 +65,11 @@ class LocalSource:
         yield Page(albums_changed=False)
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> FileStream:
-        stream = FileStream(self._path(asset_id, resource), offset)
+        try:
+            stream = FileStream(self._path(asset_id, resource), offset)
+        except NotFound:
+            self._check_root()
+            raise
         if resource.handle != stream.identity:
             stream.close()
             raise ItemError(
@@ -78,6 +89,7 @@ class LocalSource:
 
     def capacity(self) -> Capacity:
         """Of the disk, for what this user may still write."""
+        self.check()
         return disk.room(self._root)
 
     def _path(self, asset_id: str, resource: Resource) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.abilities import Checks
-from connectors.base import Sink
+from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.config.load import load, one_shot
@@ -77,9 +77,9 @@ def opened(
 ) -> Iterator[tuple[Job, Ledger]]:
     """The pipeline's places and ledger, closed at the end.
 
-    Misconfigured if the ledger is in use, or belongs to another source, or if a sink is not there
-    or, with ``writing``, takes nothing. A pipeline that ran before may be ``sparing``: it goes on
-    without that sink.
+    Misconfigured if the ledger is in use, or belongs to another source, or if a place is not
+    there or, with ``writing``, a sink takes nothing. A pipeline that ran before may be ``sparing``:
+    it goes on without that place.
     """
     ledger_at = ledger_path(pipeline.name)
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
@@ -104,25 +104,27 @@ def _make_room_for(ledger: Path) -> None:
 
 @contextlib.contextmanager
 def job_of(pipeline: Pipeline, *, writing: bool = False) -> Iterator[Job]:
-    """The pipeline with its places made; they are closed at the end. Sinks that are not there, or
-    with ``writing`` take nothing, are among them, and said to be away."""
+    """The pipeline with its places made; they are closed at the end. Those that are not there, or
+    with ``writing`` sinks that take nothing, are among them, and said to be away."""
     with contextlib.ExitStack() as stack:
-        sources = []
+        sources: list[Source] = []
         for place in pipeline.sources:
             sources.append(place.source())
             stack.callback(sources[-1].close)
-        sinks = []
+        sinks: list[Sink] = []
         for place in pipeline.sinks:
             sinks.append(place.sink())
             stack.callback(sinks[-1].close)
-        away = {sink.name: why for sink in sinks if (why := _why_away(sink, writing=writing))}
+        ends: list[Source | Sink] = [*sources, *sinks]
+        away = {end.name: why for end in ends if (why := why_away(end, writing=writing))}
         yield Job(pipeline, sources[0], tuple(sinks), tuple(sources[1:]), away)
 
 
-def _why_away(sink: Sink, *, writing: bool) -> Misconfigured | None:
+def why_away(end: Source | Sink, *, writing: bool = False) -> Misconfigured | None:
+    """Why it cannot be used as it is; None if it seems that it can."""
     try:
-        if isinstance(sink, Checks):
-            sink.check(writing=writing)
+        if isinstance(end, Checks):
+            end.check(writing=writing)
     except Misconfigured as error:
         return error
     return None

@@ -54,8 +54,8 @@ def status(
         return _code(found)
     pipeline = pipeline_of(config, from_, to, for_)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
-        whys = (*(None for _ in job.sources), *(job.away.get(sink.name) for sink in job.sinks))
-        rooms = list(asking.map(_room, (*job.sources, *job.sinks), whys))
+        every: list[Source | Sink] = [*job.sources, *job.sinks]
+        rooms = list(asking.map(_room, every, [job.away.get(end.name) for end in every]))
         ahead = _prospect(job)
     now = _standing(ledger_path(pipeline.name))
     code = _code([now] if now else [])

@@ -13,7 +13,7 @@ from rich.text import Text
 from connectors.errors import Misconfigured
 from pipeline import display
 from pipeline.cli import options as o
-from pipeline.cli.opening import current_folder, ledger_path, pipeline_of
+from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, why_away
 from pipeline.cli.output import emit, paper
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
@@ -48,6 +48,8 @@ def stranded(
             sources = [place.source() for place in places]
             for source in sources:
                 stack.callback(source.close)
+                if why := why_away(source):
+                    raise why
             stack.enter_context(interrupts())
             stack.enter_context(screen)
             found = compare(

@@ -11,7 +11,7 @@ from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
 from pipeline.limits import Gate
-from pipeline.runner.sparing import Tell
+from pipeline.sparing import Tell
 from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")

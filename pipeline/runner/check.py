@@ -22,7 +22,7 @@ from pipeline.runner.ending import EXITS, recorded, state_without
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import sources_own
 from pipeline.runner.same_place import looking_through
-from pipeline.runner.sparing import Sparing
+from pipeline.sparing import Sparing
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.recheck import reread, sha256
 from pipeline.states import CopyState, Exit, RunState
@@ -90,8 +90,9 @@ def verify(
     attention = Attention(ends, stop, None, tell, sparing.spare)
 
     def check() -> tuple[SinkCheck, ...]:
-        for name, why in job.away.items():
-            if not sparing.spare(places[name], why):
+        for sink in job.sinks:
+            why = job.away.get(sink.name)
+            if why is not None and not sparing.spare(places[sink.name], why):
                 raise why
         return tuple(
             _Checker(ledger, sink, observer, stop, meter, job, place).check(download, sparing)
@@ -100,7 +101,7 @@ def verify(
 
     with recorded(ledger, "verify", stop), work.doubting(ledger):
         checked = attention.during(check)
-    lost = sparing.lost
+    lost = list(sparing.lost.values())
     return Verified(checked, state_without(lost) if lost else RunState.COMPLETE)
 
 

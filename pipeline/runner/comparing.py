@@ -19,6 +19,7 @@ from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
 from pipeline.runner.planning import scratch
 from pipeline.runner.same_place import check_source
+from pipeline.sparing import Sparing
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from pipeline.together.owning import claim
@@ -50,11 +51,13 @@ def compare(
     with scratch(ledger) as copy:
         if pipeline is not None:
             claim(copy, pipeline)
-        together = Together(sources, copy)
-        place, meter = Gate(together.name, 1, stop), Meter()
 
         def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
             observer.notice(Notice(level, text, place, hint))
+
+        gates = {source.name: Gate(source.name, 1, stop) for source in sources}
+        together = Together(sources, copy, gates, Sparing(gates, tell, lambda _: False))
+        place, meter = Gate(together.name, 1, stop), Meter()
 
         def ask(question: Callable[[], T]) -> T:
             return retry.call(place, question, stop=stop, attempts=attempts)
@@ -64,7 +67,8 @@ def compare(
                 check_source(copy, source, ask)
             ask(lambda: _list(together, copy, meter, stop))
 
-        attention = Attention([(place, together)], stop, prompter, tell)
+        ends = [(place, together), *((gates[source.name], source) for source in sources)]
+        attention = Attention(ends, stop, prompter, tell)
         attention.during(work, lambda: observer.progress(meter.snapshot(0, {})))
         with copy.read() as connection:
             return whereabouts(connection, [source.name for source in sources])

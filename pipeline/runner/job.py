@@ -19,8 +19,8 @@ from pipeline.states import Exit, RunState
 @dataclass(frozen=True)
 class Job:
     """A pipeline with its places made. ``others`` are further sources, in order of preference
-    after ``source``: what they hold is one library with it. ``away`` says of sinks that cannot be
-    used as it is why, by name."""
+    after ``source``: what they hold is one library with it. ``away`` says why places cannot be
+    used as it is, by name."""
 
     pipeline: Pipeline
     source: Source
@@ -33,7 +33,7 @@ class Job:
         return (self.source, *self.others)
 
     def require_all(self) -> None:
-        """Raise why a sink cannot be used, if there is one."""
+        """Raise why a place cannot be used, if there is one."""
         for why in self.away.values():
             raise why
 

@@ -20,7 +20,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, places, sidecars, work
+from pipeline.ledger import Ledger, albums, places, sidecars, work
 from pipeline.limits import Gate, LeftOut
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -38,9 +38,9 @@ from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.preflight import check_staging, outlook, preflight
 from pipeline.runner.same_place import check_distinct, check_sink, check_source
 from pipeline.runner.shelves import Shelves
-from pipeline.runner.sparing import Sparing
 from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
+from pipeline.sparing import Sparing
 from pipeline.stages.context import Run
 from pipeline.stages.discover import Discovered, Discovery
 from pipeline.stages.parcel import Tokens
@@ -79,9 +79,15 @@ class Mover:
         self.tokens = {
             sink.name: Tokens(sink) for sink in self.job.sinks if isinstance(sink, Reserves)
         }
-        self.sparing = Sparing(self.places, self._tell, self.rooms, allowed=self.spares)
+        self.sources = {
+            source.name: Gate(source.name, limits.downloads, self.stop)
+            for source in self.job.sources
+        }
+        self.without_sinks = Sparing(self.places, self._tell, lambda _: self.spares, self._close)
+        self.without_sources = Sparing(self.sources, self._tell, self._dispensable)
         self.source = self._one_source()
-        place = Gate(self.source.name, limits.downloads, self.stop)
+        place = self.sources.get(self.source.name)
+        place = place or Gate(self.source.name, limits.downloads, self.stop)
         self.run = Run(
             id=self.run_id,
             ledger=self.ledger,
@@ -96,7 +102,7 @@ class Mover:
             quarantine=self.job.quarantine,
             attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
-            spare=self.sparing.spare,
+            spare=self.without_sinks.spare,
         )
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
@@ -107,20 +113,18 @@ class Mover:
     def ends(self) -> list[tuple[Gate, Source | Sink]]:
         """Every place of this run with its connector."""
         sinks = [(self.places[sink.name], sink) for sink in self.job.sinks]
-        sources = [(place, source) for source, place in self._parts]
-        return [(self.run.source_place, self.source), *sources, *sinks]
+        parts = [(self.sources[source.name], source) for source in self.job.sources]
+        return [(self.run.source_place, self.source), *(parts if self.job.others else ()), *sinks]
 
     def _one_source(self) -> Source:
         """The source, or several as one."""
         job, limits = self.job, self.job.pipeline.limits
         if not job.others:
-            self._parts = []
             return job.source
-        parts = {source.name: Gate(source.name, limits.downloads, self.stop)
-                 for source in job.sources}  # fmt: skip
-        self._parts = [(source, parts[source.name]) for source in job.sources]
-        settling = Settling(parts, self.stop, limits.attempts, limits.downloads)
-        return Together(job.sources, self.ledger, settling if self.compare else None)
+        settling = None
+        if self.compare:
+            settling = Settling(self.sources, self.stop, limits.attempts, limits.downloads)
+        return Together(job.sources, self.ledger, self.sources, self.without_sources, settling)
 
     @property
     def spared(self) -> tuple[Spared, ...]:
@@ -128,7 +132,22 @@ class Mover:
         return self.source.spared.totals() if isinstance(self.source, Together) else ()
 
     def attention(self, prompter: Prompter | None) -> Attention:
-        return Attention(self.ends, self.stop, prompter, self._tell, self.sparing.spare)
+        return Attention(self.ends, self.stop, prompter, self._tell, self._spare)
+
+    def _spare(self, place: Gate, why: OutpourError) -> bool:
+        return self.without_sinks.spare(place, why) or self.without_sources.spare(place, why)
+
+    def _close(self, sink: str) -> None:
+        self.rooms[sink].closed = True
+
+    def _dispensable(self, source: str) -> bool:
+        """One that was never listed is rather misspelt than away."""
+        return self.spares and places.assets_of(self.ledger, source) > 0
+
+    @property
+    def lost(self) -> list[OutpourError]:
+        """Why places were left out."""
+        return [*self.without_sources.lost.values(), *self.without_sinks.lost.values()]
 
     def _tell(self, level: str, text: str, place: str = "", hint: str = "") -> None:
         self.run.notice(level, text, place, hint)
@@ -138,7 +157,7 @@ class Mover:
         try:
             self._leave_out()
             when = self.job.pipeline.when
-            self.idle = why_idle(when, self.job.sources, self.job.sinks, self.ask)
+            self.idle = why_idle(when, *self._usable(), self.ask)
             if self.idle:
                 return
             check_staging(self.job)
@@ -182,7 +201,7 @@ class Mover:
 
         def look(sink: Sink) -> None:
             ask = partial(self.ask, sink)
-            with self.sparing.apart(sink.name, new=not after and self._new(sink.name)):
+            with self.without_sinks.apart(sink.name, new=not after and self._new(sink.name)):
                 where = check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
                 found[sink.name] = where
 
@@ -192,11 +211,16 @@ class Mover:
         check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
 
     def _leave_out(self) -> None:
-        """The sinks that are not there; raises where a run cannot do without. One that never was
-        there is rather misspelt than away."""
+        """The places that are not there; raises where a run cannot do without. A sink that never
+        was there is rather misspelt than away."""
         for name, why in self.job.away.items():
-            if self._new(name) or not self.sparing.spare(self.places[name], why):
+            place = self.places.get(name) or self.sources[name]
+            if (name in self.places and self._new(name)) or not self._spare(place, why):
                 raise why
+
+    def _usable(self) -> tuple[list[Source], list[Sink]]:
+        sources = [one for one in self.job.sources if not self.sources[one.name].lost]
+        return sources, [one for one in self.job.sinks if not self.places[one.name].lost]
 
     def _new(self, sink: str) -> bool:
         return places.remembered(self.ledger, sink) is None
@@ -205,7 +229,7 @@ class Mover:
         """What was made on the way may have gone again."""
 
         def vanished(sink: Sink) -> None:
-            with self.sparing.apart(sink.name):
+            with self.without_sinks.apart(sink.name):
                 withdraw(self.run, sink, self.goal, partial(self.ask, sink))
 
         with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
@@ -216,7 +240,8 @@ class Mover:
         """Bring the ledger up to date with the source."""
         source = self.source
         for part in self.job.sources:
-            check_source(self.ledger, part, partial(self.ask, part))
+            with self.without_sources.apart(part.name):
+                check_source(self.ledger, part, partial(self.ask, part))
         members = self._members()
         found = self._list(members)
         if members is not None and isinstance(source, Together) and source.unsure:
@@ -234,8 +259,23 @@ class Mover:
 
     def _list(self, members: Collection[str] | None) -> Discovered:
         place, attempts = self.run.source_place, self.run.attempts
+        selection = Selection(self.job.pipeline, members)
         discovery = Discovery(self.ledger, self.source, place, self.meter, self.stop, attempts)
-        return discovery.run(Selection(self.job.pipeline, members))
+        while True:
+            try:
+                found = discovery.run(selection)
+                break
+            except OutpourError as error:
+                self._go_on_without(error)
+        if not self.without_sources.lost:  # what one of them has was not chosen anew
+            albums.remember_selection(self.ledger, selection.digest)
+        return found
+
+    def _go_on_without(self, error: OutpourError) -> None:
+        """The one of several sources that cannot be listed; raises where that cannot be."""
+        failing = self.source.failing if isinstance(self.source, Together) else ""
+        if not (failing and self.without_sources.spare(self.sources[failing], error)):
+            raise error
 
     def _members(self) -> set[str] | None:
         """What the selected albums hold; None if none are selected."""
@@ -260,7 +300,7 @@ class Mover:
             if self.shelves.unread or not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
             try:
-                with self.sparing.apart(sink.name):
+                with self.without_sinks.apart(sink.name):
                     self.ask(sink, partial(write_index, self.run, sink))
             except (CapacityExceeded, ItemError) as error:
                 self.unindexed = error
@@ -288,7 +328,7 @@ class Mover:
             self._adopt()
         capacities = {}
         for name, look in looks.items():
-            with self.sparing.apart(name):
+            with self.without_sinks.apart(name):
                 capacities[name] = look.result()
         self._foretell(capacities)
 
@@ -296,7 +336,7 @@ class Mover:
         self.meter.phase = "adopting"
         adopted = beside = 0
         for sink in self.job.sinks:
-            with self.sparing.apart(sink.name):
+            with self.without_sinks.apart(sink.name):
                 found = adopt(self.search(sink))
                 adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)
@@ -323,7 +363,10 @@ class Mover:
             Sending(sink, self.places[sink.name], self.tokens.get(sink.name), limits.uploads)
             for sink in self.job.sinks
         ]
-        return Passes(self.run, self.router, self.full, sinks, limits.downloads)
+        source, reach = self.source, None
+        if isinstance(source, Together):
+            reach = source.within_reach
+        return Passes(self.run, self.router, self.full, sinks, limits.downloads, reach)
 
     def _sweep(self) -> None:
         """Staged files nobody will ask for any more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from connectors.abilities import Lends, Prefetches
-from connectors.base import Role, Sink
+from connectors.base import Resource, Role, Sink
 from connectors.errors import CapacityExceeded, OutpourError
 from pipeline.ledger import steps, work
 from pipeline.ledger.items import Item
@@ -39,7 +39,8 @@ class Sending:
 
 
 class Passes:
-    """Moves what is pending. ``downloads`` is the most files that come at once."""
+    """Moves what is pending. ``downloads`` is the most files that come at once; ``within_reach``
+    says which can come at all, None that they all can."""
 
     def __init__(
         self,
@@ -48,13 +49,16 @@ class Passes:
         full: Fullness,
         sinks: Sequence[Sending],
         downloads: int,
+        within_reach: Callable[[Resource], bool] | None,
     ) -> None:
         self._run = run
+        self._within_reach = within_reach
         self._router = router
         self._full = full
         self._sinks = sinks
         self._most = min(downloads, _AT_HAND) if isinstance(run.source, Lends) else downloads
         self._under_way = 0
+        self._offered = 0  # in one pass
         self._changed = threading.Condition()
 
     def move(self) -> None:
@@ -81,7 +85,9 @@ class Passes:
                 left = work.smallest(self._run.ledger)
                 if left is None or self._full.ends:
                     break
-                if not (started or self._full.returns(left, reopen, self._run.stop)):
+                if started:
+                    continue
+                if not self._offered or not self._full.returns(left, reopen, self._run.stop):
                     break
         finally:
             downloads.finish()
@@ -102,12 +108,14 @@ class Passes:
 
     def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""
-        started = 0
+        started = self._offered = 0
         for batch in work.pending(self._run.ledger, batch=_BATCH):
             self._full.look(reopen)
             if self._full.ends:
                 break
-            chosen = [(item, self._router.assign(item)) for item in batch]
+            items = [item for item in batch if self._can_come(item)]
+            self._offered += len(items)
+            chosen = [(item, self._router.assign(item)) for item in items]
             self._full.owed |= any(assigned.cramped for _, assigned in chosen)
             self._prefetch([item for item, assigned in chosen if assigned.sinks])
             for item, assigned in chosen:
@@ -115,6 +123,12 @@ class Passes:
                     self._start(item, assigned, downloads, writer)
                     started += 1
         return started
+
+    def _can_come(self, item: Item) -> bool:
+        if self._within_reach is None:
+            return True
+        files = (piece.resource for piece in self._router.lacking(item) if not piece.generated)
+        return all(map(self._within_reach, files))
 
     def _prefetch(self, items: Sequence[Item]) -> None:
         if isinstance(self._run.source, Prefetches):

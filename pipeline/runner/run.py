@@ -57,7 +57,7 @@ def run(
 
 
 def _snapshot(mover: Mover) -> Progress:
-    places = {mover.run.source_place.name: mover.run.source_place.status}
+    places = {place.name: place.status for place in mover.sources.values()}
     for name, place in mover.places.items():
         places[name] = "full" if mover.rooms[name].asleep else place.status
     return mover.meter.snapshot(mover.run.staging.used, places)
@@ -68,11 +68,12 @@ def _why_waiting(mover: Mover) -> str:
         return mover.stop.reason
     rooms = mover.rooms.values()
     full = ", ".join(room.name for room in rooms if room.asleep and not room.closed)
-    lost = {place.name: place.lost for place in mover.places.values() if place.lost}
-    if not lost:
+    sinks, sources = mover.without_sinks.lost, mover.without_sources.lost
+    if not sinks and not sources:
         return f"no room at {full or ', '.join(mover.rooms)}"
-    out = ", ".join(name for name, why in lost.items() if isinstance(why, SessionExpired))
-    away = ", ".join(name for name, why in lost.items() if not isinstance(why, SessionExpired))
+    expired = [name for name, why in sinks.items() if isinstance(why, SessionExpired)]
+    out = ", ".join(expired)
+    away = ", ".join([*sources, *(name for name in sinks if name not in expired)])
     reasons = {"a sign-in is needed at": out, "the run went without": away, "no room at": full}
     return ", ".join(f"{why} {names}" for why, names in reasons.items() if names)
 
@@ -80,8 +81,8 @@ def _why_waiting(mover: Mover) -> str:
 def _state(mover: Mover, waiting: int) -> RunState:
     full = waiting or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
-    if state is RunState.COMPLETE and mover.sparing.lost:
-        return state_without(mover.sparing.lost)
+    if state is RunState.COMPLETE and mover.lost:
+        return state_without(mover.lost)
     return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
@@ -96,5 +97,5 @@ def _short(mover: Mover) -> str:
 
 
 def _error(mover: Mover) -> str:
-    errors = [mover.stop.error] if mover.stop.error else mover.sparing.lost
+    errors = [mover.stop.error] if mover.stop.error else mover.lost
     return "; ".join(error.advice for error in errors if isinstance(error, OutpourError))

@@ -60,7 +60,6 @@ class Discovery:
         found = self._listed(selection, since, again=not same)
         if found.missing:
             found = self._listed(selection, None, again=False)
-        albums.remember_selection(self._ledger, selection.digest)
         return found
 
     def _listed(self, selection: Selection, since: str | None, *, again: bool) -> Discovered:

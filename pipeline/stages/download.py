@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline.ledger import steps
-from pipeline.limits import UNUSABLE
+from pipeline.limits import UNUSABLE, LeftOut
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.lending import lender
@@ -138,6 +138,9 @@ class Downloads:
                     f"{run.source_place.name} keeps failing: {error}",
                     hint=error.hint or "Check the connection, then run again: it goes on here.",
                 ) from error
+            return None
+        except LeftOut as error:  # no other source has it
+            piece.failed(AssetState.WAITING, error)
             return None
         except ItemError as error:
             path.unlink(missing_ok=True)

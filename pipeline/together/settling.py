@@ -13,7 +13,7 @@ from connectors.checksums import Algorithm, Hasher
 from connectors.errors import Fatal, ItemError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
-from pipeline.limits import Gate
+from pipeline.limits import Gate, LeftOut
 from pipeline.stopping import Stop
 
 _BATCH = 64
@@ -70,7 +70,7 @@ class Settling:
                 stop=self.stop,
                 attempts=self.attempts,
             )
-        except (Transient, ItemError) as error:
+        except (Transient, ItemError, LeftOut) as error:
             if isinstance(error, Transient) and place.dead_end():
                 raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
             reason = f"{resource.filename} cannot be compared: {error}"

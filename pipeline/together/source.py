@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy import Connection
 
-from connectors.abilities import Album, HasAlbums, Lends, Prefetches, Prompter, Reconnects
+from connectors.abilities import Album, HasAlbums, Lends, Prefetches
 from connectors.base import Page, Problem, Resource, Source, Stream
 from connectors.errors import (
     CursorLost,
     Fatal,
     ItemError,
+    Misconfigured,
     NotFound,
     OutpourError,
     SessionExpired,
@@ -22,6 +24,8 @@ from connectors.errors import (
     Unreadable,
 )
 from pipeline.ledger import Ledger, sightings, twins
+from pipeline.limits import Gate, LeftOut
+from pipeline.sparing import Sparing
 from pipeline.together import joining
 from pipeline.together.counting import Counted, Tally
 from pipeline.together.joining import Joined
@@ -51,12 +55,21 @@ class Together:
 
     Lists changes of each source since its own cursor. Files that nobody can recognise without
     their bytes are read and compared (``settling``; None leaves them apart). A Source that
-    HasAlbums, Prefetches and Reconnects as far as its parts do. ``unsure`` tells that albums
+    HasAlbums and Prefetches as far as its parts do. ``unsure`` tells that albums
     may name other assets of the merged library than they did when they were read.
+
+    A sign-in that ends is waited for in front of that source, at its own gate. What was left out
+    (``sparing``) stays as it was listed last, and its files raise LeftOut where no other source
+    has them. ``failing`` names the source whose listing raised last.
     """
 
     def __init__(
-        self, sources: Sequence[Source], ledger: Ledger, settling: Settling | None = None
+        self,
+        sources: Sequence[Source],
+        ledger: Ledger,
+        gates: Mapping[str, Gate],
+        sparing: Sparing,
+        settling: Settling | None = None,
     ) -> None:
         self.name = " + ".join(source.name for source in sources)
         self.spared = Tally()
@@ -65,8 +78,10 @@ class Together:
         self._ledger = ledger
         self._settling = settling
         self._turns = Turns()
+        self._gates = gates
+        self._sparing = sparing
         self.unsure = False
-        self._expired = ""  # the source that wants a sign-in
+        self.failing = ""
 
     # --- listing ---
 
@@ -75,7 +90,7 @@ class Together:
         course = _Course(full=not before)
         self._ledger.transact(sightings.learn)
         for source in self._sources.values():
-            yield from self._changes(source, before.get(source.name), course)
+            yield from self._part(source, before.get(source.name), course)
         if self._settling is not None:
             yield from self._compared(self._settling, course)
         alive = self._ledger.transact(sightings.principals) - len(course.waiting)
@@ -88,8 +103,19 @@ class Together:
             albums_changed=False,
         )
 
+    def _part(self, source: Source, since: str | None, course: _Course) -> Iterator[Page]:
+        """One source's part of the listing; nothing new of one that was left out."""
+        self.failing = source.name
+        try:
+            self._require(source.name)
+            yield from self._changes(source, since, course)
+        except LeftOut:
+            course.full = False
+            if since is not None:
+                course.cursors[source.name] = since
+        self.failing = ""
+
     def _changes(self, source: Source, since: str | None, course: _Course) -> Iterator[Page]:
-        """One source's part of the listing."""
         name = source.name
         number = self._ledger.transact(lambda c: sightings.next_listing(c, name))
         full, expected, problems = since is None, None, 0
@@ -135,13 +161,11 @@ class Together:
             after = gone[-1]
 
     def _listed(self, source: Source, since: str | None) -> Iterator[Page]:
-        try:
-            yield from source.pages(since)
-        except CursorLost:
-            yield from source.pages(None)
-        except SessionExpired:
-            self._expired = source.name
-            raise
+        with self._session(source.name):
+            try:
+                yield from source.pages(since)
+            except CursorLost:
+                yield from source.pages(None)
 
     def _vanished(self, name: str, number: int, course: _Course) -> Iterator[Page]:
         """What a full listing did not name."""
@@ -169,21 +193,55 @@ class Together:
             raise Unreadable(str(error)) from error
         if not there:
             raise NotFound(f"no source has the bytes of {resource.filename} ({asset_id})")
-        turn = self._turns.take((asset_id, resource.id)) % len(there)
+        while True:
+            turn = self._turns.take((asset_id, resource.id)) % len(there)
+            stream = self._opened(there, there[turn:] + there[:turn], resource, offset)
+            if stream is not None:
+                return stream
+
+    def _opened(
+        self, there: Sequence[Origin], order: Sequence[Origin], resource: Resource, offset: int
+    ) -> Stream | None:
+        """The file from the first in ``order`` that gives it; None if one wanted a sign-in first,
+        and has it now."""
         trouble: OutpourError | None = None
-        for origin in there[turn:] + there[:turn]:
+        expired: Gate | None = None
+        for origin in order:
+            gate = self._gates[origin.source]
+            if gate.lost:
+                continue
             try:
                 stream = self._open(origin, resource, offset)
-            except (Transient, ItemError, SessionExpired, Fatal) as error:
-                if isinstance(error, SessionExpired):
-                    self._expired = origin.source
-                trouble = trouble or error
-                continue
-            if len(there) > 1 and origin is there[0]:
-                return Counted(stream, self.spared, origin.source, there[1].source)
-            return stream
+            except SessionExpired as error:
+                gate.expired(error)
+                expired = expired or gate
+            except (Transient, ItemError, Fatal) as error:
+                gone = isinstance(error, Misconfigured) and self._sparing.spare(gate, error)
+                trouble = trouble if gone else trouble or error
+            else:
+                if len(there) > 1 and origin is there[0]:
+                    return Counted(stream, self.spared, origin.source, there[1].source)
+                return stream
+        if isinstance(trouble, Transient):
+            raise trouble
+        if expired is not None:
+            _wait_for(expired)
+            return None
+        for origin in order:  # it may have what the others refuse
+            self._require(origin.source)
         assert trouble is not None
         raise trouble
+
+    def within_reach(self, resource: Resource) -> bool:
+        """Whether a source that was not left out has the file."""
+        if not self._sparing.lost:
+            return True
+        try:
+            places = [origin.source for origin in origins(resource.handle)]
+        except ValueError:
+            return True  # whoever opens it is told what is wrong
+        lost = [self._gates[name].lost for name in places if name in self._gates]
+        return not lost or not all(lost)
 
     def at_hand(self, resource: Resource) -> Callable[[], Stream] | None:
         """What opens the file where it lies on a local disk; None if it lies on none."""
@@ -192,7 +250,8 @@ class Together:
         except ValueError:  # as a single source left it
             return None
         for origin in where:
-            if isinstance(self._sources.get(origin.source), Lends):
+            gate = self._gates.get(origin.source)
+            if gate and not gate.lost and isinstance(self._sources.get(origin.source), Lends):
                 return partial(self._open, origin, resource, 0)
         return None
 
@@ -211,7 +270,7 @@ class Together:
             own = replace(resource, id=first.resource, handle=first.handle)
             wanted.setdefault(first.source, []).append((first.asset, own))
         for name, own_items in wanted.items():
-            if name in self._sources:
+            if name in self._sources and not self._gates[name].lost:
                 source = self._sources[name]
                 if isinstance(source, Prefetches):
                     source.prefetch(own_items)
@@ -221,20 +280,23 @@ class Together:
     def albums(self) -> Iterator[Album]:
         self.unsure = False
         for source in self._sources.values():
+            self._require(source.name)
             if isinstance(source, HasAlbums):
-                for album in source.albums():
-                    yield Album(f"{source.name}/{album.id}", album.path)
+                with self._session(source.name):
+                    for album in source.albums():
+                        yield Album(f"{source.name}/{album.id}", album.path)
 
     def members(self, album: Album) -> Iterator[str]:
         name, _, own = album.id.partition("/")
         source = self._sources[name]
         assert isinstance(source, HasAlbums)
         part: list[str] = []
-        for asset_id in source.members(Album(own, album.path)):
-            part.append(asset_id)
-            if len(part) == _MEMBERS:
-                yield from self._merged_ids(name, part)
-                part = []
+        with self._session(name):
+            for asset_id in source.members(Album(own, album.path)):
+                part.append(asset_id)
+                if len(part) == _MEMBERS:
+                    yield from self._merged_ids(name, part)
+                    part = []
         yield from self._merged_ids(name, part)
 
     def _merged_ids(self, source: str, ids: list[str]) -> list[str]:
@@ -243,16 +305,32 @@ class Together:
         self.unsure = self.unsure or len(found) < len(ids)  # some were never listed
         return found
 
-    def reconnect(self, prompter: Prompter) -> None:
-        for source in self._sources.values():
-            if source.name == self._expired and isinstance(source, Reconnects):
-                source.reconnect(prompter)
-                return
-        raise SessionExpired(f"the sign-in to {self._expired or self.name} cannot be renewed here")
-
     def close(self) -> None:
         for source in self._sources.values():
             source.close()
+
+    def _require(self, name: str) -> None:
+        """LeftOut once the source was left out."""
+        if why := self._gates[name].lost:
+            raise LeftOut(why)
+
+    @contextlib.contextmanager
+    def _session(self, name: str) -> Iterator[None]:
+        """A sign-in that ends in here is waited for; then all begins anew: Transient. LeftOut
+        where it does not come back."""
+        try:
+            yield
+        except SessionExpired as error:
+            gate = self._gates[name]
+            gate.expired(error)
+            _wait_for(gate)
+            raise Transient(f"{name}: {error}") from error
+
+
+def _wait_for(gate: Gate) -> None:
+    """Until somebody signed in there. Raises LeftOut, or Stopped."""
+    with gate.slot():
+        pass
 
 
 def _page(joined: Joined, course: _Course) -> Page:

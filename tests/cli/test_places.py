@@ -326,16 +326,41 @@ def test_another_card_in_the_same_place_is_poured_in_too(config: Path, tmp_path:
 def test_one_of_several_sources_that_is_not_connected(
     config: Path, tmp_path: Path, err: Err
 ) -> None:
-    second = tmp_path / "second"
+    """The other one is poured in meanwhile, and nothing of the first counts as deleted."""
+    second, card, kept = tmp_path / "second", tmp_path / "card", tmp_path / "kept"
     second.mkdir()
     (second / "one.jpg").write_bytes(b"one more")
-    card = tmp_path / "card"
     config.write_text(
         f"source: [{{type: local, path: {card}}}, {{type: local, name: second, path: {second}}}]\n"
-        f"sinks: [{{type: local, path: {tmp_path / 'kept'}}}]\n"
+        f"sinks: [{{type: local, path: {kept}}}]\n"
     )
-    assert invoke(["run", str(config)]) == Exit.OK
-    unplug(second)
-    err()
+    away = second.with_name("second-away")
+    second.rename(away)
     assert invoke(["run", str(config)]) == Exit.USAGE
-    assert "second is empty, and had 1 asset" in err()
+    assert f"there is no folder {second}" in err(), "it was never listed: rather misspelt than away"
+    away.rename(second)
+    assert invoke(["run", str(config)]) == Exit.OK
+    for pulled in (unplug, lambda folder: folder.rename(away)):
+        pulled(second)
+        new = card / f"{len(held(card))}.jpg"
+        new.write_bytes(new.name.encode())
+        err()
+        assert invoke(["run", str(config)]) == Exit.FATAL
+        said = err()
+        assert "second: left out from now on: " in said and "Connect its disk" in said
+        assert len(held(kept)) == len(held(card)) + 1
+        assert invoke(["verify", str(config)]) == Exit.OK
+        assert invoke(["report", str(config), "--state", "gone"]) == Exit.OK
+        shutil.rmtree(second, ignore_errors=True)
+        away.rename(second)
+    (second / "two.jpg").write_bytes(b"and another")
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert len(held(kept)) == len(held(card)) + 2
+
+
+@pytest.mark.parametrize("command", ["verify", "status", "report"])
+def test_what_needs_no_source_does_not_ask_for_it(
+    config: Path, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "card").rename(tmp_path / "card-away")
+    assert invoke([command, str(config)]) == Exit.OK

@@ -278,7 +278,7 @@ def test_wrong_folders_are_one_clear_line(tmp_path: Path) -> None:
     path = write(tmp_path, "file")
     for wrong in (path, tmp_path / "missing", path / "below"):
         with pytest.raises(Misconfigured) as caught:
-            LocalSource("folder", wrong)
+            LocalSource("folder", wrong).check()
         assert caught.value.hint and "\n" not in str(caught.value)
 
 

@@ -13,10 +13,9 @@ from pipeline.ledger import Ledger, listing
 from pipeline.runner.comparing import compare
 from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
-from pipeline.together import Together
 from tests.engine.rig import Recorder
 from tests.ledger.plans import explained
-from tests.together.rig import Counting, Photo, World, files, other_scheme
+from tests.together.rig import Counting, Photo, World, files, other_scheme, together
 from tests.together.test_together import states
 
 
@@ -165,7 +164,7 @@ def test_killed_between_two_becoming_one_and_the_ledger_hearing_of_it(world: Wor
         with ledger.read() as connection:
             last = listing.last(connection, "phone + cloud")
         assert last is not None
-        for _ in Together(world.sources, ledger).pages(last.cursor):
+        for _ in together(world.sources, ledger).pages(last.cursor):
             pass  # what it says is not written any more
     assert world.run().exit is Exit.OK
     assert world.landed() == files(photo)
