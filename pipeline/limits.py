@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from connectors.errors import (
-    Misconfigured,
+    Fatal,
     OutpourError,
     SessionExpired,
     Transient,
@@ -82,7 +82,7 @@ class LeftOut(OutpourError):
         self.why = why
 
 
-UNUSABLE = (LeftOut, Misconfigured, Unreachable)
+UNUSABLE = (LeftOut, Fatal, Unreachable)
 """What says of a place, and not of one file, that it is of no use in this run."""
 
 

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from connectors.errors import Misconfigured, OutpourError, Transient
+from connectors.errors import DiskFull, Fatal, ItemError, Misconfigured, OutpourError, Transient
+from pipeline.ledger.store import Unwritable
 from pipeline.limits import Gate, LeftOut
 
 
@@ -45,6 +46,8 @@ class Sparing:
         with self._lock:
             if place.lost:
                 return True
+            if isinstance(why, DiskFull | Unwritable):
+                return False  # a disk that all of them need
             here = self._places.values()
             others = [one for one in here if one is not place and not one.lost]
             if place not in here or not others or not self._may(place.name):
@@ -62,7 +65,7 @@ class Sparing:
             yield
         except LeftOut:
             pass
-        except (Transient, Misconfigured) as error:
+        except (Transient, ItemError, Fatal) as error:
             mistaken = new and isinstance(error, Misconfigured)
             if mistaken or not self.spare(self._places[name], error):
                 raise

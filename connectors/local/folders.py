@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from connectors import durable
-from connectors.errors import ItemError, Misconfigured
+from connectors.errors import ItemError, Misconfigured, OutpourError
 from connectors.local import disk
 from connectors.private import may
 
@@ -114,8 +114,10 @@ class Folders:
         return target
 
     def enter(self, path: str) -> None:
-        """Have the folder of ``path`` ready: made, and free of what dead processes left."""
+        """Have the folder of ``path`` ready: made, and free of what dead processes left. The disk
+        is looked for each time: it may be out by now, and its mount point take what comes."""
         folder = PurePosixPath(path).parent
+        self.check()
         if folder in self._entered:
             return
         with self._lock:
@@ -141,6 +143,11 @@ class Folders:
             raise Misconfigured(
                 f"{self.root} is gone", hint="Connect its disk again, then run again."
             )
+
+    def meaning(self, error: OSError, what: str) -> OutpourError:
+        """What an error of the system stands for; Misconfigured where the root is gone."""
+        self.check()
+        return disk.meaning(error, what)
 
     def clash(self, path: str) -> Path | None:
         """A file whose name differs from ``path`` only in case or composition."""
@@ -177,8 +184,9 @@ class Folders:
             for part in (*reversed(folder.parents), folder):
                 with contextlib.suppress(FileExistsError):
                     (self.root / part).mkdir()
+            self.check()
         except OSError as error:
-            raise disk.meaning(error, f"folder {self.root / folder}") from error
+            raise self.meaning(error, f"folder {self.root / folder}") from error
 
     def _inside(self, place: Path, path: str) -> None:
         try:

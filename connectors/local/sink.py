@@ -56,7 +56,7 @@ class LocalSink:
             self._folders.check()
             return None
         except OSError as error:
-            raise disk.meaning(error, path) from error
+            raise self._folders.meaning(error, path) from error
         return _receipt(path, status) if stat.S_ISREG(status.st_mode) else None
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
@@ -80,7 +80,7 @@ class LocalSink:
                 self._folders.forget(put.path)
                 raise Transient(f"{put.path}: {error.strerror}") from error
             if isinstance(error, OSError):
-                raise disk.meaning(error, put.path) from error
+                raise self._folders.meaning(error, put.path) from error
             raise
         token = str(PurePosixPath(put.path).with_name(temporary.name))
         if checksum:
@@ -90,10 +90,11 @@ class LocalSink:
     def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
         answers = [item.receipt or self._publish(item) for item in items]
         done = [answer.path for answer in answers if isinstance(answer, Receipt)]
+        self._folders.check()  # what went into the mount point of a disk that is out is no copy
         try:
             self._folders.make_durable(done)
         except OSError as error:
-            raise disk.meaning(error, f"folder {self._root}") from error
+            raise self._folders.meaning(error, f"folder {self._root}") from error
         return answers
 
     def close(self) -> None:
@@ -113,13 +114,14 @@ class LocalSink:
         """All files, ours or not, without checksums. Links are not followed."""
         self._folders.check()
         yield from _walk(self._root, "")
+        self._folders.check()  # else it was no whole listing
 
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         target = self._folders.target(receipt.path)
         try:
             yield from disk.chunks(target, fresh=True)
         except OSError as error:
-            raise disk.meaning(error, receipt.path) from error
+            raise self._folders.meaning(error, receipt.path) from error
 
     def whereabouts(self) -> str:
         return disk.whereabouts(self._root)
@@ -136,7 +138,7 @@ class LocalSink:
         try:
             status = self._folders.target(path).lstat()
         except OSError as error:
-            raise disk.meaning(error, path) from error
+            raise self._folders.meaning(error, path) from error
         return f"disk:{status.st_dev}:{status.st_ino}"
 
     # --- steps of a transfer ---
@@ -153,14 +155,14 @@ class LocalSink:
                 return None
             target, status, replaces = other, other.lstat(), frozenset()  # not its very name
         except OSError as error:
-            raise disk.meaning(error, put.path) from error
+            raise self._folders.meaning(error, put.path) from error
         path = target.relative_to(self._root).as_posix()
         if not stat.S_ISREG(status.st_mode) or not (replaces or status.st_size == put.size):
             raise PathConflict(f"{path} is something else")
         try:
             value = disk.sha256(target, fresh=self._readback)
         except OSError as error:
-            raise disk.meaning(error, path) from error
+            raise self._folders.meaning(error, path) from error
         if value == put.digests[Algorithm.SHA256]:
             return _receipt(path, status, value)
         if value in replaces:

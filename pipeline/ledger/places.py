@@ -34,6 +34,18 @@ def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
     ledger.transact(lambda connection: meta.put(connection, _key(name), whereabouts))
 
 
+def note_copies(ledger: Ledger, name: str) -> None:
+    """Remember that the place has copies, if it has: later they may all be of the past."""
+    if not has_had_copies(ledger, name) and witnesses(ledger, name, 1):
+        ledger.transact(lambda connection: meta.put(connection, _copies(name), "1"))
+
+
+def has_had_copies(ledger: Ledger, name: str) -> bool:
+    """Whether copies were made there, as far as a run that came to its end knows."""
+    with ledger.read() as connection:
+        return meta.get(connection, _copies(name)) is not None
+
+
 def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
     """Confirmed copies at the sink, at most so many, spread over all of them from the one that
     came last, which is what a backup lacks. Sidecars, which people edit, are not among them."""
@@ -63,3 +75,7 @@ def assets_of(ledger: Ledger, source: str) -> int:
 
 def _key(name: str) -> str:
     return f"place {name}"
+
+
+def _copies(name: str) -> str:
+    return f"copies at {name}"

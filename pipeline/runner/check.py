@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from connectors.abilities import Inventory, ReadBack
 from connectors.base import Receipt, Sink
-from connectors.errors import ItemError, Misconfigured
+from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer
 from pipeline.ledger import Ledger, checks, work
@@ -193,7 +193,7 @@ class _Checker:
                 answers = readers.map(lambda copy: self._read(sink, copy), batch)
                 for copy, found in zip(batch, answers, strict=True):
                     self._tell()
-                    if isinstance(found, ItemError):
+                    if isinstance(found, OutpourError):
                         self._could_not_read(copy, found)
                         continue
                     self._result.checked += not counted
@@ -227,7 +227,7 @@ class _Checker:
 
         self._patiently(look)
 
-    def _could_not_read(self, copy: checks.Held, error: ItemError) -> None:
+    def _could_not_read(self, copy: checks.Held, error: OutpourError) -> None:
         self._result.unread.append((copy.path, f"could not be read: {error}"))
         text = f"{copy.path}: could not be read: {error}"
         self._observer.notice(Notice("error", text, self._sink.name, error.hint))
@@ -236,12 +236,16 @@ class _Checker:
         for batch in checks.held(self._ledger, self._sink.name):
             yield [copy for copy in batch if share >= 1 or random.random() < share]
 
-    def _read(self, sink: ReadBack, copy: checks.Held) -> str | ItemError:
+    def _read(self, sink: ReadBack, copy: checks.Held) -> str | OutpourError:
         """Why the copy is not what it was, empty if it is; or why that cannot be told."""
         try:
-            return self._patiently(lambda: reread(sink, copy, self._stop))
-        except ItemError as error:
+            why = self._patiently(lambda: reread(sink, copy, self._stop))
+        except (ItemError, Transient) as error:
+            if isinstance(error, Transient) and self._place.dead_end():
+                raise
             return error
+        self._place.succeeded(copy.size)
+        return why
 
     def _tell(self) -> None:
         self._meter.assets_done += 1

@@ -9,6 +9,8 @@ from connectors.errors import (
     CapacityExceeded,
     DailyLimit,
     LimitReached,
+    Misconfigured,
+    OutpourError,
     SessionExpired,
     Transient,
 )
@@ -35,6 +37,7 @@ class Fullness:
         ledger: Ledger,
         without: LeftOut,
         tell: Tell,
+        spare: Callable[[Gate, OutpourError], bool],
     ) -> None:
         self._policy = policy
         self._rooms = rooms
@@ -42,6 +45,7 @@ class Fullness:
         self._ledger = ledger
         self._without = without
         self._tell = tell
+        self._spare = spare
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
         self._told: set[str] = set()  # sinks that take nothing, and the person knows
         self.owed = False  # an asset found too little room
@@ -125,6 +129,9 @@ class Fullness:
             return room.wake(needed)
         except SessionExpired as error:
             self._places[room.name].expired(error)
+        except Misconfigured as error:
+            if not self._spare(self._places[room.name], error):
+                raise
         except Transient as error:
             if room.name not in self._silent:
                 self._silent.add(room.name)

@@ -20,7 +20,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, albums, places, sidecars, work
+from pipeline.ledger import Ledger, albums, doubts, places, sidecars, work
 from pipeline.limits import Gate, LeftOut
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -28,6 +28,7 @@ from pipeline.rooms import Room
 from pipeline.routing import Router
 from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.attention import Attention
+from pipeline.runner.doubting import settle_doubts
 from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
@@ -65,6 +66,7 @@ class Mover:
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     unindexed: OutpourError | None = None  # what kept an album index from being written
+    moved: bool = False  # began to
     idle: str = ""  # why there is nothing to do yet
 
     def __post_init__(self) -> None:
@@ -107,7 +109,8 @@ class Mover:
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
         without = self.goal.without
-        self.full = Fullness(full, self.rooms, self.places, self.ledger, without, self.run.notice)
+        spare, tell = self.without_sinks.spare, self.run.notice
+        self.full = Fullness(full, self.rooms, self.places, self.ledger, without, tell, spare)
 
     @property
     def ends(self) -> list[tuple[Gate, Source | Sink]]:
@@ -163,6 +166,7 @@ class Mover:
             check_staging(self.job)
             self.run.staging.make()
             self.check_sinks()
+            self._settle_doubts()
             self.discover()
             self.open_assets()
             self._survey()
@@ -171,6 +175,9 @@ class Mover:
             self.meter.phase = "moving"
             self._sweep()
             if assets:
+                self.moved = True
+                for sink in self._usable()[1]:
+                    doubts.raise_at(self.ledger, sink.name, self.run_id)
                 self._passes().move()
                 self._look_back()
             self._index()
@@ -223,7 +230,8 @@ class Mover:
         return sources, [one for one in self.job.sinks if not self.places[one.name].lost]
 
     def _new(self, sink: str) -> bool:
-        return places.remembered(self.ledger, sink) is None
+        known = places.remembered(self.ledger, sink), doubts.since(self.ledger, sink)
+        return known == (None, None)
 
     def _look_back(self) -> None:
         """What was made on the way may have gone again."""
@@ -235,6 +243,15 @@ class Mover:
         with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
             list(workers.map(vanished, self.job.sinks))
         self.check_sinks(after=True)
+        for sink in self._usable()[1]:
+            doubts.dispel(self.ledger, sink.name)
+            places.note_copies(self.ledger, sink.name)
+
+    def _settle_doubts(self) -> None:
+        for sink in self._usable()[1]:
+            ask, tell = partial(self.ask, sink), partial(self._tell, "warning", place=sink.name)
+            with self.without_sinks.apart(sink.name):
+                settle_doubts(self.ledger, sink, self.goal, ask, tell)
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
@@ -299,13 +316,13 @@ class Mover:
         for sink in self.job.sinks:
             if self.shelves.unread or not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
-            try:
-                with self.without_sinks.apart(sink.name):
+            with self.without_sinks.apart(sink.name):
+                try:
                     self.ask(sink, partial(write_index, self.run, sink))
-            except (CapacityExceeded, ItemError) as error:
-                self.unindexed = error
-                text = f"the album index was not written: {error}"
-                self.run.notice("error", text, sink.name, error.hint)
+                except (CapacityExceeded, ItemError) as error:
+                    self.unindexed = error
+                    text = f"the album index was not written: {error}"
+                    self.run.notice("error", text, sink.name, error.hint)
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left; Misconfigured if a source would list it."""

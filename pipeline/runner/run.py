@@ -49,7 +49,7 @@ def run(
         raise stop.error
     if mover.idle:
         return Outcome(state, Exit.OK, summary, idle=mover.idle)
-    if isinstance(stop.error, Misconfigured):
+    if isinstance(stop.error, Misconfigured) and not mover.moved:
         return Outcome(state, Exit.USAGE, summary, _error(mover))
     short = _short(mover)
     whole = summary.whole and not short
@@ -98,4 +98,5 @@ def _short(mover: Mover) -> str:
 
 def _error(mover: Mover) -> str:
     errors = [mover.stop.error] if mover.stop.error else mover.lost
-    return "; ".join(error.advice for error in errors if isinstance(error, OutpourError))
+    advice = [error.advice for error in errors if isinstance(error, OutpourError)]
+    return "; ".join([*(one.rstrip(".") for one in advice[:-1]), *advice[-1:]])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from connectors.abilities import Situated, Traces
+from connectors.abilities import Checks, Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import ItemError, Misconfigured
 from pipeline.config.models import Pipeline
@@ -95,10 +95,18 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     if where and where == before:
         return where
     wanted = places.witnesses(ledger, sink.name, _WITNESSES)
+    if before and not wanted and _was_more(ledger, sink, where):
+        raise _gone(pipeline, sink, ask)
     found = _found(sink, wanted, ask) if where else 0
     if found < min(1 if _tells_more(where, before) else enough, len(wanted)):
         raise _missed(sink.name, found, len(wanted)) if found else _gone(pipeline, sink, ask)
     return where
+
+
+def _was_more(ledger: Ledger, sink: Sink, where: str) -> bool:
+    """Whether it is surely another place, though no copy that counts today shows it: all of them
+    may have changed at the source. A folder of this computer does not go by itself."""
+    return places.has_had_copies(ledger, sink.name) or (not where and isinstance(sink, Checks))
 
 
 def _tells_more(where: str, before: str | None) -> bool:

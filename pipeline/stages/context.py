@@ -175,7 +175,7 @@ class PieceWork:
         """The bytes could not be had: no sink gets them in this run."""
         run = self.asset.run
         reason = f"{self.piece.resource.filename}: {error}"
-        for sink in self.sinks:
+        for sink in self.sinks if state is not AssetState.WAITING else ():
             steps.copy_failed(run.ledger, self.piece.key, sink, CopyState.FAILED, reason)
         steps.note(
             run.ledger, run.id, state, reason, asset=self.asset.item.key, resource=self.piece.key

@@ -16,7 +16,6 @@ from connectors.checksums import Algorithm
 from connectors.errors import (
     CapacityExceeded,
     Fatal,
-    ItemError,
     NotFound,
     OutpourError,
     PathConflict,
@@ -232,8 +231,7 @@ class Lane:
 
     def _attempt(self, parcel: Parcel) -> Transferred:
         self._run.ledger.settled(parcel.ticket)
-        if parcel.staged.lend:
-            parcel.staged.lend()
+        self._lend(parcel)
 
         def keep(token: str, held: int = 0) -> None:
             parcel.reached = max(parcel.reached, held)
@@ -243,6 +241,15 @@ class Lane:
 
         put, body, known = self._triple(parcel)
         return self.sink.transfer(put, body, known, keep)
+
+    def _lend(self, parcel: Parcel) -> None:
+        """What fails there is the source's, and not this sink's."""
+        if parcel.staged.lend:
+            try:
+                parcel.staged.lend()
+            except Fatal as error:
+                self._run.stop.set(str(error), error)
+                raise Stopped(self._run.stop.reason) from error
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token
@@ -349,11 +356,11 @@ class Lane:
         elif isinstance(error, UNUSABLE):
             self._lose(parcel, error)
         elif isinstance(error, OutpourError):
-            if isinstance(error, Fatal):
-                self._broken = self._broken or error
-            elif isinstance(error, Transient) and self.place.dead_end():
-                self._broken = ItemError(f"{self.sink.name} keeps failing: {error}")
-            self._fail(parcel, error.advice)
+            if isinstance(error, Transient) and self.place.dead_end():
+                why = Fatal(f"keeps failing: {error}", hint=error.hint)
+                self._lose(parcel, why)
+            else:
+                self._fail(parcel, error.advice)
         else:
             self._fail(parcel, f"unexpected {type(error).__name__}: {error}")
 

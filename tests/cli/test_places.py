@@ -182,7 +182,7 @@ def test_a_place_that_was_exchanged_in_a_run_is_looked_into(
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(LocalSink, "transfer", exchanged)
-        assert invoke(["run", str(config)]) == Exit.USAGE
+        assert invoke(["run", str(config)]) == Exit.FATAL
     shutil.rmtree(tmp_path / "kept")
     away.rename(tmp_path / "kept")
     err()

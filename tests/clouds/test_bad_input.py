@@ -159,7 +159,7 @@ def test_one_full_sink_does_not_keep_the_others_from_their_copies(job: FanOut, s
 @pytest.mark.parametrize(
     ("role", "code", "why"),
     [
-        ("reader", Exit.ITEMS_FAILED, "not everything is confirmed"),
+        ("reader", Exit.FATAL, "Ask the owner for the right to add files there"),
         ("", Exit.USAGE, "the shared drive cannot be found"),  # no member at all
     ],
 )
@@ -199,10 +199,10 @@ def test_a_dropbox_folder_without_the_right_to_write(
     to(job, "dropbox")
     job.config.write_text(job.config.read_text() + "staging: {size: 45kB}\n")
     job.world.cloud.faults.add("no_write")
-    assert job.run() == Exit.ITEMS_FAILED
+    assert job.run() == Exit.FATAL
     sent, fetched = job.world.dropbox.received, job.world.cloud.counts["content"]
     assert fetched <= 4 and sent <= 4 * 20_000
-    assert "ask who manages" in capsys.readouterr().out
+    assert "ask who manages" in capsys.readouterr().err
     job.world.cloud.faults.clear()
     assert job.run() == 0 and job.held()["dropbox"] == job.wanted()
 

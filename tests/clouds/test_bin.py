@@ -4,13 +4,18 @@ counts as kept, since Drive empties its bin after 30 days."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from connectors.base import Put, Transferred
+from connectors.errors import Unreachable
+from connectors.gdrive.sink import GoogleDrive
 from pipeline.cli.app import invoke
 from pipeline.ledger import schema
 from pipeline.states import Exit
+from pipeline.stopping import Stopped
 from sandbox.gdrive.store import Node
 from sandbox.messages import Answer, Request
 from tests.clouds.conftest import ledger_of
@@ -103,13 +108,41 @@ def test_copies_of_earlier_runs_that_went_with_it_are_missed(
     for number in range(4):
         job.world.cloud.library.add(f"NEW_{number}.JPG")
     bin_after(job, 2, is_top, monkeypatch)
-    assert job.run() == Exit.USAGE
+    assert job.run() == Exit.FATAL
     top = next(node for node in job.world.drive.store.nodes.values() if is_top(node))
     for again in range(2):
         capsys.readouterr()
         assert job.run() == Exit.USAGE, again
         assert "drive" in capsys.readouterr().err
     top.trashed = False
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted(), "missing, or doubled"
+
+
+@pytest.mark.parametrize("end", [Unreachable("drive is out of reach"), Stopped()], ids=repr)
+def test_a_run_that_could_not_look_back_leaves_that_to_the_next(
+    job: FanOut, end: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder goes into the bin, and then Drive cannot be asked any more."""
+    assert job.run() == Exit.OK
+    make_old(job)
+    to_drive(job, "B")
+    for number in range(12):
+        job.world.cloud.library.add(f"NEW_{number}.JPG")
+    job.world.cloud.faults.add("bin_unseen")
+    bin_after(job, 4, lambda node: node.name == "B", monkeypatch)
+    transfer, sent = GoogleDrive.transfer, iter(range(1000))
+
+    def ending(sink: GoogleDrive, put: Put, *rest: Any) -> Transferred:
+        if next(sent) >= 7:
+            raise end
+        return transfer(sink, put, *rest)
+
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.001)
+    monkeypatch.setattr("pipeline.retry._OUTAGE_BUDGET", 0.3)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(GoogleDrive, "transfer", ending)
+        assert job.run() != Exit.OK
     assert job.run() == Exit.OK
     assert job.held()["drive"] == job.wanted(), "missing, or doubled"
 

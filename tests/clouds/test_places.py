@@ -290,7 +290,7 @@ def test_a_folder_of_dropbox_that_is_deleted_in_mid_run_is_missed(
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(double, "handle", watched)
-        assert job.run() == Exit.USAGE
+        assert job.run() == Exit.FATAL
     assert "dropbox is another place: 12 of 13 copies" in capsys.readouterr().err
     assert job.run() == Exit.USAGE
     assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED

@@ -1,0 +1,69 @@
+"""Copies of a run that did not look back at a place: what it was told there may be of another.
+
+A disk that was pulled out, or a folder that went into a cloud's bin, takes copies that were
+confirmed just before. A run finds that out at its end; where it has none, the next one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Select, select
+
+from pipeline.ledger import meta, schema
+from pipeline.ledger.checks import Held, load_held
+from pipeline.ledger.store import Ledger
+from pipeline.states import CopyState
+
+_R, _C = schema.resources.c, schema.copies.c
+_AT_ONCE = 1000
+
+
+def raise_at(ledger: Ledger, sink: str, run: int) -> None:
+    """Copies are about to be made at the sink. Doubts of an earlier run stay with these."""
+    with ledger.read() as connection:
+        if meta.get(connection, _key(sink)) is not None:
+            return
+    ledger.transact(lambda connection: meta.put(connection, _key(sink), str(run)))
+
+
+def dispel(ledger: Ledger, sink: str) -> None:
+    """Its copies were looked at."""
+    ledger.transact(lambda connection: meta.forget(connection, _key(sink)))
+
+
+def since(ledger: Ledger, sink: str) -> int | None:
+    """The first run whose copies at the sink are in doubt; None if none are."""
+    with ledger.read() as connection:
+        told = meta.get(connection, _key(sink))
+    return None if told is None else int(told)
+
+
+def latest(ledger: Ledger, sink: str, run: int) -> dict[str, Held]:
+    """The copy that each folder got last since this run began, by folder."""
+    query = _confirmed(sink, run).order_by(_C.confirmed, _C.resource)
+    found: dict[str, Held] = {}
+    with ledger.read() as connection:
+        for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
+            found[row.path.rpartition("/")[0]] = load_held(row, sink)
+    return found
+
+
+def copies(ledger: Ledger, sink: str, run: int, folder: str) -> Iterator[Held]:
+    """What the folder itself got since this run began."""
+    with ledger.read() as connection:
+        rows = connection.execute(_confirmed(sink, run).execution_options(yield_per=_AT_ONCE))
+        for row in rows:
+            if row.path.rpartition("/")[0] == folder:
+                yield load_held(row, sink)
+
+
+def _confirmed(sink: str, run: int) -> Select[tuple[object, ...]]:
+    begun = select(schema.runs.c.started).where(schema.runs.c.id == run).scalar_subquery()
+    columns = select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+    query = columns.join(schema.resources).where(_C.sink == sink, _C.path.is_not(None))
+    return query.where(_C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
+
+
+def _key(sink: str) -> str:
+    return f"doubt {sink}"

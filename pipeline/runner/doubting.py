@@ -1,0 +1,62 @@
+"""Were the last copies of a run that never looked back really made where they were meant to?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from connectors.base import Sink
+from connectors.errors import ItemError
+from pipeline.display.words import counted
+from pipeline.ledger import Ledger, checks, doubts
+from pipeline.ledger.checks import Held
+from pipeline.ledger.goal import Goal
+from pipeline.runner.same_place import Ask
+from pipeline.stages.looking import look
+
+_AT_ONCE = 20  # questions
+
+Tell = Callable[[str], None]
+
+
+def settle_doubts(ledger: Ledger, sink: Sink, goal: Goal, ask: Ask, tell: Tell) -> None:
+    """Look at the copy that each folder got last, and at all that it got where that is gone. What
+    is not there waits to be brought again. Raises what asking raises."""
+    run = doubts.since(ledger, sink.name)
+    if run is None:
+        return
+    latest = doubts.latest(ledger, sink.name, run)
+    gone = _missing(sink, latest.values(), ask)
+    suspects = [folder for folder, copy in latest.items() if copy.resource in gone]
+    lost = 0
+    for folder in suspects:
+        copies = list(doubts.copies(ledger, sink.name, run, folder))
+        missing = _missing(sink, copies, ask)
+        lost += len(missing)
+        for copy in copies:
+            if copy.resource in missing:
+                checks.mark(ledger, copy, checks.GONE)
+    if lost:
+        ledger.flush()
+        checks.settle(ledger, sink.name, goal)
+        tell(f"{counted(lost, 'copy')} of an earlier run did not come to it: sent again")
+    doubts.dispel(ledger, sink.name)
+
+
+def _missing(sink: Sink, copies: Iterable[Held], ask: Ask) -> set[int]:
+    """Those of the copies that are not there, by resource."""
+
+    def is_there(copy: Held) -> bool:
+        try:
+            return ask(lambda: look(sink, copy.path, copy.remote_id)) is not None
+        except ItemError:
+            return True  # nothing is known of it
+
+    found: set[int] = set()
+    rest: Iterator[Held] = iter(copies)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="doubts") as workers:
+        while some := list(islice(rest, 10 * _AT_ONCE)):
+            there = workers.map(is_there, some)
+            found |= {copy.resource for copy, yes in zip(some, there, strict=True) if not yes}
+    return found
