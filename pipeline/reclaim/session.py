@@ -114,7 +114,7 @@ class Session:
     def _check_sinks(self, chosen: Survey) -> None:
         """A place that is not connected has not lost its copies."""
         files = (file for claim in chosen.claims for file in claim.files)
-        self._mover.check_sinks({copy.sink for file in files for copy in file.copies})
+        self._mover.footing.check({copy.sink for file in files for copy in file.copies})
 
     def _undo(self, run: int | None) -> Done:
         self._discover()

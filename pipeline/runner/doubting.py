@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from connectors.base import Sink
 from connectors.errors import ItemError
 from pipeline.display.words import counted
-from pipeline.ledger import Ledger, checks, doubts
+from pipeline.ledger import checks, doubts
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
+from pipeline.stages.context import Run
 from pipeline.stages.looking import look
 
 _AT_ONCE = 20  # questions
 
-Tell = Callable[[str], None]
 
-
-def settle_doubts(ledger: Ledger, sink: Sink, goal: Goal, ask: Ask, tell: Tell) -> None:
+def settle_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Look at the copy that each folder got last, and at all that it got where that is gone. What
     is not there waits to be brought again. Raises what asking raises."""
-    run = doubts.since(ledger, sink.name)
-    if run is None:
+    ledger = run.ledger
+    since = doubts.since(ledger, sink.name)
+    if since is None:
         return
-    latest = doubts.latest(ledger, sink.name, run)
+    latest = doubts.latest(ledger, sink.name, since)
     gone = _missing(sink, latest.values(), ask)
     suspects = [folder for folder, copy in latest.items() if copy.resource in gone]
     lost = 0
     for folder in suspects:
-        copies = list(doubts.copies(ledger, sink.name, run, folder))
+        copies = list(doubts.copies(ledger, sink.name, since, folder))
         missing = _missing(sink, copies, ask)
         lost += len(missing)
         for copy in copies:
@@ -40,7 +40,8 @@ def settle_doubts(ledger: Ledger, sink: Sink, goal: Goal, ask: Ask, tell: Tell) 
     if lost:
         ledger.flush()
         checks.settle(ledger, sink.name, goal)
-        tell(f"{counted(lost, 'copy')} of an earlier run did not come to it: sent again")
+        text = f"{counted(lost, 'copy')} of an earlier run did not come to it: sent again"
+        run.notice("warning", text, sink.name)
     doubts.dispel(ledger, sink.name)
 
 

@@ -20,7 +20,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, albums, doubts, places, sidecars, work
+from pipeline.ledger import Ledger, albums, places, sidecars, work
 from pipeline.limits import Gate, LeftOut
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -28,8 +28,8 @@ from pipeline.rooms import Room
 from pipeline.routing import Router
 from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.attention import Attention
-from pipeline.runner.doubting import settle_doubts
 from pipeline.runner.due import why_idle
+from pipeline.runner.footing import Footing
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.index import write_index
 from pipeline.runner.inherit import Inheritance
@@ -37,9 +37,8 @@ from pipeline.runner.job import Job
 from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.preflight import check_staging, outlook, preflight
-from pipeline.runner.same_place import check_distinct, check_sink, check_source
+from pipeline.runner.same_place import check_source
 from pipeline.runner.shelves import Shelves
-from pipeline.runner.vanished import withdraw
 from pipeline.selection import Selection
 from pipeline.sparing import Sparing
 from pipeline.stages.context import Run
@@ -106,6 +105,7 @@ class Mover:
             verify_attempts=self.job.pipeline.verify.attempts,
             spare=self.without_sinks.spare,
         )
+        self.footing = Footing(self.job, self.run, self.goal, self.without_sinks, self.ask)
         self.shelves = Shelves(self.run)
         full = self.job.pipeline.route.full
         without = self.goal.without
@@ -165,8 +165,8 @@ class Mover:
                 return
             check_staging(self.job)
             self.run.staging.make()
-            self.check_sinks()
-            self._settle_doubts()
+            self.footing.check()
+            self.footing.settle()
             self.discover()
             self.open_assets()
             self._survey()
@@ -176,10 +176,9 @@ class Mover:
             self._sweep()
             if assets:
                 self.moved = True
-                for sink in self._usable()[1]:
-                    doubts.raise_at(self.ledger, sink.name, self.run_id)
+                self.footing.begin()
                 self._passes().move()
-                self._look_back()
+                self.footing.look_back()
             self._index()
         except Stopped:
             pass
@@ -201,57 +200,18 @@ class Mover:
             on_retry=self.run.retried(end.name),
         )
 
-    def check_sinks(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
-        """Misconfigured where a sink, or one of these, is no longer the place that its copies
-        went to, or is another's too. ``after`` copies were made there."""
-        found: dict[str, str] = {}
-
-        def look(sink: Sink) -> None:
-            ask = partial(self.ask, sink)
-            with self.without_sinks.apart(sink.name, new=not after and self._new(sink.name)):
-                where = check_sink(self.ledger, self.job.pipeline, sink, ask, after=after)
-                found[sink.name] = where
-
-        sinks = [sink for sink in self.job.sinks if names is None or sink.name in names]
-        with ThreadPoolExecutor(thread_name_prefix="places") as workers:
-            list(workers.map(look, sinks))
-        check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
-
     def _leave_out(self) -> None:
         """The places that are not there; raises where a run cannot do without. A sink that never
         was there is rather misspelt than away."""
         for name, why in self.job.away.items():
             place = self.places.get(name) or self.sources[name]
-            if (name in self.places and self._new(name)) or not self._spare(place, why):
+            new = name in self.places and self.footing.is_new(name)
+            if new or not self._spare(place, why):
                 raise why
 
     def _usable(self) -> tuple[list[Source], list[Sink]]:
         sources = [one for one in self.job.sources if not self.sources[one.name].lost]
         return sources, [one for one in self.job.sinks if not self.places[one.name].lost]
-
-    def _new(self, sink: str) -> bool:
-        known = places.remembered(self.ledger, sink), doubts.since(self.ledger, sink)
-        return known == (None, None)
-
-    def _look_back(self) -> None:
-        """What was made on the way may have gone again."""
-
-        def vanished(sink: Sink) -> None:
-            with self.without_sinks.apart(sink.name):
-                withdraw(self.run, sink, self.goal, partial(self.ask, sink))
-
-        with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
-            list(workers.map(vanished, self.job.sinks))
-        self.check_sinks(after=True)
-        for sink in self._usable()[1]:
-            doubts.dispel(self.ledger, sink.name)
-            places.note_copies(self.ledger, sink.name)
-
-    def _settle_doubts(self) -> None:
-        for sink in self._usable()[1]:
-            ask, tell = partial(self.ask, sink), partial(self._tell, "warning", place=sink.name)
-            with self.without_sinks.apart(sink.name):
-                settle_doubts(self.ledger, sink, self.goal, ask, tell)
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""

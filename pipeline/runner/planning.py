@@ -91,7 +91,7 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
     check_staging(job)
-    mover.check_sinks()
+    mover.footing.check()
     found = mover.discover()
     mover.open_assets()
     capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}

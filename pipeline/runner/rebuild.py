@@ -76,7 +76,7 @@ def rebuild(
 
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
-    mover.check_sinks()
+    mover.footing.check()
     mover.discover()
     mover.meter.phase = "adopting"
     searches = [mover.search(sink) for sink in mover.job.sinks if isinstance(sink, Inventory)]

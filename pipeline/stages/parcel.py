@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from connectors.abilities import Reserves
 from connectors.base import Put, Transferred
 from connectors.checksums import Algorithm
-from connectors.errors import OutpourError, Throttled, Transient
+from connectors.errors import Fatal, OutpourError, Throttled, Transient
 from pipeline.limits import Gate
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
+from pipeline.stopping import Stop, Stopped
 
 _KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 
@@ -51,6 +52,16 @@ class Parcel:
     @property
     def generated(self) -> bool:
         return self.piece.piece.generated
+
+    def lend(self, stop: Stop) -> None:
+        """See that a file which is read where it lies is still what it was. What fails there as a
+        whole is its source, which ends the run: Stopped."""
+        try:
+            if self.staged.lend:
+                self.staged.lend()
+        except Fatal as error:
+            stop.set(str(error), error)
+            raise Stopped(stop.reason) from error
 
     def may_again(self, error: Transient, attempts: int, place: Gate) -> bool:
         """Whether to try again after this answer. Being asked for less is not the file's

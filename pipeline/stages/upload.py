@@ -231,7 +231,7 @@ class Lane:
 
     def _attempt(self, parcel: Parcel) -> Transferred:
         self._run.ledger.settled(parcel.ticket)
-        self._lend(parcel)
+        parcel.lend(self._run.stop)
 
         def keep(token: str, held: int = 0) -> None:
             parcel.reached = max(parcel.reached, held)
@@ -241,15 +241,6 @@ class Lane:
 
         put, body, known = self._triple(parcel)
         return self.sink.transfer(put, body, known, keep)
-
-    def _lend(self, parcel: Parcel) -> None:
-        """What fails there is the source's, and not this sink's."""
-        if parcel.staged.lend:
-            try:
-                parcel.staged.lend()
-            except Fatal as error:
-                self._run.stop.set(str(error), error)
-                raise Stopped(self._run.stop.reason) from error
 
     def _keep(self, parcel: Parcel, token: str) -> None:
         parcel.token = token

@@ -1,0 +1,88 @@
+"""The sinks of a run as places: is each still the one that its copies went to, and did they?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol, TypeVar
+
+from connectors.base import Sink, Source
+from pipeline.ledger import doubts, places
+from pipeline.ledger.goal import Goal
+from pipeline.runner.doubting import settle_doubts
+from pipeline.runner.job import Job
+from pipeline.runner.same_place import check_distinct, check_sink
+from pipeline.runner.vanished import withdraw
+from pipeline.sparing import Sparing
+from pipeline.stages.context import Run
+
+T = TypeVar("T")
+
+
+class AskPlace(Protocol):
+    """One question to a place, asked again as its errors say."""
+
+    def __call__(self, end: Source | Sink, question: Callable[[], T], /) -> T: ...
+
+
+class Footing:
+    """Asks all sinks at once; ``sparing`` leaves out the one that fails at an answer."""
+
+    def __init__(self, job: Job, run: Run, goal: Goal, sparing: Sparing, ask: AskPlace) -> None:
+        self._job = job
+        self._run = run
+        self._ledger = run.ledger
+        self._goal = goal
+        self._sparing = sparing
+        self._ask = ask
+
+    def is_new(self, sink: str) -> bool:
+        """Whether no run has used it yet."""
+        known = places.remembered(self._ledger, sink), doubts.since(self._ledger, sink)
+        return known == (None, None)
+
+    def check(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
+        """Misconfigured where a sink, or one of these, is no longer the place that its copies
+        went to, or is another's too. ``after`` copies were made there."""
+        found: dict[str, str] = {}
+
+        def look(sink: Sink) -> None:
+            with self._sparing.apart(sink.name, new=not after and self.is_new(sink.name)):
+                ask = partial(self._ask, sink)
+                where = check_sink(self._ledger, self._job.pipeline, sink, ask, after=after)
+                found[sink.name] = where
+
+        sinks = [sink for sink in self._job.sinks if names is None or sink.name in names]
+        with ThreadPoolExecutor(thread_name_prefix="places") as workers:
+            list(workers.map(look, sinks))
+        check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
+
+    def settle(self) -> None:
+        """Look after what runs left undone that could not look back."""
+        for sink in self._usable:
+            with self._sparing.apart(sink.name):
+                settle_doubts(self._run, sink, self._goal, partial(self._ask, sink))
+
+    def begin(self) -> None:
+        """Copies are about to be made."""
+        for sink in self._usable:
+            doubts.raise_at(self._ledger, sink.name, self._run.id)
+
+    def look_back(self) -> None:
+        """What was made on the way may have gone again."""
+
+        def vanished(sink: Sink) -> None:
+            with self._sparing.apart(sink.name):
+                withdraw(self._run, sink, self._goal, partial(self._ask, sink))
+
+        with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
+            list(workers.map(vanished, self._job.sinks))
+        self.check(after=True)
+        for sink in self._usable:
+            doubts.dispel(self._ledger, sink.name)
+            places.note_copies(self._ledger, sink.name)
+
+    @property
+    def _usable(self) -> list[Sink]:
+        return [sink for sink in self._job.sinks if sink.name not in self._sparing.lost]
