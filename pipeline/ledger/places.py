@@ -60,6 +60,12 @@ def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
         return [Known(*row) for row in islice(rows, 0, None, step)]
 
 
+def was_listed(ledger: Ledger, source: str) -> bool:
+    """Whether one of several sources had assets when it was listed last."""
+    with ledger.read() as connection:
+        return sightings.any_yet(connection) and sightings.count(connection, source) > 0
+
+
 def assets_of(ledger: Ledger, source: str) -> int:
     """How many assets the source had when it was listed last."""
 

@@ -145,7 +145,7 @@ class Mover:
 
     def _dispensable(self, source: str) -> bool:
         """One that was never listed is rather misspelt than away."""
-        return self.spares and places.assets_of(self.ledger, source) > 0
+        return self.spares and places.was_listed(self.ledger, source)
 
     @property
     def lost(self) -> list[OutpourError]:

@@ -57,7 +57,7 @@ def run(
 
 
 def _snapshot(mover: Mover) -> Progress:
-    places = {place.name: place.status for place in mover.sources.values()}
+    places = {place.name: place.status for place, _ in mover.ends}
     for name, place in mover.places.items():
         places[name] = "full" if mover.rooms[name].asleep else place.status
     return mover.meter.snapshot(mover.run.staging.used, places)

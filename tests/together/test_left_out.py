@@ -170,6 +170,18 @@ def test_one_that_was_never_listed_is_needed(pair: Pair, error: OutpourError) ->
     assert not pair.landed()
 
 
+@errors
+def test_nor_is_one_known_that_comes_to_a_library_of_another(
+    pair: Pair, error: OutpourError
+) -> None:
+    pair.wanted.append(pair.only(pair.cloud, 1))
+    assert pair.run([pair.there]).exit is Exit.OK and pair.whole()
+    pair.only(pair.cloud, 2)
+    pair.away.error = error
+    outcome = pair.run()
+    assert outcome.exit in (Exit.USAGE, code(error)) and pair.whole()
+
+
 def test_without_any_the_run_ends(pair: Pair) -> None:
     pair.begun()
     pair.away.error = SessionExpired("no iPhone is plugged in")
