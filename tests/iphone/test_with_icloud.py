@@ -124,6 +124,25 @@ def test_a_phone_that_leaves_while_bytes_are_compared_leaves_nothing_doubled(
         moved(both, tmp_path, outpour)
 
 
+def test_a_phone_that_is_not_there_holds_up_nothing_of_icloud(
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
+    with joint(use, 20) as both:
+        moved(both, tmp_path, outpour)
+        before = landed(tmp_path)
+        both.phone.away = 3600
+        both.phone.unplug()
+        both.theirs.add("NEW.JPG")
+        code, said = outpour(*run(tmp_path))
+        assert code == 3 and "left out from now on" in said and "iPhone" in said, said
+        assert (landed(tmp_path) - before).total() == 1
+        both.phone.plug()
+        code, said = outpour(*run(tmp_path))
+        assert code == 0, said
+        assert (landed(tmp_path) - before).total() == 1
+
+
 # --- over time -----------------------------------------------------------------------------
 
 
