@@ -348,7 +348,7 @@ class Lane:
             self._lose(parcel, error)
         elif isinstance(error, OutpourError):
             if isinstance(error, Transient) and self.place.dead_end():
-                why = Fatal(f"keeps failing: {error}", hint=error.hint)
+                why = Fatal(f"{self.sink.name} keeps failing: {error}", hint=error.hint)
                 self._lose(parcel, why)
             else:
                 self._fail(parcel, error.advice)
