@@ -83,6 +83,11 @@ def remember(ledger: Ledger, sink: str) -> None:
     ledger.transact(lambda c: meta.put(c, _mark(sink), _selected(c)))
 
 
+def look_again(ledger: Ledger, sink: str) -> None:
+    """Make ``looked_through`` false: copies may lie elsewhere than the ledger knows."""
+    ledger.transact(lambda connection: meta.forget(connection, _mark(sink)))
+
+
 def _mark(sink: str) -> str:
     return f"looked through {sink}"
 

@@ -151,5 +151,10 @@ def selection(connection: Connection) -> str | None:
     return meta.get(connection, _SELECTION)
 
 
+def forget_selection(ledger: Ledger) -> None:
+    """Choices are about to be made with another: until that came to its end, they are of none."""
+    ledger.transact(lambda connection: meta.forget(connection, _SELECTION))
+
+
 def remember_selection(ledger: Ledger, digest: str) -> None:
     ledger.transact(lambda connection: meta.put(connection, _SELECTION, digest))

@@ -61,9 +61,9 @@ def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
 
 
 def was_listed(ledger: Ledger, source: str) -> bool:
-    """Whether one of several sources had assets when it was listed last."""
+    """Whether one of several sources ever named an asset."""
     with ledger.read() as connection:
-        return sightings.any_yet(connection) and sightings.count(connection, source) > 0
+        return sightings.were_listed(connection, source)
 
 
 def assets_of(ledger: Ledger, source: str) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from connectors.abilities import Lends
 from connectors.base import Stream
 from connectors.checksums import digest
-from connectors.errors import ItemError, Transient
+from connectors.errors import OutpourError
 from pipeline.ledger import steps
 from pipeline.ledger.adoption import Wanted
 from pipeline.stages.context import Run
@@ -48,7 +48,8 @@ class AtHand:
 
     def _learn(self, file: Wanted) -> None:
         opener = self.opener(file)
-        assert opener is not None
+        if opener is None:
+            return  # its source was left out just now
         try:
             stream = opener()
             try:
@@ -56,7 +57,7 @@ class AtHand:
             finally:
                 stream.close()
             proof = prove(file.resource, digests)
-        except (ItemError, Transient, Mismatch) as error:
+        except (OutpourError, Mismatch) as error:  # the source's, whichever it is
             text = f"{file.resource.filename} cannot be compared: {error}"
             self._run.notice("warning", text, self._run.source.name)
             return

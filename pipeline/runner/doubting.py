@@ -9,7 +9,7 @@ from itertools import islice
 from connectors.base import Sink
 from connectors.errors import ItemError
 from pipeline.display.words import counted
-from pipeline.ledger import checks, doubts
+from pipeline.ledger import adoption, checks, doubts
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
@@ -40,7 +40,8 @@ def settle_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     if lost:
         ledger.flush()
         checks.settle(ledger, sink.name, goal)
-        text = f"{counted(lost, 'copy')} of an earlier run did not come to it: sent again"
+        adoption.look_again(ledger, sink.name)  # somebody may have moved them
+        text = f"{counted(lost, 'copy')} of an earlier run are not where they were put"
         run.notice("warning", text, sink.name)
     doubts.dispel(ledger, sink.name)
 

@@ -126,7 +126,8 @@ class Mover:
             return job.source
         settling = None
         if self.compare:
-            settling = Settling(self.sources, self.stop, limits.attempts, limits.downloads)
+            spare = self.without_sources.spare
+            settling = Settling(self.sources, self.stop, limits.attempts, limits.downloads, spare)
         return Together(job.sources, self.ledger, self.sources, self.without_sources, settling)
 
     @property

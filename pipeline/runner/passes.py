@@ -127,6 +127,8 @@ class Passes:
     def _can_come(self, item: Item) -> bool:
         if self._within_reach is None:
             return True
+        if item.key in self._run.out_of_reach:
+            return False
         files = (piece.resource for piece in self._router.lacking(item) if not piece.generated)
         return all(map(self._within_reach, files))
 

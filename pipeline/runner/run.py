@@ -48,7 +48,7 @@ def run(
     if stop.error is not None and not isinstance(stop.error, OutpourError):
         raise stop.error
     if mover.idle:
-        return Outcome(state, Exit.OK, summary, idle=mover.idle)
+        return Outcome(state, _exit(state, True), summary, _error(mover), idle=mover.idle)
     if isinstance(stop.error, Misconfigured) and not mover.moved:
         return Outcome(state, Exit.USAGE, summary, _error(mover))
     short = _short(mover)

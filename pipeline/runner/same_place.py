@@ -95,18 +95,18 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     if where and where == before:
         return where
     wanted = places.witnesses(ledger, sink.name, _WITNESSES)
-    if before and not wanted and _was_more(ledger, sink, where):
-        raise _gone(pipeline, sink, ask)
+    if before and not wanted:
+        if places.has_had_copies(ledger, sink.name):
+            raise _gone(pipeline, sink, ask)  # all of them may have changed at the source
+        if not where and isinstance(sink, Checks):  # a folder here does not go by itself
+            raise Misconfigured(
+                f"{sink.name}: its folder is gone",
+                hint="Connect its disk, or make the folder again.",
+            )
     found = _found(sink, wanted, ask) if where else 0
     if found < min(1 if _tells_more(where, before) else enough, len(wanted)):
         raise _missed(sink.name, found, len(wanted)) if found else _gone(pipeline, sink, ask)
     return where
-
-
-def _was_more(ledger: Ledger, sink: Sink, where: str) -> bool:
-    """Whether it is surely another place, though no copy that counts today shows it: all of them
-    may have changed at the source. A folder of this computer does not go by itself."""
-    return places.has_had_copies(ledger, sink.name) or (not where and isinstance(sink, Checks))
 
 
 def _tells_more(where: str, before: str | None) -> bool:

@@ -40,6 +40,7 @@ class Run:
     attempts: int
     verify_attempts: int
     spare: Callable[[Gate, OutpourError], bool]
+    out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
 
     def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
         steps.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)

@@ -57,6 +57,8 @@ class Discovery:
             known = listing.last(connection, self._source.name)
             same = albums.selection(connection) == selection.digest
         since = known.cursor if known and same else None
+        if not same:
+            albums.forget_selection(self._ledger)
         found = self._listed(selection, since, again=not same)
         if found.missing:
             found = self._listed(selection, None, again=False)

@@ -140,6 +140,7 @@ class Downloads:
                 ) from error
             return None
         except LeftOut as error:  # no other source has it
+            run.out_of_reach.add(piece.asset.item.key)
             piece.failed(AssetState.WAITING, error)
             return None
         except ItemError as error:

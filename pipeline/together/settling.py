@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.base import Resource, Role, Source
 from connectors.checksums import Algorithm, Hasher
-from connectors.errors import Fatal, ItemError, Transient
+from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
 from pipeline.limits import Gate, LeftOut
@@ -40,6 +40,7 @@ class Settling:
     stop: Stop
     attempts: int
     readers: int
+    spare: Callable[[Gate, OutpourError], bool]
 
     def answers(
         self, ledger: Ledger, sources: Mapping[str, Source]
@@ -70,7 +71,9 @@ class Settling:
                 stop=self.stop,
                 attempts=self.attempts,
             )
-        except (Transient, ItemError, LeftOut) as error:
+        except (Transient, ItemError, LeftOut, Fatal) as error:
+            if isinstance(error, Fatal) and not self.spare(place, error):
+                raise
             if isinstance(error, Transient) and place.dead_end():
                 raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
             reason = f"{resource.filename} cannot be compared: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,11 +17,12 @@ from connectors.errors import (
     CursorLost,
     Fatal,
     ItemError,
-    Misconfigured,
     NotFound,
     OutpourError,
     SessionExpired,
+    Throttled,
     Transient,
+    Unreachable,
     Unreadable,
 )
 from pipeline.ledger import Ledger, sightings, twins
@@ -33,6 +35,7 @@ from pipeline.together.merging import Origin, origins
 from pipeline.together.settling import Settling
 from pipeline.together.turns import Turns
 
+_OUTAGE = 300.0  # seconds that one is waited for while others could give what they have
 _STALE = 500  # assets that left, in one page
 _MEMBERS = 500
 
@@ -80,6 +83,7 @@ class Together:
         self._turns = Turns()
         self._gates = gates
         self._sparing = sparing
+        self._down: dict[str, float] = {}  # since when it answers no file
         self.unsure = False
         self.failing = ""
 
@@ -111,6 +115,7 @@ class Together:
             yield from self._changes(source, since, course)
         except LeftOut:
             course.full = False
+            course.cursors.pop(source.name, None)
             if since is not None:
                 course.cursors[source.name] = since
         self.failing = ""
@@ -216,9 +221,10 @@ class Together:
                 gate.expired(error)
                 expired = expired or gate
             except (Transient, ItemError, Fatal) as error:
-                gone = isinstance(error, Misconfigured) and self._sparing.spare(gate, error)
+                gone = self._is_lost(origin.source, error) and self._sparing.spare(gate, error)
                 trouble = trouble if gone else trouble or error
             else:
+                self._down.pop(origin.source, None)
                 if len(there) > 1 and origin is there[0]:
                     return Counted(stream, self.spared, origin.source, there[1].source)
                 return stream
@@ -231,6 +237,13 @@ class Together:
             self._require(origin.source)
         assert trouble is not None
         raise trouble
+
+    def _is_lost(self, name: str, error: OutpourError) -> bool:
+        """Whether the error is the source's and not the file's, and no more to be waited for."""
+        if not isinstance(error, Unreachable):
+            return isinstance(error, Fatal)
+        now = time.monotonic()
+        return now - self._down.setdefault(name, now) > _OUTAGE
 
     def within_reach(self, resource: Resource) -> bool:
         """Whether a source that was not left out has the file."""
@@ -280,8 +293,8 @@ class Together:
     def albums(self) -> Iterator[Album]:
         self.unsure = False
         for source in self._sources.values():
-            self._require(source.name)
             if isinstance(source, HasAlbums):
+                self._require(source.name)
                 with self._session(source.name):
                     for album in source.albums():
                         yield Album(f"{source.name}/{album.id}", album.path)
@@ -316,15 +329,15 @@ class Together:
 
     @contextlib.contextmanager
     def _session(self, name: str) -> Iterator[None]:
-        """A sign-in that ends in here is waited for; then all begins anew: Transient. LeftOut
-        where it does not come back."""
+        """A sign-in that ends in here is waited for; then all begins anew, which is nobody's
+        fault: Throttled. LeftOut where it does not come back."""
         try:
             yield
         except SessionExpired as error:
             gate = self._gates[name]
             gate.expired(error)
             _wait_for(gate)
-            raise Transient(f"{name}: {error}") from error
+            raise Throttled(f"{name}: {error}", retry_after=0.0) from error
 
 
 def _wait_for(gate: Gate) -> None:

@@ -159,6 +159,33 @@ def test_a_run_is_due_by_the_places_that_are_there(world: World) -> None:
     assert code == Exit.FATAL and world.all_at(world.here), err
 
 
+def test_a_run_that_is_not_due_tells_of_it_too(world: World) -> None:
+    world.configure("usb", "here", when="{here: {used_above: 99.9%}}")
+    unplugged(world)
+    code, out, err = world.run()
+    assert code == Exit.FATAL and "Nothing was done" in out and "there is no folder" in err
+
+
+def test_an_empty_folder_that_was_removed_is_made_anew_by_a_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its disk may be out as well: no copy tells."""
+    world = World(tmp_path, capsys)
+    world.usb = world.disk / "Other"
+    world.usb.mkdir()
+    for path in (tmp_path / "card").iterdir():
+        path.unlink()
+    world.configure("usb", name="another")
+    assert world.run()[0] == Exit.OK
+    world.usb.rmdir()
+    code, _, err = world.run()
+    assert code == Exit.USAGE and "usb: its folder is gone" in err
+    assert "make the folder again" in err
+    world.usb.mkdir()
+    world.add(1)
+    assert world.run()[0] == Exit.OK and world.all_at(world.usb)
+
+
 @pytest.mark.parametrize("why", [Fatal("certificate not trusted"), Transient("HTTP 503")])
 @pytest.mark.parametrize("at", ["transfer", "whereabouts"])
 def test_whatever_it_fails_at_for_good_the_others_go_on(
@@ -227,10 +254,12 @@ def test_it_goes_between_a_look_at_it_and_the_making_of_a_folder(
 WHEN_LATER = 1_650_000_000
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["deleted", "moved"])
 def test_what_an_interrupted_run_put_somewhere_else_is_brought_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, moved: bool
 ) -> None:
-    """Nobody looked back: the next run does, at the copy that each folder got last."""
+    """Nobody looked back: the next run does, at the copy that each folder got last. What somebody
+    moved meanwhile is found where it lies."""
     for number in range(COUNT, 40):
         world.add(number)
 
@@ -242,11 +271,17 @@ def test_what_an_interrupted_run_put_somewhere_else_is_brought_again(
         world.run()
     late = [path for path in world.usb.rglob("*.jpg") if path.stat().st_size >= 1000 + COUNT]
     assert len(late) > 20
+    (world.usb / "mine").mkdir()
     for path in late:
-        path.unlink()
+        if moved:
+            path.rename(world.usb / "mine" / path.name)
+        else:
+            path.unlink()
     code, _, err = world.run()
-    assert code == Exit.OK and "copies of an earlier run did not come to it" in err
+    assert code == Exit.OK and "copies of an earlier run are not where they were put" in err
     assert world.all_at(world.usb, world.here)
+    assert bool(held(world.usb / "mine")) == moved
+    late[0] = next(world.usb.rglob(late[0].name))
     late[0].unlink()
     assert world.run()[0] == Exit.OK, "what comes to its end is for verify to look after"
     assert not late[0].exists()

@@ -4,7 +4,7 @@ doubled or taken for deleted meanwhile."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,14 @@ import pytest
 
 from connectors.abilities import Prompter
 from connectors.base import Kind, Page, Problem, Resource, Role, Stream
-from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Unreachable
+from connectors.errors import (
+    Fatal,
+    ItemError,
+    Misconfigured,
+    OutpourError,
+    SessionExpired,
+    Unreachable,
+)
 from connectors.memory import Library
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger
@@ -62,9 +69,17 @@ class Phone(Counting):
 
 
 class Cloud(Counting):
-    """While it is ``odd``, one of its items makes no sense."""
+    """While it is ``odd``, one of its items makes no sense. ``refuses`` some files for good."""
 
     odd = False
+    refuses: Collection[str] = ()
+    refused = 0
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+        if asset_id in self.refuses:
+            self.refused += 1
+            raise ItemError(f"{asset_id} cannot be had")
+        return super().open(asset_id, resource, offset)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         problems = (Problem("C99", "its record makes no sense"),) if self.odd else ()
@@ -143,8 +158,13 @@ def test_what_was_listed_and_not_copied_waits(pair: Pair, error: OutpourError) -
 
 
 @pytest.mark.parametrize("files_before", [0, 1, 5])
-@pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
-def test_one_that_goes_in_mid_run(pair: Pair, error: OutpourError, files_before: int) -> None:
+@errors
+def test_one_that_goes_in_mid_run(
+    pair: Pair, error: OutpourError, files_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.retry._OUTAGE_BUDGET", 20)
+    monkeypatch.setattr("pipeline.retry._OUTAGE_LONGEST", 0.02)
+    monkeypatch.setattr("pipeline.together.source._OUTAGE", 0.1)
     pair.begun()
     both = [pair.both(number) for number in range(20, 28)]
     alone = [pair.only(pair.phone, number) for number in range(30, 38)]
@@ -218,6 +238,45 @@ def test_another_selection_is_made_of_all_of_them_once_it_is_back(pair: Pair) ->
     assert pair.whole()
     pair.away.error = None
     pair.wanted.append(before[0])
+    assert pair.run().exit is Exit.OK and pair.whole()
+
+
+def test_another_selection_used_for_once_hides_nothing_for_ever(pair: Pair) -> None:
+    pair.begun()
+    pair.away.error = ERRORS[0]
+    pair.wanted.append(pair.only(pair.cloud, 8))
+    late = Select(since=START + timedelta(days=1))
+    assert pair.run(select=late).exit is Exit.NEEDS_PERSON
+    pair.away.error = None
+    assert pair.run().exit is Exit.OK and pair.whole()
+
+
+@errors
+def test_what_the_other_refuses_is_offered_once(pair: Pair, error: OutpourError) -> None:
+    """The one that is away may have it: it waits, and the run comes to its end."""
+    pair.begun()
+    photo = pair.both(10)
+    pair.wanted.append(photo)
+    pair.away.broken = True
+    pair.there.refuses = {"C10"}
+    assert pair.run().exit is Exit.ITEMS_FAILED
+    pair.away.broken, pair.away.error = False, error
+    assert pair.run().exit is code(error) and pair.whole(photo)
+    assert states(pair)[AssetState.WAITING] == 1 and pair.there.refused <= 3
+    pair.away.error = None
+    assert pair.run().exit is Exit.OK and pair.whole()
+
+
+def test_the_only_source_until_now_is_needed_when_another_joins_it(pair: Pair) -> None:
+    photos = [pair.only(pair.phone, number, known=False) for number in range(4)]
+    assert pair.run([pair.away]).exit is Exit.OK
+    for photo in photos:
+        pair.put(pair.cloud, photo, photo.asset(f"C{photo.number}", known=False))
+    pair.away.error = ERRORS[0]
+    pair.run()
+    pair.wanted += photos
+    assert pair.whole(), "copied again"
+    pair.away.error = None
     assert pair.run().exit is Exit.OK and pair.whole()
 
 
