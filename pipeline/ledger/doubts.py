@@ -51,9 +51,11 @@ def latest(ledger: Ledger, sink: str, run: int) -> dict[str, Held]:
 
 def copies(ledger: Ledger, sink: str, run: int, folder: str) -> Iterator[Held]:
     """What the folder itself got since this run began."""
+    query = _confirmed(sink, run)
+    if folder:  # a range of the index: "0" comes after "/"
+        query = query.where(_C.path > f"{folder}/", _C.path < f"{folder}0")
     with ledger.read() as connection:
-        rows = connection.execute(_confirmed(sink, run).execution_options(yield_per=_AT_ONCE))
-        for row in rows:
+        for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
             if row.path.rpartition("/")[0] == folder:
                 yield load_held(row, sink)
 
