@@ -12,7 +12,7 @@ from connectors.dropbox.auth import Grant, forget_grant, load_grant
 from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import OutpourError, SessionExpired
-from connectors.private import KEPT
+from connectors.private import left_to_do
 
 _BY_HAND = "Dropbox could not be told: remove the app at www.dropbox.com/account/connected_apps"
 
@@ -28,7 +28,7 @@ def sign_out(settings: DropboxSettings) -> str:
         grant = None
     gone = forget_grant(settings)
     told = grant is not None and _revoked(settings, grant)
-    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
+    return left_to_do(told=told, by_hand=_BY_HAND, gone=gone)
 
 
 def _revoked(settings: DropboxSettings, grant: Grant) -> bool:

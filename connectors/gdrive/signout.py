@@ -11,7 +11,7 @@ from connectors.errors import Misconfigured, OutpourError
 from connectors.gdrive.auth import Grant, forget_grant, load_grant
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Transport
-from connectors.private import KEPT
+from connectors.private import left_to_do
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _BY_HAND = "Google could not be told: remove Outpour at myaccount.google.com/permissions"
@@ -33,7 +33,7 @@ def sign_out(settings: DriveSettings) -> str:
         grant = None
     gone = forget_grant(settings)
     told = grant is not None and _revoked(grant)
-    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
+    return left_to_do(told=told, by_hand=_BY_HAND, gone=gone)
 
 
 def _revoked(grant: Grant) -> bool:

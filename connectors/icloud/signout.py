@@ -7,7 +7,7 @@ from connectors.icloud import lockout
 from connectors.icloud.account import Account, password_key
 from connectors.icloud.session import Api, forget_account, is_connected
 from connectors.icloud.settings import ICloudSettings
-from connectors.private import KEPT, forget_secret, load_secret
+from connectors.private import forget_secret, left_to_do, load_secret
 
 _BY_HAND = (
     "Apple could not be told: the session ends by itself, or with 'Sign out of all browsers' "
@@ -28,7 +28,7 @@ def sign_out(settings: ICloudSettings) -> str:
     gone = forget_secret(password_key(account))
     lockout.lift(account)
     forget_account(account)
-    return ". ".join(text for ok, text in ((told, _BY_HAND), (gone, KEPT)) if not ok)
+    return left_to_do(told=told, by_hand=_BY_HAND, gone=gone)
 
 
 def _end(account: str, *, china: bool) -> bool:
