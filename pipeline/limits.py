@@ -74,7 +74,7 @@ class AdaptiveLimit:
             self._flat = _PATIENCE  # no growth until the next probe
 
 
-class LeftOut(OutpourError):
+class GivenUp(OutpourError):
     """Nothing more goes to this place in this run; ``why`` says what it failed at."""
 
     def __init__(self, why: OutpourError) -> None:
@@ -82,7 +82,7 @@ class LeftOut(OutpourError):
         self.why = why
 
 
-UNUSABLE = (LeftOut, Fatal, Unreachable)
+UNUSABLE = (GivenUp, Fatal, Unreachable)
 """What says of a place, and not of one file, that it is of no use in this run."""
 
 
@@ -106,12 +106,12 @@ class Gate:
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
         """Wait until the place may be asked, and hold one of its slots. Raises Stopped, and
-        LeftOut once the place was given up."""
+        GivenUp once the place was given up."""
         with self._changed:
             while not self._open():
                 self._stop.check()
                 if self.lost is not None:
-                    raise LeftOut(self.lost)
+                    raise GivenUp(self.lost)
                 self._changed.wait(self._patience())
             self._active += 1
         try:

@@ -124,7 +124,7 @@ def call(
     """Do ``work`` in a slot of ``place``, again as its errors say.
 
     ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up ``attempts``. Raises the last error, LeftOut once the place was given
+    failures do not use up ``attempts``. Raises the last error, GivenUp once the place was given
     up, or Stopped.
     """
     patience = _Patience(place, attempts, progress, stop)

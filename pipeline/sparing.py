@@ -12,7 +12,7 @@ from typing import Protocol
 
 from connectors.errors import DiskFull, Fatal, ItemError, Misconfigured, OutpourError, Transient
 from pipeline.ledger.store import Unwritable
-from pipeline.limits import Gate, LeftOut
+from pipeline.limits import Gate, GivenUp
 
 
 class Tell(Protocol):
@@ -63,7 +63,7 @@ class Sparing:
         should rather hear of a mistake before anything is done."""
         try:
             yield
-        except LeftOut:
+        except GivenUp:
             pass
         except (Transient, ItemError, Fatal) as error:
             mistaken = new and isinstance(error, Misconfigured)

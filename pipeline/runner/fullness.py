@@ -8,8 +8,8 @@ from typing import Literal
 from connectors.errors import (
     CapacityExceeded,
     DailyLimit,
+    Fatal,
     LimitReached,
-    Misconfigured,
     OutpourError,
     SessionExpired,
     Transient,
@@ -129,7 +129,7 @@ class Fullness:
             return room.wake(needed)
         except SessionExpired as error:
             self._places[room.name].expired(error)
-        except Misconfigured as error:
+        except Fatal as error:
             if not self._spare(self._places[room.name], error):
                 raise
         except Transient as error:

@@ -18,7 +18,7 @@ from pipeline import retry
 from pipeline.ledger import adoption, checks, orphans
 from pipeline.ledger.adoption import Evidence, Wanted
 from pipeline.ledger.orphans import Orphan
-from pipeline.limits import Gate, LeftOut
+from pipeline.limits import Gate, GivenUp
 from pipeline.runner.at_hand import AtHand
 from pipeline.stages.context import Run
 from pipeline.stages.looking import look_for
@@ -30,7 +30,7 @@ _ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not th
 
 class Inheritance:
     """At one sink. Copies at paths that are set ``apart`` are no copies. Raises
-    LeftOut where the sink was given up, and nothing else for what it fails at: that is
+    GivenUp where the sink was given up, and nothing else for what it fails at: that is
     copied anew, if the sink takes it."""
 
     def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
@@ -131,7 +131,7 @@ class Inheritance:
                 attempts=self._run.attempts,
                 on_retry=self._run.retried(self._sink.name),
             )
-        except LeftOut:
+        except GivenUp:
             raise  # nothing goes there in this run: the next one finds all as it is
         except OutpourError as error:
             self._unsure.add(orphan.copy.resource)

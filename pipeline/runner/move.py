@@ -21,7 +21,7 @@ from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
 from pipeline.ledger import Ledger, albums, places, sidecars, work
-from pipeline.limits import Gate, LeftOut
+from pipeline.limits import Gate, GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
@@ -185,7 +185,7 @@ class Mover:
             pass
         except SessionExpired as error:
             self.stop.set("a sign-in is needed", error)
-        except LeftOut as error:  # what was asked there, the rest depends on
+        except GivenUp as error:  # what was asked there, the rest depends on
             self.stop.set("the run failed", error.why)
         except Exception as error:  # noqa: BLE001  (ends the run; the main thread tells the person)
             self.stop.set("the run failed", error)

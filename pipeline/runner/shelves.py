@@ -17,7 +17,7 @@ from connectors.errors import (
 )
 from pipeline import retry
 from pipeline.ledger import albums
-from pipeline.limits import LeftOut
+from pipeline.limits import GivenUp
 from pipeline.stages.context import Run
 from pipeline.stages.discover import load_albums
 
@@ -73,7 +73,7 @@ class Shelves:
             )
         except (Throttled, Unreachable, Misconfigured):
             raise
-        except (Transient, ItemError, Fatal, LeftOut) as error:
+        except (Transient, ItemError, Fatal, GivenUp) as error:
             self._failed = error
             self._tell(f"its albums could not be read: {error}")
         for name, why in list(self._refused.items())[:1]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline.ledger import steps
-from pipeline.limits import UNUSABLE, LeftOut
+from pipeline.limits import UNUSABLE, GivenUp
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.lending import lender
@@ -139,7 +139,7 @@ class Downloads:
                     hint=error.hint or "Check the connection, then run again: it goes on here.",
                 ) from error
             return None
-        except LeftOut as error:  # no other source has it
+        except GivenUp as error:  # no other source has it
             run.out_of_reach.add(piece.asset.item.key)
             piece.failed(AssetState.WAITING, error)
             return None

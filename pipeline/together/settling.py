@@ -13,7 +13,7 @@ from connectors.checksums import Algorithm, Hasher
 from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
-from pipeline.limits import Gate, LeftOut
+from pipeline.limits import Gate, GivenUp
 from pipeline.stopping import Stop
 
 _BATCH = 64
@@ -71,7 +71,7 @@ class Settling:
                 stop=self.stop,
                 attempts=self.attempts,
             )
-        except (Transient, ItemError, LeftOut, Fatal) as error:
+        except (Transient, ItemError, GivenUp, Fatal) as error:
             if isinstance(error, Fatal) and not self.spare(place, error):
                 raise
             if isinstance(error, Transient) and place.dead_end():

@@ -26,7 +26,7 @@ from connectors.errors import (
     Unreadable,
 )
 from pipeline.ledger import Ledger, sightings, twins
-from pipeline.limits import Gate, LeftOut
+from pipeline.limits import Gate, GivenUp
 from pipeline.sparing import Sparing
 from pipeline.together import joining
 from pipeline.together.counting import Counted, Tally
@@ -62,7 +62,7 @@ class Together:
     may name other assets of the merged library than they did when they were read.
 
     A sign-in that ends is waited for in front of that source, at its own gate. What was left out
-    (``sparing``) stays as it was listed last, and its files raise LeftOut where no other source
+    (``sparing``) stays as it was listed last, and its files raise GivenUp where no other source
     has them. ``failing`` names the source whose listing raised last.
     """
 
@@ -113,7 +113,7 @@ class Together:
         try:
             self._require(source.name)
             yield from self._changes(source, since, course)
-        except LeftOut:
+        except GivenUp:
             course.full = False
             course.cursors.pop(source.name, None)
             if since is not None:
@@ -323,14 +323,14 @@ class Together:
             source.close()
 
     def _require(self, name: str) -> None:
-        """LeftOut once the source was left out."""
+        """GivenUp once the source was left out."""
         if why := self._gates[name].lost:
-            raise LeftOut(why)
+            raise GivenUp(why)
 
     @contextlib.contextmanager
     def _session(self, name: str) -> Iterator[None]:
         """A sign-in that ends in here is waited for; then all begins anew, which is nobody's
-        fault: Throttled. LeftOut where it does not come back."""
+        fault: Throttled. GivenUp where it does not come back."""
         try:
             yield
         except SessionExpired as error:
@@ -341,7 +341,7 @@ class Together:
 
 
 def _wait_for(gate: Gate) -> None:
-    """Until somebody signed in there. Raises LeftOut, or Stopped."""
+    """Until somebody signed in there. Raises GivenUp, or Stopped."""
     with gate.slot():
         pass
 

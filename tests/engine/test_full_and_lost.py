@@ -133,6 +133,14 @@ def test_what_neither_time_nor_a_sign_in_mends_ends_the_run(error: Fatal, world:
     assert str(error) in outcome.error and error.hint in outcome.error
 
 
+@pytest.mark.parametrize("error", [Fatal("it is closed"), Misconfigured("no such folder")])
+def test_nor_does_it_keep_another_sink_from_its_copies(error: Fatal, world: World) -> None:
+    other = MemorySink("other", Shelf())
+    outcome = world.run(Locked(world.half, [error]), other)
+    assert outcome.exit is Exit.FATAL and str(error) in outcome.error
+    assert world.whole(other)
+
+
 def test_a_look_that_fails_for_now_is_told_once_with_its_hint_and_repeated(world: World) -> None:
     broken = Transient("no answer", hint="Is it on?")
     sink = Locked(world.half, [broken, broken, broken, None])
