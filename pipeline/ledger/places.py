@@ -61,9 +61,11 @@ def witnesses(ledger: Ledger, sink: str, most: int) -> list[Known]:
 
 
 def was_listed(ledger: Ledger, source: str) -> bool:
-    """Whether one of several sources ever named an asset."""
+    """Whether the source named an asset since it is one of several."""
+    seen = schema.sightings.c
+    query = select(seen.id).where(seen.source == source, seen.seen > 0).limit(1)
     with ledger.read() as connection:
-        return sightings.were_listed(connection, source)
+        return connection.execute(query).first() is not None
 
 
 def assets_of(ledger: Ledger, source: str) -> int:

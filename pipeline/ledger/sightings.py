@@ -38,12 +38,6 @@ def any_yet(connection: Connection) -> bool:
     return connection.execute(select(_S.id).limit(1)).first() is not None
 
 
-def were_listed(connection: Connection, source: str) -> bool:
-    """Whether the source named one, beside what it had before it was one of several."""
-    query = select(_S.id).where(_S.source == source, _S.seen > 0).limit(1)
-    return connection.execute(query).first() is not None
-
-
 def next_listing(connection: Connection, source: str) -> int:
     """A number for a listing of the source that is about to begin."""
     last = connection.execute(select(func.max(_S.seen)).where(_S.source == source)).scalar()
