@@ -9,7 +9,7 @@ from functools import partial
 
 from connectors.abilities import Lends, Prefetches
 from connectors.base import Resource, Role, Sink
-from connectors.errors import CapacityExceeded, OutpourError
+from connectors.errors import OutpourError
 from pipeline.ledger import steps, work
 from pipeline.ledger.items import Item
 from pipeline.limits import Gate
@@ -74,7 +74,7 @@ class Passes:
             return broken[0] if all(broken) else None
 
         def reopen(sink: str) -> None:
-            lanes[sink].no_room = None
+            lanes[sink].reopen()
 
         downloads = Downloads(self._run, self._most, deliver, in_vain)
         writer = Sidecars(self._run, deliver, downloads.put)
@@ -98,11 +98,7 @@ class Passes:
             self._run.ledger.flush()
 
     def _lane(self, sending: Sending) -> Lane:
-        sink = sending.sink
-
-        def full(_: Lane, error: CapacityExceeded) -> None:
-            self._full.fills(sink.name, error)
-
+        sink, full = sending.sink, partial(self._full.fills, sending.sink.name)
         threads = sending.threads or sink.traits.transfers
         return Lane(self._run, sink, sending.place, sending.tokens, threads, full)
 
