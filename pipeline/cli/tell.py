@@ -18,6 +18,7 @@ from pipeline.runner import Plan, Rebuilt
 from pipeline.runner.check import SinkCheck, Verified
 from pipeline.states import WENT_WRONG, AssetState, RunState
 
+_STRANGERS = 5  # files of somebody else's that are named: they may be a whole library
 _OUTSIDE = {
     AssetState.EXCLUDED: "not selected",
     AssetState.GONE: "no longer at the source",
@@ -242,7 +243,11 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
         console.print(f"  {edited} edited since; they are left as they are", style="dim")
     if sink.foreign:
         number = counted(sink.foreign, "file")
-        console.print(f"  {number} there that this pipeline did not write", style="dim")
+        console.print(f"  {number} there that this pipeline did not write:", style="dim")
+        for path in sink.strangers[:_STRANGERS]:
+            console.print(Text(f"    {printable(path)}", style="dim"), soft_wrap=True)
+        if (more := sink.foreign - _STRANGERS) > 0:
+            console.print(f"    and {count(more)} more", style="dim")
 
 
 def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:

@@ -18,6 +18,7 @@ from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
 
 _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _BATCH = 200
+_NAMED = 1000  # files that are nobody's copy: there may be any number of them
 # Of others the ledger may know the bytes that the source had before, which prove nothing now.
 _LOOKED_FOR = (CopyState.CONFIRMED, CopyState.MISSING)
 GONE = "missing"
@@ -214,7 +215,8 @@ class Comparison:
 
     A copy that is elsewhere now, with its bytes as they were, is found there and counted as
     ``moved``. ``doubled`` are paths of files whose bytes are another copy's, ``foreign``
-    counts files that are no copy of what the source has, as far as the ledger knows.
+    counts files that are no copy of what the source has, as far as the ledger knows;
+    ``strangers`` are the paths of the first thousand of these.
     """
 
     def __init__(self, ledger: Ledger, sink: str) -> None:
@@ -224,6 +226,7 @@ class Comparison:
         self.checked = 0
         self.moved = 0
         self.foreign = 0
+        self.strangers: list[str] = []
         self.edited = 0  # sidecars that are no longer as we wrote them
         self.doubled: list[str] = []
         self.wrong: Wrong = {}
@@ -294,6 +297,8 @@ class Comparison:
                 self._alike.append((receipt, alike))
             else:
                 self.foreign += 1
+                if len(self.strangers) < _NAMED:
+                    self.strangers.append(receipt.path)
 
     def _rows(self, which: Any) -> list[Any]:
         query = (

@@ -37,9 +37,10 @@ class SinkCheck:
     """What one sink was found to hold. ``wrong`` names copies that are missing or changed, also
     those that an earlier check found so and no run has brought back; ``unread`` those of which
     nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
-    changed (theirs now, and not wrong), ``foreign`` files the ledger does not know; ``doubled``
-    names content held twice, ``moved`` counts copies that are elsewhere now, unchanged. ``away``
-    says why it could not be looked at, or not to the end."""
+    changed (theirs now, and not wrong), ``foreign`` files the ledger does not know, of which
+    ``strangers`` names a thousand at most; ``doubled`` names content held twice, ``moved`` counts
+    copies that are elsewhere now, unchanged. ``away`` says why it could not be looked at, or not
+    to the end."""
 
     name: str
     checked: int = 0
@@ -47,6 +48,7 @@ class SinkCheck:
     wrong: list[tuple[str, str]] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
     foreign: int = 0
+    strangers: list[str] = field(default_factory=list)
     moved: int = 0
     edited: int = 0
     doubled: list[str] = field(default_factory=list)
@@ -159,7 +161,7 @@ class _Checker:
         """Whether the listing told a checksum of every file we know."""
         compared = self._patiently(self._compared)
         compared.finish(SecondLook(self._look_for))
-        self._result.foreign = compared.foreign
+        self._result.foreign, self._result.strangers = compared.foreign, compared.strangers
         self._result.moved = compared.moved
         self._result.doubled = compared.doubled
         self._result.edited = compared.edited

@@ -189,7 +189,8 @@ def test_a_contributor_of_a_shared_drive_cannot_empty_it_and_need_not(
     assert not job.wanted() - copies and copies.total() == COUNT + 1
     assert job.run() == 0 and job.held()["drive"] == copies
     assert invoke(["verify", str(job.config)]) == 0
-    assert "1 file there that this pipeline did not write" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1 file there that this pipeline did not write:" in told and ".damaged" in told
 
 
 def test_a_dropbox_folder_without_the_right_to_write(

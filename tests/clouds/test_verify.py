@@ -192,6 +192,7 @@ def test_foreign(verify: Verify) -> None:
     verify.cloud.add(f"{folder}/holiday.jpg", b"not from here")
     found = verify()
     assert found["exit"] == 0 and found["foreign"] == 1 and found["doubled"] == []
+    assert found["strangers"] == [f"{folder}/holiday.jpg"]
 
 
 def test_doubled(verify: Verify) -> None:
