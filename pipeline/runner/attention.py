@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")
 _TICK = 0.1
+_UNANSWERED = 600.0  # seconds that a person may take before the others go on without the place
 _AGAIN = "; trying again"
 
 
@@ -23,7 +25,8 @@ _AGAIN = "; trying again"
 class Attention:
     """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
     can be asked. ``spare`` leaves out a place whose sign-in has ended, if the rest can go on
-    without it: whether it did."""
+    without it: whether it did. That is also the end of a place for which nobody answers in ten
+    minutes: the others must not wait for the morning."""
 
     ends: Sequence[tuple[Gate, Source | Sink]]
     stop: Stop
@@ -71,10 +74,26 @@ class Attention:
                 continue
             self.tell("warning", f"waits for you: {error}", place.name, error.hint)
             try:
-                connector.reconnect(self.prompter)
+                with self._in_time(place, error):
+                    connector.reconnect(self.prompter)
                 place.renewed()
             except OutpourError as failed:
                 self._lose(place, failed)
+
+    @contextlib.contextmanager
+    def _in_time(self, place: Gate, error: SessionExpired) -> Iterator[None]:
+        def unanswered() -> None:
+            with self.stop.guard():
+                if place.needs_person:
+                    self.spare(place, error)
+
+        timer = threading.Timer(_UNANSWERED, unanswered)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _lose(self, place: Gate, error: OutpourError) -> None:
         lost = error if isinstance(error, SessionExpired) else place.needs_person

@@ -3,6 +3,7 @@ to date by the first run after somebody signed in."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -196,3 +197,48 @@ def test_a_failed_sign_in_at_a_terminal_stops_no_other_sink(world: World) -> Non
     )
     outcome = go(made, world.folder / "l.sqlite", prompter=Nobody())
     assert outcome.exit is Exit.NEEDS_PERSON and world.landed == world.whole
+
+
+@pytest.mark.parametrize("left", [0, 4])
+def test_nor_does_a_question_that_nobody_answers(
+    world: World, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staging is small: what waits for the sink that asks would soon hold the other."""
+    monkeypatch.setattr("pipeline.runner.attention._UNANSWERED", 0.2)
+
+    class Asking(Leaving):
+        copied = 0
+
+        def reconnect(self, prompter: Prompter) -> None:
+            deadline = time.monotonic() + 20
+            while world.landed != world.whole and time.monotonic() < deadline:
+                time.sleep(0.02)
+            self.copied = len(world.landed)
+            self.signed_in = True  # somebody came at last
+
+    sink = Asking(left)
+    made = job(
+        MemorySource("from", world.library), [sink, world.here],
+        staging=world.folder / "s", budget=4000,
+    )  # fmt: skip
+    outcome = go(made, world.folder / "l.sqlite", world.recorder, prompter=Nobody())
+    assert sink.copied == len(world.whole) == len(world.landed)
+    assert outcome.exit is Exit.NEEDS_PERSON
+    assert outcome.error == "the sign-in has ended. Run: outpour connect to"
+    assert world.run(sink).exit is Exit.OK
+    assert sorted(contents(sink._shelf).values()) == world.whole
+
+
+def test_of_the_only_place_an_answer_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.runner.attention._UNANSWERED", 0.05)
+
+    class Asking(Leaving):
+        def reconnect(self, prompter: Prompter) -> None:
+            time.sleep(0.3)
+            self.signed_in = True
+
+    made = job(MemorySource("from", world.library), [Asking(5)], staging=world.folder / "s")
+    outcome = go(made, world.folder / "l.sqlite", prompter=Nobody())
+    assert outcome.exit is Exit.OK
