@@ -16,7 +16,8 @@ OutpourError
 │   └── Unreadable      what the place gave makes no sense, or is less than it said
 ├── CursorLost          the change token is no longer honoured: list everything
 └── Fatal               stop; the ledger keeps all that was reached
-    ├── DiskFull        a disk of this computer that everything needs has no room left
+    ├── DiskFailed      a disk of this computer that everything needs cannot be used
+    │   └── DiskFull    the same, because it has no room left
     └── Misconfigured   a person's mistake in settings or arguments
 
 Every error carries ``hint``: one sentence that tells a person what to do.
@@ -118,8 +119,12 @@ class Fatal(OutpourError):
     """Going on makes no sense. The ledger keeps what was reached."""
 
 
-class DiskFull(Fatal):
-    """The disk of the ledger or of staging is full: nothing can go on before there is room."""
+class DiskFailed(Fatal):
+    """The disk of the ledger or of staging cannot be written: nothing can go on, at any place."""
+
+
+class DiskFull(DiskFailed):
+    """It has no room left: nothing can go on before there is some."""
 
 
 class Misconfigured(Fatal):
@@ -132,11 +137,18 @@ def is_full(error: OSError) -> bool:
 
 
 _SECRETS = re.compile(
-    r"(?P<url>https?://[^\s?\"'<>]+)\?[^\s\"'<>]+"  # query strings carry signatures and keys
+    # Query strings carry signatures and keys; urllib3 tells an address without its host.
+    r"(?P<url>(?:https?://|(?<=url: )/)[^\s?\"'<>]+)\?[^\s\"'<>]+"
     r"|(?P<bearer>(?i:bearer)\s+)[A-Za-z0-9._~+/=-]+"
     r"|(?P<field>(?i:password|token|secret|session_id|upload_id|code)[\"']?\s*[:=]\s*[\"']?)"
     r"[^\s\"',}&]+"
 )
+
+
+def unexpected(error: BaseException) -> str:
+    """An error that nobody raised on purpose, in one line without secrets."""
+    told = str(error).partition("\n")[0]
+    return redact(f"unexpected {type(error).__name__}: {told}")
 
 
 def redact(text: str) -> str:

@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from connectors.errors import DiskFull, Fatal, ItemError, Misconfigured, OutpourError, Transient
-from pipeline.ledger.store import Unwritable
+from connectors.errors import DiskFailed, Fatal, ItemError, Misconfigured, OutpourError, Transient
 from pipeline.limits import Gate, GivenUp
 
 
@@ -46,8 +45,8 @@ class Sparing:
         with self._lock:
             if place.lost:
                 return True
-            if isinstance(why, DiskFull | Unwritable):
-                return False  # a disk that all of them need
+            if isinstance(why, DiskFailed):
+                return False  # all of them need it
             here = self._places.values()
             others = [one for one in here if one is not place and not one.lost]
             if place not in here or not others or not self._may(place.name):

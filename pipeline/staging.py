@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.checksums import Digests
-from connectors.errors import DiskFull, Misconfigured, is_full
+from connectors.errors import DiskFailed, DiskFull, Misconfigured, is_full
 from connectors.private import private_dir
 from pipeline.stopping import Stop
 
 _ELSEWHERE = "Make room there, or set staging.path."
+_AGAIN = "Make room there, or set staging.path and staging.size; then run again."
 _SMALLEST = 64 * 1024  # what a file counts at least, so that tiny ones are bounded in number
 
 
@@ -43,6 +45,20 @@ class Staging:
             raise Misconfigured(
                 f"cannot keep staging in {self.folder}: {error.strerror}", hint=_ELSEWHERE
             ) from None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what is done with files in there: where the system refuses that, no file of any
+        place can come through. DiskFull for want of room, else DiskFailed."""
+        try:
+            yield
+        except OSError as error:
+            if is_full(error):
+                told = f"no room left for staging in {self.folder}"
+                raise DiskFull(told, hint=_AGAIN) from error
+            told = f"cannot use staging in {self.folder}: {error.strerror or error}"
+            hint = "Is its disk there, and may you write there? Then run again."
+            raise DiskFailed(told, hint=hint) from error
 
     @property
     def used(self) -> int:

@@ -11,7 +11,7 @@ from connectors.errors import (
     OutpourError,
     SessionExpired,
     is_full,
-    redact,
+    unexpected,
 )
 from pipeline.cli.output import told
 from pipeline.states import Exit
@@ -32,9 +32,8 @@ def failure(error: Exception) -> Failure:
         return Failure(str(error), error.hint, _exit(error))
     if isinstance(error, OSError):
         return _of_system(error)
-    what = redact(f"{type(error).__name__}: {error}".splitlines()[0])
     hint = "OUTPOUR_DEBUG=1 shows where; nothing that was confirmed is lost"
-    return Failure(f"unexpected error: {what}", hint, Exit.FATAL)
+    return Failure(unexpected(error), hint, Exit.FATAL)
 
 
 def _exit(error: OutpourError) -> Exit:

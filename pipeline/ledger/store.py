@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.sql import Executable
 
-from connectors.errors import DiskFull, Fatal, Misconfigured
+from connectors.errors import DiskFailed, DiskFull, Fatal, Misconfigured
 from connectors.private import may
 from pipeline.ledger import migrations
 
@@ -38,7 +38,7 @@ _MAKE_ROOM = "Make room on its disk, then run again: it goes on from here."
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
-class Unwritable(Fatal):
+class Unwritable(DiskFailed):
     """The ledger cannot be written: whatever is done from now on would not be remembered."""
 
     def __init__(self, path: Path, why: BaseException) -> None:

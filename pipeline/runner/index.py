@@ -17,7 +17,8 @@ def write_index(run: Run, sink: Sink) -> None:
     """Bring both files up to date. What somebody else wrote or edited stays, with a notice."""
     for name in ("albums.json", "albums.txt"):
         staged = run.staging.folder / f"index-{name}"
-        digests = _staged(run, sink.name, name, staged)
+        with run.staging.writing():
+            digests = _staged(run, sink.name, name, staged)
         try:
             _bring(run, sink, name, staged, digests)
         except PathConflict as error:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.errors import Fatal, ItemError, OutpourError, Transient
+from connectors.errors import Fatal, ItemError, OutpourError, Transient, unexpected
 from pipeline.ledger import steps
 from pipeline.limits import UNUSABLE, GivenUp
 from pipeline.stages.context import PieceWork, Run
@@ -95,7 +95,7 @@ class Downloads:
         except (Stopped, Fatal):
             raise
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
-            piece.failed(AssetState.FAILED, f"unexpected {type(error).__name__}: {error}")
+            piece.failed(AssetState.FAILED, unexpected(error))
             return False
 
     def _one(self, piece: PieceWork, cost: int) -> bool:

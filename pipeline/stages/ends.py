@@ -10,14 +10,15 @@ from dataclasses import replace
 from connectors.base import Sink
 from connectors.errors import (
     CapacityExceeded,
+    DiskFailed,
     Fatal,
     NotFound,
     OutpourError,
     PathConflict,
     Transient,
+    unexpected,
 )
 from pipeline.ledger import steps
-from pipeline.ledger.store import Unwritable
 from pipeline.limits import UNUSABLE, Gate
 from pipeline.stages.context import Run
 from pipeline.stages.parcel import Parcel
@@ -100,7 +101,7 @@ class Ends:
         recorded, the parcel ends all the same, once, and the run with it."""
         with self._run.stop.guard():
             try:
-                if parcel.ended or isinstance(error, Unwritable):
+                if parcel.ended or isinstance(error, DiskFailed):
                     raise error
                 self._resolve(parcel, error)
             except Exception as worse:
@@ -129,7 +130,7 @@ class Ends:
             else:
                 self.fail(parcel, error.advice)
         else:
-            self.fail(parcel, f"unexpected {type(error).__name__}: {error}")
+            self.fail(parcel, unexpected(error))
 
     def _wait(self, parcel: Parcel, reason: str) -> None:
         """A later pass, or the next run, goes on with it."""

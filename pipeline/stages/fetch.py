@@ -7,7 +7,7 @@ from pathlib import Path
 
 from connectors.base import Resource, Stream
 from connectors.checksums import Digests, Hasher
-from connectors.errors import DiskFull, Transient, is_full
+from connectors.errors import DiskFull, Transient
 from connectors.flushing import FlushAhead
 from pipeline import retry
 from pipeline.ledger import steps
@@ -70,7 +70,8 @@ class Fetch:
         if checksum is None or not checksum.verifiable:
             self._path.unlink(missing_ok=True)
             return
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as partial:
+        disk = self._run.staging.writing()
+        with disk, contextlib.suppress(FileNotFoundError), self._path.open("rb") as partial:
             while chunk := partial.read(_CHUNK):
                 self._run.stop.check()
                 self._hasher.update(chunk)
@@ -89,14 +90,10 @@ class Fetch:
                 progress=lambda: self._hasher.size,
                 on_retry=self._run.retried(self._run.source_place.name),
             )
-        except OSError as error:
-            if self._path is None or not is_full(error):
-                raise
-            self._path.unlink(missing_ok=True)
-            raise DiskFull(
-                f"no room left for staging in {self._path.parent}",
-                hint="Make room there, or set staging.path and staging.size; then run again.",
-            ) from error
+        except DiskFull:
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+            raise
 
     def _attempt(self) -> None:
         self._disown()
@@ -120,23 +117,30 @@ class Fetch:
 
     def _disown(self) -> None:
         """A sink that took this very file has it under a second name: never write into it."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._run.staging.writing(), contextlib.suppress(FileNotFoundError):
             if self._path is not None and self._path.stat().st_nlink > 1:
                 self._path.unlink()
                 self._hasher = Hasher()
 
     def _write(self, stream: Stream, path: Path) -> None:
-        with path.open("r+b" if self._hasher.size else "wb", buffering=0) as out:
-            out.seek(self._hasher.size)
+        disk = self._run.staging.writing
+        with contextlib.ExitStack() as stack:
+            with disk():
+                mode = "r+b" if self._hasher.size else "wb"
+                out = stack.enter_context(path.open(mode, buffering=0))
+                out.seek(self._hasher.size)
             ahead = None if self._read_again else FlushAhead(out.fileno(), self._hasher.size)
             for chunk in stream:
-                view = memoryview(chunk)
-                while view:
-                    view = view[out.write(view) or 0 :]
+                with disk():
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[out.write(view) or 0 :]
                 self._take(chunk)
                 if ahead:
-                    ahead.reached(self._hasher.size)
-            out.truncate()
+                    with disk():
+                        ahead.reached(self._hasher.size)
+            with disk():
+                out.truncate()
 
     def _take(self, chunk: bytes) -> None:
         self._run.stop.check()

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from connectors.checksums import digest
-from connectors.errors import Fatal, ItemError
+from connectors.errors import Fatal, ItemError, unexpected
 from pipeline.keep.xmp import compose
 from pipeline.ledger import albums, steps
 from pipeline.naming import lead
@@ -62,13 +62,12 @@ class Sidecars:
         cost = self._run.staging.reserve(piece.piece.resource.size or 0)
         try:
             staged = self._written(piece, cost)
-        except OSError as error:
+        except Fatal:
             self._run.staging.release(cost)
-            hint = "Make room there, or set staging.path and staging.size; then run again."
-            raise Fatal(f"cannot write to staging: {error}", hint=hint) from error
+            raise
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
             self._run.staging.release(cost)
-            told = str(error) if isinstance(error, ItemError) else f"unexpected: {error!r}"
+            told = str(error) if isinstance(error, ItemError) else unexpected(error)
             piece.failed(AssetState.FAILED, told)
         else:
             self._deliver(piece, staged)
@@ -84,7 +83,8 @@ class Sidecars:
         except Mismatch as mismatch:
             raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
         path = run.staging.path(key)
-        path.unlink(missing_ok=True)  # a sink may have taken an earlier one: never write into it
-        path.write_bytes(content)
+        with run.staging.writing():
+            path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it
+            path.write_bytes(content)
         steps.received(run.ledger, key, digests, proof)
         return Staged(path, digests, cost, run.staging, len(piece.sinks))

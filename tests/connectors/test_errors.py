@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import errors
-from connectors.errors import OutpourError, redact
+from connectors.errors import OutpourError, redact, unexpected
 
 secrets = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-", min_size=12)
 
@@ -28,6 +28,7 @@ secrets = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
         "client_secret={}&grant_type=x",
         "session_id={}",
         "upload_id={}&x=1",
+        "HTTPSConnectionPool(host='x.example.com', port=443): read failed with url: /B/x?o={}",
         "PUT http://example.com/upload?upload_id={} 403",
         "code={}",
     ],
@@ -42,11 +43,17 @@ def test_secrets_are_blanked(form: str, secret: str) -> None:
         assert "Zq7" + secret not in str(error) + repr(error) + repr(error.args)
 
 
+def test_what_nobody_raised_on_purpose_is_one_line_without_secrets() -> None:
+    error = RuntimeError("Max retries exceeded with url: /B/x?o=Zq7abc&v=1\n[and much more]")
+    assert unexpected(error) == "unexpected RuntimeError: Max retries exceeded with url: /B/x?…"
+
+
 def test_what_is_no_secret_stays() -> None:
     for text in (
         "IMG_1.HEIC: the sink holds 12 bytes, not 13",
         "see https://example.com/docs/naming",
         "2021/08/two folders deep.jpg",
+        "cannot read /photos/where was this?.jpg",
         "md5:9e107d9d372bb6826bd81d3542a419d6",
     ):
         assert redact(text) == text

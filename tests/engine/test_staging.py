@@ -74,24 +74,41 @@ def test_what_an_earlier_process_left_is_found_by_resource(tmp_path: Path) -> No
     assert [key for key, _ in staging.leftovers()] == [12]
 
 
-def test_a_full_staging_disk_ends_the_run_as_a_full_place_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Failing(FlushAhead):
+    code = errno.ENOSPC
+
+    def reached(self, size: int) -> None:
+        raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize(
+    ("code", "ends", "told"),
+    [
+        (errno.ENOSPC, (Exit.NO_ROOM, RunState.NO_ROOM), "no room left for staging in"),
+        (errno.EIO, (Exit.FATAL, RunState.FAILED), "cannot use staging in"),
+        (errno.EROFS, (Exit.FATAL, RunState.FAILED), "cannot use staging in"),
+    ],
+    ids=["full", "broken", "write-protected"],
+)
+def test_where_staging_fails_the_run_ends_and_no_photo_is_called_failed(
+    code: int,
+    ends: tuple[Exit, RunState],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     library = Library()
     fill(library, 3)
-
-    class Full(FlushAhead):
-        def reached(self, size: int) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     work = job(
         MemorySource("from", library),
         [LocalSink("to", tmp_path / "to")],
         staging=tmp_path / "staging",
     )
     with monkeypatch.context() as disk:
-        disk.setattr(fetch, "FlushAhead", Full)
+        disk.setattr(fetch, "FlushAhead", Failing)
+        disk.setattr(Failing, "code", code)
         outcome = go(work, tmp_path / "l.sqlite")
-    assert (outcome.exit, outcome.state) == (Exit.NO_ROOM, RunState.NO_ROOM)
-    assert f"no room left for staging in {tmp_path}/staging" in outcome.error
+    assert (outcome.exit, outcome.state) == ends
+    assert f"{told} {tmp_path}/staging" in outcome.error
+    assert outcome.summary.failed == 0
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from connectors.base import Body, Checkpoint, Put, Resource, Role, Transferred
 from connectors.errors import ItemError, OutpourError
@@ -122,3 +126,20 @@ def test_an_asset_of_which_a_place_can_keep_nothing_is_not_called_confirmed(tmp_
         assert outcome.exit is Exit.ITEMS_FAILED and not contents(photos)
         (failure,) = outcome.summary.failures
         assert "takes pictures only" in failure.reason
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_where_staging_takes_no_sidecar_the_run_ends_and_nothing_is_called_failed(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = Moved(tmp_path)
+
+    def refused(path: Path, data: bytes) -> int:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_bytes", refused)
+        outcome = moved.run(Keep(sidecars="always"))
+    assert outcome.exit is (Exit.NO_ROOM if code == errno.ENOSPC else Exit.FATAL)
+    assert f"staging in {tmp_path}/s" in outcome.error and outcome.summary.failed == 0
+    assert moved.run(Keep(sidecars="always")).exit is Exit.OK

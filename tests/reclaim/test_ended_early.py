@@ -179,7 +179,7 @@ def ledger_is(trouble: Trouble) -> Callable[[], None]:
 
 BELOW = Disk()
 TROUBLES: dict[str, tuple[Callable[[], None], Exit, str]] = {
-    "a defect": (defect, Exit.FATAL, "unexpected error: ZeroDivisionError: division by zero"),
+    "a defect": (defect, Exit.FATAL, "unexpected ZeroDivisionError: division by zero"),
     "no room": (no_room, Exit.NO_ROOM, "/var/lib: No space left on device"),
     "a full ledger": (ledger_is("full"), Exit.NO_ROOM, "cannot write the ledger"),
     "a locked ledger": (ledger_is("read-only"), Exit.FATAL, "cannot write the ledger"),
