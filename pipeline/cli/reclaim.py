@@ -21,7 +21,7 @@ from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.config.sizes import parse_share, parse_size, show_size
 from pipeline.display import Display
-from pipeline.reclaim import Done, Policy, Session, Survey
+from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
 from pipeline.reclaim.policy import KEEP, LIMIT, moment
 from pipeline.states import Exit
 from pipeline.stopping import Stop, Stopped
@@ -173,7 +173,7 @@ def reclaim(
             opened(pipeline) as (job, ledger),
             interrupts(),
             screen,
-            Session(job, ledger, screen, stop=stop, prompter=prompter) as session,
+            reclaiming(job, ledger, screen, stop=stop, prompter=prompter) as session,
         ):
             if undo is not None:
                 return _undo(session, _run(undo), screen, json=json)

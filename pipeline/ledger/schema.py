@@ -28,7 +28,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("command", String, nullable=False),  # run, verify, reclaim, undo
+    Column("command", String, nullable=False),  # run, verify, rebuild, reclaim
     Column("started", String, nullable=False),
     Column("ended", String),
     Column("state", String, nullable=False),

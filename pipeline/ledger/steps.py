@@ -45,7 +45,7 @@ _CONFIRMED = Op(
     .values(
         state=CopyState.CONFIRMED,
         token=None,
-        reason=bindparam("why"),
+        reason="",
         path=bindparam("where"),
         remote_id=bindparam("remote"),
         checksum=bindparam("sum"),
@@ -92,7 +92,7 @@ def transferred(ledger: Ledger, resource: int, sink: str, path: str, token: str)
     ledger.add(_TRANSFERRED, key=resource, at=sink, new=token, where=path)
 
 
-def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt, why: str = "") -> None:
+def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt) -> None:
     """The sink's own answer agrees with the bytes."""
     checksum = str(receipt.checksums[0]) if receipt.checksums else None
     ledger.add(
@@ -104,7 +104,6 @@ def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt, why: s
         sum=checksum,
         bytes=receipt.size,
         when=now(),
-        why=why,
     )
 
 

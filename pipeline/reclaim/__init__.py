@@ -3,7 +3,7 @@
 from pipeline.reclaim.aftermath import Aftermath
 from pipeline.reclaim.freeing import Done, Pace
 from pipeline.reclaim.policy import Policy
-from pipeline.reclaim.session import Session
+from pipeline.reclaim.session import Session, reclaiming
 from pipeline.reclaim.survey import Survey
 
-__all__ = ["Aftermath", "Done", "Pace", "Policy", "Session", "Survey"]
+__all__ = ["Aftermath", "Done", "Pace", "Policy", "Session", "Survey", "reclaiming"]

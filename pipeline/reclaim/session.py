@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
@@ -18,7 +18,8 @@ from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.survey import Survey, in_bin, survey
 from pipeline.reclaim.undo import Undo
 from pipeline.reclaim.witness import panel
-from pipeline.runner.ending import state_after
+from pipeline.runner.attention import Attention
+from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.stopping import Stop
@@ -26,37 +27,37 @@ from pipeline.stopping import Stop
 T = TypeVar("T")
 
 
-class Session:
-    """Holds the ledger's run while entered. ``prompter`` is None where nobody can be asked.
+@contextlib.contextmanager
+def reclaiming(
+    job: Job,
+    ledger: Ledger,
+    observer: Observer,
+    *,
+    stop: Stop,
+    prompter: Prompter | None = None,
+    pace: Pace | None = None,
+) -> Iterator[Session]:
+    """A session, which the ledger keeps record of. ``prompter`` is None where nobody can be asked.
 
     Misconfigured where the source cannot free space.
     """
+    source = _reclaimable(job)
+    with recorded(ledger, "reclaim", stop) as record:
+        mover = Mover(job, ledger, observer, stop, record.run)
+        yield Session(mover, source, mover.attention(prompter), pace or Pace())
 
-    def __init__(
-        self,
-        job: Job,
-        ledger: Ledger,
-        observer: Observer,
-        *,
-        stop: Stop,
-        prompter: Prompter | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        self._source = _reclaiming(job)
-        self._job = job
-        self._ledger = ledger
-        self._pace = pace or Pace()
-        self.run = work.begin_run(ledger, "reclaim")
-        self._mover = Mover(job, ledger, observer, stop, self.run)
-        self._attention = self._mover.attention(prompter)
 
-    def __enter__(self) -> Session:
-        return self
+class Session:
+    """The steps of one reclaim, or of what brings it back."""
 
-    def __exit__(
-        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
-    ) -> None:
-        work.end_run(self._ledger, self.run, state_after(error, self._mover.stop), "")
+    def __init__(self, mover: Mover, source: Reclaims, attention: Attention, pace: Pace) -> None:
+        self._mover = mover
+        self._source = source
+        self._attention = attention
+        self._pace = pace
+        self._job = mover.job
+        self._ledger = mover.ledger
+        self.run = mover.run_id
 
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.
@@ -168,7 +169,7 @@ class Session:
         )
 
 
-def _reclaiming(job: Job) -> Reclaims:
+def _reclaimable(job: Job) -> Reclaims:
     if len(job.pipeline.sources) > 1:
         raise Misconfigured(
             "space can be freed only where the pipeline has one source, not "

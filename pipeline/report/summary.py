@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, case, func, select
 
@@ -130,17 +129,6 @@ class Summary:
     def dump(self) -> str:
         """The summary as JSON, as the ledger keeps it."""
         return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def load(cls, text: str) -> Summary:
-        """What ``dump`` wrote."""
-        data: dict[str, Any] = json.loads(text)
-        data["state"] = RunState(data["state"])
-        data["sinks"] = tuple(SinkTotals(**sink) for sink in data["sinks"])
-        for key in ("failures", "problems"):
-            data[key] = tuple(Failure(**failure) for failure in data[key])
-        data["spared"] = tuple(Spared(**spared) for spared in data["spared"])
-        return cls(**data)
 
 
 def summarize(

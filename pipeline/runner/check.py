@@ -101,10 +101,11 @@ def verify(
             for place, sink in ends
         )
 
-    with recorded(ledger, "verify", stop), work.doubting(ledger):
+    with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
         checked = attention.during(check)
-    lost = list(sparing.lost.values())
-    return Verified(checked, state_without(lost) if lost else RunState.COMPLETE)
+        lost = list(sparing.lost.values())
+        record.state = state_without(lost) if lost else RunState.COMPLETE
+    return Verified(checked, record.state)
 
 
 class _Checker:

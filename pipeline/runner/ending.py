@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from connectors.errors import DiskFull, OutpourError, SessionExpired
 from pipeline.ledger import Ledger, work
@@ -36,14 +37,24 @@ def state_without(lost: Sequence[OutpourError]) -> RunState:
     return RunState.NEEDS_PERSON if signed_out else RunState.FAILED
 
 
+@dataclass
+class Record:
+    """A command in the ledger's history: what it says of its end there, should it come to one.
+    Without a ``state`` it is complete, unless it was stopped."""
+
+    run: int
+    state: RunState | None = None
+    summary: str = ""  # JSON
+
+
 @contextlib.contextmanager
-def recorded(ledger: Ledger, command: str, stop: Stop) -> Iterator[int]:
-    """Around a command: the number of its run, which is ended however the command ends."""
-    run = work.begin_run(ledger, command)
+def recorded(ledger: Ledger, command: str, stop: Stop) -> Iterator[Record]:
+    """Around a command: its record, which is ended however the command ends."""
+    record = Record(work.begin_run(ledger, command))
     try:
-        yield run
+        yield record
     except BaseException as error:
         with contextlib.suppress(Exception):  # what cannot be written must not hide why
-            work.end_run(ledger, run, state_after(error, stop), "")
+            work.end_run(ledger, record.run, state_after(error, stop), "")
         raise
-    work.end_run(ledger, run, state_after(None, stop), "")
+    work.end_run(ledger, record.run, record.state or state_after(None, stop), record.summary)

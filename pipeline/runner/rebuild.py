@@ -63,8 +63,8 @@ def rebuild(
     listing, or Stopped; what was found until then is kept, and the next rebuild or run goes on
     from it.
     """
-    with recorded(ledger, "rebuild", stop) as run:
-        mover = Mover(job, ledger, observer, stop, run)
+    with recorded(ledger, "rebuild", stop) as record:
+        mover = Mover(job, ledger, observer, stop, record.run)
         try:
             sinks = mover.attention(prompter).during(
                 lambda: _found(mover, download),

@@ -12,9 +12,9 @@ from connectors.errors import (
     SessionExpired,
 )
 from pipeline.events import Observer, Progress
-from pipeline.ledger import Ledger, steps, work
-from pipeline.report import summarize
-from pipeline.runner.ending import EXITS, state_after, state_without
+from pipeline.ledger import Ledger, steps
+from pipeline.report import Summary, summarize
+from pipeline.runner.ending import EXITS, recorded, state_after, state_without
 from pipeline.runner.job import Job, Outcome
 from pipeline.runner.move import Mover
 from pipeline.states import Exit, RunState
@@ -35,15 +35,13 @@ def run(
     written.
     """
     started = time.monotonic()
-    mover = Mover(job, ledger, observer, stop, work.begin_run(ledger, "run"), spares=True)
-    mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
-    waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
-    state = _state(mover, waiting)
-    kept = job.quarantine.is_dir() and any(job.quarantine.iterdir())
-    quarantine = job.quarantine if kept else None
-    seconds = time.monotonic() - started
-    summary = summarize(ledger, mover.run_id, state, mover.meter, seconds, quarantine, mover.spared)
-    work.end_run(ledger, mover.run_id, state, summary.dump())
+    with recorded(ledger, "run", stop) as record:
+        mover = Mover(job, ledger, observer, stop, record.run, spares=True)
+        mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
+        waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
+        record.state = state = _state(mover, waiting)
+        summary = _summary(mover, state, time.monotonic() - started)
+        record.summary = summary.dump()
     observer.progress(_snapshot(mover))
     if stop.error is not None and not isinstance(stop.error, OutpourError):
         raise stop.error
@@ -54,6 +52,13 @@ def run(
     short = _short(mover)
     whole = summary.whole and not short
     return Outcome(state, _exit(state, whole), summary, _error(mover), short=short)
+
+
+def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:
+    folder = mover.job.quarantine
+    quarantine = folder if folder.is_dir() and any(folder.iterdir()) else None
+    meter, spared = mover.meter, mover.spared
+    return summarize(mover.ledger, mover.run_id, state, meter, seconds, quarantine, spared)
 
 
 def _snapshot(mover: Mover) -> Progress:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from sqlalchemy import select
 
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
@@ -16,9 +17,9 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, schema
 from pipeline.runner import Outcome, verify
-from pipeline.states import Exit
+from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, contents, ending, fill, go, job
 from tests.engine.test_full_and_lost import Nobody
@@ -88,6 +89,15 @@ class World:
         return sorted(self.library.contents.values())
 
 
+def last_command(ledger: Path) -> tuple[str, str]:
+    """As the history has it: the last one, and how it ended."""
+    with Ledger.open(ledger) as opened, opened.read() as connection:
+        runs = schema.runs.c
+        row = connection.execute(select(runs.command, runs.state).order_by(runs.id.desc())).first()
+    assert row is not None
+    return row.command, row.state
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.rooms._FIRST_LOOK", 0.05)
@@ -147,6 +157,7 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     files = len(world.whole)
     away = "the sign-in has ended. Run: outpour connect to"
     assert check() == (Exit.NEEDS_PERSON, {"to": (0, 0, away), "here": (files, 0, "")})
+    assert last_command(world.folder / "l.sqlite") == ("verify", RunState.NEEDS_PERSON)
     next((world.folder / "Photos").rglob("*.HEIC")).unlink()
     assert check() == (Exit.ITEMS_FAILED, {"to": (0, 0, away), "here": (files, 1, "")})
     assert world.run(sink).exit is Exit.NEEDS_PERSON

@@ -24,7 +24,7 @@ from connectors.local import LocalSettings, LocalSink
 from connectors.local import connector as local
 from pipeline.config.models import Pipeline, Place, Staging
 from pipeline.ledger import Ledger
-from pipeline.reclaim import Pace, Policy, Session
+from pipeline.reclaim import Pace, Policy, reclaiming
 from pipeline.runner import Job
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder
@@ -107,13 +107,14 @@ def act(folder: Path, what: str, die_after: int, environ: Mapping[str, str]) -> 
     os.environ.update(environ)
     MortalLedger.countdown = MortalSource.countdown = Countdown(die_after)
     work = job(folder, MortalSource)
-    with MortalLedger.open(ledger_of(folder)) as ledger:
-        session = Session(work, ledger, Recorder(), stop=Stop(), pace=PACE)
-        with session:
-            outcome: Any
-            if what == "free":
-                outcome = session.free(POLICY, session.survey(POLICY))
-            else:
-                outcome = session.undo(None)
+    with (
+        MortalLedger.open(ledger_of(folder)) as ledger,
+        reclaiming(work, ledger, Recorder(), stop=Stop(), pace=PACE) as session,
+    ):
+        outcome: Any
+        if what == "free":
+            outcome = session.free(POLICY, session.survey(POLICY))
+        else:
+            outcome = session.undo(None)
     close(work)
     assert outcome.error is None

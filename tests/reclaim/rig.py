@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route, Select
 from pipeline.ledger import Ledger
 from pipeline.ledger.evidence import Order
-from pipeline.reclaim import Done, Pace, Policy, Session, Survey
+from pipeline.reclaim import Done, Pace, Policy, Session, Survey, reclaiming
 from pipeline.runner import Job
 from pipeline.states import Exit
 from pipeline.stopping import Stop
@@ -105,8 +106,11 @@ class World:
         with Ledger.open(self.ledger) as ledger, self.session(ledger) as session:
             return session.undo(run)
 
-    def session(self, ledger: Ledger, observer: Recorder | None = None) -> Session:
-        return Session(self.job, ledger, observer or Recorder(), stop=Stop(), pace=FAST)
+    def session(
+        self, ledger: Ledger, observer: Recorder | None = None
+    ) -> AbstractContextManager[Session]:
+        told = observer or Recorder()
+        return reclaiming(self.job, ledger, told, stop=Stop(), pace=FAST)
 
 
 def ask(**changes: Unpack[Changes]) -> Policy:

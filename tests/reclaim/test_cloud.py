@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.ledger import Ledger, schema
-from pipeline.reclaim import Done, Session
+from pipeline.reclaim import Done, Session, reclaiming
 from pipeline.runner import run
 from pipeline.states import Exit
 from pipeline.stopping import Stop
@@ -51,7 +51,7 @@ class Cloud:
         work = job(self.folder)
         with (
             Ledger.open(ledger_of(self.folder)) as ledger,
-            Session(work, ledger, Recorder(), stop=Stop(), pace=PACE) as session,
+            reclaiming(work, ledger, Recorder(), stop=Stop(), pace=PACE) as session,
         ):
             answer = what(session)
         close(work)

@@ -14,7 +14,7 @@ from connectors.local import connector as local
 from connectors.memory import Library, MemorySource
 from pipeline.config.models import Place
 from pipeline.ledger import Ledger
-from pipeline.reclaim import Done, Session
+from pipeline.reclaim import Done, reclaiming
 from pipeline.runner import Job, run, verify
 from pipeline.states import Exit
 from pipeline.stopping import Stop
@@ -51,7 +51,7 @@ class Disks:
         policy = ask(same_disk=same_disk)
         with (
             Ledger.open(self.folder / "l.sqlite") as ledger,
-            Session(self.job, ledger, Recorder(), stop=Stop(), pace=FAST) as session,
+            reclaiming(self.job, ledger, Recorder(), stop=Stop(), pace=FAST) as session,
         ):
             return session.free(policy, session.survey(policy))
 

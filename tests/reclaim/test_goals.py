@@ -14,7 +14,7 @@ from connectors.errors import Misconfigured
 from connectors.memory import MemorySink, MemorySource, Shelf
 from connectors.reclaiming import Binned
 from pipeline.ledger import Ledger
-from pipeline.reclaim import Session
+from pipeline.reclaim import reclaiming
 from pipeline.reclaim.policy import moment
 from pipeline.runner import Job
 from pipeline.stopping import Stop
@@ -134,8 +134,12 @@ class Plain:
 def test_a_source_that_cannot_free_says_so_before_anything(tmp_path: Path) -> None:
     world = World(tmp_path, count=2)
     work = Job(world.job.pipeline, Plain(world.source), world.job.sinks)
-    with Ledger.open(world.ledger) as ledger, pytest.raises(Misconfigured, match="cannot free"):
-        Session(work, ledger, Recorder(), stop=Stop())
+    with (
+        Ledger.open(world.ledger) as ledger,
+        pytest.raises(Misconfigured, match="cannot free"),
+        reclaiming(work, ledger, Recorder(), stop=Stop()),
+    ):
+        raise AssertionError("a session was begun")
 
 
 def test_a_source_without_a_limit_has_no_share(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from connectors.errors import Fatal, OutpourError, Throttled, Transient
 from connectors.memory import MemorySink, MemorySource
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger, schema
-from pipeline.reclaim import Session
+from pipeline.reclaim import reclaiming
 from pipeline.states import AssetState, CopyState, Exit, Proof
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, contents, go
@@ -363,7 +363,7 @@ def test_a_stop_ends_between_two_batches(tmp_path: Path) -> None:
     world.source = Impatient("from", world.library)
     with (
         Ledger.open(world.ledger) as ledger,
-        Session(world.job, ledger, Recorder(), stop=stop, pace=FAST) as session,
+        reclaiming(world.job, ledger, Recorder(), stop=stop, pace=FAST) as session,
     ):
         done = session.free(ask(), session.survey(ask()))
     assert done.interrupted and (done.assets, len(world.present())) == (4, 5)
