@@ -2,101 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from connectors.abilities import Reclaims
-from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
+from connectors.errors import Fatal, OutpourError
 from pipeline.events import ItemEvent
 from pipeline.ledger import checks, trash, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.evidence import Claim, File
+from pipeline.reclaim.asking import Answers, Pace, batches
+from pipeline.reclaim.done import Done
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.witness import Hearing, Panel, Seen, examine, unheard
 from pipeline.runner.move import Mover
-from pipeline.stopping import Stop, Stopped
 
 _READERS = 4  # for each sink
 _ABSENT = 5  # files that are missing, all that were asked for, before we doubt the place itself
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Assets in one request to the source, and seconds between two. A source that is asked to
-    delete hundreds in a row refuses for hours."""
-
-    batch: int = 20
-    pause: float = 2.0
-
-
-@dataclass
-class Done:
-    """What was reached. ``withdrawn`` assets lacked proof, ``refused`` ones the source kept;
-    both with the reason. Of ``unclear`` ones the answer was lost: the next run will know."""
-
-    run: int
-    assets: int = 0
-    bytes: int = 0
-    withdrawn: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    unclear: int = 0
-    error: Exception | None = None
-    interrupted: bool = False
-
-    @contextlib.contextmanager
-    def keeping(self, stop: Stop) -> Iterator[None]:
-        """What ends the work inside stands here and is not raised: a person must be told what
-        was done by then."""
-        try:
-            yield
-        except Stopped:
-            self.error, self.interrupted = stop.error, stop.error is None
-        except Exception as error:  # noqa: BLE001  (raised again once the rest is told)
-            self.error = error
-
-    @property
-    def ended_early(self) -> bool:
-        return self.interrupted or self.error is not None
-
-    @property
-    def whole(self) -> bool:
-        """Whether all that was chosen is done."""
-        return not (self.withdrawn or self.refused or self.unclear or self.ended_early)
-
-
-class Answers:
-    """Per-item answers of a source, gathered over as many attempts as they take."""
-
-    def __init__(self, mover: Mover) -> None:
-        self._mover = mover
-        self.told: dict[int, str] = {}  # by asset: empty, or why not
-
-    def gather(
-        self, keys: Sequence[int], ask: Callable[[Sequence[int]], list[OutpourError | None]]
-    ) -> None:
-        """Ask for all ``keys``, and again for those whose answer says so.
-
-        Raises what ends the attempts, or Stopped; ``told`` keeps what was answered till then.
-        """
-
-        def attempt() -> None:
-            left = [key for key in keys if key not in self.told]
-            again: OutpourError | None = None
-            for key, answer in zip(left, ask(left), strict=True):
-                if isinstance(answer, Transient | SessionExpired):
-                    again = answer
-                else:
-                    self.told[key] = str(answer) if answer else ""
-            if again is not None:
-                raise again
-
-        self._mover.ask(self._mover.job.source, attempt)
-
-
 class Freeing:
+    """Moves what was chosen into the source's bin, each asset once ``panel`` has seen all its
+    copies, and writes down why and how it went."""
+
     def __init__(
         self, mover: Mover, source: Reclaims, policy: Policy, panel: Panel, pace: Pace
     ) -> None:
@@ -115,9 +44,7 @@ class Freeing:
         mover.meter.assets_total = len(claims)
         mover.meter.bytes_total = sum(claim.size for claim in claims)
         with done.keeping(mover.stop), work.doubting(mover.ledger):
-            for at, batch in enumerate(batches(claims, self._pace.batch)):
-                if at:
-                    mover.stop.sleep(self._pace.pause)
+            for batch in batches(claims, self._pace, mover.stop):
                 self._delete(self._proven(batch))
         return done
 
@@ -212,16 +139,11 @@ def _refuse_absent(seen: Sequence[Seen]) -> None:
     """A sink that holds nothing at all is more likely not there than empty."""
     for sink in {one.copy.sink for one in seen}:
         answers = [one for one in seen if one.copy.sink == sink]
-        if len(answers) >= _ABSENT and all(one.wrong == "missing" for one in answers):
+        if len(answers) >= _ABSENT and all(one.wrong == checks.GONE for one in answers):
             raise Fatal(
                 f"{sink} holds none of the files it should: is it connected?",
                 hint="If they are gone for good: outpour verify, then outpour run.",
             )
-
-
-def batches(items: Sequence[Claim], size: int) -> Iterator[Sequence[Claim]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _evidence(hearing: Hearing) -> str:

@@ -13,7 +13,9 @@ from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, trash, work
 from pipeline.reclaim.aftermath import Aftermath, aftermath
-from pipeline.reclaim.freeing import Done, Freeing, Pace
+from pipeline.reclaim.asking import Pace
+from pipeline.reclaim.done import Done
+from pipeline.reclaim.freeing import Freeing
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.survey import Survey, in_bin, survey
 from pipeline.reclaim.undo import Undo

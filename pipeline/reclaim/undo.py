@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from connectors.abilities import Reclaims
 from connectors.errors import OutpourError
+from pipeline.events import ItemEvent
 from pipeline.ledger import trash
 from pipeline.ledger.trash import Trashed
-from pipeline.reclaim.freeing import Answers, Done, Pace
+from pipeline.reclaim.asking import Answers, Pace, batches
+from pipeline.reclaim.done import Done
 from pipeline.runner.move import Mover
 from pipeline.states import TrashState
 
 
 class Undo:
+    """Brings back from the source's bin what a run put there, and writes down how it went."""
+
     def __init__(self, mover: Mover, source: Reclaims, pace: Pace) -> None:
         self._mover = mover
         self._source = source
@@ -27,10 +31,8 @@ class Undo:
         mover.meter.phase = "restoring"
         mover.meter.assets_total = len(items)
         with done.keeping(mover.stop):
-            for start in range(0, len(items), self._pace.batch):
-                if start:
-                    mover.stop.sleep(self._pace.pause)
-                self._batch(items[start : start + self._pace.batch], done)
+            for batch in batches(items, self._pace, mover.stop):
+                self._batch(batch, done)
         return done
 
     def _batch(self, batch: Sequence[Trashed], done: Done) -> None:
@@ -46,11 +48,21 @@ class Undo:
         finally:
             restored = {key: why for key, why in answers.told.items() if not why}
             failed = {key: why for key, why in answers.told.items() if why}
-            for key in restored:  # first: the ledger's disk may be full
-                mover.meter.settled(ok=True)
-                done.assets += 1
-                done.bytes += items[key].size
-            done.refused += [(items[key].filename, why) for key, why in failed.items()]
-            done.unclear += len(items) - len(answers.told)
+            for key, item in items.items():  # first: the ledger's disk may be full
+                self._tell(item, answers.told.get(key), done)
             trash.settle(mover.ledger, done.run, restored, TrashState.RESTORED)
             trash.note_failed(mover.ledger, done.run, failed)
+
+    def _tell(self, item: Trashed, answer: str | None, done: Done) -> None:
+        if answer is None:
+            done.unclear += 1
+            return
+        if answer:
+            done.refused.append((item.filename, answer))
+        else:
+            done.assets += 1
+            done.bytes += item.size
+        self._mover.meter.settled(ok=not answer)
+        state = "refused" if answer else "restored"
+        event = ItemEvent(item.asset, item.filename, state, answer, item.size)
+        self._mover.observer.item(event)

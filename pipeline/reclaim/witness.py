@@ -17,7 +17,7 @@ from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
 from connectors.reclaiming import HasMedium, Identifies
 from pipeline.config.models import Pipeline, Place
-from pipeline.ledger.checks import Held
+from pipeline.ledger.checks import GONE, Held
 from pipeline.ledger.codec import now
 from pipeline.ledger.evidence import Claim, File
 from pipeline.stages.looking import look
@@ -114,7 +114,7 @@ def examine(sink: Sink, file: File, copy: Held, stop: Stop) -> Seen:
     """
     receipt = look(sink, copy.path, copy.remote_id)
     if receipt is None:
-        return Seen(copy, wrong="missing")
+        return Seen(copy, wrong=GONE)
     algorithm = sink.traits.algorithm
     if algorithm is not None and algorithm in {given.algorithm for given in receipt.checksums}:
         expected = file.digests.values.get(algorithm)
@@ -132,7 +132,7 @@ def examine(sink: Sink, file: File, copy: Held, stop: Stop) -> Seen:
     try:
         identity = _identity(sink, copy, receipt)
     except NotFound:
-        return Seen(copy, wrong="missing")
+        return Seen(copy, wrong=GONE)
     except ItemError as error:
         return Seen(copy, unproven=str(error))
     return Seen(copy, how, checksum, now(), identity)

@@ -102,8 +102,8 @@ class World:
             chosen = session.survey(policy)
             return chosen, session.free(policy, chosen)
 
-    def undo(self, run: int | None = None) -> Done:
-        with Ledger.open(self.ledger) as ledger, self.session(ledger) as session:
+    def undo(self, run: int | None = None, observer: Recorder | None = None) -> Done:
+        with Ledger.open(self.ledger) as ledger, self.session(ledger, observer) as session:
             return session.undo(run)
 
     def session(

@@ -14,7 +14,7 @@ from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
 from pipeline.cli.freed import show_aftermath
 from pipeline.ledger.evidence import Totals
-from pipeline.reclaim import Aftermath, freeing
+from pipeline.reclaim import Aftermath, Pace
 from pipeline.states import Exit
 from tests.engine.rig import fill
 
@@ -148,7 +148,7 @@ def test_without_a_ledger_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_request_takes_few_and_the_source_gets_a_rest() -> None:
     """Some hundred deletions in a row are refused for hours."""
-    pace = freeing.Pace()
+    pace = Pace()
     assert pace.batch <= 50 and pace.pause >= 1
 
 

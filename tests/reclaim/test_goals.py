@@ -162,8 +162,11 @@ def test_what_has_left_the_bin_cannot_come_back(tmp_path: Path) -> None:
     world = World(tmp_path, count=4)
     world.reclaim()
     del world.library.bin["asset-00001"]
-    undone = world.undo()
+    watcher = Recorder()
+    undone = world.undo(observer=watcher)
     assert undone.assets == 3 and not undone.whole
+    assert sorted(event.state for event in watcher.items) == ["refused", *["restored"] * 3]
+    assert watcher.last is not None and watcher.last.failed == 1
     assert [name for name, _ in undone.refused] == ["IMG_0001.HEIC"]
     assert len(world.present()) == 3
 

@@ -1,0 +1,59 @@
+"""Asking a source to delete or to bring back: in slow batches, with an answer for each asset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from connectors.errors import OutpourError, SessionExpired, Transient
+from pipeline.runner.move import Mover
+from pipeline.stopping import Stop
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Assets in one request to the source, and seconds between two. A source that is asked to
+    delete hundreds in a row refuses for hours."""
+
+    batch: int = 20
+    pause: float = 2.0
+
+
+def batches(items: Sequence[T], pace: Pace, stop: Stop) -> Iterator[Sequence[T]]:
+    """``items`` at that pace. Raises Stopped."""
+    for start in range(0, len(items), pace.batch):
+        if start:
+            stop.sleep(pace.pause)
+        yield items[start : start + pace.batch]
+
+
+class Answers:
+    """Per-item answers of a source, gathered over as many attempts as they take."""
+
+    def __init__(self, mover: Mover) -> None:
+        self._mover = mover
+        self.told: dict[int, str] = {}  # by asset: empty, or why not
+
+    def gather(
+        self, keys: Sequence[int], ask: Callable[[Sequence[int]], list[OutpourError | None]]
+    ) -> None:
+        """Ask for all ``keys``, and again for those whose answer says so.
+
+        Raises what ends the attempts, or Stopped; ``told`` keeps what was answered till then.
+        """
+
+        def attempt() -> None:
+            left = [key for key in keys if key not in self.told]
+            again: OutpourError | None = None
+            for key, answer in zip(left, ask(left), strict=True):
+                if isinstance(answer, Transient | SessionExpired):
+                    again = answer
+                else:
+                    self.told[key] = str(answer) if answer else ""
+            if again is not None:
+                raise again
+
+        self._mover.ask(self._mover.job.source, attempt)
