@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from connectors.errors import (
     Fatal,
@@ -87,12 +87,25 @@ UNUSABLE = (GivenUp, Fatal, Unreachable)
 
 
 class Gate:
-    """The gate in front of one source or sink. Safe to use from any thread."""
+    """The gate in front of one source or sink. Safe to use from any thread.
 
-    def __init__(self, name: str, most: int, stop: Stop) -> None:
+    ``attempts`` is how often one question is asked that gets nowhere; ``on_retry`` is told of
+    each error that another try follows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        stop: Stop,
+        attempts: int = 1,
+        on_retry: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
         self.name = name
         self.limit = AdaptiveLimit(most)
-        self._stop = stop
+        self.stop = stop
+        self.attempts = attempts
+        self.on_retry = on_retry
         self._changed = threading.Condition()
         self._active = 0
         self._closed_until = 0.0
@@ -109,7 +122,7 @@ class Gate:
         GivenUp once the place was given up."""
         with self._changed:
             while not self._open():
-                self._stop.check()
+                self.stop.check()
                 if self.lost is not None:
                     raise GivenUp(self.lost)
                 self._changed.wait(self._patience())

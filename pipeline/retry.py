@@ -19,7 +19,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from connectors.errors import SessionExpired, Throttled, Transient, Unreachable, Unready
 from pipeline.limits import Gate
-from pipeline.stopping import Stop
 
 T = TypeVar("T")
 _FIRST = 0.25  # seconds
@@ -38,11 +37,9 @@ def grown(number: int, longest: float = _LONGEST) -> float:
 class _Patience:
     """How long one item is tried."""
 
-    def __init__(self, place: Gate, attempts: int, progress: Callable[[], int], stop: Stop) -> None:
-        self._place = place
-        self._attempts = attempts
+    def __init__(self, gate: Gate, progress: Callable[[], int]) -> None:
+        self._gate = gate
         self._progress = progress
-        self._stop = stop
         self._reached = progress()
         self._failures = 0
         self._throttled_since: float | None = None
@@ -56,10 +53,10 @@ class _Patience:
         if isinstance(error, SessionExpired):
             return False  # until the place is given up, which whoever waits for it is told
         if self._throttled_since is not None:
-            return self._place.waited(self._throttled_since) > THROTTLE_BUDGET
+            return self._gate.waited(self._throttled_since) > THROTTLE_BUDGET
         if self._down_since is not None:
-            return self._place.waited(self._down_since) > _OUTAGE_BUDGET
-        return self._failures >= self._attempts
+            return self._gate.waited(self._down_since) > _OUTAGE_BUDGET
+        return self._failures >= self._gate.attempts
 
     def wait(self, state: RetryCallState) -> float:
         self._count(state)
@@ -85,7 +82,7 @@ class _Patience:
             self._throttled_since = self._throttled_since or time.monotonic()
             return
         self._throttled_since = None
-        if isinstance(error, Unreachable) and self._place.reached:
+        if isinstance(error, Unreachable) and self._gate.reached:
             self._down_since = self._down_since or time.monotonic()
             return
         self._down_since, self._in_a_row = None, 0
@@ -97,47 +94,37 @@ class _Patience:
     def before_sleep(self, state: RetryCallState) -> None:
         error = _error(state)
         if isinstance(error, SessionExpired):
-            self._place.expired(error)
+            self._gate.expired(error)
         elif isinstance(error, Throttled):
-            self._place.troubled(error)
-            self._place.wait(state.next_action.sleep if state.next_action else _FIRST, less=True)
+            self._gate.troubled(error)
+            self._gate.wait(state.next_action.sleep if state.next_action else _FIRST, less=True)
         elif isinstance(error, Unreachable | Unready):
-            self._place.troubled(error)
+            self._gate.troubled(error)
+        if error is not None:
+            self._gate.on_retry(error)
 
     def sleep(self, seconds: float) -> None:
-        self._stop.sleep(seconds)
+        self._gate.stop.sleep(seconds)
 
 
 def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def call(
-    place: Gate,
-    work: Callable[[], T],
-    *,
-    stop: Stop,
-    attempts: int,
-    progress: Callable[[], int] = lambda: 0,
-    on_retry: Callable[[BaseException], None] = lambda _: None,
-) -> T:
-    """Do ``work`` in a slot of ``place``, again as its errors say.
+def call(gate: Gate, work: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
+    """Do ``work`` in a slot of the gate, again as its errors say.
 
     ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up ``attempts``. Raises the last error, GivenUp once the place was given
-    up, or Stopped.
+    failures do not use up the gate's ``attempts``. Raises the last error, GivenUp once the place
+    was given up, or Stopped.
     """
-    patience = _Patience(place, attempts, progress, stop)
+    patience = _Patience(gate, progress)
 
     def once() -> T:
-        with place.slot():
+        with gate.slot():
             answer = work()
-        place.answered()
+        gate.answered()
         return answer
-
-    def before_sleep(state: RetryCallState) -> None:
-        patience.before_sleep(state)
-        on_retry(_error(state) or RuntimeError())
 
     try:
         return once()  # as nearly always: tenacity's own work would cost what a small file does
@@ -154,6 +141,6 @@ def call(
         stop=patience.stop,
         wait=patience.wait,
         sleep=patience.sleep,
-        before_sleep=before_sleep,
+        before_sleep=patience.before_sleep,
         reraise=True,
     )(again)

@@ -87,14 +87,7 @@ class Adoption:
         Files without a checksum in the listing are always read: such a sink is near. May be
         called again when more is known. Raises what ends the retries.
         """
-        retry.call(
-            self._place,
-            lambda: self._attempt(download),
-            stop=self.run.stop,
-            attempts=self.run.attempts,
-            progress=lambda: self._settled,
-            on_retry=self.run.retried(self.sink.name),
-        )
+        retry.call(self._place, lambda: self._attempt(download), lambda: self._settled)
 
     def _attempt(self, download: bool) -> None:
         assert isinstance(self.sink, Inventory)

@@ -82,7 +82,8 @@ def verify(
     """
     meter = Meter()
     meter.phase = "verifying"
-    places = {sink.name: Gate(sink.name, _READERS, stop) for sink in job.sinks}
+    attempts = job.pipeline.limits.attempts
+    places = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
@@ -185,9 +186,7 @@ class _Checker:
         return self._patiently(lambda: look_for(self._sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        return retry.call(
-            self._place, work, stop=self._stop, attempts=self._pipeline.limits.attempts
-        )
+        return retry.call(self._place, work)
 
     def _by_reading(self, sink: ReadBack, share: float, *, counted: bool) -> None:
         """Read copies back; ``counted`` says that the listing had them among the checked."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from connectors.abilities import Prompter
 from connectors.base import Source
@@ -23,8 +23,6 @@ from pipeline.sparing import Sparing
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from pipeline.together.owning import claim
-
-T = TypeVar("T")
 
 
 def compare(
@@ -55,19 +53,16 @@ def compare(
         def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
             observer.notice(Notice(level, text, place, hint))
 
-        gates = {source.name: Gate(source.name, 1, stop) for source in sources}
+        gates = {source.name: Gate(source.name, 1, stop, attempts) for source in sources}
         together = Together(sources, copy, gates, Sparing(gates, tell, lambda _: False))
-        place, meter = Gate(together.name, 1, stop), Meter()
-
-        def ask(question: Callable[[], T]) -> T:
-            return retry.call(place, question, stop=stop, attempts=attempts)
+        gate, meter = Gate(together.name, 1, stop, attempts), Meter()
 
         def work() -> None:
             for source in sources:
-                check_source(copy, source, ask)
-            ask(lambda: _list(together, copy, meter, stop))
+                check_source(copy, source, partial(retry.call, gate))
+            retry.call(gate, lambda: _list(together, copy, meter, stop))
 
-        ends = [(place, together), *((gates[source.name], source) for source in sources)]
+        ends = [(gate, together), *((gates[source.name], source) for source in sources)]
         attention = Attention(ends, stop, prompter, tell)
         attention.during(work, lambda: observer.progress(meter.snapshot(0, {})))
         with copy.read() as connection:

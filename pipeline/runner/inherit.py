@@ -107,12 +107,16 @@ class Inheritance:
                 best = min(fits, key=lambda o: o.copy.path.rpartition("/")[2] != name)
                 self._taken.add(best.copy.resource)
                 pairs.append((best, file))
-        receipts = workers.map(self._look, [orphan for orphan, _ in pairs])
-        return [
-            (orphan, file, receipt)
-            for (orphan, file), receipt in zip(pairs, receipts, strict=True)
-            if receipt is not None
-        ]
+        found = []
+        answers = workers.map(self._look, [orphan for orphan, _ in pairs])
+        for (orphan, file), answer in zip(pairs, answers, strict=True):
+            if isinstance(answer, OutpourError):
+                self._could_not_look(orphan, answer)
+                continue
+            self._failures = 0
+            if answer is not None:
+                found.append((orphan, file, answer))
+        return found
 
     def _is_free(self, orphan: Orphan, file: Wanted) -> bool:
         if orphan.copy.resource in self._taken or self._apart(orphan.copy.path):
@@ -121,26 +125,20 @@ class Inheritance:
 
     # --- by what the sink says now ---
 
-    def _look(self, orphan: Orphan) -> Receipt | None:
-        """The copy, if it is there as it was."""
+    def _look(self, orphan: Orphan) -> Receipt | OutpourError | None:
+        """The copy, if it is there as it was; or why that cannot be told."""
         try:
-            found = retry.call(
-                self._place,
-                partial(self._seen, orphan),
-                stop=self._run.stop,
-                attempts=self._run.attempts,
-                on_retry=self._run.retried(self._sink.name),
-            )
+            return retry.call(self._place, partial(self._seen, orphan))
         except GivenUp:
             raise  # nothing goes there in this run: the next one finds all as it is
         except OutpourError as error:
-            self._unsure.add(orphan.copy.resource)
-            self._failures += 1
-            text = f"{orphan.copy.path} cannot be looked at: {error}"
-            self._run.notice("warning", text, self._sink.name, error.hint)
-            return None
-        self._failures = 0
-        return found
+            return error
+
+    def _could_not_look(self, orphan: Orphan, error: OutpourError) -> None:
+        self._unsure.add(orphan.copy.resource)
+        self._failures += 1
+        text = f"{orphan.copy.path} cannot be looked at: {error}"
+        self._run.notice("warning", text, self._sink.name, error.hint)
 
     def _seen(self, orphan: Orphan) -> Receipt | None:
         sink, copy = self._sink, orphan.copy

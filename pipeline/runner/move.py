@@ -13,6 +13,7 @@ from connectors.base import Sink, Source
 from connectors.errors import (
     CapacityExceeded,
     ItemError,
+    Leftover,
     OutpourError,
     SessionExpired,
 )
@@ -20,7 +21,7 @@ from pipeline import retry
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import Ledger, albums, places, sidecars, work
+from pipeline.ledger import Ledger, albums, places, sidecars, steps, work
 from pipeline.limits import Gate, GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -74,21 +75,20 @@ class Mover:
         self.goal = self.job.goal
         self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.goal)
         self.places = {
-            sink.name: Gate(sink.name, limits.uploads or sink.traits.transfers, self.stop)
+            sink.name: self._gate(sink.name, limits.uploads or sink.traits.transfers)
             for sink in self.job.sinks
         }
         self.tokens = {
             sink.name: Tokens(sink) for sink in self.job.sinks if isinstance(sink, Reserves)
         }
         self.sources = {
-            source.name: Gate(source.name, limits.downloads, self.stop)
-            for source in self.job.sources
+            source.name: self._gate(source.name, limits.downloads) for source in self.job.sources
         }
         self.without_sinks = Sparing(self.places, self._tell, lambda _: self.spares, self._close)
         self.without_sources = Sparing(self.sources, self._tell, self._dispensable)
         self.source = self._one_source()
         place = self.sources.get(self.source.name)
-        place = place or Gate(self.source.name, limits.downloads, self.stop)
+        place = place or self._gate(self.source.name, limits.downloads)
         self.run = Run(
             id=self.run_id,
             ledger=self.ledger,
@@ -101,7 +101,6 @@ class Mover:
             rooms=self.rooms,
             traits={sink.name: sink.traits for sink in self.job.sinks},
             quarantine=self.job.quarantine,
-            attempts=limits.attempts,
             verify_attempts=self.job.pipeline.verify.attempts,
             spare=self.without_sinks.spare,
         )
@@ -119,6 +118,18 @@ class Mover:
         parts = [(self.sources[source.name], source) for source in self.job.sources]
         return [(self.run.source_place, self.source), *(parts if self.job.others else ()), *sinks]
 
+    def _gate(self, name: str, most: int) -> Gate:
+        """In front of a place. Retries are counted, and their reasons kept in the ledger's history;
+        what one left behind at the place is told, too."""
+
+        def retried(error: BaseException) -> None:
+            self.meter.add(retries=1)
+            steps.note(self.ledger, self.run_id, "retry", f"{name}: {error}")
+            if isinstance(error, Leftover):
+                self._tell("warning", str(error), name, error.hint)
+
+        return Gate(name, most, self.stop, self.job.pipeline.limits.attempts, retried)
+
     def _one_source(self) -> Source:
         """The source, or several as one."""
         job, limits = self.job, self.job.pipeline.limits
@@ -127,7 +138,7 @@ class Mover:
         settling = None
         if self.compare:
             spare = self.without_sources.spare
-            settling = Settling(self.sources, self.stop, limits.attempts, limits.downloads, spare)
+            settling = Settling(self.sources, self.stop, limits.downloads, spare)
         return Together(job.sources, self.ledger, self.sources, self.without_sources, settling)
 
     @property
@@ -193,13 +204,7 @@ class Mover:
     def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
         """One question to a place, asked again as its errors say."""
         place = next(place for place, other in self.ends if other is end)
-        return retry.call(
-            place,
-            question,
-            stop=self.stop,
-            attempts=self.run.attempts,
-            on_retry=self.run.retried(end.name),
-        )
+        return retry.call(place, question)
 
     def _leave_out(self) -> None:
         """The places that are not there; raises where a run cannot do without. A sink that never
@@ -236,9 +241,8 @@ class Mover:
         return found
 
     def _list(self, members: Collection[str] | None) -> Discovered:
-        place, attempts = self.run.source_place, self.run.attempts
         selection = Selection(self.job.pipeline, members)
-        discovery = Discovery(self.ledger, self.source, place, self.meter, self.stop, attempts)
+        discovery = Discovery(self.run)
         while True:
             try:
                 found = discovery.run(selection)

@@ -65,11 +65,7 @@ class Shelves:
         self._failed, self._refused = None, {}
         try:
             self._refused = retry.call(
-                run.source_place,
-                lambda: load_albums(run.ledger, run.source),
-                stop=run.stop,
-                attempts=run.attempts,
-                on_retry=run.retried(run.source.name),
+                run.source_place, lambda: load_albums(run.ledger, run.source)
             )
         except (Throttled, Unreachable, Misconfigured):
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.base import Source, Traits
-from connectors.errors import Leftover, OutpourError
+from connectors.errors import OutpourError
 from pipeline.events import ItemEvent, Notice, Observer
 from pipeline.ledger import Ledger, steps
 from pipeline.ledger.items import Item, Piece, Spot
@@ -37,7 +37,6 @@ class Run:
     rooms: Mapping[str, Room]
     traits: Mapping[str, Traits]
     quarantine: Path
-    attempts: int
     verify_attempts: int
     spare: Callable[[Gate, OutpourError], bool]
     out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
@@ -45,18 +44,6 @@ class Run:
     def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
         steps.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)
         self.observer.notice(Notice(level, text, place, hint))
-
-    def retried(self, place: str) -> Callable[[BaseException], None]:
-        """Counts retries and keeps their reasons in the ledger's history. What one left behind
-        is told, too."""
-
-        def record(error: BaseException) -> None:
-            self.meter.add(retries=1)
-            steps.note(self.ledger, self.id, "retry", f"{place}: {error}")
-            if isinstance(error, Leftover):
-                self.notice("warning", str(error), place, error.hint)
-
-        return record
 
 
 @dataclass

@@ -9,10 +9,8 @@ from connectors.base import Page, Source
 from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing
-from pipeline.limits import Gate
-from pipeline.meter import Meter
 from pipeline.selection import Selection
-from pipeline.stopping import Stop
+from pipeline.stages.context import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +29,11 @@ class Discovered:
 class Discovery:
     """Lists one source. Starts again where a listing breaks; raises what ends the retries."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        source: Source,
-        place: Gate,
-        meter: Meter,
-        stop: Stop,
-        attempts: int,
-    ) -> None:
-        self._ledger = ledger
-        self._source = source
-        self._place = place
-        self._meter = meter
-        self._stop = stop
-        self._attempts = attempts
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ledger = run.ledger
+        self._source = run.source
+        self._meter = run.meter
         self._furthest = 0  # pages that one attempt at a listing brought, at best
 
     def run(self, selection: Selection) -> Discovered:
@@ -71,13 +59,7 @@ class Discovery:
             except CursorLost:
                 return self._list(selection, None, again)
 
-        return retry.call(
-            self._place,
-            attempt,
-            stop=self._stop,
-            attempts=self._attempts,
-            progress=lambda: self._furthest,
-        )
+        return retry.call(self._run.source_place, attempt, lambda: self._furthest)
 
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
         number = listing.begin(self._ledger, self._source.name)
@@ -86,7 +68,7 @@ class Discovery:
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
         for brought, page in enumerate(self._source.pages(since), 1):
-            self._stop.check()
+            self._run.stop.check()
             written()  # one page is written while the next is fetched
             written = listing.record(self._ledger, page, number, selection, again=again)
             self._furthest = max(self._furthest, brought)

@@ -82,14 +82,7 @@ class Fetch:
         if self._hasher.size and self._resource.size is not None and not self._lacking():
             return  # an earlier process brought it all
         try:
-            retry.call(
-                self._run.source_place,
-                self._attempt,
-                stop=self._run.stop,
-                attempts=self._run.attempts,
-                progress=lambda: self._hasher.size,
-                on_retry=self._run.retried(self._run.source_place.name),
-            )
+            retry.call(self._run.source_place, self._attempt, lambda: self._hasher.size)
         except DiskFull:
             if self._path is not None:
                 self._path.unlink(missing_ok=True)

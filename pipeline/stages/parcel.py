@@ -63,16 +63,16 @@ class Parcel:
             stop.set(str(error), error)
             raise Stopped(stop.reason) from error
 
-    def may_again(self, error: Transient, attempts: int, place: Gate) -> bool:
+    def may_again(self, error: Transient, gate: Gate) -> bool:
         """Whether to try again after this answer. Being asked for less is not the file's
         fault, so that has a budget of time and not of attempts."""
         if isinstance(error, Throttled):
             self.refused_since = self.refused_since if self.refusals else time.monotonic()
             self.refusals += 1
-            return place.waited(self.refused_since) < THROTTLE_BUDGET
+            return gate.waited(self.refused_since) < THROTTLE_BUDGET
         self.refusals = 0
         self.failures += 1
-        return self.failures < attempts
+        return self.failures < gate.attempts
 
 
 def pause(parcels: Sequence[Parcel], errors: Sequence[Transient]) -> float:

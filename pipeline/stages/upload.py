@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from connectors.abilities import BatchTransfers, TellsApart
 from connectors.base import Body, Put, Receipt, Sink, Transferred
@@ -33,8 +32,6 @@ from pipeline.stages.names import Names
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
 from pipeline.stages.recheck import differs
 from pipeline.staging import Staged
-
-T = TypeVar("T")
 
 
 class Lane:
@@ -61,7 +58,6 @@ class Lane:
         self._tokens = tokens
         self._names = Names(run.ledger, sink.name)
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
-        self._told_again = run.retried(sink.name)
         self._threads = [
             threading.Thread(target=self._transfers, name=f"{sink.name}-{n}", daemon=True)
             for n in range(threads)
@@ -144,7 +140,9 @@ class Lane:
         sink, waiting = self._sink, 0
         assert isinstance(sink, BatchTransfers)
         self._ends.check()
-        answers = self._call(lambda: sink.transfer_many([self._triple(p) for p in group]))
+        answers = retry.call(
+            self._place, lambda: sink.transfer_many([self._triple(p) for p in group])
+        )
         again = self._patient(group, answers)
         for parcel, answer in zip(group, answers, strict=True):
             if parcel in again:
@@ -160,12 +158,12 @@ class Lane:
         self, parcels: list[Parcel], answers: Sequence[object | OutpourError]
     ) -> list[Parcel]:
         """Those whose own answer asks for another try; until then the place is left alone."""
-        attempts, errors, again = self._run.attempts, [], []
+        errors, again = [], []
         for parcel, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, Transient) and parcel.may_again(answer, attempts, self._place):
+            if isinstance(answer, Transient) and parcel.may_again(answer, self._place):
                 again.append(parcel)
                 errors.append(answer)
-                self._told_again(answer)
+                self._place.on_retry(answer)
             elif isinstance(answer, SessionExpired):  # it concerns the place, not the file
                 again.append(parcel)
                 self._place.expired(answer)
@@ -181,9 +179,9 @@ class Lane:
         if there is not None:
             return self._arrived(parcel, there)
         if parcel.token is None and self._tokens is not None:
-            token = self._call(self._tokens.take)
+            token = retry.call(self._place, self._tokens.take)
             self._keep(parcel, token)
-        sent = self._call(lambda: self._attempt(parcel), lambda: parcel.reached)
+        sent = retry.call(self._place, lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
 
     def _there(self, parcel: Parcel) -> Transferred | None:
@@ -193,7 +191,7 @@ class Lane:
         known = copy.remote_id if copy and copy.path == put.path else None
         if known is None or parcel.generated or not isinstance(sink, TellsApart):
             return None
-        receipt = self._call(lambda: look_for(sink, put.path, known))
+        receipt = retry.call(self._place, lambda: look_for(sink, put.path, known))
         if receipt is None or differs(sink.traits, receipt, put.digests):
             return None
         return Transferred(put, "", receipt)
@@ -230,16 +228,6 @@ class Lane:
             self._run.ledger, parcel.key, self._sink.name, parcel.put.path, token
         )
 
-    def _call(self, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
-        return retry.call(
-            self._place,
-            attempt,
-            stop=self._run.stop,
-            attempts=self._run.attempts,
-            progress=progress,
-            on_retry=self._told_again,
-        )
-
     # --- commits ---
 
     def _commits(self) -> None:
@@ -265,7 +253,7 @@ class Lane:
         while batch:
             items = [parcel.sent for parcel in batch if parcel.sent is not None]
             try:
-                answers = self._call(partial(self._sink.commit, items))
+                answers = retry.call(self._place, partial(self._sink.commit, items))
                 again = self._patient(batch, answers)
             except Exception as error:  # noqa: BLE001  (it ends them all)
                 for parcel in batch:

@@ -38,7 +38,6 @@ class Settling:
 
     places: Mapping[str, Gate]
     stop: Stop
-    attempts: int
     readers: int
     spare: Callable[[Gate, OutpourError], bool]
 
@@ -65,12 +64,7 @@ class Settling:
         if not resource.local:
             return None
         try:
-            content = retry.call(
-                place,
-                lambda: self._content(source, asset.id, resource),
-                stop=self.stop,
-                attempts=self.attempts,
-            )
+            content = retry.call(place, lambda: self._content(source, asset.id, resource))
         except (Transient, ItemError, GivenUp, Fatal) as error:
             if isinstance(error, Fatal) and not self.spare(place, error):
                 raise

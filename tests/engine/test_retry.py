@@ -58,14 +58,14 @@ def failing(*errors: OutpourError) -> Callable[[], str]:
     return work
 
 
-def place(clock: Stop) -> limits.Gate:
-    return limits.Gate("there", 8, clock)
+def place(clock: Stop, attempts: int = 1) -> limits.Gate:
+    return limits.Gate("there", 8, clock, attempts)
 
 
 def test_a_passing_fault_is_tried_again_with_longer_and_longer_waits() -> None:
     clock = Clock()
     work = failing(*[Transient("503") for _ in range(4)])
-    assert retry.call(place(clock), work, stop=clock, attempts=5) == "done"
+    assert retry.call(place(clock, 5), work) == "done"
     assert len(clock.slept) == 4
     for number, waited in enumerate(clock.slept):
         assert 0.125 * 2**number <= waited <= 0.25 * 2**number
@@ -79,7 +79,7 @@ def test_it_is_given_up_after_the_attempts_and_the_last_error_is_raised() -> Non
         raise Transient(f"number {len(calls)}")
 
     with pytest.raises(Transient, match="number 3"):
-        retry.call(place(clock), work, stop=clock, attempts=3)
+        retry.call(place(clock, 3), work)
 
 
 def test_attempts_that_get_further_do_not_count() -> None:
@@ -92,15 +92,12 @@ def test_attempts_that_get_further_do_not_count() -> None:
             raise Transient("cut")
         return "done"
 
-    assert (
-        retry.call(place(clock), work, stop=clock, attempts=2, progress=lambda: reached[0])
-        == "done"
-    )
+    assert retry.call(place(clock, 2), work, progress=lambda: reached[0]) == "done"
 
 
 def test_what_the_place_said_is_the_shortest_wait() -> None:
     clock = Clock()
-    retry.call(place(clock), failing(Transient("503", retry_after=7)), stop=clock, attempts=2)
+    retry.call(place(clock, 2), failing(Transient("503", retry_after=7)))
     assert clock.slept[0] >= 7
 
 
@@ -112,28 +109,28 @@ def test_what_waiting_does_not_mend_is_raised_at_once(error: Exception) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        retry.call(place(clock), work, stop=clock, attempts=9)
+        retry.call(place(clock, 9), work)
     assert not clock.slept
 
 
 def test_throttling_is_no_fault_of_the_item(now: list[float]) -> None:
     """It has a budget of time, however many answers fit into it, and the whole place waits."""
     clock = Clock()
-    there = place(clock)
+    there = place(clock, 2)
     errors = [Throttled("429", retry_after=30) for _ in range(20)]
-    assert retry.call(there, failing(*errors), stop=clock, attempts=2) == "done"
+    assert retry.call(there, failing(*errors)) == "done"
     assert there.limit.value < 8
     began = now[0]
     with pytest.raises(Throttled):
         errors = [Throttled("429", retry_after=300) for _ in range(100)]
-        retry.call(there, failing(*errors), stop=clock, attempts=2)
+        retry.call(there, failing(*errors))
     assert 3600 <= now[0] - began < 3600 + 600
 
 
 def test_however_often_a_place_throttles_the_wait_can_be_told(now: list[float]) -> None:
     clock = Clock()
     errors = [Throttled("429", retry_after=0) for _ in range(2000)]
-    assert retry.call(place(clock), failing(*errors), stop=clock, attempts=2) == "done"
+    assert retry.call(place(clock, 2), failing(*errors)) == "done"
     assert now[0] > 1000
 
 
@@ -142,9 +139,7 @@ def test_an_expired_session_waits_for_the_person_and_goes_on() -> None:
     there = place(stop)
     answers: list[str] = []
     worker = threading.Thread(
-        target=lambda: answers.append(
-            retry.call(there, failing(SessionExpired("sign in")), stop=stop, attempts=1)
-        )
+        target=lambda: answers.append(retry.call(there, failing(SessionExpired("sign in"))))
     )
     worker.start()
     while there.needs_person is None:
@@ -165,7 +160,7 @@ def test_hours_of_waiting_for_a_person_use_up_no_budget(
 ) -> None:
     """Whichever item found the sign-in ended, all of the place's wait for the person."""
     clock = Clock()
-    there = place(clock)
+    there = place(clock, 2)
     there.answered()
     expired = SessionExpired("sign in")
     renewed: list[float] = []
@@ -177,19 +172,12 @@ def test_hours_of_waiting_for_a_person_use_up_no_budget(
             there.renewed()
             renewed.append(now[0])
 
+    there.on_retry = person
     errors = [trouble, expired, trouble] if mine else [trouble, trouble]
-    assert retry.call(there, failing(*errors), stop=clock, attempts=2, on_retry=person) == "done", (
-        "it was given up for the person's time"
-    )
+    assert retry.call(there, failing(*errors)) == "done", "it was given up for the person's time"
     renewed.clear()
     with pytest.raises(type(trouble)):
-        retry.call(
-            there,
-            failing(*errors, *[trouble] * 1000),
-            stop=clock,
-            attempts=2,
-            on_retry=person,
-        )
+        retry.call(there, failing(*errors, *[trouble] * 1000))
     budget = 3600 if trouble is THROTTLED else 900
     assert budget <= now[0] - renewed[0] < budget + 200, "from the sign-in on it is as ever"
 
@@ -200,4 +188,4 @@ def test_the_request_to_end_ends_every_wait() -> None:
     there.expired(SessionExpired("sign in"))
     stop.set("interrupted")
     with pytest.raises(Stopped):
-        retry.call(there, failing(), stop=stop, attempts=1)
+        retry.call(there, failing())

@@ -162,19 +162,19 @@ def test_a_file_refused_in_a_batch_pays_nothing_for_a_person_s_time(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    place, busy = Gate("to", 1, Stop()), Throttled("too many writes")
+    place, busy = Gate("to", 1, Stop(), attempts=3), Throttled("too many writes")
     parcel = Parcel(
         piece=cast(PieceWork, None),
         staged=cast(Staged, None),
         put=Put("IMG_1.JPG", digest([b"x"])),
         token=None,
     )
-    assert parcel.may_again(busy, 3, place)
+    assert parcel.may_again(busy, place)
     now[0] += 5 * 3600
     place.renewed()
-    assert parcel.may_again(busy, 3, place)
+    assert parcel.may_again(busy, place)
     now[0] += 3601
-    assert not parcel.may_again(busy, 3, place)
+    assert not parcel.may_again(busy, place)
 
 
 Told = list[tuple[str, int]]
