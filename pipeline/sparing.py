@@ -24,12 +24,12 @@ class Sparing:
 
     def __init__(
         self,
-        places: Mapping[str, Gate],
+        gates: Mapping[str, Gate],
         tell: Tell,
         may: Callable[[str], bool] = lambda _: True,
         closing: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._places = places
+        self._gates = gates
         self._tell = tell
         self._may = may
         self._closing = closing
@@ -38,22 +38,22 @@ class Sparing:
     @property
     def lost(self) -> dict[str, OutpourError]:
         """Why places were left out, by name."""
-        return {name: place.lost for name, place in self._places.items() if place.lost}
+        return {name: gate.lost for name, gate in self._gates.items() if gate.lost}
 
-    def spare(self, place: Gate, why: OutpourError) -> bool:
+    def spare(self, gate: Gate, why: OutpourError) -> bool:
         """Go on without this place, and say so; False where it is none of these, or the last."""
         with self._lock:
-            if place.lost:
+            if gate.lost:
                 return True
             if isinstance(why, DiskFailed):
                 return False  # all of them need it
-            here = self._places.values()
-            others = [one for one in here if one is not place and not one.lost]
-            if place not in here or not others or not self._may(place.name):
+            here = self._gates.values()
+            others = [one for one in here if one is not gate and not one.lost]
+            if gate not in here or not others or not self._may(gate.name):
                 return False
-            self._closing(place.name)
-            place.give_up(why)
-        self._tell("error", f"left out from now on: {why}", place.name, why.hint)
+            self._closing(gate.name)
+            gate.give_up(why)
+        self._tell("error", f"left out from now on: {why}", gate.name, why.hint)
         return True
 
     @contextlib.contextmanager
@@ -66,5 +66,5 @@ class Sparing:
             pass
         except (Transient, ItemError, Fatal) as error:
             mistaken = new and isinstance(error, Misconfigured)
-            if mistaken or not self.spare(self._places[name], error):
+            if mistaken or not self.spare(self._gates[name], error):
                 raise

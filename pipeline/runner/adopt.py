@@ -69,10 +69,10 @@ class Adoption:
     """Looks through what one sink holds, but for paths that are set ``apart``: what lies
     there is a source's own and no copy of it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
+    def __init__(self, run: Run, sink: Sink, gate: Gate, apart: Callable[[str], bool]) -> None:
         self.run = run
         self.sink = sink
-        self._place = place
+        self._gate = gate
         self._apart = apart
         self.found = Adopted(sink.name)
         self._mine = Marks()  # what was found by this search, over all attempts
@@ -87,7 +87,7 @@ class Adoption:
         Files without a checksum in the listing are always read: such a sink is near. May be
         called again when more is known. Raises what ends the retries.
         """
-        retry.call(self._place, lambda: self._attempt(download), lambda: self._settled)
+        retry.call(self._gate, lambda: self._attempt(download), lambda: self._settled)
 
     def _attempt(self, download: bool) -> None:
         assert isinstance(self.sink, Inventory)

@@ -32,7 +32,7 @@ class Attention:
     stop: Stop
     prompter: Prompter | None
     tell: Tell
-    spare: Callable[[Gate, OutpourError], bool] = lambda _place, _why: False
+    spare: Callable[[Gate, OutpourError], bool] = lambda _gate, _why: False
     _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
@@ -65,27 +65,27 @@ class Attention:
         return answers[0]
 
     def _renew(self) -> None:
-        for place, connector in self.ends:
-            error = place.needs_person
-            if error is None or place.lost or self.stop:
+        for gate, connector in self.ends:
+            error = gate.needs_person
+            if error is None or gate.lost or self.stop:
                 continue
             if self.prompter is None or not isinstance(connector, Reconnects):
-                self._lose(place, error)
+                self._lose(gate, error)
                 continue
-            self.tell("warning", f"waits for you: {error}", place.name, error.hint)
+            self.tell("warning", f"waits for you: {error}", gate.name, error.hint)
             try:
-                with self._in_time(place, error):
+                with self._in_time(gate, error):
                     connector.reconnect(self.prompter)
-                place.renewed()
+                gate.renewed()
             except OutpourError as failed:
-                self._lose(place, failed)
+                self._lose(gate, failed)
 
     @contextlib.contextmanager
-    def _in_time(self, place: Gate, error: SessionExpired) -> Iterator[None]:
+    def _in_time(self, gate: Gate, error: SessionExpired) -> Iterator[None]:
         def unanswered() -> None:
             with self.stop.guard():
-                if place.needs_person:
-                    self.spare(place, error)
+                if gate.needs_person:
+                    self.spare(gate, error)
 
         timer = threading.Timer(_UNANSWERED, unanswered)
         timer.daemon = True
@@ -95,28 +95,28 @@ class Attention:
         finally:
             timer.cancel()
 
-    def _lose(self, place: Gate, error: OutpourError) -> None:
-        lost = error if isinstance(error, SessionExpired) else place.needs_person
-        if lost is None or not self.spare(place, lost):
+    def _lose(self, gate: Gate, error: OutpourError) -> None:
+        lost = error if isinstance(error, SessionExpired) else gate.needs_person
+        if lost is None or not self.spare(gate, lost):
             self.stop.set("a sign-in is needed", error)
         elif lost is not error:
-            self.tell("error", str(error), place.name, error.hint)
+            self.tell("error", str(error), gate.name, error.hint)
 
     def _report(self) -> None:
         """Say once what a place waits for, and that it goes on."""
-        for place, _ in self.ends:
-            trouble = place.trouble
+        for gate, _ in self.ends:
+            trouble = gate.trouble
             text = _said(trouble)
-            before = self._told.get(place.name, "")
-            if text == before or place.needs_person or place.lost:
+            before = self._told.get(gate.name, "")
+            if text == before or gate.needs_person or gate.lost:
                 continue
-            self._told[place.name] = text
+            self._told[gate.name] = text
             if text.endswith(_AGAIN) and before.endswith(_AGAIN):
                 continue  # the same trouble, put another way
             if trouble is not None:
-                self.tell("warning", text, place.name, trouble.hint)
+                self.tell("warning", text, gate.name, trouble.hint)
             else:
-                self.tell("info", "goes on", place.name)
+                self.tell("info", "goes on", gate.name)
 
 
 def _said(trouble: Transient | None) -> str:

@@ -83,23 +83,23 @@ def verify(
     meter = Meter()
     meter.phase = "verifying"
     attempts = job.pipeline.limits.attempts
-    places = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
+    gates = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
     def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
         observer.notice(Notice(level, text, place, hint))
 
-    sparing = Sparing(places, tell)
-    ends = [(places[sink.name], sink) for sink in job.sinks]
+    sparing = Sparing(gates, tell)
+    ends = [(gates[sink.name], sink) for sink in job.sinks]
     attention = Attention(ends, stop, None, tell, sparing.spare)
 
     def check() -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
             why = job.away.get(sink.name)
-            if why is not None and not sparing.spare(places[sink.name], why):
+            if why is not None and not sparing.spare(gates[sink.name], why):
                 raise why
         return tuple(
-            _Checker(ledger, sink, observer, stop, meter, job, place).check(download, sparing)
-            for place, sink in ends
+            _Checker(ledger, sink, observer, stop, meter, job, gate).check(download, sparing)
+            for gate, sink in ends
         )
 
     with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
@@ -118,7 +118,7 @@ class _Checker:
         stop: Stop,
         meter: Meter,
         job: Job,
-        place: Gate,
+        gate: Gate,
     ) -> None:
         self._ledger = ledger
         self._sink = sink
@@ -128,7 +128,7 @@ class _Checker:
         self._pipeline = job.pipeline
         self._goal = job.goal
         self._apart = sources_own(job.pipeline, sink.name)
-        self._place = place
+        self._gate = gate
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 
@@ -138,7 +138,7 @@ class _Checker:
             looking_through(self._ledger, self._pipeline, self._sink, self._patiently),
         ):
             self._look(download)
-        self._result.away = self._place.lost.advice if self._place.lost else ""
+        self._result.away = self._gate.lost.advice if self._gate.lost else ""
         checks.settle(self._ledger, self._sink.name, self._goal)
         self._result.wrong = list(
             {**self._wrong, **checks.owed(self._ledger, self._sink.name)}.values()
@@ -186,7 +186,7 @@ class _Checker:
         return self._patiently(lambda: look_for(self._sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        return retry.call(self._place, work)
+        return retry.call(self._gate, work)
 
     def _by_reading(self, sink: ReadBack, share: float, *, counted: bool) -> None:
         """Read copies back; ``counted`` says that the listing had them among the checked."""
@@ -243,10 +243,10 @@ class _Checker:
         try:
             why = self._patiently(lambda: reread(sink, copy, self._stop))
         except (ItemError, Transient) as error:
-            if isinstance(error, Transient) and self._place.dead_end():
+            if isinstance(error, Transient) and self._gate.dead_end():
                 raise
             return error
-        self._place.succeeded(copy.size)
+        self._gate.succeeded(copy.size)
         return why
 
     def _tell(self) -> None:

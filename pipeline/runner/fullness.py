@@ -33,7 +33,7 @@ class Fullness:
         self,
         policy: Literal["next", "wait", "stop"],
         rooms: Mapping[str, Room],
-        places: Mapping[str, Gate],
+        gates: Mapping[str, Gate],
         ledger: Ledger,
         without: LeftOut,
         tell: Tell,
@@ -41,7 +41,7 @@ class Fullness:
     ) -> None:
         self._policy = policy
         self._rooms = rooms
-        self._places = places
+        self._gates = gates
         self._ledger = ledger
         self._without = without
         self._tell = tell
@@ -77,7 +77,7 @@ class Fullness:
         """
         self._tell_who_woke()
         due = [
-            room for room in self._open if room.due and self._places[room.name].needs_person is None
+            room for room in self._open if room.due and self._gates[room.name].needs_person is None
         ]
         needed = work.smallest(self._ledger) if due else None
         if needed is None:
@@ -128,9 +128,9 @@ class Fullness:
         try:
             return room.wake(needed)
         except SessionExpired as error:
-            self._places[room.name].expired(error)
+            self._gates[room.name].expired(error)
         except Fatal as error:
-            if not self._spare(self._places[room.name], error):
+            if not self._spare(self._gates[room.name], error):
                 raise
         except Transient as error:
             if room.name not in self._silent:

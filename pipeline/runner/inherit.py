@@ -33,10 +33,10 @@ class Inheritance:
     GivenUp where the sink was given up, and nothing else for what it fails at: that is
     copied anew, if the sink takes it."""
 
-    def __init__(self, run: Run, sink: Sink, place: Gate, apart: Callable[[str], bool]) -> None:
+    def __init__(self, run: Run, sink: Sink, gate: Gate, apart: Callable[[str], bool]) -> None:
         self._run = run
         self._sink = sink
-        self._place = place
+        self._gate = gate
         self._apart = apart
         self._source = AtHand(run)
         self._taken: set[int] = set()
@@ -128,7 +128,7 @@ class Inheritance:
     def _look(self, orphan: Orphan) -> Receipt | OutpourError | None:
         """The copy, if it is there as it was; or why that cannot be told."""
         try:
-            return retry.call(self._place, partial(self._seen, orphan))
+            return retry.call(self._gate, partial(self._seen, orphan))
         except GivenUp:
             raise  # nothing goes there in this run: the next one finds all as it is
         except OutpourError as error:

@@ -74,7 +74,7 @@ class Mover:
         self.rooms = {sink.name: Room(sink) for sink in self.job.sinks}
         self.goal = self.job.goal
         self.router = Router(self.job.pipeline.route, list(self.rooms.values()), self.goal)
-        self.places = {
+        self.gates = {
             sink.name: self._gate(sink.name, limits.uploads or sink.traits.transfers)
             for sink in self.job.sinks
         }
@@ -84,11 +84,11 @@ class Mover:
         self.sources = {
             source.name: self._gate(source.name, limits.downloads) for source in self.job.sources
         }
-        self.without_sinks = Sparing(self.places, self._tell, lambda _: self.spares, self._close)
+        self.without_sinks = Sparing(self.gates, self._tell, lambda _: self.spares, self._close)
         self.without_sources = Sparing(self.sources, self._tell, self._dispensable)
         self.source = self._one_source()
-        place = self.sources.get(self.source.name)
-        place = place or self._gate(self.source.name, limits.downloads)
+        gate = self.sources.get(self.source.name)
+        gate = gate or self._gate(self.source.name, limits.downloads)
         self.run = Run(
             id=self.run_id,
             ledger=self.ledger,
@@ -97,7 +97,7 @@ class Mover:
             stop=self.stop,
             staging=Staging(self.job.staging, self.job.pipeline.staging.size, self.stop),
             source=self.source,
-            source_place=place,
+            source_gate=gate,
             rooms=self.rooms,
             traits={sink.name: sink.traits for sink in self.job.sinks},
             quarantine=self.job.quarantine,
@@ -109,14 +109,14 @@ class Mover:
         full = self.job.pipeline.route.full
         without = self.goal.without
         spare, tell = self.without_sinks.spare, self.run.notice
-        self.full = Fullness(full, self.rooms, self.places, self.ledger, without, tell, spare)
+        self.full = Fullness(full, self.rooms, self.gates, self.ledger, without, tell, spare)
 
     @property
     def ends(self) -> list[tuple[Gate, Source | Sink]]:
         """Every place of this run with its connector."""
-        sinks = [(self.places[sink.name], sink) for sink in self.job.sinks]
+        sinks = [(self.gates[sink.name], sink) for sink in self.job.sinks]
         parts = [(self.sources[source.name], source) for source in self.job.sources]
-        return [(self.run.source_place, self.source), *(parts if self.job.others else ()), *sinks]
+        return [(self.run.source_gate, self.source), *(parts if self.job.others else ()), *sinks]
 
     def _gate(self, name: str, most: int) -> Gate:
         """In front of a place. Retries are counted, and their reasons kept in the ledger's history;
@@ -149,8 +149,8 @@ class Mover:
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.ends, self.stop, prompter, self._tell, self._spare)
 
-    def _spare(self, place: Gate, why: OutpourError) -> bool:
-        return self.without_sinks.spare(place, why) or self.without_sources.spare(place, why)
+    def _spare(self, gate: Gate, why: OutpourError) -> bool:
+        return self.without_sinks.spare(gate, why) or self.without_sources.spare(gate, why)
 
     def _close(self, sink: str) -> None:
         self.rooms[sink].closed = True
@@ -203,21 +203,21 @@ class Mover:
 
     def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
         """One question to a place, asked again as its errors say."""
-        place = next(place for place, other in self.ends if other is end)
-        return retry.call(place, question)
+        gate = next(gate for gate, other in self.ends if other is end)
+        return retry.call(gate, question)
 
     def _leave_out(self) -> None:
         """The places that are not there; raises where a run cannot do without. A sink that never
         was there is rather misspelt than away."""
         for name, why in self.job.away.items():
-            place = self.places.get(name) or self.sources[name]
-            new = name in self.places and self.footing.is_new(name)
-            if new or not self._spare(place, why):
+            gate = self.gates.get(name) or self.sources[name]
+            new = name in self.gates and self.footing.is_new(name)
+            if new or not self._spare(gate, why):
                 raise why
 
     def _usable(self) -> tuple[list[Source], list[Sink]]:
         sources = [one for one in self.job.sources if not self.sources[one.name].lost]
-        return sources, [one for one in self.job.sinks if not self.places[one.name].lost]
+        return sources, [one for one in self.job.sinks if not self.gates[one.name].lost]
 
     def discover(self) -> Discovered:
         """Bring the ledger up to date with the source."""
@@ -322,7 +322,7 @@ class Mover:
                 found = adopt(self.search(sink))
                 adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)
-                adopted += Inheritance(self.run, sink, self.places[sink.name], apart).look()
+                adopted += Inheritance(self.run, sink, self.gates[sink.name], apart).look()
         if adopted or beside:
             self.open_assets()
         if adopted:
@@ -331,7 +331,7 @@ class Mover:
     def search(self, sink: Sink) -> Adoption:
         """What looks for copies that are at the sink already."""
         apart = sources_own(self.job.pipeline, sink.name)
-        return Adoption(self.run, sink, self.places[sink.name], apart)
+        return Adoption(self.run, sink, self.gates[sink.name], apart)
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         route = self.job.pipeline.route
@@ -342,7 +342,7 @@ class Mover:
     def _passes(self) -> Passes:
         limits = self.job.pipeline.limits
         sinks = [
-            Sending(sink, self.places[sink.name], self.tokens.get(sink.name), limits.uploads)
+            Sending(sink, self.gates[sink.name], self.tokens.get(sink.name), limits.uploads)
             for sink in self.job.sinks
         ]
         source, reach = self.source, None

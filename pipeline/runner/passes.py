@@ -33,7 +33,7 @@ class Sending:
     """How a sink is reached. ``threads`` transfer to it at once: None for as many as suit it."""
 
     sink: Sink
-    place: Gate
+    gate: Gate
     tokens: Tokens | None
     threads: int | None
 
@@ -100,7 +100,7 @@ class Passes:
     def _lane(self, sending: Sending) -> Lane:
         sink, full = sending.sink, partial(self._full.fills, sending.sink.name)
         threads = sending.threads or sink.traits.transfers
-        return Lane(self._run, sink, sending.place, sending.tokens, threads, full)
+        return Lane(self._run, sink, sending.gate, sending.tokens, threads, full)
 
     def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""

@@ -62,10 +62,10 @@ def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:
 
 
 def _snapshot(mover: Mover) -> Progress:
-    places = {place.name: place.status for place, _ in mover.ends}
-    for name, place in mover.places.items():
-        places[name] = "full" if mover.rooms[name].asleep else place.status
-    return mover.meter.snapshot(mover.run.staging.used, places)
+    told = {gate.name: gate.status for gate, _ in mover.ends}
+    for name, gate in mover.gates.items():
+        told[name] = "full" if mover.rooms[name].asleep else gate.status
+    return mover.meter.snapshot(mover.run.staging.used, told)
 
 
 def _why_waiting(mover: Mover) -> str:

@@ -64,9 +64,7 @@ class Shelves:
         run = self.run
         self._failed, self._refused = None, {}
         try:
-            self._refused = retry.call(
-                run.source_place, lambda: load_albums(run.ledger, run.source)
-            )
+            self._refused = retry.call(run.source_gate, lambda: load_albums(run.ledger, run.source))
         except (Throttled, Unreachable, Misconfigured):
             raise
         except (Transient, ItemError, Fatal, GivenUp) as error:

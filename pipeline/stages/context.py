@@ -33,7 +33,7 @@ class Run:
     stop: Stop
     staging: Staging
     source: Source
-    source_place: Gate
+    source_gate: Gate
     rooms: Mapping[str, Room]
     traits: Mapping[str, Traits]
     quarantine: Path

@@ -59,7 +59,7 @@ class Discovery:
             except CursorLost:
                 return self._list(selection, None, again)
 
-        return retry.call(self._run.source_place, attempt, lambda: self._furthest)
+        return retry.call(self._run.source_gate, attempt, lambda: self._furthest)
 
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
         number = listing.begin(self._ledger, self._source.name)

@@ -133,9 +133,9 @@ class Downloads:
             return None
         except Transient as error:
             piece.failed(AssetState.FAILED, error)
-            if run.source_place.dead_end():
+            if run.source_gate.dead_end():
                 raise Fatal(
-                    f"{run.source_place.name} keeps failing: {error}",
+                    f"{run.source_gate.name} keeps failing: {error}",
                     hint=error.hint or "Check the connection, then run again: it goes on here.",
                 ) from error
             return None

@@ -39,13 +39,13 @@ class Ends:
         self,
         run: Run,
         sink: Sink,
-        place: Gate,
+        gate: Gate,
         send: Callable[[Parcel], None],
         full: Callable[[CapacityExceeded], None],
     ) -> None:
         self._run = run
         self._sink = sink
-        self._place = place
+        self._gate = gate
         self._send = send
         self._full = full
         self._no_room: CapacityExceeded | None = None
@@ -124,7 +124,7 @@ class Ends:
         elif isinstance(error, UNUSABLE):
             self._lose(parcel, error)
         elif isinstance(error, OutpourError):
-            if isinstance(error, Transient) and self._place.dead_end():
+            if isinstance(error, Transient) and self._gate.dead_end():
                 why = Fatal(f"{self._sink.name} keeps failing: {error}", hint=error.hint)
                 self._lose(parcel, why)
             else:
@@ -140,7 +140,7 @@ class Ends:
     def _lose(self, parcel: Parcel, why: OutpourError) -> None:
         """The sink cannot be used in this run, for this file or any other."""
         self._broken, reason = self._broken or why, f"{self._sink.name}: {why}"
-        if not self._run.spare(self._place, why):
+        if not self._run.spare(self._gate, why):
             self._run.stop.set(reason, why)
         self._wait(parcel, reason)
 

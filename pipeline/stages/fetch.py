@@ -82,7 +82,7 @@ class Fetch:
         if self._hasher.size and self._resource.size is not None and not self._lacking():
             return  # an earlier process brought it all
         try:
-            retry.call(self._run.source_place, self._attempt, lambda: self._hasher.size)
+            retry.call(self._run.source_gate, self._attempt, lambda: self._hasher.size)
         except DiskFull:
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ class Fetch:
             if stream.total == size:
                 self._hasher = Hasher()  # whole by its own account: it is another file's, or none
             raise Transient(f"the transfer ended at {size} of {wanted} bytes")
-        self._run.source_place.succeeded(self._hasher.size)
+        self._run.source_gate.succeeded(self._hasher.size)
 
     def _disown(self) -> None:
         """A sink that took this very file has it under a second name: never write into it."""

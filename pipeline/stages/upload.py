@@ -44,16 +44,16 @@ class Lane:
         self,
         run: Run,
         sink: Sink,
-        place: Gate,
+        gate: Gate,
         tokens: Tokens | None,
         threads: int,
         full: Callable[[CapacityExceeded], None],
     ) -> None:
         self._sink = sink
-        self._place = place
+        self._gate = gate
         self._run = run
         self._outbox = Outbox(sink)
-        self._ends = Ends(run, sink, place, self._outbox.put, full)
+        self._ends = Ends(run, sink, gate, self._outbox.put, full)
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._tokens = tokens
         self._names = Names(run.ledger, sink.name)
@@ -141,7 +141,7 @@ class Lane:
         assert isinstance(sink, BatchTransfers)
         self._ends.check()
         answers = retry.call(
-            self._place, lambda: sink.transfer_many([self._triple(p) for p in group])
+            self._gate, lambda: sink.transfer_many([self._triple(p) for p in group])
         )
         again = self._patient(group, answers)
         for parcel, answer in zip(group, answers, strict=True):
@@ -160,15 +160,15 @@ class Lane:
         """Those whose own answer asks for another try; until then the place is left alone."""
         errors, again = [], []
         for parcel, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, Transient) and parcel.may_again(answer, self._place):
+            if isinstance(answer, Transient) and parcel.may_again(answer, self._gate):
                 again.append(parcel)
                 errors.append(answer)
-                self._place.on_retry(answer)
+                self._gate.on_retry(answer)
             elif isinstance(answer, SessionExpired):  # it concerns the place, not the file
                 again.append(parcel)
-                self._place.expired(answer)
+                self._gate.expired(answer)
         if errors:
-            self._place.wait(
+            self._gate.wait(
                 pause(again, errors), less=any(isinstance(e, Throttled) for e in errors)
             )
         return again
@@ -179,9 +179,9 @@ class Lane:
         if there is not None:
             return self._arrived(parcel, there)
         if parcel.token is None and self._tokens is not None:
-            token = retry.call(self._place, self._tokens.take)
+            token = retry.call(self._gate, self._tokens.take)
             self._keep(parcel, token)
-        sent = retry.call(self._place, lambda: self._attempt(parcel), lambda: parcel.reached)
+        sent = retry.call(self._gate, lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
 
     def _there(self, parcel: Parcel) -> Transferred | None:
@@ -191,14 +191,14 @@ class Lane:
         known = copy.remote_id if copy and copy.path == put.path else None
         if known is None or parcel.generated or not isinstance(sink, TellsApart):
             return None
-        receipt = retry.call(self._place, lambda: look_for(sink, put.path, known))
+        receipt = retry.call(self._gate, lambda: look_for(sink, put.path, known))
         if receipt is None or differs(sink.traits, receipt, put.digests):
             return None
         return Transferred(put, "", receipt)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent
-        self._place.succeeded(parcel.put.size)
+        self._gate.succeeded(parcel.put.size)
         steps.transferred(
             self._run.ledger, parcel.key, self._sink.name, parcel.put.path, sent.token
         )
@@ -253,7 +253,7 @@ class Lane:
         while batch:
             items = [parcel.sent for parcel in batch if parcel.sent is not None]
             try:
-                answers = retry.call(self._place, partial(self._sink.commit, items))
+                answers = retry.call(self._gate, partial(self._sink.commit, items))
                 again = self._patient(batch, answers)
             except Exception as error:  # noqa: BLE001  (it ends them all)
                 for parcel in batch:

@@ -36,7 +36,7 @@ class Failed:
 class Settling:
     """Reads what has to be read, through the gate in front of each source."""
 
-    places: Mapping[str, Gate]
+    gates: Mapping[str, Gate]
     stop: Stop
     readers: int
     spare: Callable[[Gate, OutpourError], bool]
@@ -59,23 +59,23 @@ class Settling:
                     yield found, [answer for answer in answers if isinstance(answer, Failed)]
 
     def _read(self, source: Source, row: Any) -> Found | Failed | None:
-        asset, place = sightings.load(row.asset), self.places[source.name]
+        asset, gate = sightings.load(row.asset), self.gates[source.name]
         resource = next(r for r in asset.resources if r.id == row.resource_id)
         if not resource.local:
             return None
         try:
-            content = retry.call(place, lambda: self._content(source, asset.id, resource))
+            content = retry.call(gate, lambda: self._content(source, asset.id, resource))
         except (Transient, ItemError, GivenUp, Fatal) as error:
-            if isinstance(error, Fatal) and not self.spare(place, error):
+            if isinstance(error, Fatal) and not self.spare(gate, error):
                 raise
-            if isinstance(error, Transient) and place.dead_end():
-                raise Fatal(f"{place.name} keeps failing: {error}", hint=error.hint) from error
+            if isinstance(error, Transient) and gate.dead_end():
+                raise Fatal(f"{gate.name} keeps failing: {error}", hint=error.hint) from error
             reason = f"{resource.filename} cannot be compared: {error}"
             original = resource.role is Role.ORIGINAL
             return Failed(
                 f"{source.name}/{asset.id}/{resource.id}", row.principal, original, reason
             )
-        place.succeeded(resource.size or 0)
+        gate.succeeded(resource.size or 0)
         return source.name, asset.id, row.sighting, resource.id, content
 
     def _content(self, source: Source, asset_id: str, resource: Resource) -> str:

@@ -250,10 +250,10 @@ class Together:
         if not self._sparing.lost:
             return True
         try:
-            places = [origin.source for origin in origins(resource.handle)]
+            gates = [origin.source for origin in origins(resource.handle)]
         except ValueError:
             return True  # whoever opens it is told what is wrong
-        lost = [self._gates[name].lost for name in places if name in self._gates]
+        lost = [self._gates[name].lost for name in gates if name in self._gates]
         return not lost or not all(lost)
 
     def at_hand(self, resource: Resource) -> Callable[[], Stream] | None:
