@@ -46,9 +46,24 @@ class ItemEvent:
     bytes: int = 0
 
 
+class Tell(Protocol):
+    """How a change of state is told."""
+
+    def __call__(self, level: str, text: str, place: str = "", hint: str = "") -> None: ...
+
+
 class Observer(Protocol):
     """Called from the engine's threads; must return quickly and never raise."""
 
     def progress(self, progress: Progress) -> None: ...
     def notice(self, notice: Notice) -> None: ...
     def item(self, event: ItemEvent) -> None: ...
+
+
+def telling(observer: Observer) -> Tell:
+    """What tells it to this observer alone."""
+
+    def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
+        observer.notice(Notice(level, text, place, hint))
+
+    return tell

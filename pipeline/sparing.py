@@ -8,14 +8,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
 
 from connectors.errors import DiskFailed, Fatal, ItemError, Misconfigured, OutpourError, Transient
+from pipeline.events import Tell
 from pipeline.limits import Gate, GivenUp
-
-
-class Tell(Protocol):
-    def __call__(self, level: str, text: str, place: str = "", hint: str = "") -> None: ...
 
 
 class Sparing:

@@ -56,4 +56,4 @@ class Answers:
             if again is not None:
                 raise again
 
-        self._mover.ask(self._mover.job.source, attempt)
+        self._mover.connections.ask(self._mover.job.source, attempt)

@@ -81,7 +81,7 @@ class Freeing:
     def _examine(self, file: File, copy: Held) -> Seen:
         sink, stop = self._panel.sinks[copy.sink], self._mover.stop
         try:
-            return self._mover.ask(sink, lambda: examine(sink, file, copy, stop))
+            return self._mover.connections.ask(sink, lambda: examine(sink, file, copy, stop))
         except OutpourError as error:
             return unheard(copy, error)
 

@@ -46,7 +46,7 @@ def reclaiming(
     source = _reclaimable(job)
     with recorded(ledger, "reclaim", stop) as record:
         mover = Mover(job, ledger, observer, stop, record.run)
-        yield Session(mover, source, mover.attention(prompter), pace or Pace())
+        yield Session(mover, source, mover.connections.attention(prompter), pace or Pace())
 
 
 class Session:
@@ -99,7 +99,7 @@ class Session:
 
     def _survey(self, policy: Policy) -> Survey:
         self._discover()
-        if self._mover.shelves.unread:
+        if self._mover.catalogue.shelves.unread:
             raise Fatal("without its albums nothing is freed", hint="run again later")
         counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
@@ -142,7 +142,7 @@ class Session:
     def _discover(self) -> None:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
-        mover.discover()
+        mover.catalogue.refresh()
         work.recognize(self._ledger, mover.goal)
         gone, there = trash.reconcile(self._ledger)
         if gone or there:
@@ -153,7 +153,7 @@ class Session:
         source = self._job.source
         if not isinstance(source, HasCapacity):
             return None
-        return self._mover.ask(source, source.capacity)
+        return self._mover.connections.ask(source, source.capacity)
 
     def _binned(self) -> int:
         found = self._bin(self._job.source)
@@ -162,7 +162,7 @@ class Session:
     def _bin(self, source: Source) -> list[Binned] | None:
         if not isinstance(source, HasBin):
             return None
-        return self._mover.ask(source, lambda: list(source.binned()))
+        return self._mover.connections.ask(source, lambda: list(source.binned()))
 
     def _during(self, work: Callable[[], T]) -> T:
         mover = self._mover

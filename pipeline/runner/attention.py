@@ -11,8 +11,8 @@ from typing import TypeVar
 from connectors.abilities import Prompter, Reconnects
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
+from pipeline.events import Tell
 from pipeline.limits import Gate
-from pipeline.sparing import Tell
 from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")

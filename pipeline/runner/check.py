@@ -12,7 +12,7 @@ from connectors.abilities import Inventory, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
-from pipeline.events import Notice, Observer
+from pipeline.events import Notice, Observer, telling
 from pipeline.ledger import Ledger, checks, work
 from pipeline.limits import Gate
 from pipeline.meter import Meter
@@ -85,9 +85,7 @@ def verify(
     attempts = job.pipeline.limits.attempts
     gates = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
-    def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
-        observer.notice(Notice(level, text, place, hint))
-
+    tell = telling(observer)
     sparing = Sparing(gates, tell)
     ends = [(gates[sink.name], sink) for sink in job.sinks]
     attention = Attention(ends, stop, None, tell, sparing.spare)

@@ -11,7 +11,7 @@ from connectors.base import Source
 from connectors.errors import Misconfigured
 from pipeline import retry
 from pipeline.config.models import Pipeline
-from pipeline.events import Notice, Observer
+from pipeline.events import Observer, telling
 from pipeline.ledger import Ledger, listing
 from pipeline.limits import Gate
 from pipeline.meter import Meter
@@ -49,10 +49,7 @@ def compare(
     with scratch(ledger) as copy:
         if pipeline is not None:
             claim(copy, pipeline)
-
-        def tell(level: str, text: str, place: str = "", hint: str = "") -> None:
-            observer.notice(Notice(level, text, place, hint))
-
+        tell = telling(observer)
         gates = {source.name: Gate(source.name, 1, stop, attempts) for source in sources}
         together = Together(sources, copy, gates, Sparing(gates, tell, lambda _: False))
         gate, meter = Gate(together.name, 1, stop, attempts), Meter()

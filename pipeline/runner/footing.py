@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol, TypeVar
 
-from connectors.base import Sink, Source
+from connectors.base import Sink
 from pipeline.ledger import doubts, places
 from pipeline.ledger.goal import Goal
+from pipeline.runner.connections import Connections
 from pipeline.runner.doubting import settle_doubts
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import check_distinct, check_sink
 from pipeline.runner.vanished import withdraw
-from pipeline.sparing import Sparing
 from pipeline.stages.context import Run
-
-T = TypeVar("T")
-
-
-class AskPlace(Protocol):
-    """One question to a place, asked again as its errors say."""
-
-    def __call__(self, end: Source | Sink, question: Callable[[], T], /) -> T: ...
 
 
 class Footing:
-    """Asks all sinks at once; ``sparing`` leaves out the one that fails at an answer."""
+    """Asks all sinks at once, and leaves out the one that fails at an answer."""
 
-    def __init__(self, job: Job, run: Run, goal: Goal, sparing: Sparing, ask: AskPlace) -> None:
+    def __init__(self, job: Job, run: Run, goal: Goal, connections: Connections) -> None:
         self._job = job
         self._run = run
         self._ledger = run.ledger
         self._goal = goal
-        self._sparing = sparing
-        self._ask = ask
+        self._sparing = connections.without_sinks
+        self._ask = connections.ask
 
     def is_new(self, sink: str) -> bool:
         """Whether no run has used it yet."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable
 
 from connectors.errors import (
     CapacityExceeded,
     DailyLimit,
     Fatal,
     LimitReached,
-    OutpourError,
     SessionExpired,
     Transient,
 )
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import work
 from pipeline.ledger.goal import LeftOut
-from pipeline.limits import Gate
 from pipeline.rooms import Room
+from pipeline.runner.connections import Connections
+from pipeline.runner.job import Job
+from pipeline.stages.context import Run
 from pipeline.stopping import Stop
-
-Tell = Callable[[str, str, str, str], None]
-"""Level, text, place, hint: one line for each change of state."""
 
 _TICK = 0.25  # seconds between two looks at the clock while nothing else can be done
 
@@ -29,23 +26,14 @@ _TICK = 0.25  # seconds between two looks at the clock while nothing else can be
 class Fullness:
     """Follows the policy ``full``. ``reopen`` makes the lane of a sink take files again."""
 
-    def __init__(
-        self,
-        policy: Literal["next", "wait", "stop"],
-        rooms: Mapping[str, Room],
-        gates: Mapping[str, Gate],
-        ledger: Ledger,
-        without: LeftOut,
-        tell: Tell,
-        spare: Callable[[Gate, OutpourError], bool],
-    ) -> None:
-        self._policy = policy
-        self._rooms = rooms
-        self._gates = gates
-        self._ledger = ledger
+    def __init__(self, job: Job, run: Run, connections: Connections, without: LeftOut) -> None:
+        self._policy = job.pipeline.route.full
+        self._rooms = run.rooms
+        self._gates = connections.sinks
+        self._ledger = run.ledger
         self._without = without
-        self._tell = tell
-        self._spare = spare
+        self._tell = run.notice
+        self._spare = run.spare
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
         self._told: set[str] = set()  # sinks that take nothing, and the person knows
         self.owed = False  # an asset found too little room

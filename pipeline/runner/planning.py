@@ -85,16 +85,17 @@ def scratch(ledger: Path) -> Iterator[Ledger]:
 def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
     run = work.begin_run(ledger, "plan")
     mover = Mover(job, ledger, observer, stop, run, compare=False)
-    return mover.attention(None).during(lambda: _compared(mover))
+    return mover.connections.attention(None).during(lambda: _compared(mover))
 
 
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
     check_staging(job)
     mover.footing.check()
-    found = mover.discover()
+    found = mover.catalogue.refresh()
     mover.open_assets()
-    capacities = {sink.name: mover.ask(sink, mover.rooms[sink.name].look) for sink in job.sinks}
+    ask, rooms = mover.connections.ask, mover.rooms
+    capacities = {sink.name: ask(sink, rooms[sink.name].look) for sink in job.sinks}
     assets, size = work.totals(ledger)
     for sink in job.sinks:
         if assets and isinstance(sink, Checks):

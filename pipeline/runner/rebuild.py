@@ -66,7 +66,7 @@ def rebuild(
     with recorded(ledger, "rebuild", stop) as record:
         mover = Mover(job, ledger, observer, stop, record.run)
         try:
-            sinks = mover.attention(prompter).during(
+            sinks = mover.connections.attention(prompter).during(
                 lambda: _found(mover, download),
                 lambda: observer.progress(mover.meter.snapshot(0, {})),
             )
@@ -77,7 +77,7 @@ def rebuild(
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
     mover.footing.check()
-    mover.discover()
+    mover.catalogue.refresh()
     mover.meter.phase = "adopting"
     searches = [mover.search(sink) for sink in mover.job.sinks if isinstance(sink, Inventory)]
     for search in searches:

@@ -37,7 +37,8 @@ def run(
     started = time.monotonic()
     with recorded(ledger, "run", stop) as record:
         mover = Mover(job, ledger, observer, stop, record.run, spares=True)
-        mover.attention(prompter).during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
+        attention = mover.connections.attention(prompter)
+        attention.during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
         waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
         record.state = state = _state(mover, waiting)
         summary = _summary(mover, state, time.monotonic() - started)
@@ -62,8 +63,9 @@ def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:
 
 
 def _snapshot(mover: Mover) -> Progress:
-    told = {gate.name: gate.status for gate, _ in mover.ends}
-    for name, gate in mover.gates.items():
+    connections = mover.connections
+    told = {gate.name: gate.status for gate, _ in connections.ends}
+    for name, gate in connections.sinks.items():
         told[name] = "full" if mover.rooms[name].asleep else gate.status
     return mover.meter.snapshot(mover.run.staging.used, told)
 
@@ -73,7 +75,8 @@ def _why_waiting(mover: Mover) -> str:
         return mover.stop.reason
     rooms = mover.rooms.values()
     full = ", ".join(room.name for room in rooms if room.asleep and not room.closed)
-    sinks, sources = mover.without_sinks.lost, mover.without_sources.lost
+    connections = mover.connections
+    sinks, sources = connections.without_sinks.lost, connections.without_sources.lost
     if not sinks and not sources:
         return f"no room at {full or ', '.join(mover.rooms)}"
     expired = [name for name, why in sinks.items() if isinstance(why, SessionExpired)]
@@ -86,8 +89,8 @@ def _why_waiting(mover: Mover) -> str:
 def _state(mover: Mover, waiting: int) -> RunState:
     full = waiting or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
-    if state is RunState.COMPLETE and mover.lost:
-        return state_without(mover.lost)
+    if state is RunState.COMPLETE and (lost := mover.connections.lost):
+        return state_without(lost)
     return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
@@ -96,12 +99,12 @@ def _exit(state: RunState, whole: bool) -> Exit:
 
 
 def _short(mover: Mover) -> str:
-    if mover.shelves.unread:
+    if mover.catalogue.shelves.unread:
         return "not all albums could be read"
     return "the album index was not written" if mover.unindexed is not None else ""
 
 
 def _error(mover: Mover) -> str:
-    errors = [mover.stop.error] if mover.stop.error else mover.lost
+    errors = [mover.stop.error] if mover.stop.error else mover.connections.lost
     advice = [error.advice for error in errors if isinstance(error, OutpourError)]
     return "; ".join([*(one.rstrip(".") for one in advice[:-1]), *advice[-1:]])

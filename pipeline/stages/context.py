@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connectors.base import Source, Traits
 from connectors.errors import OutpourError
-from pipeline.events import ItemEvent, Notice, Observer
+from pipeline.events import ItemEvent, Observer, Tell
 from pipeline.ledger import Ledger, steps
 from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.limits import Gate
@@ -38,12 +38,9 @@ class Run:
     traits: Mapping[str, Traits]
     quarantine: Path
     verify_attempts: int
+    notice: Tell
     spare: Callable[[Gate, OutpourError], bool]
     out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
-
-    def notice(self, level: str, text: str, place: str = "", hint: str = "") -> None:
-        steps.note(self.ledger, self.id, level, f"{place}: {text}" if place else text)
-        self.observer.notice(Notice(level, text, place, hint))
 
 
 @dataclass

@@ -1,0 +1,81 @@
+"""What the source has, in the ledger: its assets, their albums, and the sidecars that tell both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from connectors.errors import OutpourError
+from pipeline.keep import policy
+from pipeline.keep.xmp import compose
+from pipeline.ledger import albums, sidecars
+from pipeline.ledger.goal import Goal
+from pipeline.runner.connections import Connections
+from pipeline.runner.job import Job
+from pipeline.runner.same_place import check_source
+from pipeline.runner.shelves import Shelves
+from pipeline.selection import Selection
+from pipeline.stages.context import Run
+from pipeline.stages.discover import Discovered, Discovery
+from pipeline.together import Together
+
+
+class Catalogue:
+    """Brought up to date by ``refresh``; ``shelves`` says what is known of the albums since."""
+
+    def __init__(self, job: Job, run: Run, connections: Connections, goal: Goal) -> None:
+        self._job = job
+        self._run = run
+        self._connections = connections
+        self._goal = goal
+        self.shelves = Shelves(run)
+
+    def refresh(self) -> Discovered:
+        """Bring the ledger up to date with the source. Raises what ends a listing."""
+        source, without = self._run.source, self._connections.without_sources
+        for part in self._job.sources:
+            with without.apart(part.name):
+                check_source(self._run.ledger, part, partial(self._connections.ask, part))
+        members = self._members()
+        found = self._list(members)
+        if members is not None and isinstance(source, Together) and source.unsure:
+            members = self._members()  # what was listed just now can be in albums too
+            found = self._list(members)
+        if found.missing:
+            self._run.notice(
+                "error",
+                f"counts {found.expected} assets but lists {found.present}",
+                source.name,
+                "Run again later; what is missing is not copied.",
+            )
+        self._refresh_sidecars(albums_read=members is not None)
+        return found
+
+    def _list(self, members: Collection[str] | None) -> Discovered:
+        selection = Selection(self._job.pipeline, members)
+        discovery = Discovery(self._run)
+        while True:
+            try:
+                found = discovery.run(selection)
+                break
+            except OutpourError as error:
+                self._connections.go_on_without(error)
+        if not self._connections.without_sources.lost:  # what one has was not chosen anew
+            albums.remember_selection(self._run.ledger, selection.digest)
+        return found
+
+    def _members(self) -> set[str] | None:
+        """What the selected albums hold; None if none are selected."""
+        wanted = self._job.pipeline.select.albums
+        return self.shelves.selected(wanted) if wanted else None
+
+    def _refresh_sidecars(self, *, albums_read: bool) -> None:
+        """Find out which sidecars are new or other than before. The source is asked for its
+        albums only when it says that they changed. Where it refuses them, sidecars that could
+        not be made whole later wait for a run that knows."""
+        form = policy.form(self._goal.without)
+        wanted = form or self._job.pipeline.keep.albums != "none"
+        if wanted and not albums_read:
+            self.shelves.refresh()
+        if not self.shelves.unread or policy.completes(self._job.sinks, self._goal.without):
+            sidecars.refresh(self._run.ledger, form, compose)

@@ -1,0 +1,118 @@
+"""The places of one command, each behind its gate: asked, watched over, and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from connectors.abilities import Prompter
+from connectors.base import Sink, Source
+from connectors.errors import OutpourError
+from pipeline import retry
+from pipeline.ledger import Ledger, places
+from pipeline.limits import Gate
+from pipeline.runner.attention import Attention
+from pipeline.runner.job import Job
+from pipeline.sparing import Sparing
+from pipeline.stages.history import History
+from pipeline.stopping import Stop
+from pipeline.together import Together
+from pipeline.together.settling import Settling
+
+T = TypeVar("T")
+
+
+class Connections:
+    """``source`` is all sources as one. With ``spares`` the command goes on without a place that
+    cannot be used, if the rest can, and ``closing`` is told of a sink before it does; with
+    ``compare`` files are read, if need be, to know whether two sources have the same."""
+
+    def __init__(
+        self,
+        job: Job,
+        ledger: Ledger,
+        stop: Stop,
+        history: History,
+        closing: Callable[[str], None],
+        *,
+        spares: bool,
+        compare: bool,
+    ) -> None:
+        self._job = job
+        self._ledger = ledger
+        self._stop = stop
+        self._history = history
+        self._spares = spares
+        uploads, downloads = job.pipeline.limits.uploads, job.pipeline.limits.downloads
+        self.sinks = {
+            sink.name: self._gate(sink.name, uploads or sink.traits.transfers) for sink in job.sinks
+        }
+        self.sources = {source.name: self._gate(source.name, downloads) for source in job.sources}
+        self.without_sinks = Sparing(self.sinks, history.notice, lambda _: spares, closing)
+        self.without_sources = Sparing(self.sources, history.notice, self._dispensable)
+        self.source = self._one_source(compare=compare)
+        self.source_gate = self.sources.get(self.source.name) or self._gate(
+            self.source.name, downloads
+        )
+
+    @property
+    def ends(self) -> list[tuple[Gate, Source | Sink]]:
+        """Every place with its connector."""
+        sinks = [(self.sinks[sink.name], sink) for sink in self._job.sinks]
+        parts = [(self.sources[source.name], source) for source in self._job.sources]
+        return [(self.source_gate, self.source), *(parts if self._job.others else ()), *sinks]
+
+    @property
+    def lost(self) -> list[OutpourError]:
+        """Why places were left out."""
+        return [*self.without_sources.lost.values(), *self.without_sinks.lost.values()]
+
+    @property
+    def usable(self) -> tuple[list[Source], list[Sink]]:
+        """Those that were not left out."""
+        sources = [one for one in self._job.sources if not self.sources[one.name].lost]
+        return sources, [one for one in self._job.sinks if not self.sinks[one.name].lost]
+
+    def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
+        """One question to a place, asked again as its errors say."""
+        return retry.call(next(gate for gate, other in self.ends if other is end), question)
+
+    def attention(self, prompter: Prompter | None) -> Attention:
+        return Attention(self.ends, self._stop, prompter, self._history.notice, self.spare)
+
+    def spare(self, gate: Gate, why: OutpourError) -> bool:
+        """Go on without a place if that can be: whether it can."""
+        return self.without_sinks.spare(gate, why) or self.without_sources.spare(gate, why)
+
+    def leave_out(self, is_new: Callable[[str], bool]) -> None:
+        """The places that are not there; raises where the command cannot do without. A sink that
+        ``is_new`` is rather misspelt than away."""
+        for name, why in self._job.away.items():
+            gate = self.sinks.get(name) or self.sources[name]
+            new = name in self.sinks and is_new(name)
+            if new or not self.spare(gate, why):
+                raise why
+
+    def go_on_without(self, error: OutpourError) -> None:
+        """The one of several sources that cannot be listed; raises where that cannot be."""
+        failing = self.source.failing if isinstance(self.source, Together) else ""
+        if not (failing and self.without_sources.spare(self.sources[failing], error)):
+            raise error
+
+    def _gate(self, name: str, most: int) -> Gate:
+        attempts = self._job.pipeline.limits.attempts
+        return Gate(name, most, self._stop, attempts, self._history.retried(name))
+
+    def _one_source(self, *, compare: bool) -> Source:
+        job, limits = self._job, self._job.pipeline.limits
+        if not job.others:
+            return job.source
+        settling = None
+        if compare:
+            spare = self.without_sources.spare
+            settling = Settling(self.sources, self._stop, limits.downloads, spare)
+        return Together(job.sources, self._ledger, self.sources, self.without_sources, settling)
+
+    def _dispensable(self, source: str) -> bool:
+        """One that was never listed is rather misspelt than away."""
+        return self._spares and places.was_listed(self._ledger, source)
