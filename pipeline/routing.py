@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -63,20 +63,35 @@ class Router:
     def _missing(self, item: Item, sink: str) -> list[Piece]:
         out = self._goal.without[sink]
         fits = [piece for piece in item.pieces if piece.resource.role not in out]
-        if all(
-            piece.generated for piece in fits
-        ):  # none of it can be kept: the sink itself says so, and why
+        if all(piece.generated for piece in fits):
+            # None of it can be kept: the sink itself says so, and why.
             fits = [piece for piece in item.pieces if not piece.generated]
         return [piece for piece in fits if _needs(sink, piece)]
 
     def _candidates(self, item: Item, missing: Mapping[str, Sequence[Piece]]) -> list[Room]:
-        rooms = [room for name, room in self.rooms.items() if missing[name]]
-        if self._route.to == "spread":
-            rooms.sort(key=lambda room: _roominess(room), reverse=True)
-        # Where a part of the asset already is, the rest belongs.
-        rooms.sort(key=lambda room: not _begun(item, room.name))
-        rooms.sort(key=lambda room: not _sidecar_alone(missing[room.name]))
-        return rooms
+        order = preferred(
+            [name for name in self.rooms if missing[name]],
+            self._route,
+            free=lambda name: _roominess(self.rooms[name]),
+            begun={name for name in self.rooms if _begun(item, name)},
+        )
+        order.sort(key=lambda name: not _sidecar_alone(missing[name]))
+        return [self.rooms[name] for name in order]
+
+
+def preferred(
+    sinks: Sequence[str],
+    route: Route,
+    free: Callable[[str], float],
+    begun: Collection[str],
+) -> list[str]:
+    """The sinks in the order in which they are to get an asset. ``free`` is how many bytes a sink
+    has room for; those that have ``begun`` with the asset have a part of it."""
+    order = list(sinks)
+    if route.to == "spread":
+        order.sort(key=free, reverse=True)
+    order.sort(key=lambda name: name not in begun)  # where a part is, the rest belongs
+    return order
 
 
 def _roominess(room: Room) -> float:

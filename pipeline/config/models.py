@@ -332,7 +332,7 @@ class Pipeline(Choices):
     sinks: tuple[Place, ...] = Field(min_length=1)
 
     def describe(self) -> dict[str, Any]:
-        """The pipeline as JSON-able data, for reports."""
+        """The pipeline as JSON-able data: what is as it is by default is left out."""
         data = self.model_dump(mode="json", exclude={"sources", "sinks"}, exclude_defaults=True)
         for key, places in (("sources", self.sources), ("sinks", self.sinks)):
             data[key] = [

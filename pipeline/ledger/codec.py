@@ -10,6 +10,10 @@ from typing import Any
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests
 
+_RESOURCE = (
+    "id", "role", "filename", "size", "checksum", "media_type", "handle", "local", "instead",
+)  # fmt: skip
+"""What is written of a resource, in this order; those of older ledgers end earlier."""
 _METADATA = tuple(field.name for field in fields(Metadata))
 
 
@@ -79,3 +83,44 @@ def load_asset(row: Any, resources: tuple[Resource, ...]) -> Asset:
         revision=row.revision,
         library=row.library,
     )
+
+
+def dump_asset(asset: Asset) -> str:
+    """As a source lists it, as JSON."""
+    return json.dumps(
+        {
+            "id": asset.id,
+            "kind": asset.kind,
+            "created": timestamp(asset.created),
+            "metadata": dump_metadata(asset.metadata),
+            "revision": asset.revision,
+            "library": asset.library,
+            "resources": [[getattr(one, name) for name in _RESOURCE] for one in asset.resources],
+        },
+        ensure_ascii=False,
+        default=str,  # a checksum
+    )
+
+
+def parse_asset(text: str) -> Asset:
+    """What ``dump_asset`` wrote."""
+    data = json.loads(text)
+    return Asset(
+        id=data["id"],
+        kind=Kind(data["kind"]),
+        created=moment(data["created"]),
+        resources=tuple(
+            _parse_resource(dict(zip(_RESOURCE, values, strict=False)))
+            for values in data["resources"]
+        ),
+        metadata=load_metadata(data["metadata"]),
+        revision=data["revision"],
+        library=data["library"],
+    )
+
+
+def _parse_resource(found: dict[str, Any]) -> Resource:
+    found["role"] = Role(found["role"])
+    if found["checksum"] is not None:
+        found["checksum"] = Checksum.parse(found["checksum"])
+    return Resource(**found)

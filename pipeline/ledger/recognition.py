@@ -16,8 +16,8 @@ from itertools import chain
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, update
 
 from connectors.base import Asset, Resource, Role
-from pipeline.ledger import schema, sightings
-from pipeline.ledger.codec import load_asset, load_resource
+from pipeline.ledger import schema
+from pipeline.ledger.codec import load_asset, load_resource, parse_asset
 from pipeline.states import AssetState
 
 _A, _R, _S, _N = (
@@ -114,8 +114,7 @@ def _load_sightings(
 ) -> list[_Known]:
     rows = connection.execute(select(schema.sightings).where(which))
     return [
-        _Known(row.id, replace(sightings.load(row.asset), id=row.asset_id), row.gone)
-        for row in rows
+        _Known(row.id, replace(parse_asset(row.asset), id=row.asset_id), row.gone) for row in rows
     ]
 
 

@@ -7,17 +7,15 @@ says which principal its asset was, should it, or its twin, come back.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, tuple_, update
 
-from connectors.base import Asset, Kind, Resource, Role
-from connectors.checksums import Checksum
+from connectors.base import Asset, Role
 from pipeline.ledger import schema
-from pipeline.ledger.codec import dump_metadata, load_metadata, moment, timestamp
+from pipeline.ledger.codec import dump_asset, parse_asset, timestamp
 
 _S, _N = schema.sightings.c, schema.prints.c
 _A, _R = schema.assets.c, schema.resources.c
@@ -98,7 +96,7 @@ def _values(asset: Asset) -> dict[str, Any]:
     original = next((r for r in asset.resources if r.role is Role.ORIGINAL), None)
     return {
         "revision": asset.revision,
-        "asset": dump(asset),
+        "asset": dump_asset(asset),
         "created": timestamp(asset.created),
         "filename": asset.resources[0].filename if asset.resources else asset.id,
         "size": sum(r.size or 0 for r in asset.resources),
@@ -165,7 +163,7 @@ def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]
     found: dict[str, list[Row]] = {principal: [] for principal in wanted}
     for row in rows:
         found[row.principal].append(
-            Row(row.id, row.source, load(row.asset), row.principal, computed.get(row.id, {}))
+            Row(row.id, row.source, parse_asset(row.asset), row.principal, computed.get(row.id, {}))
         )
     return found
 
@@ -290,45 +288,4 @@ def seed(connection: Connection, source: str, assets: Sequence[Asset]) -> None:
         update(schema.sightings)
         .where(_S.source == source, _S.principal == "")
         .values(principal=_S.asset_id)
-    )
-
-
-# --- an asset as JSON ----------------------------------------------------------------------
-
-
-def dump(asset: Asset) -> str:
-    return json.dumps(
-        {
-            "id": asset.id,
-            "kind": asset.kind,
-            "created": timestamp(asset.created),
-            "metadata": dump_metadata(asset.metadata),
-            "revision": asset.revision,
-            "library": asset.library,
-            "resources": [
-                [
-                    r.id, r.role, r.filename, r.size, str(r.checksum) if r.checksum else None,
-                    r.media_type, r.handle, r.local, r.instead,
-                ]
-                for r in asset.resources
-            ],
-        },
-        ensure_ascii=False,
-    )  # fmt: skip
-
-
-def load(text: str) -> Asset:
-    data = json.loads(text)
-    resources = tuple(
-        Resource(id, Role(role), filename, size, Checksum.parse(c) if c else None, *rest)
-        for id, role, filename, size, c, *rest in data["resources"]
-    )
-    return Asset(
-        id=data["id"],
-        kind=Kind(data["kind"]),
-        created=moment(data["created"]),
-        resources=resources,
-        metadata=load_metadata(data["metadata"]),
-        revision=data["revision"],
-        library=data["library"],
     )

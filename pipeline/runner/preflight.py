@@ -16,6 +16,7 @@ from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
 from pipeline.ledger.goal import LeftOut
+from pipeline.routing import preferred
 from pipeline.runner.job import Job
 from pipeline.stages.lending import lends
 
@@ -95,10 +96,12 @@ def _shared(
     needed = dict.fromkeys(left, 0)
     lacking = 0
     for size, missing in work.pending_bytes(ledger, list(left), without):
-        order: list[str] = [name for name in left if missing[name]]
-        if route.to == "spread":
-            order.sort(key=lambda name: left[name], reverse=True)
-        order.sort(key=lambda name: missing[name] >= size)  # where a part is, the rest belongs
+        order = preferred(
+            [name for name in left if missing[name]],
+            route,
+            free=left.__getitem__,
+            begun=[name for name in left if missing[name] < size],
+        )
         copies = max(0, min(route.copies, len(left)) - (len(left) - len(order)))
         chosen = [name for name in order if left[name] >= missing[name]][:copies]
         for name in chosen:

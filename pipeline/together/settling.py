@@ -13,6 +13,7 @@ from connectors.checksums import Algorithm, Hasher
 from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline import retry
 from pipeline.ledger import Ledger, sightings
+from pipeline.ledger.codec import parse_asset
 from pipeline.limits import Gate, GivenUp
 from pipeline.stopping import Stop
 
@@ -59,7 +60,7 @@ class Settling:
                     yield found, [answer for answer in answers if isinstance(answer, Failed)]
 
     def _read(self, source: Source, row: Any) -> Found | Failed | None:
-        asset, gate = sightings.load(row.asset), self.gates[source.name]
+        asset, gate = parse_asset(row.asset), self.gates[source.name]
         resource = next(r for r in asset.resources if r.id == row.resource_id)
         if not resource.local:
             return None

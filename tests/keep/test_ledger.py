@@ -1,4 +1,4 @@
-"""What the ledger keeps of an asset's metadata is what the source said."""
+"""What the ledger keeps of an asset, and of its metadata, is what the source said."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import Location, Metadata
-from pipeline.ledger.codec import dump_metadata, load_metadata
+from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
+from connectors.checksums import Algorithm, Checksum
+from pipeline.ledger.codec import dump_asset, dump_metadata, load_metadata, parse_asset
 
 texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 degrees = st.floats(-90, 90)
@@ -26,9 +27,40 @@ anything = st.builds(
 )
 
 
+resources = st.builds(
+    Resource,
+    id=st.text(st.characters(exclude_categories=["Cs"])),
+    role=st.sampled_from(Role),
+    filename=st.text(st.characters(exclude_categories=["Cs"])),
+    size=st.none() | st.integers(0),
+    checksum=st.none()
+    | st.builds(Checksum, st.sampled_from(Algorithm), st.text("0123", min_size=1)),
+    media_type=texts,
+    handle=texts,
+    local=st.booleans(),
+    instead=st.text(st.characters(exclude_categories=["Cs"])),
+)
+assets = st.builds(
+    Asset,
+    id=st.text(st.characters(exclude_categories=["Cs"])),
+    kind=st.sampled_from(Kind),
+    created=st.none() | st.datetimes(timezones=st.just(UTC)),
+    resources=st.lists(resources, max_size=3).map(tuple),
+    metadata=anything,
+    revision=texts,
+    library=st.text(st.characters(exclude_categories=["Cs"])),
+    aliases=st.just(()),
+)
+
+
 @given(anything)
 def test_metadata_comes_back_as_it_went(metadata: Metadata) -> None:
     assert load_metadata(dump_metadata(metadata)) == metadata
+
+
+@given(assets)
+def test_an_asset_comes_back_as_it_went(asset: Asset) -> None:
+    assert parse_asset(dump_asset(asset)) == asset
 
 
 def test_the_zone_of_london_is_not_an_unknown_zone() -> None:
