@@ -12,11 +12,15 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import keyring
+import keyring.core
 import keyring.errors
 import platformdirs
+from keyring.backend import KeyringBackend
+from keyring.backends.chainer import ChainerBackend
 
 from connectors.durable import sync, sync_folder
 
@@ -81,7 +85,7 @@ def replace_private(path: Path, parts: Iterable[bytes]) -> None:
 def store_secret(key: str, value: str) -> None:
     """Keep a credential in the keyring, or in a private file where there is no keyring."""
     try:
-        keyring.set_password(_SERVICE, key, value)
+        _ring().set_password(_SERVICE, key, value)
     except keyring.errors.KeyringError:
         secrets = _read_file()
         secrets[key] = value
@@ -90,17 +94,22 @@ def store_secret(key: str, value: str) -> None:
 
 def load_secret(key: str) -> str | None:
     """A credential stored before, or None."""
-    try:
-        value = keyring.get_password(_SERVICE, key)
-    except keyring.errors.KeyringError:
-        value = None
+    value = foreign_secret(_SERVICE, key)
     return value if value is not None else _read_file().get(key)
+
+
+def foreign_secret(service: str, key: str) -> str | None:
+    """What the keyring has of another program, or None."""
+    try:
+        return _ring().get_password(service, key)
+    except keyring.errors.KeyringError:
+        return None
 
 
 def keyring_answers() -> bool:
     """Whether it can be told what the keyring holds: it may be locked."""
     try:
-        keyring.get_password(_SERVICE, "")
+        _ring().get_password(_SERVICE, "")
     except keyring.errors.NoKeyringError:
         return True
     except keyring.errors.KeyringError:
@@ -115,9 +124,9 @@ def forget_secret(key: str) -> bool:
     if secrets.pop(key, None) is not None:
         write_private(_file(), json.dumps(secrets).encode())
     try:
-        if keyring.get_password(_SERVICE, key) is not None:
-            keyring.delete_password(_SERVICE, key)
-            return keyring.get_password(_SERVICE, key) is None
+        if _ring().get_password(_SERVICE, key) is not None:
+            _ring().delete_password(_SERVICE, key)
+            return _ring().get_password(_SERVICE, key) is None
     except keyring.errors.NoKeyringError:
         return True
     except keyring.errors.KeyringError:
@@ -129,6 +138,25 @@ def left_to_do(*, told: bool, by_hand: str, gone: bool) -> str:
     """What a sign-out leaves to the person; empty for nothing. ``by_hand`` is to be done where the
     service could not be ``told``; ``gone`` is what ``forget_secret`` answered."""
     return ". ".join(text for done, text in ((told, by_hand), (gone, _KEPT)) if not done)
+
+
+def _ring() -> KeyringBackend:
+    """The keyring of this system, or the one that a person chose. Those of keyrings.alt, which
+    comes along with pyicloud, count only where they were chosen: they are files too, elsewhere,
+    and one of them asks for a password of its own whenever it likes."""
+    found = keyring.get_keyring()
+    if _is_file(found) or isinstance(found, ChainerBackend):
+        _detect()
+    return keyring.get_keyring()
+
+
+@cache
+def _detect() -> None:
+    keyring.core.init_backend(lambda one: not _is_file(one))
+
+
+def _is_file(ring: KeyringBackend) -> bool:
+    return type(ring).__module__.startswith("keyrings.alt")
 
 
 def _file() -> Path:

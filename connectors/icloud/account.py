@@ -11,14 +11,14 @@ from functools import partial
 from typing import TypeVar
 
 from pyicloud.exceptions import PyiCloudException
-from pyicloud.utils import get_password_from_keyring
+from pyicloud.utils import KEYRING_SYSTEM
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired
 from connectors.icloud import access, lockout
 from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
 from connectors.icloud.settings import ICloudSettings
-from connectors.private import load_secret
+from connectors.private import foreign_secret, load_secret
 
 VARIABLE = "OUTPOUR_ICLOUD_PASSWORD"
 
@@ -36,11 +36,7 @@ def saved_password(account: str) -> str | None:
         return password
     if password := load_secret(password_key(account)):
         return password
-    try:
-        found: str | None = get_password_from_keyring(account)
-    except Exception:  # noqa: BLE001 - keyring backends raise anything; no password then
-        return None
-    return found
+    return foreign_secret(KEYRING_SYSTEM, account)
 
 
 class Account:

@@ -131,3 +131,40 @@ def test_a_folder_of_others_can_be_read_and_is_not_trusted_to_write(open_folder:
         private.private_dir(open_folder / "theirs")
         with pytest.raises(PermissionError):
             private.private_dir(open_folder / "shared")
+
+
+class Locker(Ring):
+    """A keyring that is a file somewhere, and wants a password of its own."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        raise AssertionError("asked")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise AssertionError("asked")
+
+
+Locker.__module__ = "keyrings.alt.file"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize("real", [False, True], ids=["no keyring", "a keyring"])
+def test_a_keyring_of_files_counts_only_where_it_was_chosen(
+    real: bool, chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Ring()
+    there = [Locker(), keyring.get_keyring(), *([ring] if real else [])]
+    monkeypatch.setattr(keyring.backend, "get_all_keyring", lambda: there)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    monkeypatch.setattr(keyring.backend, "_limit", None)
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND")
+    if chosen:
+        monkeypatch.setattr(keyring.core, "load_env", lambda: there[0])
+    private._detect.cache_clear()
+    if chosen:
+        with pytest.raises(AssertionError, match="asked"):
+            private.store_secret("dropbox", "word")
+        return
+    private.store_secret("dropbox", "word")
+    assert private.load_secret("dropbox") == "word"
+    assert list(ring.held.values()) == (["word"] if real else [])
+    assert bool(list(private.state_dir().iterdir())) is not real
