@@ -78,18 +78,21 @@ def opened(
     """The pipeline's places and ledger, closed at the end.
 
     Misconfigured if the ledger is in use, or belongs to another source, or if a place is not
-    there or, with ``writing``, a sink takes nothing. A pipeline that ran before may be ``sparing``:
-    it goes on without that place.
+    there or, with ``writing``, a sink takes nothing; Fatal if it was there before. A pipeline that
+    ran before may be ``sparing``: it goes on without that place.
     """
     ledger_at = ledger_path(pipeline.name)
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
     with job_of(pipeline, writing=writing) as job:
-        if not (sparing and ledger_at.exists()):
+        if not ledger_at.exists():
             job.require_all()
         _make_room_for(ledger_at)
         with Ledger.open(ledger_at) as ledger:
             claim(ledger, pipeline)
-            yield job, ledger
+            known = job.after(ledger)
+            if not sparing:
+                known.require_all()
+            yield known, ledger
 
 
 def _make_room_for(ledger: Path) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from sqlalchemy import Connection, exists, func, select
 
 from connectors.base import Role
-from pipeline.ledger import meta, schema, sightings
+from pipeline.ledger import doubts, meta, schema, sightings
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 
@@ -66,6 +66,12 @@ def was_listed(ledger: Ledger, source: str) -> bool:
     query = select(seen.id).where(seen.source == source, seen.seen > 0).limit(1)
     with ledger.read() as connection:
         return connection.execute(query).first() is not None
+
+
+def was_used(ledger: Ledger, name: str) -> bool:
+    """Whether any command had to do with the place so far that is called so."""
+    known = (remembered(ledger, name), doubts.since(ledger, name))
+    return known != (None, None) or was_listed(ledger, name)
 
 
 def assets_of(ledger: Ledger, source: str) -> int:

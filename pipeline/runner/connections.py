@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
-from connectors.errors import OutpourError
+from connectors.errors import Misconfigured, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, places
 from pipeline.limits import Gate
@@ -84,12 +84,12 @@ class Connections:
         """Go on without a place if that can be: whether it can."""
         return self.without_sinks.spare(gate, why) or self.without_sources.spare(gate, why)
 
-    def leave_out(self, is_new: Callable[[str], bool]) -> None:
-        """The places that are not there; raises where the command cannot do without. A sink that
-        ``is_new`` is rather misspelt than away."""
+    def leave_out(self) -> None:
+        """The places that are not there; raises where the command cannot do without, and of a
+        sink that was never there before."""
         for name, why in self._job.away.items():
             gate = self.sinks.get(name) or self.sources[name]
-            new = name in self.sinks and is_new(name)
+            new = name in self.sinks and isinstance(why, Misconfigured)
             if new or not self.spare(gate, why):
                 raise why
 

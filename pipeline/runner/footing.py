@@ -28,18 +28,14 @@ class Footing:
         self._sparing = connections.without_sinks
         self._ask = connections.ask
 
-    def is_new(self, sink: str) -> bool:
-        """Whether no run has used it yet."""
-        known = places.remembered(self._ledger, sink), doubts.since(self._ledger, sink)
-        return known == (None, None)
-
     def check(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
         """Misconfigured where a sink, or one of these, is no longer the place that its copies
         went to, or is another's too. ``after`` copies were made there."""
         found: dict[str, str] = {}
 
         def look(sink: Sink) -> None:
-            with self._sparing.apart(sink.name, new=not after and self.is_new(sink.name)):
+            new = not after and not places.was_used(self._ledger, sink.name)
+            with self._sparing.apart(sink.name, new=new):
                 ask = partial(self._ask, sink)
                 where = check_sink(self._ledger, self._job.pipeline, sink, ask, after=after)
                 found[sink.name] = where

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from connectors.base import Sink, Source
-from connectors.errors import OutpourError
+from connectors.errors import Fatal, OutpourError
 from connectors.private import state_path
 from pipeline.config.models import Pipeline
 from pipeline.keep import policy
+from pipeline.ledger import Ledger, places
 from pipeline.ledger.goal import Goal
 from pipeline.report import Summary
 from pipeline.states import Exit, RunState
@@ -20,7 +21,7 @@ from pipeline.states import Exit, RunState
 class Job:
     """A pipeline with its places made. ``others`` are further sources, in order of preference
     after ``source``: what they hold is one library with it. ``away`` says why places cannot be
-    used as it is, by name."""
+    used as it is, by name: Misconfigured, or Fatal of one that is not there today."""
 
     pipeline: Pipeline
     source: Source
@@ -31,6 +32,15 @@ class Job:
     @property
     def sources(self) -> tuple[Source, ...]:
         return (self.source, *self.others)
+
+    def after(self, ledger: Ledger) -> Job:
+        """The same, knowing what the ledger does: a place that was used before is not there now,
+        and any other is rather misspelt."""
+        away = {
+            name: Fatal(str(why), hint=why.hint) if places.was_used(ledger, name) else why
+            for name, why in self.away.items()
+        }
+        return replace(self, away=away)
 
     def require_all(self) -> None:
         """Raise why a place cannot be used, if there is one."""

@@ -106,7 +106,7 @@ class Mover:
     def conduct(self) -> None:
         """Do it all; whatever ends it early is kept in ``stop``."""
         try:
-            self.connections.leave_out(self.footing.is_new)
+            self.connections.leave_out()
             when = self.job.pipeline.when
             self.idle = why_idle(when, *self.connections.usable, self.connections.ask)
             if self.idle:

@@ -62,11 +62,12 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
     """List the source into a copy of the ledger and compare what is left with the room.
 
     Works beside a run that is under way. Raises what ends the listing, Misconfigured if the
-    ledger is another pipeline's or nothing can be put at a sink, or Stopped.
+    ledger is another pipeline's or nothing can be put at a sink, Fatal if one is not there, or
+    Stopped.
     """
-    job.require_all()
     with scratch(ledger) as copy:
         claim(copy, job.pipeline)
+        job.after(copy).require_all()
         return _plan(job, copy, observer, stop)
 
 

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Checks, Situated, Traces
 from connectors.base import Sink, Source
-from connectors.errors import ItemError, Misconfigured
+from connectors.errors import Fatal, ItemError, Misconfigured
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
 from pipeline.stages.looking import look
@@ -38,7 +38,7 @@ def check_sink(
     ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, *, after: bool = False
 ) -> str:
     """Which place it is, empty where there is none yet; Misconfigured where the copies that the
-    ledger counts at it are not in it.
+    ledger counts at it are not in it, Fatal where its disk is not connected.
 
     If it is another place than last time, copies spread over all of them have to be there. Was
     it exchanged while copies were made, some may be in either: ``after`` that, no place is
@@ -47,7 +47,7 @@ def check_sink(
     try:
         where = _recognised(ledger, pipeline, sink, ask, _WITNESSES)
         _remember(ledger, sink, where)
-    except Misconfigured:
+    except Fatal:
         if after:
             places.remember(ledger, sink.name, "")
         raise
@@ -97,9 +97,9 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     wanted = places.witnesses(ledger, sink.name, _WITNESSES)
     if before and not wanted:
         if places.has_had_copies(ledger, sink.name):
-            raise _gone(pipeline, sink, ask)  # all of them may have changed at the source
+            raise _gone(pipeline, sink, ask)  # all may have changed at the source
         if not where and isinstance(sink, Checks):  # a folder here does not go by itself
-            raise Misconfigured(
+            raise Fatal(
                 f"{sink.name}: its folder is gone",
                 hint="Connect its disk, or make the folder again.",
             )
@@ -141,12 +141,13 @@ def _holds(sink: Sink, known: places.Known) -> bool:
     return receipt is not None and receipt.size == known.size
 
 
-def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Misconfigured:
+def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Fatal:
+    """Misconfigured, but of a folder here: its disk is rather out than it another one."""
     known = ask(sink.trace) if isinstance(sink, Traces) else ""
-    where = next((place.identity[1] for place in pipeline.sinks if place.name == sink.name), "")
-    return Misconfigured(
+    now = next((place.identity[1] for place in pipeline.sinks if place.name == sink.name), "")
+    return (Fatal if isinstance(sink, Checks) else Misconfigured)(
         f"{sink.name} holds none of the copies that were made there",
-        hint=f"{f'It is {where} now. ' if where else ''}{known or _OF_ANY} {_NEW}",
+        hint=f"{f'It is {now} now. ' if now else ''}{known or _OF_ANY} {_NEW}",
     )
 
 

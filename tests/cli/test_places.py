@@ -73,7 +73,7 @@ def test_another_folder_is_not_said_to_hold_the_copies(
     other.mkdir()
     monkeypatch.setenv("OUTPOUR_SINKS__0__PATH", str(other))
     for command in ("run", "plan", "verify", "rebuild"):
-        assert invoke([command, str(config)]) == Exit.USAGE
+        assert invoke([command, str(config)]) == Exit.FATAL
         said = err()
         assert "local holds none of the copies that were made there" in said
         assert f"It is {tmp_path}" in said, "with many pipelines, every folder is called local"
@@ -94,7 +94,7 @@ def test_a_folder_that_was_removed_can_be_filled_anew(
     assert invoke(run) == Exit.OK
     shutil.rmtree("Photos")
     err()
-    assert invoke(run) == Exit.USAGE
+    assert invoke(run) == Exit.FATAL
     assert "a name of its own in a pipeline file, or with --to another folder" in err()
     assert invoke([*run[:-1], "./Anew"]) == Exit.OK
     config = config.with_name("anew.yaml")
@@ -117,11 +117,11 @@ def test_a_disk_that_is_not_connected_is_not_filled_in_its_absence(
     (tmp_path / "card" / "new.jpg").write_bytes(b"new")
     away = unplug(tmp_path / "kept")
     for command in ("run", "verify"):
-        assert invoke([command, str(config)]) == Exit.USAGE
+        assert invoke([command, str(config)]) == Exit.FATAL
         assert "Connect the disk" in err()
     assert not held(tmp_path / "kept")
     (tmp_path / "kept").rmdir()  # nor made anew, where only the disk's own folder is gone
-    assert invoke(["run", str(config)]) == Exit.USAGE
+    assert invoke(["run", str(config)]) == Exit.FATAL
     assert not (tmp_path / "kept").exists()
     away.rename(tmp_path / "kept")
     assert invoke(["run", str(config)]) == Exit.OK
@@ -138,7 +138,7 @@ def test_nor_are_its_copies_given_up_by_a_reclaim(tmp_path: Path, err: Err) -> N
     away = unplug(kept)
     free = ["reclaim", str(config), "--copies", "1", "--older-than", "1d"]
     for command in (free, [*free, "--yes"], ["run", str(config)]):
-        assert invoke(command) == Exit.USAGE
+        assert invoke(command) == Exit.FATAL
         assert "Connect the disk" in err()
     assert not held(kept)
     plug_in(kept, away)
@@ -165,7 +165,7 @@ def test_nor_where_its_first_run_did_not_come_to_its_end(
     unplug(tmp_path / "disk")
     (tmp_path / "card" / "new.jpg").write_bytes(b"new")
     err()
-    assert invoke(run) == Exit.USAGE
+    assert invoke(run) == Exit.FATAL
     assert "Connect the disk" in err() and not held(tmp_path / "disk")
 
 

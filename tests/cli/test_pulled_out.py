@@ -179,7 +179,7 @@ def test_an_empty_folder_that_was_removed_is_made_anew_by_a_person(
     assert world.run()[0] == Exit.OK
     world.usb.rmdir()
     code, _, err = world.run()
-    assert code == Exit.USAGE and "usb: its folder is gone" in err
+    assert code == Exit.FATAL and "usb: its folder is gone" in err
     assert "make the folder again" in err
     world.usb.mkdir()
     world.add(1)

@@ -45,7 +45,7 @@ def test_a_run_is_told_before_it_starts(
 ) -> None:
     (open_folder / "kept").chmod(0o555)
     with unprivileged():
-        assert invoke(["run", config]) == Exit.USAGE
+        assert invoke(["run", config]) == Exit.FATAL
         assert f"cannot write in {open_folder}/kept" in capsys.readouterr().err
         assert invoke(["run", "--from", "memory:x", "--to", f"{open_folder}/kept"]) == Exit.USAGE
     ledgers = list((open_folder / "state").rglob("*.sqlite"))
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_read_is_said_to_be_so(
     (open_folder / "kept").chmod(0o000)
     capsys.readouterr()
     with unprivileged():
-        assert invoke([command, config]) == Exit.USAGE
+        assert invoke([command, config]) == Exit.FATAL
     assert f"outpour: cannot read {open_folder}/kept" in capsys.readouterr().err
 
 

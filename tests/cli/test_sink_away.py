@@ -142,13 +142,25 @@ def test_one_that_never_was_there_is_rather_misspelt(world: World) -> None:
 def test_without_any_other_nothing_is_done(world: World) -> None:
     world.configure("usb")
     unplugged(world)
-    code, _, err = world.run()
-    assert code == Exit.USAGE and f"there is no folder {world.disk}" in err
+    for command in ("run", "plan", "verify", "rebuild"):
+        code, _, err = world.call(command)
+        assert code == Exit.FATAL and f"there is no folder {world.disk}" in err, command
     world.configure("usb", "here")
     shutil.move(world.here, world.away / "here")
     code, _, err = world.run()
-    assert code == Exit.USAGE and "Connect the disk" in err
+    assert code == Exit.FATAL and "Connect the disk" in err
     assert not world.here.exists()
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "verify", "rebuild"])
+def test_a_source_that_was_there_is_not_connected(world: World, command: str) -> None:
+    """A timer must be able to tell a card in a drawer from a mistyped name."""
+    shutil.move(world.folder / "card", world.folder / "in a pocket")
+    code, _, err = world.call(command)
+    if command == "verify":  # needs none
+        assert code == Exit.OK
+    else:
+        assert code == Exit.FATAL and f"there is no folder {world.folder / 'card'}" in err
 
 
 def test_what_the_policy_puts_elsewhere_goes_there(world: World) -> None:
@@ -185,7 +197,7 @@ def test_status_shows_the_others(world: World) -> None:
 def test_what_needs_all_of_them_says_which_is_away(world: World, command: str) -> None:
     unplugged(world)
     code, _, err = world.call(command)
-    assert code == Exit.USAGE and f"there is no folder {world.disk}" in err
+    assert code == Exit.FATAL and f"there is no folder {world.disk}" in err
 
 
 @pytest.mark.parametrize("after", [0, 1, 5])

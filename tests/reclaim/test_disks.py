@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.errors import Misconfigured, OutpourError
+from connectors.errors import Fatal, Misconfigured, OutpourError
 from connectors.local import LocalSettings, LocalSink
 from connectors.local import connector as local
 from connectors.memory import Library, MemorySource
@@ -150,7 +150,7 @@ def test_a_disk_that_is_not_there_loses_nothing_and_is_named(tmp_path: Path) -> 
     disks = Disks(tmp_path)
     disks.roots[1].rename(tmp_path / "elsewhere")
     disks.roots[1].mkdir()  # an empty mount point
-    with pytest.raises(Misconfigured, match="to1 holds none of the copies that were made there"):
+    with pytest.raises(Fatal, match="to1 holds none of the copies that were made there"):
         disks.reclaim()
     assert len(disks.library.assets) == 6
     disks.roots[1].rmdir()
