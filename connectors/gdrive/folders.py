@@ -264,8 +264,9 @@ class Tree:
 
     def _names(self, folder: Folder) -> set[int]:
         """Hashes of the names in a folder (its lock is held), listed if they are not known."""
-        if folder.names is None:
-            names: set[int] = set()
+        names = folder.names
+        if names is None:
+            names = set()
             folders: dict[str, list[str]] = {}
             for entry in self._api.children(folder.ids, NAMES):
                 name = normalize("NFC", entry["name"])
@@ -276,20 +277,35 @@ class Tree:
                 known = Folder(_join(folder.path, name), tuple(sorted(ids)))
                 folder.children.setdefault(name, known)
             folder.names = names
-        self._touch(folder)
-        return folder.names
+        self._touch(folder, len(names))
+        return names
 
-    def _touch(self, folder: Folder) -> None:
+    def _touch(self, folder: Folder, count: int) -> None:
         """Keep the names of all folders together within bounds."""
-        count = len(folder.names or ())
         with self._lock:
             self._total += count - self._listed.get(folder, 0)
             self._listed[folder] = count
             self._listed.move_to_end(folder)
-            while len(self._listed) > 1 and self._total > _MOST_NAMES:
-                oldest, dropped = self._listed.popitem(last=False)
-                self._total -= dropped
-                oldest.names = None
+            if self._total > _MOST_NAMES:
+                self._drop_others(folder)
+
+    def _drop_others(self, folder: Folder) -> None:
+        """Forget the names of other folders, the one not used for longest first.
+
+        A folder that another thread is at keeps its names: to wait for it, with a folder of
+        our own held, could be for ever.
+        """
+        for other, count in list(self._listed.items()):
+            if self._total <= _MOST_NAMES:
+                return
+            if other is folder or not other.lock.acquire(blocking=False):
+                continue
+            try:
+                other.names = None
+            finally:
+                other.lock.release()
+            del self._listed[other]
+            self._total -= count
 
 
 def _key(name: str) -> int:

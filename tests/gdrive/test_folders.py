@@ -235,6 +235,23 @@ def test_names_are_kept_within_bounds(
         assert set(held(double).values()) == {1} and len(held(double)) == 12, turn
 
 
+def test_a_folder_that_a_thread_is_at_keeps_its_names(
+    double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads or adds to them would otherwise do so in vain."""
+    sink = place.open()
+    for n in range(3):
+        bench.place(sink, f"{n}/a.jpg", content(10 + n))
+    monkeypatch.setattr(folders, "_MOST_NAMES", 1)
+    busy = sink._tree.ensure("0")
+    with busy.lock, ThreadPoolExecutor(1) as other:
+        put, body = bench.stage("1/b.jpg", content(20))
+        other.submit(sink.transfer, put, body, None, bench.keep).result(30)
+        assert busy.names is not None
+    bench.place(sink, "2/b.jpg", content(21))
+    assert busy.names is None
+
+
 def test_a_slash_in_a_foreign_name_makes_no_folder(
     double: Double, place: DrivePlace, bench: Bench
 ) -> None:
