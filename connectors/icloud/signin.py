@@ -149,7 +149,9 @@ def _which(prompter: Prompter) -> str:
         return known[0]
     account = prompter.ask("Apple Account (e-mail address):").strip()
     if not account:
-        raise Misconfigured("no account was given", hint="say which with --account")
+        raise Misconfigured(
+            "no account was given", hint="run: outpour connect icloud:you@example.com"
+        )
     return account
 
 

@@ -75,6 +75,13 @@ def test_the_only_connected_account_is_meant(bare: Rig) -> None:
     assert works(bare, account="")
 
 
+def test_who_names_no_account_is_told_how_to(bare: Rig) -> None:
+    assert connector.connect is not None
+    with pytest.raises(Misconfigured) as caught:
+        connector.connect(ICloudSettings(), Person(" "))
+    assert caught.value.hint == "run: outpour connect icloud:you@example.com"
+
+
 def test_no_account_at_all_is_a_clear_line(bare: Rig) -> None:
     with pytest.raises(SessionExpired) as caught:
         next(iter(bare.source(account="").pages()))
