@@ -109,7 +109,8 @@ class Account:
                 name = self.name
                 api = Api(name, saved_password(name), china=self.settings.china)
                 self._guard(api)
-                self._try(api, lambda: self._sign_in(api, force=False))
+                with api.discarded_on_error():
+                    self._try(api, lambda: self._sign_in(api, force=False))
                 self._api = api
             return self._api, self._generation
 

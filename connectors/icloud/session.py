@@ -353,6 +353,15 @@ class Api(PyiCloudService):  # type: ignore[misc]
         self.session.retire()
         self.session.close()
 
+    @contextlib.contextmanager
+    def discarded_on_error(self) -> Iterator[None]:
+        """For what has to work out if the session is to be of use."""
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
+
 
 def _numbers(told: Any) -> list[dict[str, Any]]:
     known = told.get("phoneNumberVerification", told) if isinstance(told, dict) else {}

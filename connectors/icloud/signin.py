@@ -48,16 +48,17 @@ def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
     door = _Door(settings, account, prompter)
     api = door.enter()
     try:
-        _look_in(api, prompter)
+        with api.discarded_on_error():
+            _look_in(api, prompter)
     except access.Closed:
         raise
     except SessionExpired:
         if api.by_password:
             raise
         prompter.tell("The saved session no longer opens the photos; signing in anew.")
-        api.discard()
         api = door.enter(anew=True)
-        _look_in(api, prompter)
+        with api.discarded_on_error():
+            _look_in(api, prompter)
     api.session.flush()
     remember_account(account)
     lift(account)
@@ -83,7 +84,8 @@ class _Door:
             if anew:
                 api.forget_session()
             try:
-                _enter(api, self._prompter)
+                with api.discarded_on_error():
+                    _enter(api, self._prompter)
                 return api
             except PyiCloudFailedLoginException as error:
                 failure = explain(error, self._account, api.session.busy)

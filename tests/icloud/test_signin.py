@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.errors import Misconfigured, SessionExpired, Throttled, Transient
 from connectors.icloud import connector
 from connectors.icloud.account import password_key
-from connectors.icloud.session import folder, known_accounts, remember_account
+from connectors.icloud.session import (
+    PrivateSession,
+    folder,
+    known_accounts,
+    remember_account,
+)
 from connectors.icloud.settings import ICloudSettings
 from connectors.private import load_secret, store_secret
 from sandbox.library import Library
@@ -214,6 +220,59 @@ def test_the_setting_for_china_with_an_account_of_elsewhere_says_so(bare: Rig) -
     with pytest.raises(Misconfigured, match="not in China") as caught:
         bare.connect(china=True)
     assert "leave china out" in caught.value.hint
+
+
+# --- what does not become a session ------------------------------------------------------
+
+
+@pytest.fixture
+def unclosed(monkeypatch: pytest.MonkeyPatch) -> list[PrivateSession]:
+    """Sessions that hold connections at the moment."""
+    found: list[PrivateSession] = []
+    make, close = PrivateSession.__init__, PrivateSession.close
+
+    def made(self: PrivateSession, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, **kwargs)
+        found.append(self)
+
+    def closed(self: PrivateSession) -> None:
+        close(self)
+        if self in found:
+            found.remove(self)
+
+    monkeypatch.setattr(PrivateSession, "__init__", made)
+    monkeypatch.setattr(PrivateSession, "close", closed)
+    return found
+
+
+def test_connecting_leaves_no_connection_open(bare: Rig, unclosed: list[PrivateSession]) -> None:
+    bare.connect("wrong", PASSWORD, 1)
+    assert not unclosed
+
+
+def test_a_refused_password_leaves_no_connection_open(
+    bare: Rig, unclosed: list[PrivateSession]
+) -> None:
+    refused(bare, "wrong", "wrong", "wrong")
+    assert not unclosed
+
+
+def test_photos_that_stay_shut_leave_no_connection_open(
+    bare: Rig, unclosed: list[PrivateSession]
+) -> None:
+    bare.account.web_access = False
+    refused(bare, PASSWORD)
+    assert not unclosed
+
+
+def test_a_run_that_nobody_signed_in_for_leaves_no_connection_open(
+    bare: Rig, unclosed: list[PrivateSession]
+) -> None:
+    remember_account(ACCOUNT)
+    source = bare.source()
+    with pytest.raises(SessionExpired):
+        source.capacity()
+    assert not unclosed
 
 
 # --- in the middle of a run --------------------------------------------------------------
