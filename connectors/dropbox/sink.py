@@ -126,7 +126,9 @@ class DropboxSink:
 
         sign_in(self._settings, prompter, again=True)
         with self._lock:
-            self._made = None
+            old, self._made = self._made, None
+        if old is not None:
+            old.client.close()  # what is idle: a request in flight ends first
 
     @property
     def _dropbox(self) -> _SignedIn:

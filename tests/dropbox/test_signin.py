@@ -17,6 +17,8 @@ import requests
 from connectors.abilities import Inventory, Reconnects
 from connectors.dropbox import DropboxSettings, connector
 from connectors.dropbox.auth import load_grant, store_grant
+from connectors.dropbox.client import Client
+from connectors.dropbox.sink import DropboxSink
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.private import state_dir
 from sandbox.dropbox import SCOPES
@@ -101,6 +103,30 @@ def test_a_sign_in_that_ended_is_renewed_by_the_same_person_only(double: Double)
     store_grant(settings, replace(mine, account=""))  # of an earlier version: nobody knows
     sink.reconnect(Person())
     assert load_grant(settings).account == mine.account
+
+
+def test_a_new_sign_in_closes_the_connections_of_the_old_once_they_are_done(
+    double: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Client] = []
+    close = Client.close
+
+    def noted(client: Client) -> None:
+        closed.append(client)
+        close(client)
+
+    monkeypatch.setattr(Client, "close", noted)
+    settings, data = connect(double, Person()), content(9_000_000)
+    sink = DropboxSink("dropbox", settings)
+    receipt = bench.place(sink, "a.jpg", data)
+    closed.clear()
+    reading = sink.read(receipt)
+    first = next(reading)
+    old = sink._dropbox.client
+    sink.reconnect(Person())
+    assert old in closed
+    assert first + b"".join(reading) == data
+    assert sink.stat("a.jpg") and sink._dropbox.client is not old
 
 
 def test_an_app_with_a_folder_of_its_own(double: Double, bench: Bench) -> None:
