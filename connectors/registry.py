@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,9 +33,13 @@ class Settings(BaseModel):
         return None
 
 
+S = TypeVar("S", bound=Settings)
+
+
 @dataclass(frozen=True, slots=True)
-class Connector:
+class Connector(Generic[S]):
     """What a place offers. ``source`` and ``sink`` get (name, settings); either may be absent.
+    Whatever gets settings gets those of the class ``settings``, checked.
 
     ``location`` is the settings field that a one-shot target such as ``local:./Photos`` or
     ``gdrive:Photos`` fills. Constructing does no network; ``connect`` signs a person in;
@@ -45,13 +50,13 @@ class Connector:
     Without it, only places whose locations differ are surely two.
     """
 
-    settings: type[Settings]
-    source: Callable[[str, Settings], Source] | None = None
-    sink: Callable[[str, Settings], Sink] | None = None
-    connect: Callable[[Settings, Prompter], None] | None = None
-    disconnect: Callable[[Settings], str] | None = None
+    settings: type[S]
+    source: Callable[[str, S], Source] | None = None
+    sink: Callable[[str, S], Sink] | None = None
+    connect: Callable[[S, Prompter], None] | None = None
+    disconnect: Callable[[S], str] | None = None
     location: str | None = None
-    same: Callable[[Settings, Settings], bool | None] | None = None
+    same: Callable[[S, S], bool | None] | None = None
 
 
 class UnknownConnector(Misconfigured):
@@ -72,7 +77,7 @@ def names() -> list[str]:
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
-def get(name: str) -> Connector:
+def get(name: str) -> Connector[Any]:
     """The connector called ``name``.
 
     Raises UnknownConnector; MissingExtra; Misconfigured where what is registered is none.

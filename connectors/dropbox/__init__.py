@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from connectors.abilities import Prompter
 from connectors.base import Sink
-from connectors.dropbox.settings import DropboxSettings, dropbox_settings
-from connectors.registry import Connector, Settings
+from connectors.dropbox.settings import DropboxSettings
+from connectors.registry import Connector
 
 __all__ = ["DropboxSettings", "connector"]
 
 
-def _sink(name: str, settings: Settings) -> Sink:
+def _sink(name: str, settings: DropboxSettings) -> Sink:
     from connectors.dropbox.sink import DropboxSink  # the SDK would slow every start
 
-    return DropboxSink(name, dropbox_settings(settings))
+    return DropboxSink(name, settings)
 
 
-def _connect(settings: Settings, prompter: Prompter) -> None:
+def _connect(settings: DropboxSettings, prompter: Prompter) -> None:
     from connectors.dropbox.signin import sign_in
 
-    sign_in(dropbox_settings(settings), prompter)
+    sign_in(settings, prompter)
 
 
-def _disconnect(settings: Settings) -> str:
+def _disconnect(settings: DropboxSettings) -> str:
     from connectors.dropbox.signout import sign_out
 
-    return sign_out(dropbox_settings(settings))
+    return sign_out(settings)
 
 
 connector = Connector(

@@ -72,13 +72,6 @@ class DropboxSettings(Settings):
         return host
 
 
-def dropbox_settings(settings: Settings) -> DropboxSettings:
-    """The settings as what they are; Misconfigured if they are another place's."""
-    if not isinstance(settings, DropboxSettings):
-        raise Misconfigured(f"these are no Dropbox settings: {type(settings).__name__}")
-    return settings
-
-
 def app_key(settings: DropboxSettings) -> str:
     """The key of the app to sign in with; Misconfigured where nobody says one."""
     key = settings.app_key or os.environ.get(_KEY)

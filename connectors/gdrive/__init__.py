@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from connectors.abilities import Prompter
 from connectors.base import Sink
-from connectors.gdrive.settings import DriveSettings, drive_settings
-from connectors.registry import Connector, Settings
+from connectors.gdrive.settings import DriveSettings
+from connectors.registry import Connector
 
 __all__ = ["DriveSettings", "connector"]
 
 # Google's client takes a while to import: only what really talks to Drive pays for it.
 
 
-def _sink(name: str, settings: Settings) -> Sink:
+def _sink(name: str, settings: DriveSettings) -> Sink:
     from connectors.gdrive.sink import GoogleDrive
 
-    return GoogleDrive(name, drive_settings(settings))
+    return GoogleDrive(name, settings)
 
 
-def _connect(settings: Settings, prompter: Prompter) -> None:
+def _connect(settings: DriveSettings, prompter: Prompter) -> None:
     from connectors.gdrive.signin import sign_in
 
-    sign_in(drive_settings(settings), prompter)
+    sign_in(settings, prompter)
 
 
-def _disconnect(settings: Settings) -> str:
+def _disconnect(settings: DriveSettings) -> str:
     from connectors.gdrive.signout import sign_out
 
-    return sign_out(drive_settings(settings))
+    return sign_out(settings)
 
 
 connector = Connector(

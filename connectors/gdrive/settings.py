@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.errors import Misconfigured
 from connectors.registry import Settings
 
 SCOPE = "https://www.googleapis.com/auth/"
@@ -82,10 +81,3 @@ class DriveSettings(Settings):
     @property
     def scopes(self) -> list[str]:
         return [SCOPE + self.scope]
-
-
-def drive_settings(settings: Settings) -> DriveSettings:
-    """The settings as what they are; Misconfigured if they are another place's."""
-    if not isinstance(settings, DriveSettings):
-        raise Misconfigured(f"these are no Google Drive settings: {type(settings).__name__}")
-    return settings

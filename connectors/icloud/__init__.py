@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
 from connectors.icloud.settings import ICloudSettings, same
-from connectors.registry import Connector, Settings
+from connectors.registry import Connector
 
 # pyicloud takes a second to import: only what really talks to Apple pays for it.
 
 
-def _source(name: str, settings: Settings) -> Source:
+def _source(name: str, settings: ICloudSettings) -> Source:
     from connectors.icloud.source import ICloudSource
 
-    return ICloudSource(name, cast(ICloudSettings, settings))
+    return ICloudSource(name, settings)
 
 
-def _sink(name: str, settings: Settings) -> Sink:
+def _sink(name: str, settings: ICloudSettings) -> Sink:
     from connectors.icloud.sink import ICloudSink
 
-    return ICloudSink(name, cast(ICloudSettings, settings))
+    return ICloudSink(name, settings)
 
 
-def _connect(settings: Settings, prompter: Prompter) -> None:
+def _connect(settings: ICloudSettings, prompter: Prompter) -> None:
     from connectors.icloud.signin import connect
 
-    connect(cast(ICloudSettings, settings), prompter)
+    connect(settings, prompter)
 
 
-def _disconnect(settings: Settings) -> str:
+def _disconnect(settings: ICloudSettings) -> str:
     from connectors.icloud.signout import sign_out
 
-    return sign_out(cast(ICloudSettings, settings))
-
-
-def _same(one: Settings, other: Settings) -> bool | None:
-    return same(cast(ICloudSettings, one), cast(ICloudSettings, other))
+    return sign_out(settings)
 
 
 connector = Connector(
@@ -47,5 +41,5 @@ connector = Connector(
     connect=_connect,
     disconnect=_disconnect,
     location="account",
-    same=_same,
+    same=same,
 )

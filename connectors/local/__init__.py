@@ -48,18 +48,15 @@ class LocalSettings(Settings):
         return source.relative_to(sink).as_posix() if source.is_relative_to(sink) else None
 
 
-def _source(name: str, settings: Settings) -> LocalSource:
-    assert isinstance(settings, LocalSettings)
+def _source(name: str, settings: LocalSettings) -> LocalSource:
     return LocalSource(name, settings.path)
 
 
-def _sink(name: str, settings: Settings) -> LocalSink:
-    assert isinstance(settings, LocalSettings)
+def _sink(name: str, settings: LocalSettings) -> LocalSink:
     return LocalSink(name, settings.path, readback=settings.readback)
 
 
-def _same(one: Settings, other: Settings) -> bool | None:
-    assert isinstance(one, LocalSettings) and isinstance(other, LocalSettings)
+def _same(one: LocalSettings, other: LocalSettings) -> bool | None:
     with contextlib.suppress(OSError):  # the system knows of mounts, and of disks without case
         if one.path.samefile(other.path):
             return True

@@ -36,13 +36,11 @@ def shelf(store: str, limit: int | None = None) -> Shelf:
     return _shelves.setdefault(store, Shelf(limit))
 
 
-def _source(name: str, settings: Settings) -> MemorySource:
-    assert isinstance(settings, MemorySettings)
+def _source(name: str, settings: MemorySettings) -> MemorySource:
     return MemorySource(name, library(settings.store))
 
 
-def _sink(name: str, settings: Settings) -> MemorySink:
-    assert isinstance(settings, MemorySettings)
+def _sink(name: str, settings: MemorySettings) -> MemorySink:
     return MemorySink(name, shelf(settings.store, settings.limit))
 
 

@@ -289,7 +289,7 @@ class Place:
 
     name: str
     type: str
-    connector: Connector
+    connector: Connector[Any]
     settings: Settings
 
     @property

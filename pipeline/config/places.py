@@ -102,7 +102,7 @@ def _types() -> str:
     return f"one of {', '.join(registry.names())}"
 
 
-def _connector(kind: str, side: Side | None, loc: Loc) -> Connector:
+def _connector(kind: str, side: Side | None, loc: Loc) -> Connector[Any]:
     try:
         connector = registry.get(kind)
     except registry.UnknownConnector:

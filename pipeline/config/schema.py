@@ -58,15 +58,15 @@ def _one_or_more(known: list[dict[str, str]]) -> dict[str, Any]:
     return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
 
 
-def _installed(name: str) -> Connector | None:
+def _installed(name: str) -> Connector[Any] | None:
     try:
         return registry.get(name)
     except Misconfigured:
         return None  # its extra is missing: nothing is known of its settings
 
 
-def _place(name: str, connector: Connector, definitions: dict[str, Any]) -> dict[str, Any]:
-    place = connector.settings.model_json_schema(ref_template="#/$defs/{model}")
+def _place(name: str, connector: Connector[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    place: dict[str, Any] = connector.settings.model_json_schema(ref_template="#/$defs/{model}")
     definitions |= place.pop("$defs", {})
     place["properties"] = {
         "type": {"const": name},
