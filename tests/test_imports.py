@@ -24,9 +24,10 @@ SHARED = {
     "flushing",
     "headers",
     "private",
-    "proxies",
+    "certificates",
     "reclaiming",
     "registry",
+    "unanswered",
 }
 
 

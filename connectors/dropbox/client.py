@@ -28,10 +28,11 @@ from connectors.dropbox.meaning import (
     sign_in_refused,
     throttled,
 )
-from connectors.dropbox.network import TIMEOUT, explain, session
+from connectors.dropbox.network import TIMEOUT, session
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import Misconfigured, SessionExpired, Transient
 from connectors.headers import retry_after
+from connectors.unanswered import explain
 
 _EARLY = 300.0  # seconds before its end that an access token is renewed
 _UNINTELLIGIBLE = (AssertionError, ValueError, KeyError, ValidationError)

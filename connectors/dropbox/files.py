@@ -13,9 +13,9 @@ from dropbox.files import FileMetadata, FolderMetadata
 from connectors.base import Receipt
 from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.meaning import path_refused, tag_of
-from connectors.dropbox.network import explain
 from connectors.dropbox.receipts import Root, receipt
 from connectors.errors import Misconfigured, NotFound, OutpourError, Transient
+from connectors.unanswered import explain
 
 _PAGE = 2000  # entries of one listing request, the most Dropbox gives
 _CHUNK = 1024 * 1024

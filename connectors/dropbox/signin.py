@@ -20,11 +20,12 @@ from dropbox.session import WEB_HOST
 from connectors.abilities import Prompter
 from connectors.dropbox.auth import SCOPES, Grant, signed_in, store_grant
 from connectors.dropbox.client import Client, short, speaking
-from connectors.dropbox.network import TIMEOUT, explain, session
+from connectors.dropbox.network import TIMEOUT, session
 from connectors.dropbox.settings import GUIDE, DropboxSettings, app_key
 from connectors.dropbox.space import capacity
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.headers import retry_after
+from connectors.unanswered import explain
 
 
 class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is not typed

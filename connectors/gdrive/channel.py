@@ -11,7 +11,8 @@ import urllib3
 from connectors.errors import Transient
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.meaning import meaning
-from connectors.gdrive.transport import Answer, Body, Transport, explain
+from connectors.gdrive.transport import Answer, Body, Transport
+from connectors.unanswered import explain
 
 _PIECE = 1024 * 1024
 

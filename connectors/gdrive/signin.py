@@ -22,6 +22,7 @@ from google_auth_oauthlib.flow import Flow
 from oauthlib.oauth2 import OAuth2Error
 
 from connectors.abilities import Prompter
+from connectors.certificates import ca_bundle
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
 from connectors.gdrive.api import Api
 from connectors.gdrive.auth import Auth, Client, Grant, load_client, signed_in, store_grant
@@ -29,7 +30,8 @@ from connectors.gdrive.channel import Channel
 from connectors.gdrive.loopback import Loopback
 from connectors.gdrive.refusals import GUIDE
 from connectors.gdrive.settings import DriveSettings
-from connectors.gdrive.transport import Transport, ca_bundle, explain
+from connectors.gdrive.transport import Transport
+from connectors.unanswered import explain
 
 DEVICE_URI = "https://oauth2.googleapis.com/device/code"
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"

@@ -8,27 +8,24 @@ REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE, else from certifi.
 
 from __future__ import annotations
 
-import os
-import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-import certifi
 import urllib3
 import urllib3.exceptions as broken
 from urllib3.connection import HTTPConnection
 
-from connectors import proxies
-from connectors.errors import Fatal, Misconfigured, Transient, Unreachable
+from connectors.certificates import trust
+from connectors.errors import Misconfigured
+from connectors.unanswered import explain
 
 Body = bytes | Callable[[], Iterable[bytes]] | None
 """Bytes, or what makes a fresh stream of them for each attempt (with Content-Length set)."""
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=120)  # Drive takes its time to seal a large file
-_CA = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,42 +119,3 @@ def proxy_for(scheme: str, host: str) -> str:
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all") or ""
     return proxy if "://" in proxy or not proxy else f"http://{proxy}"
-
-
-def ca_bundle() -> str:
-    """The file of certificates to trust."""
-    for name in _CA:
-        if os.environ.get(name):
-            return os.environ[name]
-    return certifi.where()
-
-
-def trust() -> ssl.SSLContext:
-    bundle = ca_bundle()
-    try:
-        if os.path.isdir(bundle):  # noqa: PTH112  (a folder of hashed certificates)
-            return ssl.create_default_context(capath=bundle)
-        return ssl.create_default_context(cafile=bundle)
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(
-            f"the certificates in {bundle} cannot be read: {error}",
-            hint=f"Correct or unset {', '.join(_CA)}.",
-        ) from error
-
-
-def explain(error: Exception, host: str) -> Transient | Fatal:
-    """The meaning of a request that brought no answer."""
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return Fatal(
-            f"the certificate of {host} is not trusted",
-            hint="Behind a company proxy set REQUESTS_CA_BUNDLE to its CA; check the clock too.",
-        )
-    if isinstance(error, broken.ProxyError) and proxies.refused(error):
-        return Unreachable(
-            f"{host} cannot be reached through the proxy", hint="Check HTTPS_PROXY and NO_PROXY."
-        )
-    if isinstance(error, broken.NewConnectionError | broken.ConnectTimeoutError):
-        return Unreachable(f"{host} cannot be reached", hint="Check the network connection.")
-    return Transient(
-        f"the connection to {host} failed ({type(error).__name__})", hint="Check the network."
-    )

@@ -27,8 +27,9 @@ from connectors.errors import (
 )
 from connectors.headers import retry_after
 from connectors.icloud.addresses import Address, Addresses
-from connectors.icloud.network import Network, unreachable, untrusted
+from connectors.icloud.network import Network
 from connectors.icloud.records import Handle
+from connectors.unanswered import explain
 
 CHUNK = 1 << 20
 _SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
@@ -91,7 +92,7 @@ class Content:
                 retries=False,
             )
         except FAILURES as error:
-            raise broken(error) from error
+            raise explain(error, "iCloud") from error
 
     def _body(self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> Body:
         try:
@@ -131,7 +132,7 @@ class Body:
                 yield chunk
         except FAILURES as error:
             self.close()
-            raise broken(error) from error
+            raise explain(error, "iCloud") from error
         if self.total is not None and position != self.total:
             self.close()
             raise Transient(f"the connection ended after {position} of {self.total} bytes")
@@ -179,15 +180,6 @@ def _refusal(answer: urllib3.BaseHTTPResponse, resource: Resource) -> OutpourErr
     if answer.status in {429, 503}:
         return Throttled(said, retry_after=wait)
     return Transient(said, retry_after=wait)
-
-
-def broken(error: Exception) -> OutpourError:
-    if (fatal := untrusted(error)) is not None:
-        return fatal
-    # Only the kind: the text of these errors holds the signed address.
-    if (away := unreachable(error)) is not None:
-        return away
-    return Transient(f"the connection to iCloud failed ({type(error).__name__})")
 
 
 def _spare(answer: urllib3.BaseHTTPResponse) -> None:

@@ -22,6 +22,7 @@ from pyicloud.exceptions import (
     PyiCloudTrustedDeviceVerificationException,
 )
 
+from connectors import unanswered
 from connectors.errors import (
     Misconfigured,
     OutpourError,
@@ -29,7 +30,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.icloud.network import causes, unreachable, untrusted
+from connectors.unanswered import causes, untrusted
 
 WRONG_PASSWORD = -20101
 _WRONG_CODE = -21669
@@ -93,7 +94,7 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
     chain = list(causes(error))
     if isinstance(error, OutpourError):
         return error
-    if (fatal := untrusted(error)) is not None:
+    if (fatal := untrusted(error, "iCloud")) is not None:
         return fatal
     if busy is not None:
         return Throttled(
@@ -103,7 +104,7 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
         )
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
-            return _unanswered(known)
+            return unanswered.explain(known.__cause__ or known, "iCloud")
         for kind, (message, todo) in _KINDS.items():
             if isinstance(known, kind):
                 return SessionExpired(message, hint=todo or connect)
@@ -113,14 +114,6 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
                 hint="sign in at https://www.icloud.com once and open Photos there",
             )
     return _by_answer(chain, connect)
-
-
-def _unanswered(error: PyiCloudConnectionException) -> Transient:
-    if (away := unreachable(error)) is not None:
-        return away
-    return Transient(
-        f"iCloud cannot be reached ({_bottom(error)})", hint="Check the network connection."
-    )
 
 
 def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
@@ -247,9 +240,3 @@ def _json(answer: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _bottom(error: BaseException) -> str:
-    """The innermost error's kind: its text could hold an address with secrets."""
-    *_, last = causes(error)
-    return type(last).__name__

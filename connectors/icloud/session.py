@@ -31,13 +31,13 @@ from pyicloud.exceptions import (
 )
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
 
+from connectors.certificates import ca_bundle
 from connectors.errors import Throttled
 from connectors.headers import retry_after
 from connectors.icloud.network import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
     Adapter,
-    ca_bundle,
     keep_logs_clean,
 )
 from connectors.icloud.refusals import by_apple, elsewhere, explain, valid_code, wrong_code

@@ -19,10 +19,11 @@ import requests
 import urllib3
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
+from connectors import unanswered
 from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreadable
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import PRIMARY, unsent
-from connectors.icloud.content import FAILURES, broken
+from connectors.icloud.content import FAILURES
 from connectors.icloud.network import CONNECT_TIMEOUT, Network
 from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
@@ -73,7 +74,7 @@ class Uploads:
                     timeout=_PATIENT,
                 )
         except FAILURES as error:
-            raise broken(error) from error
+            raise unanswered.explain(error, "iCloud") from error
         if answer.status != 200:
             raise _refusal(answer)
         try:

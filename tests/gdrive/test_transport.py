@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -155,10 +154,3 @@ def test_a_socks_proxy_is_refused(
 def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DriveSettings(**settings)
-
-
-def test_tls_is_checked_by_default() -> None:
-    from connectors.gdrive.transport import trust
-
-    context = trust()
-    assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
