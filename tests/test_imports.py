@@ -17,12 +17,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHARED = {
     "abilities",
+    "adapter",
     "base",
     "checksums",
     "errors",
     "durable",
     "flushing",
     "headers",
+    "pools",
     "private",
     "certificates",
     "reclaiming",

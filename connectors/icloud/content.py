@@ -27,11 +27,13 @@ from connectors.errors import (
 )
 from connectors.headers import retry_after
 from connectors.icloud.addresses import Address, Addresses
-from connectors.icloud.network import Network
 from connectors.icloud.records import Handle
+from connectors.icloud.session import CONNECTIONS
+from connectors.pools import CONNECT_TIMEOUT, Pools
 from connectors.unanswered import explain
 
 CHUNK = 1 << 20
+_READ_TIMEOUT = 30.0  # between two packets of a body
 _SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn addresses are answered with
@@ -43,7 +45,7 @@ class Content:
 
     def __init__(self, addresses: Addresses) -> None:
         self._addresses = addresses
-        self._network = Network()
+        self._pools = Pools(CONNECTIONS)
 
     def open(self, resource: Resource, offset: int = 0) -> Body:
         """The bytes from ``offset`` on, or from 0 where Apple cannot start there.
@@ -66,7 +68,7 @@ class Content:
         return self._body(answer, resource, offset)
 
     def close(self) -> None:
-        self._network.close()
+        self._pools.close()
 
     def _checked(self, resource: Resource, address: Address) -> Address:
         known = resource.checksum.value if resource.checksum else None
@@ -82,7 +84,7 @@ class Content:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         try:
-            return self._network.pool(address.url).request(
+            return self._pools.reaching(address.url).request(
                 "GET",
                 address.url,
                 headers=headers,
@@ -90,6 +92,7 @@ class Content:
                 decode_content=False,
                 redirect=False,
                 retries=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=_READ_TIMEOUT),
             )
         except FAILURES as error:
             raise explain(error, "iCloud") from error

@@ -31,18 +31,17 @@ from pyicloud.exceptions import (
 )
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
 
+from connectors.adapter import Adapter
 from connectors.certificates import ca_bundle
 from connectors.errors import Throttled
 from connectors.headers import retry_after
-from connectors.icloud.network import (
-    CONNECT_TIMEOUT,
-    READ_TIMEOUT,
-    Adapter,
-    keep_logs_clean,
-)
+from connectors.icloud.logs import keep_logs_clean
 from connectors.icloud.refusals import by_apple, elsewhere, explain, valid_code, wrong_code
+from connectors.pools import CONNECT_TIMEOUT
 from connectors.private import private_dir, state_dir, write_private
 
+CONNECTIONS = 32  # for each host: more than any engine opens at once
+_READ_TIMEOUT = 60.0
 _LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
 _BUSY = {429, 502, 503, 504}
 _OF_SESSION = {".session", ".cookiejar"}  # as pyicloud names its files
@@ -106,7 +105,7 @@ class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships n
         self.busy: Throttled | None = None
         super().__init__(service, **kwargs)
         self.verify = ca_bundle()
-        self.mount("https://", Adapter())
+        self.mount("https://", Adapter(CONNECTIONS))
         for name in (self.session_path, self.cookiejar_path):
             path = Path(name)
             if path.exists():
@@ -120,7 +119,7 @@ class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships n
             return cast(requests.PreparedRequest, super().prepare_request(request))
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_TIMEOUT, READ_TIMEOUT)
+        kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_TIMEOUT, _READ_TIMEOUT)
         response = cast(requests.Response, super().send(request, **kwargs))
         if response.status_code in _BUSY:
             self.busy = Throttled(

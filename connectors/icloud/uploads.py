@@ -24,10 +24,10 @@ from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreada
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import PRIMARY, unsent
 from connectors.icloud.content import FAILURES
-from connectors.icloud.network import CONNECT_TIMEOUT, Network
 from connectors.icloud.refusals import explain
-from connectors.icloud.session import Api
+from connectors.icloud.session import CONNECTIONS, Api
 from connectors.icloud.trouble import of_answer
+from connectors.pools import CONNECT_TIMEOUT, Pools
 
 # Apple answers only when it has taken in and hashed the whole file.
 _PATIENT = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=300.0)
@@ -41,10 +41,10 @@ class Uploads:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._network = Network()
+        self._pools = Pools(CONNECTIONS)
 
     def close(self) -> None:
-        self._network.close()
+        self._pools.close()
 
     def reserve(self, size: int) -> str:
         """An address that takes ``size`` bytes once. Raises CapacityExceeded."""
@@ -64,7 +64,7 @@ class Uploads:
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         try:
             with path.open("rb") as body:
-                answer = self._network.pool(url).request(
+                answer = self._pools.reaching(url).request(
                     "POST",
                     url,
                     body=body,

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from connectors.errors import Fatal, Misconfigured, Unreachable
 from connectors.gdrive import DriveSettings
-from connectors.gdrive.transport import proxy_for
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.server import Sandbox
 from tests.conformance.making import Bench, content
@@ -73,15 +72,6 @@ def test_a_company_gateway(
     double.close()
 
 
-def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "proxy.example.com:3128")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "localhost,.internal.example.com")
-    assert proxy_for("https", "www.googleapis.com") == "http://proxy.example.com:3128"
-    assert proxy_for("https", "gateway.internal.example.com") == ""
-
-
 def test_an_unknown_certificate_is_one_clear_line(
     double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +105,7 @@ def test_a_wrong_ca_file_is_named(
         path.write_text(text)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with pytest.raises(Misconfigured, match=r"ca\.pem"):
-        place.open()
+        place.open().stat("a.jpg")
 
 
 def test_a_dead_proxy_is_a_place_that_cannot_be_reached(

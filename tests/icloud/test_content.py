@@ -13,7 +13,7 @@ import pytest
 from connectors.base import Asset, Resource, Role
 from connectors.checksums import digest
 from connectors.errors import ItemError, NotFound, Throttled, Transient, Unreadable
-from connectors.icloud import network
+from connectors.icloud import content
 from connectors.icloud.source import ICloudSource
 from tests.icloud.rig import Rig, listing, read, truth
 
@@ -126,7 +126,7 @@ def test_an_address_that_stays_gone_is_a_wait(
 def test_a_stalled_body_times_out(
     ready: Rig, file: tuple[Asset, Resource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_STREAM_TIMEOUT", 0.3)
+    monkeypatch.setattr(content, "_READ_TIMEOUT", 0.3)
     ready.faults.stall_seconds = 60
     ready.faults.once("stall", "content/*")
     source, began = ready.source(), time.monotonic()

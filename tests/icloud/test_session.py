@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.icloud.network import keep_logs_clean
+from connectors.icloud.logs import keep_logs_clean
 from connectors.icloud.session import Api, folder
 from tests.icloud.rig import ACCOUNT, Rig, listing, read
 

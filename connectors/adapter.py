@@ -1,0 +1,19 @@
+"""How sessions of requests connect. Apart from ``pools``, as requests takes a while to import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+
+from connectors.pools import AT_ONCE
+
+
+class Adapter(HTTPAdapter):
+    """Keeps ``connections`` to each host, for as many threads. It repeats no request."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(pool_maxsize=connections)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, socket_options=AT_ONCE, **kwargs)

@@ -1,0 +1,83 @@
+"""Kept-alive connections for many threads, through whatever proxy is set.
+
+Proxies come from the environment (HTTPS_PROXY, NO_PROXY; on macOS and Windows from the system's
+settings), as it is when a host is first asked.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import urllib.request
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection
+
+from connectors.certificates import trust
+from connectors.errors import Misconfigured
+
+CONNECT_TIMEOUT = 10.0  # seconds
+AT_ONCE = HTTPConnection.default_socket_options
+"""Behind a proxy urllib3 leaves Nagle's algorithm on, which against delayed acknowledgements costs
+40 ms for every request with a body."""
+
+
+class Pools:
+    """Thread-safe; ``connections`` are kept to each host. What is closed may be used again."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._tls: ssl.SSLContext | None = None
+        self._by_proxy: dict[str, urllib3.PoolManager] = {}
+        self._by_host: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def reaching(self, url: str) -> urllib3.PoolManager:
+        """What connects to the host of ``url``.
+
+        Misconfigured where the environment names a proxy or certificates that cannot be used.
+        """
+        split = urlsplit(url)
+        host = (split.scheme, split.netloc)
+        with self._lock:
+            found = self._by_host.get(host)
+            if found is None:
+                proxy = proxy_for(*host)  # slow to ask
+                found = self._by_proxy.get(proxy) or self._made(proxy)
+                self._by_host[host] = self._by_proxy[proxy] = found
+        return found
+
+    def close(self) -> None:
+        """Close what is idle; requests in flight end first."""
+        with self._lock:
+            pools = list(self._by_proxy.values())
+            self._by_proxy.clear()
+            self._by_host.clear()
+        for pool in pools:
+            pool.clear()
+
+    def _made(self, proxy: str) -> urllib3.PoolManager:
+        tls = self._tls = self._tls or trust()
+        most = self._connections
+        if not proxy:
+            return urllib3.PoolManager(maxsize=most, ssl_context=tls)
+        split = urlsplit(proxy)
+        if split.scheme not in ("http", "https"):
+            raise Misconfigured(f"a {split.scheme} proxy is not supported; use an http one")
+        headers = {}
+        if split.username:
+            login = f"{unquote(split.username)}:{unquote(split.password or '')}"
+            headers = urllib3.make_headers(proxy_basic_auth=login)
+        return urllib3.ProxyManager(
+            proxy, proxy_headers=headers, maxsize=most, ssl_context=tls, socket_options=AT_ONCE
+        )
+
+
+def proxy_for(scheme: str, host: str) -> str:
+    """The proxy for an address, blank for none."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
