@@ -23,6 +23,7 @@ SHARED = {
     "errors",
     "durable",
     "flushing",
+    "grants",
     "headers",
     "pools",
     "private",

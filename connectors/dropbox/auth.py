@@ -6,12 +6,11 @@ access token, so a wrong clock can spoil nothing that is stored.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from connectors.dropbox.settings import DropboxSettings
-from connectors.errors import Misconfigured, SessionExpired
-from connectors.private import forget_secret, load_secret, store_secret
+from connectors.errors import Misconfigured
+from connectors.grants import Grants
 
 SCOPES = (
     "account_info.read",
@@ -34,19 +33,16 @@ class Grant:
         return f"Grant(app_key={self.app_key!r}, account={self.account!r})"
 
 
-def store_grant(settings: DropboxSettings, grant: Grant) -> None:
-    store_secret(_key(settings), json.dumps(asdict(grant)))
+_grants = Grants("dropbox", "Dropbox", Grant)
+store_grant, forget_grant = _grants.store, _grants.forget
 
 
 def load_grant(settings: DropboxSettings) -> Grant:
-    """The grant of the settings' account.
+    """The grant of the settings' account; Misconfigured where it is of another app than theirs.
 
-    Raises SessionExpired where nobody signed in, Misconfigured where another app did.
+    Raises what ``Grants.load`` raises.
     """
-    stored = load_secret(_key(settings))
-    if stored is None:
-        raise SessionExpired("Dropbox is not connected", hint="run: outpour connect dropbox")
-    grant = Grant(**json.loads(stored))
+    grant = _grants.load(settings)
     if settings.app_key and settings.app_key != grant.app_key:
         raise Misconfigured(
             f"app_key is {settings.app_key}, but the sign-in was for {grant.app_key}",
@@ -55,16 +51,7 @@ def load_grant(settings: DropboxSettings) -> Grant:
     return grant
 
 
-def forget_grant(settings: DropboxSettings) -> bool:
-    """Whether nothing of it is left here."""
-    return forget_secret(_key(settings))
-
-
 def signed_in(settings: DropboxSettings) -> str:
     """Who signed in before; empty where nobody did, or an earlier version did not ask."""
-    stored = load_secret(_key(settings))
-    return Grant(**json.loads(stored)).account if stored else ""
-
-
-def _key(settings: DropboxSettings) -> str:
-    return f"dropbox:{settings.account}"
+    grant = _grants.find(settings)
+    return grant.account if grant else ""

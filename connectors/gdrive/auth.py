@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 
-from connectors.errors import Misconfigured, SessionExpired, Transient
+from connectors.errors import Misconfigured, Transient
 from connectors.gdrive.refusals import GUIDE, refused_person, refused_service_account
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Answer, Transport
-from connectors.private import forget_secret, load_secret, store_secret
+from connectors.grants import Grants
 
 AUTH_URI = "https://accounts.google.com/o/oauth2/auth"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
@@ -91,31 +91,14 @@ def _client_file(path: Path) -> Client:
     )
 
 
-def store_grant(settings: DriveSettings, grant: Grant) -> None:
-    store_secret(_key(settings), json.dumps(asdict(grant)))
-
-
-def load_grant(settings: DriveSettings) -> Grant:
-    """The grant of the settings' account; SessionExpired where nobody signed in."""
-    stored = load_secret(_key(settings))
-    if stored is None:
-        raise SessionExpired("Google Drive is not connected", hint="run: outpour connect gdrive")
-    return Grant(**json.loads(stored))
-
-
-def forget_grant(settings: DriveSettings) -> bool:
-    """Whether nothing of it is left here."""
-    return forget_secret(_key(settings))
+_grants = Grants("gdrive", "Google Drive", Grant)
+store_grant, load_grant, forget_grant = _grants.store, _grants.load, _grants.forget
 
 
 def signed_in(settings: DriveSettings) -> str:
     """Who signed in before; empty where nobody did, or an earlier version did not ask."""
-    stored = load_secret(_key(settings))
-    return Grant(**json.loads(stored)).user if stored else ""
-
-
-def _key(settings: DriveSettings) -> str:
-    return f"gdrive:{settings.account}"
+    grant = _grants.find(settings)
+    return grant.user if grant else ""
 
 
 class Auth:
