@@ -57,7 +57,6 @@ class Library:
             "fingerprint": see(t, "ZORIGINALSTABLEHASH", "ZMASTERFINGERPRINT"),
             "kind": f"{a}.ZKIND",
             "created": see(a, "ZDATECREATED"),
-            "modified": see(a, "ZMODIFICATIONDATE"),
             "added": see(a, "ZADDEDDATE"),
             "utc_offset": see(t, "ZTIMEZONEOFFSET"),
             "favorite": see(a, "ZFAVORITE"),
@@ -84,8 +83,8 @@ class Library:
         query = (
             "SELECT ZASSET AS asset, ZRESOURCETYPE AS type, ZVERSION AS version, "
             "ZDATASTORESUBTYPE AS subtype, ZLOCALAVAILABILITY AS local, ZDATALENGTH AS size, "
-            f"COALESCE({', '.join(marks)}) AS fingerprint, {see(r, 'ZRECIPEID')} AS recipe, "
-            f"{see(r, 'ZTRASHEDSTATE')} AS trashed FROM {r} WHERE ZASSET IN ({{}}) ORDER BY Z_PK"
+            f"COALESCE({', '.join(marks)}) AS fingerprint, {see(r, 'ZRECIPEID')} AS recipe "
+            f"FROM {r} WHERE ZASSET IN ({{}}) ORDER BY Z_PK"
         )
         found: dict[int, list[Row]] = {}
         for row in self._among(query, keys):
