@@ -97,8 +97,8 @@ class Asset:
     """One photo or video as its owner sees it.
 
     ``id`` is stable over listings and unique at its source. ``created`` is the capture time,
-    timezone-aware. ``revision`` changes whenever the source changes the asset. ``trashed``
-    assets are listed by no source unless it was asked for them.
+    timezone-aware. ``revision`` changes whenever the source changes the asset. What lies in a
+    source's own bin is listed only where that was asked for.
 
     ``aliases`` are ids that the asset is listed under while its source sees its files and cannot
     tell more; its ``id`` is one of them then. Of a source that gives any, a handle says where a
