@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from connectors import durable
-from connectors.errors import ItemError, Misconfigured, OutpourError
+from connectors.errors import ItemError, OutpourError
 from connectors.local import disk
-from connectors.private import may
+from connectors.local.root import check_reading, check_same
 
 PREFIX = ".outpour-"
 _SESSION = secrets.token_hex(4)
@@ -36,47 +36,6 @@ def temporary_name() -> str:
 
 def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
-
-
-def check_root(root: Path) -> None:
-    """Misconfigured unless what is below ``root`` can be read; changes nothing.
-
-    Only the last part may be missing: more than that is a disk that is not connected.
-    """
-    try:
-        place = _nearest(root)
-        if place.exists() and not place.is_dir():
-            raise Misconfigured(f"{place} is a file, not a folder", hint="Choose another folder.")
-        if not place.exists():
-            raise Misconfigured(
-                f"there is no folder {place}", hint="Connect its disk, or make the folder."
-            )
-    except OSError as error:
-        raise _unreachable(root, error) from error
-    if place == root and not may(root, os.R_OK | os.X_OK):
-        raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
-
-
-def check_writing(root: Path) -> None:
-    """Misconfigured unless files can be put below ``root``; changes nothing."""
-    try:
-        place = _nearest(root)
-        read_only = bool(os.statvfs(place).f_flag & os.ST_RDONLY)
-    except OSError as error:
-        raise _unreachable(root, error) from error
-    if read_only or not may(place, os.W_OK | os.X_OK):
-        raise Misconfigured(
-            f"cannot write in {place}", hint="Give yourself write permission, or choose another."
-        )
-
-
-def _nearest(root: Path) -> Path:
-    """The folder itself, or the one that it would be made in."""
-    return root if root.exists() else root.parent
-
-
-def _unreachable(root: Path, error: OSError) -> Misconfigured:
-    return Misconfigured(f"cannot reach {root}: {error.strerror}", hint="Check the path.")
 
 
 @dataclass
@@ -138,11 +97,9 @@ class Folders:
         Writing there could fill the disk below the mount point of the missing one.
         """
         if self._device is None:
-            check_root(self.root)
-        elif disk.device(self.root) != self._device:
-            raise Misconfigured(
-                f"{self.root} is gone", hint="Connect its disk again, then run again."
-            )
+            check_reading(self.root, made=True)
+        else:
+            check_same(self.root, self._device)
 
     def meaning(self, error: OSError, what: str) -> OutpourError:
         """What an error of the system stands for; Misconfigured where the root is gone."""

@@ -14,13 +14,8 @@ from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
 from connectors.local import disk
-from connectors.local.folders import (
-    Folders,
-    check_root,
-    check_writing,
-    is_temporary,
-    temporary_name,
-)
+from connectors.local.folders import Folders, is_temporary, temporary_name
+from connectors.local.root import check_reading, check_writing
 
 _COMMIT_BATCH = 64
 
@@ -101,7 +96,7 @@ class LocalSink:
         """Nothing to release."""
 
     def check(self, *, writing: bool) -> None:
-        check_root(self._root)
+        check_reading(self._root, made=True)
         if writing:
             check_writing(self._root)
 

@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from connectors.abilities import Capacity
 from connectors.base import Asset, Page, Problem, Resource
-from connectors.errors import ItemError, Misconfigured, NotFound, Transient
+from connectors.errors import ItemError, NotFound, Transient
 from connectors.local import disk
 from connectors.local.grouping import Group, groups, is_media
+from connectors.local.root import check_reading, check_same
 from connectors.private import may
 
 _PAGE = 500
@@ -40,19 +41,7 @@ class LocalSource:
 
     def check(self, *, writing: bool = False) -> None:
         del writing  # nothing is ever written
-        root = self._root
-        try:
-            if not root.exists():
-                raise Misconfigured(
-                    f"there is no folder {root}", hint="Connect its disk, or check its path."
-                )
-            if not root.is_dir():
-                raise Misconfigured(f"{root} is a file, not a folder", hint="Choose a folder.")
-        except OSError as error:
-            reason = f"cannot reach {root}: {error.strerror}"
-            raise Misconfigured(reason, hint="Check the path.") from error
-        if not may(root, os.R_OK | os.X_OK):
-            raise Misconfigured(f"cannot read {root}", hint="Give yourself read permission there.")
+        check_reading(self._root)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         del since  # no page ever gave one
@@ -156,10 +145,7 @@ class LocalSource:
 
     def _check_root(self) -> None:
         """A disk that was pulled must not look like a library that was emptied."""
-        if self._device is None or disk.device(self._root) != self._device:
-            raise Misconfigured(
-                f"{self._root} is gone", hint="Connect its disk again, then run again."
-            )
+        check_same(self._root, self._device)
 
     def _assets(self, folder: PurePosixPath, group: Group) -> Iterator[Asset | Problem]:
         """The asset, or those that are left of it where some of its files are gone."""
