@@ -11,7 +11,7 @@ import urllib3
 from connectors.errors import Transient
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.meaning import meaning
-from connectors.gdrive.transport import Answer, Body, Transport
+from connectors.gdrive.transport import Answer, RequestBody, Transport
 from connectors.unanswered import explain
 
 _PIECE = 1024 * 1024
@@ -38,7 +38,9 @@ class Channel:
         answer = self.send(method, uri, fields, data)
         return httplib2.Response({**answer.headers, "status": str(answer.status)}), answer.data
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: RequestBody = None
+    ) -> Answer:
         """One request, signed; a second one where the first showed that the token is spent."""
         token = self._token(url)
         answer = self._transport.send(method, url, self._signed(headers, token), body)

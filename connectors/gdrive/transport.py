@@ -16,7 +16,7 @@ import urllib3.exceptions as broken
 from connectors.pools import CONNECT_TIMEOUT, Pools
 from connectors.unanswered import explain
 
-Body = bytes | Callable[[], Iterable[bytes]] | None
+RequestBody = bytes | Callable[[], Iterable[bytes]] | None
 """Bytes, or what makes a fresh stream of them for each attempt (with Content-Length set)."""
 
 _TIMEOUT = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=120)  # a large file takes time to seal
@@ -37,7 +37,9 @@ class Transport:
     def __init__(self, connections: int) -> None:
         self._pools = Pools(connections)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Answer:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: RequestBody = None
+    ) -> Answer:
         response = self.open(method, url, headers, body, preload=True)
         lowered = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, lowered, response.data)
@@ -47,7 +49,7 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: Body = None,
+        body: RequestBody = None,
         *,
         preload: bool = False,
     ) -> urllib3.BaseHTTPResponse:

@@ -47,7 +47,7 @@ class Content:
         self._addresses = addresses
         self._pools = Pools(CONNECTIONS)
 
-    def open(self, resource: Resource, offset: int = 0) -> Body:
+    def open(self, resource: Resource, offset: int = 0) -> ContentStream:
         """The bytes from ``offset`` on, or from 0 where Apple cannot start there.
 
         Raises NotFound, Unreadable, ItemError (the file was changed since it was listed),
@@ -65,7 +65,7 @@ class Content:
             _spare(answer)
             offset = 0
             answer = self._ask(self._checked(resource, self._addresses.get(handle)), offset)
-        return self._body(answer, resource, offset)
+        return self._stream(answer, resource, offset)
 
     def close(self) -> None:
         self._pools.close()
@@ -97,7 +97,9 @@ class Content:
         except FAILURES as error:
             raise explain(error, "iCloud") from error
 
-    def _body(self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> Body:
+    def _stream(
+        self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int
+    ) -> ContentStream:
         try:
             if answer.status not in {200, 206}:
                 raise _refusal(answer, resource)
@@ -114,10 +116,10 @@ class Content:
         except OutpourError:
             _spare(answer)
             raise
-        return Body(answer, start, resource.size if total is None else total)
+        return ContentStream(answer, start, resource.size if total is None else total)
 
 
-class Body:
+class ContentStream:
     """A ``Stream``. Iterate once, from one thread; ``close`` from any."""
 
     def __init__(self, answer: urllib3.BaseHTTPResponse, offset: int, total: int | None) -> None:
