@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from connectors.base import Asset, Page, Problem
 from connectors.errors import CursorLost, Fatal, ItemError, Transient
 from connectors.icloud import fields, records
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import Unservable, of_record
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
@@ -83,10 +83,10 @@ class Changes:
     """Reads the changes of libraries."""
 
     def __init__(
-        self, cloudkit: CloudKit, addresses: Addresses, *, hidden: bool, trashed: bool
+        self, cloudkit: CloudKit, urls: SignedUrls, *, hidden: bool, trashed: bool
     ) -> None:
         self._cloudkit = cloudkit
-        self._addresses = addresses
+        self._urls = urls
         self._hidden = hidden
         self._trashed = trashed
 

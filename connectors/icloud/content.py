@@ -1,6 +1,6 @@
 """The bytes of a file: from any offset, on pooled connections, only when they are the wanted ones.
 
-Content hosts need no cookie, only the signed address, so this stays clear of pyicloud's
+Content hosts need no cookie, only the signed URL, so this stays clear of pyicloud's
 session. What arrives is checked against what was asked for before a byte is passed on: range,
 length, and that Apple still means the same file.
 """
@@ -26,9 +26,9 @@ from connectors.errors import (
     Unreadable,
 )
 from connectors.headers import retry_after
-from connectors.icloud.addresses import Address, Addresses
 from connectors.icloud.records import Handle
 from connectors.icloud.session import CONNECTIONS
+from connectors.icloud.signed_urls import SignedUrl, SignedUrls
 from connectors.pools import CONNECT_TIMEOUT, Pools
 from connectors.unanswered import explain
 
@@ -36,15 +36,15 @@ CHUNK = 1 << 20
 _READ_TIMEOUT = 30.0  # between two packets of a body
 _SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn addresses are answered with
+_RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn URLs are answered with
 FAILURES = (HTTPError, HTTPException, OSError, ValueError)
 
 
 class Content:
     """Opens files. Every method may be called from any thread."""
 
-    def __init__(self, addresses: Addresses) -> None:
-        self._addresses = addresses
+    def __init__(self, urls: SignedUrls) -> None:
+        self._urls = urls
         self._pools = Pools(CONNECTIONS)
 
     def open(self, resource: Resource, offset: int = 0) -> ContentStream:
@@ -57,36 +57,36 @@ class Content:
             handle = Handle.of(resource.handle)
         except ValueError as error:
             raise Unreadable(f"not a file of iCloud: {resource.handle!r}") from error
-        answer = self._ask(self._checked(resource, self._addresses.get(handle)), offset)
+        answer = self._ask(self._checked(resource, self._urls.get(handle)), offset)
         if answer.status in _RENEW:
             _spare(answer)
-            answer = self._ask(self._checked(resource, self._addresses.renew(handle)), offset)
+            answer = self._ask(self._checked(resource, self._urls.renew(handle)), offset)
         if answer.status == 416 or (answer.status == 206 and not _fits(answer, resource, offset)):
             _spare(answer)
             offset = 0
-            answer = self._ask(self._checked(resource, self._addresses.get(handle)), offset)
+            answer = self._ask(self._checked(resource, self._urls.get(handle)), offset)
         return self._stream(answer, resource, offset)
 
     def close(self) -> None:
         self._pools.close()
 
-    def _checked(self, resource: Resource, address: Address) -> Address:
+    def _checked(self, resource: Resource, signed: SignedUrl) -> SignedUrl:
         known = resource.checksum.value if resource.checksum else None
-        if known and address.checksum and known != address.checksum:
+        if known and signed.checksum and known != signed.checksum:
             raise ItemError(
                 f"{resource.filename} was changed in iCloud since it was listed",
                 hint="run again: the new version is listed and taken then",
             )
-        return address
+        return signed
 
-    def _ask(self, address: Address, offset: int) -> urllib3.BaseHTTPResponse:
+    def _ask(self, signed: SignedUrl, offset: int) -> urllib3.BaseHTTPResponse:
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = f"bytes={offset}-"
         try:
-            return self._pools.reaching(address.url).request(
+            return self._pools.reaching(signed.url).request(
                 "GET",
-                address.url,
+                signed.url,
                 headers=headers,
                 preload_content=False,
                 decode_content=False,

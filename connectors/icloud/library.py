@@ -17,11 +17,11 @@ from connectors.errors import (
     Unready,
 )
 from connectors.icloud import fields, records
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.changes import Changes, Cursor
 from connectors.icloud.cloudkit import CloudKit, Zone
 from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Lister
 from connectors.icloud.settings import ICloudSettings, Library
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import Unservable
 from connectors.icloud.window import Index
 
@@ -29,13 +29,11 @@ from connectors.icloud.window import Index
 class Libraries:
     """The libraries the settings choose. Every method may be called from any thread."""
 
-    def __init__(self, cloudkit: CloudKit, addresses: Addresses, settings: ICloudSettings) -> None:
+    def __init__(self, cloudkit: CloudKit, urls: SignedUrls, settings: ICloudSettings) -> None:
         self._cloudkit = cloudkit
         self._settings = settings
-        self._lister = Lister(cloudkit, addresses, settings.parallel)
-        self._changes = Changes(
-            cloudkit, addresses, hidden=settings.hidden, trashed=settings.trashed
-        )
+        self._lister = Lister(cloudkit, urls, settings.parallel)
+        self._changes = Changes(cloudkit, urls, hidden=settings.hidden, trashed=settings.trashed)
 
     @property
     def _scope(self) -> str:

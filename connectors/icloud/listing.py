@@ -12,9 +12,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Zone
 from connectors.icloud.patience import Patience
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.window import Index, Task, Window
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
@@ -43,9 +43,9 @@ Asked = tuple[Zone, Index, int | None]
 class Lister:
     """Lists the indexes of libraries, ``parallel`` requests at a time."""
 
-    def __init__(self, cloudkit: CloudKit, addresses: Addresses, parallel: int) -> None:
+    def __init__(self, cloudkit: CloudKit, urls: SignedUrls, parallel: int) -> None:
         self._cloudkit = cloudkit
-        self._addresses = addresses
+        self._urls = urls
         self._parallel = parallel
 
     def windows(self, zone: Zone, index: Index, count: int | None) -> Iterator[Window]:
@@ -66,7 +66,7 @@ class Lister:
             ahead: Listing | None = None
             for zone, index, count in asked:
                 patience = Patience(stopped, self._cloudkit)
-                task = Task(self._cloudkit, self._addresses, patience, zone, index, count)
+                task = Task(self._cloudkit, self._urls, patience, zone, index, count)
                 made.append(Listing(workers, task.window, count, most))
                 if index is not BURSTS:
                     if ahead is not None:

@@ -7,7 +7,7 @@ import re
 
 
 class _NoQueries(logging.Filter):
-    """Drops query strings: pyicloud and urllib3 log whole signed addresses at DEBUG level."""
+    """Drops query strings: pyicloud and urllib3 log whole signed URLs at DEBUG level."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = re.sub(r"\?[^\s\"'<>]+", "?…", record.getMessage())

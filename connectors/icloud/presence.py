@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from connectors.base import Asset
 from connectors.errors import NotFound
 from connectors.icloud import fields, reclaim, records
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import CloudKit, Record, Zone
 from connectors.icloud.listing import HIDDEN, VISIBLE, Lister
 from connectors.icloud.records import ORIGINAL, Handle
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import of_record
 
 _LASTS = 3600.0  # seconds; an older listing only means that something is sent for nothing
@@ -43,9 +43,9 @@ class Presence:
     content that was not uploaded from here.
     """
 
-    def __init__(self, cloudkit: CloudKit, addresses: Addresses, parallel: int) -> None:
+    def __init__(self, cloudkit: CloudKit, urls: SignedUrls, parallel: int) -> None:
         self._cloudkit = cloudkit
-        self._lister = Lister(cloudkit, addresses, parallel)
+        self._lister = Lister(cloudkit, urls, parallel)
         self._lock = threading.Lock()
         self._shown = _Listed(self._visible)
         self._bin = _Listed(self._trashed)

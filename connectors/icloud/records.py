@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum
-from connectors.icloud import fields, kinds
+from connectors.icloud import fields, uti
 from connectors.icloud.cloudkit import PRIMARY, Record, Zone
 
 ORIGINAL = "resOriginal"
@@ -99,8 +99,8 @@ def is_gone(asset: Record) -> bool:
 def asset(zone: Zone, record: Record, master: Record) -> Asset:
     """The asset of two raw records. What cannot be read is left out, never an error."""
     name = _filename(record, master)
-    uti = fields.plain(master, "itemType") or fields.plain(master, ORIGINAL + "FileType")
-    kind = kinds.kind(uti, name, moving=_token(master, LIVE) is not None)
+    identifier = fields.plain(master, "itemType") or fields.plain(master, ORIGINAL + "FileType")
+    kind = uti.kind(identifier, name, moving=_token(master, LIVE) is not None)
     offset = fields.utc_offset(record, "timeZoneOffset")
     return Asset(
         id=asset_id(zone, record["recordName"]),
@@ -113,8 +113,8 @@ def asset(zone: Zone, record: Record, master: Record) -> Asset:
     )
 
 
-def addresses(record: Record) -> Iterator[tuple[str, str, str | None]]:
-    """(field, signed address, checksum) of every file a record holds."""
+def signed_urls(record: Record) -> Iterator[tuple[str, str, str | None]]:
+    """(field, signed URL, checksum) of every file a record holds."""
     for prefix in _FILES:
         token = _token(record, prefix)
         if token and isinstance(url := token.get("downloadURL"), str) and url:
@@ -164,8 +164,8 @@ def _resources(
 
 def _still_roles(master: Record) -> tuple[Role, Role]:
     """Of a RAW and JPEG pair, either may be the one Apple calls original."""
-    raw = kinds.is_raw(fields.plain(master, ORIGINAL + "FileType"))
-    twin_raw = kinds.is_raw(fields.plain(master, TWIN + "FileType"))
+    raw = uti.is_raw(fields.plain(master, ORIGINAL + "FileType"))
+    twin_raw = uti.is_raw(fields.plain(master, TWIN + "FileType"))
     if raw and not twin_raw and _token(master, TWIN) is not None:
         return Role.RAW, Role.ORIGINAL
     return Role.ORIGINAL, Role.RAW
@@ -178,16 +178,16 @@ def _file(
     token = _token(holder, prefix)
     if token is None:
         return None
-    uti = fields.plain(holder, prefix + "FileType")
+    identifier = fields.plain(holder, prefix + "FileType")
     size = token.get("size")
     fingerprint = _fingerprint(holder, prefix, token)
     return Resource(
         id=prefix,
         role=role,
-        filename=name if usual is None else name + kinds.extension(uti, usual),
+        filename=name if usual is None else name + uti.extension(identifier, usual),
         size=size if isinstance(size, int) and size >= 0 else None,
         checksum=Checksum(Algorithm.APPLE, fingerprint) if fingerprint else None,
-        media_type=kinds.media_type(uti),
+        media_type=uti.media_type(identifier),
         handle=str(Handle(zone, holder["recordName"], prefix)),
     )
 
@@ -216,8 +216,8 @@ def _filename(record: Record, master: Record) -> str:
     if name and _LIKE_A_NAME.fullmatch(name):
         return name
     short = re.sub(r"[^A-Za-z0-9]", "", record["recordName"])[:12] or "UNNAMED"
-    uti = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")
-    return f"IMG_{short}{kinds.extension(uti)}"
+    identifier = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")
+    return f"IMG_{short}{uti.extension(identifier)}"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -38,15 +38,15 @@ from connectors.errors import (
 )
 from connectors.icloud import reclaim, storage
 from connectors.icloud.account import Account
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import CloudKit, Zone
 from connectors.icloud.content import Content
 from connectors.icloud.library import Libraries
+from connectors.icloud.path_index import Held, PathIndex
 from connectors.icloud.presence import Photo, Presence
 from connectors.icloud.records import ORIGINAL, Handle
 from connectors.icloud.session import folder
 from connectors.icloud.settings import ICloudSettings
-from connectors.icloud.shelf import Held, Shelf
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.signin import sign_in
 from connectors.icloud.trouble import FULL
 from connectors.icloud.uploads import Once, Single, Uploads
@@ -78,19 +78,19 @@ class ICloudSink:
         self._settings = settings
         self._account = Account(settings)
         self._cloudkit = CloudKit(self._account)
-        self._addresses = Addresses(self._cloudkit)
-        self._content = Content(self._addresses)
+        self._urls = SignedUrls(self._cloudkit)
+        self._content = Content(self._urls)
         self._uploads = Uploads(self._account)
-        self._presence = Presence(self._cloudkit, self._addresses, settings.parallel)
+        self._presence = Presence(self._cloudkit, self._urls, settings.parallel)
         self._lock = threading.Lock()
-        self._open_shelf: Shelf | None = None
+        self._open_index: PathIndex | None = None
         self._sent = Once()
         self._registered: dict[str, str] = {}  # fingerprint -> asset, not yet seen in the library
 
     # --- sink ---
 
     def stat(self, path: str) -> Receipt | None:
-        held = self._shelf.get(path)
+        held = self._index.get(path)
         if held is None:
             return None
         photo = self._presence.photos({held.fingerprint: held.asset}).get(held.fingerprint)
@@ -148,9 +148,9 @@ class ICloudSink:
         self._uploads.close()
         self._account.close()
         with self._lock:
-            shelf, self._open_shelf = self._open_shelf, None
-        if shelf is not None:
-            shelf.close()
+            index, self._open_index = self._open_index, None
+        if index is not None:
+            index.close()
 
     # --- abilities ---
 
@@ -159,11 +159,11 @@ class ICloudSink:
 
     def inventory(self) -> Iterator[Receipt]:
         """Every photo of the library. What was not put here has its asset's id for a folder."""
-        for page in Libraries(self._cloudkit, self._addresses, self._settings).pages(None):
+        for page in Libraries(self._cloudkit, self._urls, self._settings).pages(None):
             yield from self._listed(page.assets)
 
     def read(self, receipt: Receipt) -> Iterator[bytes]:
-        held = self._shelf.get(receipt.path)
+        held = self._index.get(receipt.path)
         if held is None:
             raise NotFound(f"{receipt.path}: not known to be in iCloud")
         checksum = Checksum(Algorithm.APPLE, held.fingerprint)
@@ -185,15 +185,15 @@ class ICloudSink:
     # --- steps ---
 
     @property
-    def _shelf(self) -> Shelf:
+    def _index(self) -> PathIndex:
         with self._lock:
-            if self._open_shelf is None:
-                self._open_shelf = Shelf(folder(self._account.name) / "shelf.sqlite")
-            return self._open_shelf
+            if self._open_index is None:
+                self._open_index = PathIndex(folder(self._account.name) / "shelf.sqlite")
+            return self._open_index
 
     def _check_free(self, put: Put) -> None:
         """PathConflict where the path stands for other content that is there."""
-        held = self._shelf.get(put.path)
+        held = self._index.get(put.path)
         if held is None or held.fingerprint == put.digests[Algorithm.APPLE]:
             return
         photo = self._presence.photos({held.fingerprint: held.asset}).get(held.fingerprint)
@@ -204,7 +204,7 @@ class ICloudSink:
         """Receipts for those (path, fingerprint) whose bytes are in the library."""
         assets = {}
         for fingerprint in wanted.values():
-            known = self._shelf.of(fingerprint)
+            known = self._index.of(fingerprint)
             assets[fingerprint] = self._registered.get(fingerprint, known[0].asset if known else "")
         photos = self._presence.photos(assets)
         self._bring_back([photo for photo in photos.values() if photo.binned])
@@ -215,7 +215,7 @@ class ICloudSink:
                 one = Held(path, fingerprint, photo.asset)
                 held.append(one)
                 receipts[path] = _receipt(one, photo)
-        self._shelf.enter(held)
+        self._index.enter(held)
         return receipts
 
     def _bring_back(self, binned: Sequence[Photo]) -> None:
@@ -283,13 +283,13 @@ class ICloudSink:
                 size, checksum = resource.size, resource.checksum
                 if resource.id != ORIGINAL or checksum is None or size is None:
                     continue
-                known = self._shelf.of(checksum.value)
+                known = self._index.of(checksum.value)
                 if not known:
                     known = [Held(f"{asset.id}/{resource.filename}", checksum.value, asset.id)]
                     fresh += known
                 receipts += [Receipt(one.path, size, (checksum,), id=asset.id) for one in known]
         if fresh:
-            self._shelf.enter(fresh)
+            self._index.enter(fresh)
         return receipts
 
 

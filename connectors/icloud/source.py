@@ -9,12 +9,12 @@ from connectors.base import Page, Resource, Stream
 from connectors.errors import Misconfigured, OutpourError
 from connectors.icloud import albums, reclaim, storage
 from connectors.icloud.account import Account
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import CloudKit
 from connectors.icloud.content import Content
 from connectors.icloud.library import Libraries
 from connectors.icloud.records import Handle
 from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.signin import sign_in
 from connectors.reclaiming import Binned
 
@@ -33,9 +33,9 @@ class ICloudSource:
         self._settings = settings
         self._account = Account(settings)
         self._cloudkit = CloudKit(self._account)
-        self._addresses = Addresses(self._cloudkit)
-        self._content = Content(self._addresses)
-        self._libraries = Libraries(self._cloudkit, self._addresses, settings)
+        self._urls = SignedUrls(self._cloudkit)
+        self._content = Content(self._urls)
+        self._libraries = Libraries(self._cloudkit, self._urls, settings)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         return self._libraries.pages(since)
@@ -51,7 +51,7 @@ class ICloudSource:
             except ValueError:
                 continue  # open will say so
         try:
-            self._addresses.prefetch(handles)
+            self._urls.prefetch(handles)
         except OutpourError:
             return  # open meets the same trouble and reports it
 

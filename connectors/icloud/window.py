@@ -18,10 +18,10 @@ from itertools import cycle
 
 from connectors.base import Asset, Problem
 from connectors.icloud import records
-from connectors.icloud.addresses import Addresses
 from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Record, Reply, Zone, equals
 from connectors.icloud.gather import ASSET, Gather
 from connectors.icloud.patience import EMPTY, Patience
+from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import Unservable
 
 _SILENT = 2  # answers in a row that bring nothing, where perhaps there is nothing
@@ -55,7 +55,7 @@ class Task:
     """
 
     cloudkit: CloudKit
-    addresses: Addresses
+    urls: SignedUrls
     patience: Patience
     zone: Zone
     index: Index
@@ -99,7 +99,7 @@ class Task:
         )
         if reply.records:
             self.served = rank
-        self.addresses.offer(self.zone, reply)
+        self.urls.offer(self.zone, reply)
         return reply
 
 

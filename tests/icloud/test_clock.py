@@ -64,7 +64,7 @@ def test_the_addresses_of_files_do_not_go_by_this_computers_clock(
         made.connect()
         ahead = datetime.now(UTC).timestamp() + 2 * 86_400
         clock = SimpleNamespace(time=lambda: ahead, monotonic=time.monotonic)
-        monkeypatch.setattr("connectors.icloud.addresses.time", clock)  # not the double's
+        monkeypatch.setattr("connectors.icloud.signed_urls.time", clock)  # not the double's
         source = made.source(account=ACCOUNT)
         assets, _, _ = listing(source)
         lookups = made.icloud.counts["lookup"]

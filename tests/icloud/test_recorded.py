@@ -69,7 +69,7 @@ def test_the_recorded_bytes_have_the_recorded_fingerprint(page: list[dict[str, A
         exchanges("download_autodelete_photos_part1")[6]["response"]["body_base64"]
     )
     master = next(r for r in page if r["recordName"] == "AeYfMtlOMb3dM9bETic9fXkMpjMV")
-    name, url, checksum = next(records.addresses(master))
+    name, url, checksum = next(records.signed_urls(master))
     assert name == "resOriginal" and url.startswith("https://cvws.icloud-content.com/B/")
     assert digest([body])[Algorithm.APPLE] == checksum
 

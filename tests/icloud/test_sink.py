@@ -52,7 +52,7 @@ def prints(*bodies: bytes) -> Counter[str]:
     return Counter(apple_fingerprint(iter([body])) for body in bodies)
 
 
-def forget_shelf(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def forget_index(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A new computer: signed in anew, and nothing known of earlier uploads."""
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
 
@@ -63,7 +63,7 @@ def test_what_apple_has_is_recognised_by_its_fingerprint_on_a_new_computer_too(
     photo = content(70_000)
     bench.place(cloud.sink(), "2024/IMG_1.jpg", photo)
     sent = cloud.icloud.uploads.received
-    forget_shelf(monkeypatch, tmp_path / "elsewhere")
+    forget_index(monkeypatch, tmp_path / "elsewhere")
     cloud.connect()
     receipt = bench.place(cloud.sink(), "other/name.jpg", photo)
     assert cloud.icloud.uploads.received == sent == 70_000
@@ -76,7 +76,7 @@ def test_what_was_there_before_can_be_looked_at_again_by_the_path_it_was_listed_
 ) -> None:
     """It is adopted under that path, and freeing space asks whether it is still there."""
     bench.place(cloud.sink(), "2024/IMG_1.jpg", content(70_000))
-    forget_shelf(monkeypatch, tmp_path / "elsewhere")
+    forget_index(monkeypatch, tmp_path / "elsewhere")
     cloud.connect()
     (listed,) = cloud.sink().inventory()
     assert listed.path != "2024/IMG_1.jpg"

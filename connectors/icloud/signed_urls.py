@@ -1,8 +1,8 @@
-"""Signed addresses of files: where they are kept, and how they are renewed many at a time.
+"""Signed URLs of files: where they are kept, and how they are renewed many at a time.
 
-Apple's addresses last an hour (``e=`` in the query is the epoch second of their end, measured
-here against Apple's clock and not this machine's). Listings bring them along; later they come
-from lookups, of which one carries the wishes of all threads that wait for one.
+They last an hour (``e=`` in the query is the epoch second of their end, measured here against
+Apple's clock and not this machine's). Listings bring them along; later they come from lookups, of
+which one carries the wishes of all threads that wait for one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Reply, Zo
 from connectors.icloud.records import Handle
 from connectors.icloud.trouble import of_record
 
-_MOST = 6_000  # records; about 10 MB of addresses
-_MARGIN = 60.0  # seconds before its end at which an address is no longer used
+_MOST = 6_000  # records; about 10 MB of URLs
+_MARGIN = 60.0  # seconds before its end at which one is no longer used
 _DEFAULT_LIFE = 1800.0
 _SOON = 600.0  # what is prefetched should last at least this long
 _EXPIRY = re.compile(r"[?&]e=(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SignedUrl:
     """``good_until`` is in ``time.monotonic`` seconds; ``checksum`` is Apple's of the file."""
 
     url: str
@@ -37,7 +37,7 @@ class Address:
     good_until: float
 
 
-_Files = dict[str, Address]
+_Files = dict[str, SignedUrl]
 
 
 class _Wish:
@@ -49,8 +49,8 @@ class _Wish:
         self.outcome: _Files | OutpourError | None = None
 
 
-class Addresses:
-    """Every method may be called from any thread. Holds a bounded number of addresses."""
+class SignedUrls:
+    """Every method may be called from any thread. Holds a bounded number of them."""
 
     def __init__(self, cloudkit: CloudKit) -> None:
         self._cloudkit = cloudkit
@@ -60,7 +60,7 @@ class Addresses:
         self._asking: set[Zone] = set()
 
     def offer(self, zone: Zone, reply: Reply) -> None:
-        """Take addresses that came with a listing, as long as there is room: what is listed
+        """Take those that came with a listing, as long as there is room: what is listed
         first is usually opened first.
         """
         for record in reply.records:
@@ -68,12 +68,12 @@ class Addresses:
                 return
             self._keep(zone, record, reply.time)
 
-    def get(self, handle: Handle) -> Address:
-        """A usable address, looked up if need be. Raises NotFound and what lookups raise."""
+    def get(self, handle: Handle) -> SignedUrl:
+        """A usable one, looked up if need be. Raises NotFound and what lookups raise."""
         return self._kept(handle, _MARGIN) or self.renew(handle)
 
-    def renew(self, handle: Handle) -> Address:
-        """A new address, whatever is known."""
+    def renew(self, handle: Handle) -> SignedUrl:
+        """A new one, whatever is known."""
         found = self._wait(handle).get(handle.field)
         if found is None:
             raise NotFound(f"iCloud no longer has the file {handle.field} of {handle.record}")
@@ -92,7 +92,7 @@ class Addresses:
             for start in range(0, len(names), PAGE_RECORDS):
                 self._look_up(zone, names[start : start + PAGE_RECORDS])
 
-    def _kept(self, handle: Handle, margin: float) -> Address | None:
+    def _kept(self, handle: Handle, margin: float) -> SignedUrl | None:
         key = handle.zone.key, handle.record
         with self._change:
             found = self._known.get(key, {}).get(handle.field)
@@ -148,8 +148,8 @@ class Addresses:
 
     def _keep(self, zone: Zone, record: Record, now: float | None) -> _Files:
         files = {
-            field: Address(url.replace("${f}", "$%7Bf%7D"), checksum, _end(url, now))
-            for field, url, checksum in records.addresses(record)
+            field: SignedUrl(url.replace("${f}", "$%7Bf%7D"), checksum, _end(url, now))
+            for field, url, checksum in records.signed_urls(record)
         }
         with self._change:
             self._known[zone.key, str(record.get("recordName"))] = files

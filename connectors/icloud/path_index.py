@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# The table and its file are called as they always were: they lie on people's disks.
 _SCHEMA = """
 create table if not exists shelf (
     path text primary key,
@@ -33,7 +34,7 @@ class Held:
     entered: float = 0.0
 
 
-class Shelf:
+class PathIndex:
     """Opened at first use. Every method may be called from any thread."""
 
     def __init__(self, file: Path) -> None:
