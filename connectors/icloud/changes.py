@@ -17,7 +17,6 @@ from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
-from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import Unservable, of_record
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
@@ -82,11 +81,8 @@ class _Masters:
 class Changes:
     """Reads the changes of libraries."""
 
-    def __init__(
-        self, cloudkit: CloudKit, urls: SignedUrls, *, hidden: bool, trashed: bool
-    ) -> None:
+    def __init__(self, cloudkit: CloudKit, *, hidden: bool, trashed: bool) -> None:
         self._cloudkit = cloudkit
-        self._urls = urls
         self._hidden = hidden
         self._trashed = trashed
 

@@ -33,7 +33,7 @@ class Libraries:
         self._cloudkit = cloudkit
         self._settings = settings
         self._lister = Lister(cloudkit, urls, settings.parallel)
-        self._changes = Changes(cloudkit, urls, hidden=settings.hidden, trashed=settings.trashed)
+        self._changes = Changes(cloudkit, hidden=settings.hidden, trashed=settings.trashed)
 
     @property
     def _scope(self) -> str:
