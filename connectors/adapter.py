@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema
+from urllib3.exceptions import ProxySchemeUnknown
 
-from connectors.pools import AT_ONCE
+from connectors.pools import AT_ONCE, unusable
 
 
 class Adapter(HTTPAdapter):
@@ -16,4 +18,7 @@ class Adapter(HTTPAdapter):
         super().__init__(pool_maxsize=connections)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, socket_options=AT_ONCE, **kwargs)
+        try:
+            return super().proxy_manager_for(proxy, socket_options=AT_ONCE, **kwargs)
+        except (InvalidSchema, ProxySchemeUnknown) as error:
+            raise unusable(proxy) from error

@@ -18,21 +18,26 @@ _NAMES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")  # the strong
 
 
 def ca_bundle() -> str:
-    """The file, or the folder of hashed ones; Misconfigured where the one named is not there."""
+    """The file, or the folder of hashed ones; Misconfigured where the one named is not there, or
+    cannot be read: of that, requests would say only that a connection failed."""
     for name in _NAMES:
         if path := os.environ.get(name):
-            if Path(path).exists():
-                return path
-            raise Misconfigured(
-                f"{name} names certificates that are not there: {path}",
-                hint=f"correct {name}, or unset it",
-            )
+            if not Path(path).exists():
+                raise Misconfigured(
+                    f"{name} names certificates that are not there: {path}",
+                    hint=f"correct {name}, or unset it",
+                )
+            _context(path)
+            return path
     return certifi.where()
 
 
 def trust() -> ssl.SSLContext:
-    """A context that takes no others; Misconfigured also where they cannot be read."""
-    bundle = ca_bundle()
+    """A context that takes no others. Raises what ``ca_bundle`` raises."""
+    return _context(ca_bundle())
+
+
+def _context(bundle: str) -> ssl.SSLContext:
     folder = Path(bundle).is_dir()
     try:
         return ssl.create_default_context(

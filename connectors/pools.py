@@ -64,7 +64,7 @@ class Pools:
             return urllib3.PoolManager(maxsize=most, ssl_context=tls)
         split = urlsplit(proxy)
         if split.scheme not in ("http", "https"):
-            raise Misconfigured(f"a {split.scheme} proxy is not supported; use an http one")
+            raise unusable(proxy)
         headers = {}
         if split.username:
             login = f"{unquote(split.username)}:{unquote(split.password or '')}"
@@ -72,6 +72,14 @@ class Pools:
         return urllib3.ProxyManager(
             proxy, proxy_headers=headers, maxsize=most, ssl_context=tls, socket_options=AT_ONCE
         )
+
+
+def unusable(proxy: str) -> Misconfigured:
+    """The error for a proxy of a kind that nobody here speaks with."""
+    kind = urlsplit(proxy).scheme
+    return Misconfigured(
+        f"a {kind} proxy is not supported; use an http one", hint="Check HTTPS_PROXY and NO_PROXY."
+    )
 
 
 def proxy_for(scheme: str, host: str) -> str:

@@ -91,6 +91,25 @@ def test_a_missing_ca_file_is_named(
         place.open().stat("a.jpg")
 
 
+def test_a_ca_file_that_cannot_be_read_is_named(
+    place: DropboxPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with pytest.raises(Misconfigured, match=r"ca\.pem cannot be read"):
+        place.open().stat("a.jpg")
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "nonsense"])
+def test_a_proxy_of_another_kind_is_refused(
+    place: DropboxPlace, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"{scheme}://127.0.0.1:9")
+    with pytest.raises(Misconfigured, match=f"a {scheme} proxy is not supported"):
+        place.open().stat("a.jpg")
+
+
 def test_a_dead_proxy_is_a_place_that_cannot_be_reached(
     place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

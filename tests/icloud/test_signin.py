@@ -195,6 +195,26 @@ def test_no_network_is_no_wrong_password(bare: Rig, monkeypatch: pytest.MonkeyPa
     assert "HTTPS_PROXY" in caught.value.hint
 
 
+@pytest.mark.parametrize("scheme", ["socks5", "nonsense"])
+def test_a_proxy_of_another_kind_is_no_sign_in_that_ended(
+    bare: Rig, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    bare.connect()
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"{scheme}://127.0.0.1:9")
+    with pytest.raises(Misconfigured, match=f"a {scheme} proxy is not supported"):
+        bare.source().capacity()
+
+
+def test_a_certificate_file_that_cannot_be_read_is_named(
+    bare: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    error = refused(bare, PASSWORD)
+    assert isinstance(error, Misconfigured) and "ca.pem cannot be read" in str(error)
+
+
 def test_a_missing_certificate_file_is_named(bare: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     error = refused(bare, PASSWORD)
