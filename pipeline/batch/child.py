@@ -129,7 +129,7 @@ def _answer(
             others.append(line)
         elif event["event"] == "summary":
             summary = event
-        else:
+        elif event["event"] != "error":  # as it complains of on standard error too
             hear(event)
     return summary if summary is not None else _parsed(b"".join(others))
 

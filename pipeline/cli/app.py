@@ -16,11 +16,10 @@ import typer
 
 from connectors import registry
 from connectors.errors import Misconfigured
-from pipeline.cli.failure import failure
+from pipeline.cli.failure import Failure, failure
 from pipeline.cli.opening import ARGUMENTS
-from pipeline.cli.output import complain
+from pipeline.cli.output import begin, fail
 from pipeline.cli.streams import hush, settle
-from pipeline.display.connecting import connect_by
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -69,7 +68,7 @@ def main() -> None:
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code and raises nothing."""
     ARGUMENTS.set(arguments)
-    connect_by("")
+    begin()
     try:
         app = _app(arguments)
         if not arguments:
@@ -80,16 +79,16 @@ def invoke(arguments: Sequence[str]) -> int:
         return int(answer or 0)
     except _USAGE_ERROR as error:
         path = error.ctx.command_path if error.ctx else "outpour"
-        return complain(error.format_message(), f"{path} --help shows what there is", Exit.USAGE)
+        hint = f"{path} --help shows what there is"
+        return fail(Failure(error.format_message(), hint, Exit.USAGE), arguments)
     except (KeyboardInterrupt, typer.Abort):
-        return complain("stopped", "", Exit.INTERRUPTED)
+        return fail(Failure("stopped", "", Exit.INTERRUPTED), arguments)
     except typer.Exit as ended:
         return ended.exit_code
     except Exception as error:  # noqa: BLE001  (a person sees one line, whatever it is)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
-        found = failure(error)
-        return complain(found.text, found.hint, found.exit)
+        return fail(failure(error), arguments)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

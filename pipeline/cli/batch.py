@@ -14,9 +14,10 @@ from rich.text import Text
 
 from pipeline.batch import Batch, Ended, Result
 from pipeline.cli import options as o
+from pipeline.cli.failure import told
 from pipeline.cli.gathering import Gathering
 from pipeline.cli.opening import resume_command
-from pipeline.cli.output import complain, postscript, told
+from pipeline.cli.output import complain, postscript
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
 from pipeline.config.sizes import show_size
@@ -83,7 +84,7 @@ def batch(
         )
         if screen.machine.unwritten:
             complain(told(screen.machine.unwritten), "", result.exit)
-    else:
+    elif not (quiet and result.exit is Exit.OK):
         with postscript() as console:
             _show(console, result, do)
     if result.exit is Exit.OK:

@@ -11,9 +11,9 @@ from connectors.errors import (
     OutpourError,
     SessionExpired,
     is_full,
+    redact,
     unexpected,
 )
-from pipeline.cli.output import told
 from pipeline.states import Exit
 
 
@@ -34,6 +34,12 @@ def failure(error: Exception) -> Failure:
         return _of_system(error)
     hint = "OUTPOUR_DEBUG=1 shows where; nothing that was confirmed is lost"
     return Failure(unexpected(error), hint, Exit.FATAL)
+
+
+def told(error: OSError) -> str:
+    """What the system refused, on one line, with the name of the file if it gave one."""
+    reason = error.strerror or type(error).__name__
+    return redact(f"{error.filename}: {reason}" if error.filename else reason)
 
 
 def _exit(error: OutpourError) -> Exit:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from rich.console import Console
 
-from connectors.errors import redact
+from pipeline.cli.failure import Failure, told
 from pipeline.cli.streams import hush
-from pipeline.display.connecting import addressed
+from pipeline.display.connecting import addressed, connect_by
+from pipeline.display.machine import Machine
 from pipeline.display.words import printable
 from pipeline.states import Exit
 
+_SPEAK_IN_LINES = ("run", "batch")
 F = TypeVar("F", bound="Found")
 
 
@@ -38,6 +41,12 @@ def paper() -> Iterator[Console]:
         hush()
 
 
+def begin() -> None:
+    """A command begins: it has told nothing yet."""
+    _ANSWERED.set(False)
+    connect_by("")
+
+
 @contextlib.contextmanager
 def postscript() -> Iterator[Console]:
     """Standard output for what is told of work that is done: where it cannot be written, one
@@ -49,14 +58,13 @@ def postscript() -> Iterator[Console]:
         complain(told(error), "", Exit.OK)
 
 
-def told(error: OSError) -> str:
-    """What the system refused, on one line, with the name of the file if it gave one."""
-    reason = error.strerror or type(error).__name__
-    return redact(f"{error.filename}: {reason}" if error.filename else reason)
+_ANSWERED: ContextVar[bool] = ContextVar("answered", default=False)
+"""Whether this command has printed its document."""
 
 
 def emit(data: Mapping[str, Any]) -> None:
     """One JSON document on standard output."""
+    _ANSWERED.set(True)
     with paper():
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
 
@@ -82,6 +90,20 @@ def answer(
     if found.exit is not Exit.OK:
         complain(wrong, hint, found.exit)
     return int(found.exit)
+
+
+def fail(found: Failure, arguments: Sequence[str]) -> int:
+    """Tell what ended a command, in JSON too where that was asked for and nothing was answered
+    yet; returns the exit code."""
+    if "--json" in arguments and not _ANSWERED.get():
+        text = {"error": addressed(found.text), "hint": addressed(found.hint)}
+        wrong = {**text, "exit": int(found.exit)}
+        with contextlib.suppress(OSError):
+            if arguments[0] in _SPEAK_IN_LINES:
+                Machine(sys.stdout).write("error", wrong)
+            else:
+                emit(wrong)
+    return complain(found.text, found.hint, found.exit)
 
 
 def complain(message: str, hint: str, code: Exit) -> int:

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from pipeline import display
 from pipeline.cli import options as o
+from pipeline.cli.failure import told
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
-from pipeline.cli.output import complain, emit, paper, postscript, told
+from pipeline.cli.output import complain, emit, paper, postscript
 from pipeline.cli.prompter import TerminalPrompter, at_terminal
 from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_plan, show_summary
@@ -56,12 +57,11 @@ def run(
     with opened(pipeline, writing=True, sparing=True) as (job, ledger), interrupts(), screen:
         outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
     if isinstance(screen, Machine):
-        screen.write(
-            "summary", {**asdict(outcome.summary), "idle": outcome.idle, "exit": int(outcome.exit)}
-        )
+        ended = {"idle": outcome.idle, "exit": int(outcome.exit), "error": outcome.error}
+        screen.write("summary", {**asdict(outcome.summary), **ended})
         if screen.unwritten:
             complain(told(screen.unwritten), "", outcome.exit)
-    else:
+    elif not (quiet and outcome.exit is Exit.OK):
         with postscript() as console:
             if outcome.idle:
                 console.print(f"Nothing was done: {outcome.idle}", soft_wrap=True)
