@@ -135,6 +135,8 @@ class Page:
     ``albums_changed`` says that albums or their members did. A source need not say it where an
     asset was hidden, shown again or brought back, though its albums list other members then:
     the engine reads them anew when it sees that in the assets themselves.
+    ``ignored`` counts what is there and is neither photo nor video, by the ending of its name
+    (``.pdf``; blank for none).
     """
 
     assets: tuple[Asset, ...] = ()
@@ -144,6 +146,7 @@ class Page:
     cursor: str | None = None
     full: bool = True
     albums_changed: bool = True
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
 
 class Stream(Protocol):

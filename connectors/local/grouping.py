@@ -21,12 +21,17 @@ def _words(text: str) -> list[str]:
 
 
 # The first of several stills with one stem is the one that names the asset.
-_STILLS = _words("heic heif hif jpg jpeg jpe png tif tiff webp avif jxl jp2 gif bmp psd")
+_STILLS = _words(
+    "heic heif hif jpg jpeg jpe jfif png tif tiff webp avif jxl jp2 gif bmp psd mpo insp"
+)
 _RAWS = _words(
     "dng cr2 cr3 crw nef nrw arw srf sr2 raf orf rw2 rwl pef srw x3f erf kdc dcr mrw 3fr fff "
-    "iiq mos raw"
+    "iiq mos mef gpr raw"
 )
-_VIDEOS = _words("mov mp4 m4v avi mkv mts m2ts mpg mpeg 3gp 3g2 wmv webm")
+_VIDEOS = _words(
+    "mov mp4 m4v avi mkv mts m2ts mpg mpeg mpe m2v 3gp 3gpp 3g2 wmv asf webm flv ogv dv vob divx "
+    "insv 360"
+)
 _SIDECARS = {"aae", "xmp"}
 _LIVE = "mov"
 _EDITED = re.compile(r"(?P<before>.+)-edited|(?P<camera>img_)e(?P<number>\d{4,})")

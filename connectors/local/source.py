@@ -7,6 +7,7 @@ import mimetypes
 import os
 import stat
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -21,11 +22,17 @@ from connectors.private import may
 
 _PAGE = 500
 _TYPES = {".heic": "image/heic", ".heif": "image/heif", ".dng": "image/x-adobe-dng"}
-_SKIPPED = {"@eadir", "$recycle.bin", "system volume information", "lost+found"}  # not people's
+# Not people's.
+_SKIPPED = {
+    "@eadir", "$recycle.bin", "system volume information", "lost+found", "thumbs.db",
+    "desktop.ini",
+}  # fmt: skip
+_LONGEST = 10  # characters of an ending that tells what a file is
 
 
 class LocalSource:
-    """Lists pictures, videos and their sidecars below ``root``; other files are no assets.
+    """Lists pictures, videos and their sidecars below ``root``; other files are no assets,
+    and counted.
 
     An asset's id is the relative path of the file that names it, its time that file's.
     Hidden files and folders are left out; links are not followed, and one that leads out of
@@ -46,12 +53,13 @@ class LocalSource:
     def pages(self, since: str | None = None) -> Iterator[Page]:
         del since  # no page ever gave one
         self.check()
-        found = self._walk(PurePosixPath())
+        ignored: Counter[str] = Counter()
+        found = self._walk(PurePosixPath(), ignored)
         while part := list(islice(found, _PAGE)):
             assets = tuple(item for item in part if isinstance(item, Asset))
             problems = tuple(item for item in part if isinstance(item, Problem))
             yield Page(assets, problems=problems, albums_changed=False)
-        yield Page(albums_changed=False)
+        yield Page(albums_changed=False, ignored=ignored)
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> FileStream:
         try:
@@ -89,13 +97,13 @@ class LocalSource:
 
     # --- listing ---
 
-    def _walk(self, folder: PurePosixPath) -> Iterator[Asset | Problem]:
+    def _walk(self, folder: PurePosixPath, ignored: Counter[str]) -> Iterator[Asset | Problem]:
         names: list[str] = []
         below: list[str] = []
         try:
             with os.scandir(self._root / folder) as entries:
                 for entry in entries:
-                    problem = self._sort(entry, names, below)
+                    problem = self._sort(entry, names, below, ignored)
                     if problem:
                         yield Problem(_text(folder / entry.name), problem)
         except FileNotFoundError:
@@ -105,9 +113,15 @@ class LocalSource:
         for group in groups(names):
             yield from self._assets(folder, group)
         for name in sorted(below):
-            yield from self._walk(folder / name)
+            yield from self._walk(folder / name, ignored)
 
-    def _sort(self, entry: os.DirEntry[str], names: list[str], below: list[str]) -> str:
+    def _sort(
+        self,
+        entry: os.DirEntry[str],
+        names: list[str],
+        below: list[str],
+        ignored: Counter[str],
+    ) -> str:
         """Puts an entry where it belongs; says why if it belongs nowhere and should."""
         if entry.name.startswith(".") or entry.name.casefold() in _SKIPPED:
             return ""
@@ -123,6 +137,9 @@ class LocalSource:
             if not may(entry.path, os.R_OK):
                 return "cannot be read: no permission" if self._is_there(entry.path) else ""
             names.append(entry.name)
+        elif entry.is_file():
+            ending = PurePosixPath(_text(PurePosixPath(entry.name))).suffix.casefold()
+            ignored[ending if len(ending) <= _LONGEST else ""] += 1
         return ""
 
     def _link(self, link: Path) -> str:

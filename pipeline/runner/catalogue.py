@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from connectors.errors import OutpourError
+from pipeline.display.words import count, counted
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
 from pipeline.ledger import albums, sidecars
@@ -18,6 +19,8 @@ from pipeline.selection import Selection
 from pipeline.stages.context import Run
 from pipeline.stages.discover import Discovered, Discovery
 from pipeline.together import Together
+
+_KINDS = 6  # of files that are left alone, named
 
 
 class Catalogue:
@@ -48,6 +51,8 @@ class Catalogue:
                 source.name,
                 "Run again later; what is missing is not copied.",
             )
+        if found.ignored:
+            self._run.notice("info", _left_alone(found.ignored), source.name)
         self._refresh_sidecars(albums_read=members is not None)
         return found
 
@@ -79,3 +84,13 @@ class Catalogue:
             self.shelves.refresh()
         if not self.shelves.unread or policy.completes(self._job.sinks, self._goal.without):
             sidecars.refresh(self._run.ledger, form, compose)
+
+
+def _left_alone(ignored: Mapping[str, int]) -> str:
+    """Nothing is skipped silently, be it only a note beside the photos."""
+    most = sorted(ignored.items(), key=lambda one: -one[1])
+    named = [f"{count(number)} {ending or 'without an ending'}" for ending, number in most[:_KINDS]]
+    if rest := sum(number for _, number in most[_KINDS:]):
+        named.append(f"{count(rest)} more")
+    files = counted(sum(ignored.values()), "file")
+    return f"left alone, neither photo nor video by name: {files} ({', '.join(named)})"

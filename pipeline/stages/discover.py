@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from connectors.abilities import Album, HasAlbums
 from connectors.base import Page, Source
@@ -15,10 +17,12 @@ from pipeline.stages.context import Run
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """``present`` assets are in the ledger, the source speaks of ``expected`` (None: of none)."""
+    """``present`` assets are in the ledger, the source speaks of ``expected`` (None: of none).
+    ``ignored`` counts files that are neither photo nor video, by the ending of their names."""
 
     present: int
     expected: int | None
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:
@@ -65,6 +69,7 @@ class Discovery:
         number = listing.begin(self._ledger, self._source.name)
         self._meter.listed = 0
         cursor, expected, full = None, None, since is None
+        ignored: Counter[str] = Counter()
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
         for brought, page in enumerate(self._source.pages(since), 1):
@@ -74,6 +79,7 @@ class Discovery:
             self._furthest = max(self._furthest, brought)
             self._meter.add(listed=len(page.assets))
             cursor, full = page.cursor or cursor, page.full
+            ignored.update(page.ignored)
             expected = page.expected if page.expected is not None else expected
             self._meter.listed_expected = expected if full else None
         written()
@@ -86,7 +92,7 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected)
+        return Discovered(present, expected, ignored)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

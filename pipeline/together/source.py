@@ -137,6 +137,7 @@ class Together:
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
                 full=course.full, albums_changed=page.albums_changed or bool(joined.gone),
+                ignored=page.ignored,
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)

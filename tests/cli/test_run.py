@@ -290,3 +290,19 @@ def test_one_is_not_many_and_a_label_is_not_its_number(
     assert re.search(r"confirmed +1 asset +1 B", capsys.readouterr().out)
     assert invoke(["stranded", "--from", a, "--from", b]) == Exit.OK
     assert re.search(r"only local-source +1 asset,", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_files_that_are_no_photos_are_left_alone_and_counted(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Promise: nothing is skipped silently."""
+    card = tmp_path / "card"
+    card.mkdir()
+    for name in ("a.jpg", "notes.txt", "b.pdf", "c.pdf", "Makefile"):
+        (card / name).write_bytes(name.encode())
+    assert invoke([command, "--from", str(card), "--to", str(tmp_path / "to")]) == Exit.OK
+    said = capsys.readouterr().err
+    assert "neither photo nor video by name: 4 files (2 .pdf, " in said
+    assert "1 .txt" in said and "1 without an ending" in said
+    assert len(list(card.iterdir())) == 5

@@ -123,6 +123,21 @@ def test_what_is_no_picture_is_no_asset(tmp_path: Path) -> None:
     assert not is_media("notes.txt")
 
 
+def test_but_it_is_counted(tmp_path: Path) -> None:
+    for name in (
+        "a.jpg",
+        "a.txt",
+        "b/Invoice.PDF",
+        "b/c.pdf",
+        "b/README",
+        "b/Thumbs.db",
+        "x.1234567890",
+    ):
+        write(tmp_path, name)
+    *_, last = LocalSource("from", tmp_path).pages()
+    assert last.ignored == {".txt": 1, ".pdf": 2, "": 2}
+
+
 def test_links_are_not_followed_and_those_that_lead_out_are_named(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     write(root, "sub/a.jpg")
