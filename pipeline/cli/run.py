@@ -57,8 +57,9 @@ def run(
     with opened(pipeline, writing=True, sparing=True) as (job, ledger), interrupts(), screen:
         outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
     if isinstance(screen, Machine):
-        ended = {"idle": outcome.idle, "exit": int(outcome.exit), "error": outcome.error}
-        screen.write("summary", {**asdict(outcome.summary), **ended})
+        said = {"idle": outcome.idle, "error": outcome.error, "short": outcome.short}
+        numbers = {"lost": outcome.lost, "exit": int(outcome.exit)}
+        screen.write("summary", {**asdict(outcome.summary), **said, **numbers})
         if screen.unwritten:
             complain(told(screen.unwritten), "", outcome.exit)
     elif not (quiet and outcome.exit is Exit.OK):
@@ -131,6 +132,9 @@ def _explain(outcome: Outcome, name: str) -> None:
             report = f"all of them: outpour report {shlex.quote(name)}; "
             report += f"try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
+        if lost := outcome.lost:
+            text = f"{counted(lost, 'copy')} of freed photos lost, which no run can make again"
+            complain(text, "which, and what helps: outpour verify", code)
         if outcome.short:
             complain(outcome.short, f"try again later: {resume_command()}", code)
     elif code is Exit.NO_ROOM:

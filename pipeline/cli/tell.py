@@ -218,6 +218,8 @@ def show_verified(console: Console, verified: Verified) -> None:
         told = ", ".join(f"{count(number)} {what}" for number, what in bad if number)
         mark, style = ("✘", "red") if told else ("✔", "green")
         text = f"{right}{read}, {told or 'all as they were'}"
+        if not (sink.checked or told):
+            mark, style, text = "…", "yellow", "no copies to check yet"
         if sink.away:
             left = (
                 f"{right}{read}, {told or 'the others not'}"

@@ -23,7 +23,10 @@ _NAMED = 1000  # files that are nobody's copy: there may be any number of them
 _LOOKED_FOR = (CopyState.CONFIRMED, CopyState.MISSING)
 GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
-FREED = ", and freed at the source: outpour reclaim --undo brings it back while its bin has it"
+FREED = (
+    ", and freed at the source: outpour reclaim --undo brings it back while its bin has it; or put "
+    "the file back by hand from another copy, which verify recognises"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,16 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
         which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, _freed()))
         rows = connection.execute(query.where(which).order_by(_C.resource))
         return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
+
+
+def lost_and_freed(ledger: Ledger) -> int:
+    """How many copies were lost that no run can make again, since their assets were freed."""
+    joined = schema.copies.join(schema.resources).join(schema.assets)
+    query = select(func.count()).select_from(joined)
+    lost = and_(_R.chosen, _C.state == CopyState.MISSING)
+    with ledger.read() as connection:
+        found = connection.execute(query.where(lost, _A.state == AssetState.GONE, _freed()))
+        return int(found.scalar_one())
 
 
 def _freed() -> ColumnElement[bool]:

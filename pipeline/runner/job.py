@@ -67,7 +67,7 @@ class Job:
 class Outcome:
     """How a run ended. ``error`` is one line for the person, empty when all is well; ``idle``
     says why there was nothing to do yet, ``short`` what beside the assets themselves is not as
-    it was asked for."""
+    it was asked for. ``lost`` counts copies of freed assets that an earlier check missed."""
 
     state: RunState
     exit: Exit
@@ -75,3 +75,4 @@ class Outcome:
     error: str = ""
     idle: str = ""
     short: str = ""
+    lost: int = 0

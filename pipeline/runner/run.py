@@ -12,7 +12,7 @@ from connectors.errors import (
     SessionExpired,
 )
 from pipeline.events import Observer, Progress
-from pipeline.ledger import Ledger, steps
+from pipeline.ledger import Ledger, checks, steps
 from pipeline.report import Summary, summarize
 from pipeline.runner.ending import EXITS, recorded, state_after, state_without
 from pipeline.runner.job import Job, Outcome
@@ -50,9 +50,9 @@ def run(
         return Outcome(state, _exit(state, True), summary, _error(mover), idle=mover.idle)
     if isinstance(stop.error, Misconfigured) and not mover.moved:
         return Outcome(state, Exit.USAGE, summary, _error(mover))
-    short = _short(mover)
-    whole = summary.whole and not short
-    return Outcome(state, _exit(state, whole), summary, _error(mover), short=short)
+    short, lost = _short(mover), checks.lost_and_freed(ledger)
+    whole = summary.whole and not short and not lost
+    return Outcome(state, _exit(state, whole), summary, _error(mover), short=short, lost=lost)
 
 
 def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:

@@ -91,3 +91,17 @@ def test_quietly_nothing_is_said_of_a_run_that_went_well(
     assert said.out == said.err == ""
     assert invoke(["run", "-q", *WRONG]) == Exit.USAGE
     assert capsys.readouterr().err.startswith("outpour: ")
+
+
+def test_a_verify_of_nothing_proves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signed_out(*_: object) -> None:
+        raise SessionExpired("the sign-in has ended")
+
+    monkeypatch.setattr(MemorySource, "pages", signed_out)
+    assert invoke(["run", *ENDS]) == Exit.NEEDS_PERSON
+    capsys.readouterr()
+    assert invoke(["verify", *ENDS]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "no copies to check yet" in said and "as they were" not in said

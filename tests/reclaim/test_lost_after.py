@@ -9,7 +9,7 @@ from pipeline.runner import verify
 from pipeline.runner.check import Verified
 from pipeline.states import Exit
 from pipeline.stopping import Stop
-from tests.engine.rig import Recorder
+from tests.engine.rig import Recorder, go
 from tests.reclaim.rig import World
 from tests.reclaim.test_reclaim import LIVE
 
@@ -32,4 +32,19 @@ def test_each_verify_names_it_and_says_what_helps(tmp_path: Path) -> None:
         ((path, why),) = [one for sink in found.sinks for one in sink.wrong]
         assert path == lost
         assert why.startswith("missing") and "outpour reclaim --undo" in why
+        outcome = go(world.job, world.ledger)
+        assert outcome.exit is Exit.ITEMS_FAILED and outcome.lost == 1
     assert not world.undo().ended_early and LIVE in world.present()
+    assert go(world.job, world.ledger).exit is Exit.OK
+
+
+def test_a_person_may_put_it_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    (shelf, *_) = world.shelves
+    lost = world.path(shelf, LIVE)
+    kept = shelf.visible.pop(lost)
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    shelf.visible[lost] = kept
+    assert checked(world).exit is Exit.OK
+    assert go(world.job, world.ledger).exit is Exit.OK
