@@ -211,7 +211,7 @@ class Gate:
     def status(self) -> str:
         """A few words for the display; empty when all is well."""
         if self._expired is not None:
-            return "sign-in needed"
+            return "waits for you"
         if self.lost is not None:
             return "left out"
         if (trouble := self._trouble) is not None:
