@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
 from pipeline.runner.job import Job
+from pipeline.runner.same_place import why_elsewhere
 from pipeline.states import Exit, RunState
 
 
@@ -54,9 +55,9 @@ def status(
         return _code(found)
     pipeline = pipeline_of(config, from_, to, for_)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
+        away, ahead = _by_ledger(job)
         every: list[Source | Sink] = [*job.sources, *job.sinks]
-        rooms = list(asking.map(_room, every, [job.away.get(end.name) for end in every]))
-        ahead = _prospect(job)
+        rooms = list(asking.map(_room, every, [away.get(end.name) for end in every]))
     now = _standing(ledger_path(pipeline.name))
     code = _code([now] if now else [])
     if json:
@@ -108,15 +109,19 @@ def _data(name: str, capacity: Capacity | None, trouble: str) -> dict[str, Any]:
     return {"name": name, "capacity": asdict(capacity) if capacity else None, "error": trouble}
 
 
-def _prospect(job: Job) -> Prospect | None:
+def _by_ledger(job: Job) -> tuple[Mapping[str, OutpourError], Prospect | None]:
+    """Why places are away, also those in whose stead something else is; and what could be freed."""
     path = ledger_path(job.pipeline.name)
     if not path.exists():
-        return None
+        return job.away, None
     try:
         with Ledger.open(path, exclusive=False) as ledger:
-            return prospect(job, ledger)
+            here = [sink for sink in job.sinks if sink.name not in job.away]
+            found = {sink.name: why_elsewhere(ledger, job.pipeline, sink) for sink in here}
+            away = {**job.away, **{name: why for name, why in found.items() if why}}
+            return away, prospect(replace(job, away=away), ledger)
     except OutpourError:
-        return None  # what is wrong with the ledger was said above
+        return job.away, None  # what is wrong with the ledger is said where it stands
 
 
 def _show_prospect(console: Console, ahead: Prospect, places: str) -> None:

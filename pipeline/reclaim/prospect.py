@@ -25,12 +25,15 @@ class Prospect:
 
 
 def prospect(job: Job, ledger: Ledger) -> Prospect | None:
-    """None where the source cannot free space, or no sink counts."""
-    if job.others or not isinstance(job.source, Reclaims):
+    """None where the source cannot free space, no sink counts, or one is away: then a reclaim
+    would free nothing."""
+    away = any(sink.name in job.away for sink in job.sinks)
+    if away or job.others or not isinstance(job.source, Reclaims):
         return None
     counted = panel(job.pipeline, job.sinks, same_disk=False)
     today = datetime.now(UTC)
-    policy = Policy(fresh=moment(KEEP, today), copies=min(2, len(counted.groups)))
+    copies = min(2, len(counted.groups), job.goal.enough)
+    policy = Policy(fresh=moment(KEEP, today), copies=copies)
     if not policy.copies:
         return None
     totals = evidence.tally(ledger, policy.rules(counted.groups))

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Checks, Situated, Traces
 from connectors.base import Sink, Source
-from connectors.errors import Fatal, ItemError, Misconfigured
+from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
 from pipeline.stages.looking import look
@@ -52,6 +52,17 @@ def check_sink(
             places.remember(ledger, sink.name, "")
         raise
     return where
+
+
+def why_elsewhere(ledger: Ledger, pipeline: Pipeline, sink: Sink) -> OutpourError | None:
+    """Why a sink on this computer is not the place that its copies went to; None if it is, and of
+    one that would have to be asked over a network. Remembers nothing."""
+    if isinstance(sink, Checks):
+        try:
+            _recognised(ledger, pipeline, sink, lambda question: question(), _WITNESSES)
+        except OutpourError as error:
+            return error
+    return None
 
 
 def check_distinct(found: Sequence[tuple[Sink, str]]) -> None:

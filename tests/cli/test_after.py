@@ -160,3 +160,27 @@ def test_status_tells_what_could_be_freed_now_and_after_a_move(
     out = capsys.readouterr().out
     assert "could be freed" in out and "more once moved" in out
     assert f"(outpour reclaim {path})" in out
+
+
+def test_status_counts_on_no_more_copies_than_the_policy_makes(
+    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = f"after-{request.node.name}"
+    fill(library(store), COUNT)
+    room = sum(map(len, library(store).contents.values())) // 3
+    path = tmp_path / "family.yaml"
+    path.write_text(
+        f"source: memory:{store}\nroute: {{to: first}}\nsinks:\n"
+        f"  - {{type: memory, name: a, store: {store}-a, limit: {room}}}\n"
+        f"  - {{type: memory, name: b, store: {store}-b, limit: {room}}}\n"
+    )
+    assert invoke(["run", "-q", str(path)]) == Exit.NO_ROOM
+    capsys.readouterr()
+    assert invoke(["status", "--json", str(path)]) == Exit.OK
+    told = json.loads(capsys.readouterr().out)
+    ahead, states = told["reclaim"], told["pipeline"]["assets"]
+    assert ahead["copies"] == 1
+    assert 0 < ahead["now"]["assets"] <= states["confirmed"]["assets"]  # favourites stay
+    assert ahead["moved"]["assets"] == states["waiting"]["assets"] > 0
+    assert invoke(["status", str(path)]) == Exit.OK
+    assert f"proven at one place (outpour reclaim {path} --copies 1)" in capsys.readouterr().out

@@ -146,6 +146,25 @@ def test_nor_are_its_copies_given_up_by_a_reclaim(tmp_path: Path, err: Err) -> N
     assert len(held(kept)) == copies and not library("places").assets
 
 
+@pytest.mark.parametrize("mounted", [True, False])
+def test_nor_are_they_called_proof_meanwhile(
+    tmp_path: Path, mounted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library("proof").assets.clear()
+    fill(library("proof"), 4)
+    config, kept = tmp_path / "p.yaml", tmp_path / "kept"
+    config.write_text("source: memory:proof\nsinks: [./kept]\n")
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert invoke(["status", str(config)]) == Exit.OK
+    assert "could be freed: 4 assets" in capsys.readouterr().out
+    unplug(kept)
+    if not mounted:
+        kept.rmdir()
+    assert invoke(["status", str(config)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "freed" not in out and "Connect the disk" in out
+
+
 def test_nor_where_its_first_run_did_not_come_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: Err
 ) -> None:

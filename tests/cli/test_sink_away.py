@@ -193,6 +193,16 @@ def test_status_shows_the_others(world: World) -> None:
     assert any(line.strip().startswith("here") and "used" in line for line in out.splitlines()), out
 
 
+@ways
+def test_status_shows_no_other_disk_in_its_stead(
+    world: World, way: Callable[[World], None]
+) -> None:
+    way(world)
+    code, out, _ = world.call("status", "--json")
+    usb = next(place for place in json.loads(out)["places"] if place["name"] == "usb")
+    assert code == Exit.OK and usb["capacity"] is None and AWAY[way] in usb["error"]
+
+
 @pytest.mark.parametrize("command", ["plan", "rebuild"])
 def test_what_needs_all_of_them_says_which_is_away(world: World, command: str) -> None:
     unplugged(world)
