@@ -189,8 +189,8 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
         albums.outdated(connection)
     if page.gone:
         connection.execute(
-            update(schema.assets)
-            .where(_A.asset_id == bindparam("gone"))
+            update(schema.assets)  # of what is gone already, the reason is known: it may be ours
+            .where(_A.asset_id == bindparam("gone"), _A.state != AssetState.GONE)
             .values(state=AssetState.GONE, reason="no longer at the source"),
             [{"gone": asset_id} for asset_id in page.gone],
         )

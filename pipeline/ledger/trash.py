@@ -162,8 +162,11 @@ def _settle(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         state=bindparam("new"), reason=bindparam("why"), time=bindparam("when")
     )
     connection.execute(statement, rows)
-    gone = [{"key": row["key"]} for row in rows if row["new"] is TrashState.TRASHED]
+    gone = [
+        {"key": row["key"], "why": f"freed by reclaim, run {row['of']}, {row['when'][:10]}"}
+        for row in rows
+        if row["new"] is TrashState.TRASHED
+    ]
     if gone:
         left = update(schema.assets).where(_A.id == bindparam("key"))
-        why = "freed: in the bin of its source"
-        connection.execute(left.values(state=AssetState.GONE, reason=why), gone)
+        connection.execute(left.values(state=AssetState.GONE, reason=bindparam("why")), gone)

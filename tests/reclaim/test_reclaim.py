@@ -18,6 +18,7 @@ from connectors.memory import MemorySink, MemorySource
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger, schema
 from pipeline.reclaim import reclaiming
+from pipeline.report import rows as report
 from pipeline.states import AssetState, CopyState, Exit, Proof
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, contents, go
@@ -70,6 +71,24 @@ def test_every_deletion_stands_in_the_ledger_with_its_evidence(tmp_path: Path) -
         assert {copy["sink"] for copy in file["copies"]} == {"to0", "to1"}
         assert all(copy["checked"] and copy["how"] == "listed" for copy in file["copies"])
         assert Checksum.parse(file["source"]).verifiable
+
+
+def test_a_report_tells_what_was_freed_from_what_was_deleted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    _, first = world.reclaim(limit=4)
+    freed = set(world.library.bin)
+    deleted, came_back = sorted(world.present())[0], sorted(freed)[0]
+    world.library.trash(deleted)
+    world.library.restore(came_back)
+    go(world.job, world.ledger)  # lists what left since
+    world.library.trash(came_back)  # this time by hand
+    go(world.job, world.ledger)
+    with Ledger.open(world.ledger, exclusive=False) as ledger:
+        told = {row.asset: row.reason for row in report.rows(ledger, [AssetState.GONE])}
+    by_hand = dict.fromkeys([deleted, came_back], "no longer at the source")
+    day = str(rows(world, schema.trash)[0]["time"])[:10]
+    by_us = f"freed by reclaim, run {first.run}, {day}"
+    assert told == dict.fromkeys(freed, by_us) | by_hand
 
 
 # --- the fault table: each of these keeps exactly one asset at the source -------------------
