@@ -156,8 +156,9 @@ def _show_standing(console: Console, at: Standing) -> None:
     if at.error:
         line.append(f"  {at.error}", style="not bold red")
     else:
-        line.append(f"  {at.run_state.replace('_', ' ') or 'never ran'}", style="not bold")
-        line.append(f"  {local_time(at.since)}", style="not bold dim")
+        never = "not run since its rebuild" if at.rebuilt else "never ran"
+        line.append(f"  {at.run_state.replace('_', ' ') or never}", style="not bold")
+        line.append(f"  {local_time(at.since or at.rebuilt)}", style="not bold dim")
     console.print(line, soft_wrap=True)
     for state, totals in at.assets.items():
         console.print(f"  {state:<12} {counted(totals.assets)}, {show_size(totals.bytes)}")

@@ -40,6 +40,7 @@ def header(ledger: Ledger) -> dict[str, Any]:
         "pipeline": at.name,
         "written": now(),
         "last_run": {"state": at.run_state, "time": at.since},
+        "rebuilt": at.rebuilt,
         "assets_by_state": {state: asdict(totals) for state, totals in at.assets.items()},
         "whereabouts": asdict(where) if where.parts else None,
         "copies": read.copies_by_sink(ledger),

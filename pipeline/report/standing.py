@@ -21,7 +21,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``since`` is when the last run ended, or began if it is under way (ISO 8601, UTC).
+    """``since`` is when the last run ended, or began if it is under way (ISO 8601, UTC);
+    ``rebuilt`` the same of the last rebuild, where the ledger knows of no run.
 
     ``error`` says why the ledger could not be read; all else is empty then.
     """
@@ -29,6 +30,7 @@ class Standing:
     name: str
     run_state: str = ""
     since: str = ""
+    rebuilt: str = ""
     assets: dict[str, Totals] = field(default_factory=dict)
     error: str = ""
 
@@ -49,12 +51,16 @@ def _standing(ledger: Ledger) -> Standing:
     sums = select(assets.state, func.count(), func.sum(assets.size)).group_by(assets.state)
     with ledger.read() as connection:
         rows = {row[0]: Totals(row[1], int(row[2])) for row in connection.execute(sums)}
-        last = connection.execute(
-            select(schema.runs).where(runs.command == "run").order_by(runs.id.desc()).limit(1)
-        ).one_or_none()
+        last, rebuilt = (
+            connection.execute(
+                select(schema.runs).where(runs.command == command).order_by(runs.id.desc()).limit(1)
+            ).one_or_none()
+            for command in ("run", "rebuild")
+        )
     return Standing(
         name=ledger.path.stem,
         run_state=last.state if last else "",
         since=(last.ended or last.started) if last else "",
+        rebuilt=(rebuilt.ended or rebuilt.started) if rebuilt and not last else "",
         assets={state: rows[state] for state in AssetState if state in rows},
     )

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
+from pipeline.cli.opening import ledger_path
 from pipeline.states import Exit
 from tests.cli.stage import fill
 
@@ -136,6 +137,27 @@ def test_schema_accepts_what_load_accepts(capsys: pytest.CaptureFixture[str]) ->
     assert names <= set(schema["properties"])
     references = set(re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema)))
     assert references <= set(schema["$defs"])
+
+
+def test_status_after_a_rebuild_does_not_say_that_it_never_ran(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at, page = ledger_path("family"), tmp_path / "report.html"
+    for path in at.parent.glob(f"{at.name}*"):
+        path.unlink()
+    assert invoke(["rebuild", str(config)]) == Exit.ITEMS_FAILED
+    capsys.readouterr()
+    assert invoke(["status", str(config)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert re.search(r"^family  not run since its rebuild  \d{4}-\d\d-\d\d", out)
+    assert re.search(r"confirmed +14 assets", out)
+    assert invoke(["report", "family", "--html", str(page)]) == Exit.OK
+    (told,) = re.findall(r'"rebuilt":"(\d{4}[^"]+)"', page.read_text())
+    assert told and '"last_run":{"state":"","time":""}' in page.read_text()
+    assert invoke(["run", "-q", str(config)]) == Exit.ITEMS_FAILED
+    capsys.readouterr()
+    assert invoke(["status", str(config)]) == Exit.OK
+    assert capsys.readouterr().out.startswith("family  complete  ")
 
 
 def test_status_tells_what_could_be_freed_now_and_after_a_move(
