@@ -14,8 +14,11 @@ from pipeline.display.words import count, counted, local_time, printable, share
 from pipeline.reclaim import Aftermath, Done, Policy, Survey
 
 
-def show_survey(console: Console, chosen: Survey, policy: Policy, *, acting: bool) -> None:
-    """The list of what would go, and why the rest stays; ``acting``: it goes right after."""
+def show_survey(
+    console: Console, chosen: Survey, policy: Policy, *, acting: bool, asking: bool
+) -> None:
+    """The list of what would go, and why the rest stays; ``acting``: it goes right after;
+    ``asking``: after a person said so."""
     for remark in chosen.remarks:
         console.print(printable(remark), style="yellow", soft_wrap=True)
     if not chosen.claims:
@@ -41,7 +44,7 @@ def show_survey(console: Console, chosen: Survey, policy: Policy, *, acting: boo
     if chosen.claims and not acting:
         note = "Every copy is checked again just before. Nothing was changed yet."
         console.print(note, style="dim", soft_wrap=True)
-        if policy.has_goal:
+        if policy.has_goal and not asking:
             console.print(f"To do it: {resume_command()} --yes", style="dim", soft_wrap=True)
 
 

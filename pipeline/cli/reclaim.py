@@ -198,7 +198,8 @@ class _Act:
     def __call__(self, *, yes: bool, prompter: TerminalPrompter | None) -> int:
         if not self._json:
             with self._screen.pause(), paper() as console:
-                show_survey(console, self._chosen, self._policy, acting=yes)
+                asking = prompter is not None
+                show_survey(console, self._chosen, self._policy, acting=yes, asking=asking)
         if not (yes or self._agreed(prompter)):
             if self._json:
                 emit({"would_free": _survey(self._chosen)})

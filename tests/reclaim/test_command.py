@@ -13,6 +13,7 @@ from rich.console import Console
 from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
 from pipeline.cli.freed import show_aftermath
+from pipeline.cli.prompter import TerminalPrompter
 from pipeline.ledger.evidence import Totals
 from pipeline.reclaim import Aftermath, Pace
 from pipeline.states import Exit
@@ -50,8 +51,24 @@ def test_by_default_it_only_shows(
     assert invoke(["reclaim", str(config), "--older-than", "1d"]) == Exit.OK
     out = capsys.readouterr().out
     assert "6 assets would go" in out and "IMG_0003.HEIC" in out and "2024-05-01" in out
-    assert "Nothing was changed yet" in out and "--yes" in out
+    assert "Nothing was changed yet" in out and "To do it: " in out and "--yes" in out
     assert held(request) == 6
+
+
+def test_whoever_is_asked_is_not_told_how_to_do_without(
+    config: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("pipeline.cli.reclaim.at_terminal", lambda: True)
+    monkeypatch.setattr(TerminalPrompter, "ask", lambda _, question: asked.append(question))
+    capsys.readouterr()
+    assert invoke(["reclaim", str(config), "--older-than", "1d"]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "Type 'free 6'" in asked[0] and "Nothing was changed yet" in out
+    assert "To do it" not in out and held(request) == 6
 
 
 def test_it_acts_tells_the_truth_and_undoes(
