@@ -151,7 +151,14 @@ class Link:
 
     def _connect(self) -> Phone:
         udid = self._wanted or self._choose()
-        phone = self.bridge.run(Phone.connect(udid, self._connections), _PATIENCE)
+        try:
+            phone = self.bridge.run(Phone.connect(udid, self._connections), _PATIENCE)
+        except Away as away:
+            others = self.plugged_in() if away.trouble is Trouble.ABSENT else []
+            if not others or udid in {other.udid for other in others}:
+                raise
+            there = f"{', '.join(map(str, others))} {'is' if len(others) == 1 else 'are'}"
+            raise Away(Trouble.ANOTHER, f"{udid}; {there}") from away
         self._phone, self._wanted = phone, udid
         self._known, self._away = True, None
         return phone
@@ -172,7 +179,7 @@ class Link:
         """What to raise while the phone cannot be connected."""
         self._note(away)
         hint = away.trouble.hint
-        absent = away.trouble in {Trouble.ABSENT, Trouble.NO_SERVICE}
+        absent = away.trouble in {Trouble.ABSENT, Trouble.ANOTHER, Trouble.NO_SERVICE}
         if away.trouble is Trouble.REFUSED or (absent and not self._known):
             return SessionExpired(str(away), hint=hint)
         if time.monotonic() > self._since + self._wait:

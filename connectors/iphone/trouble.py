@@ -16,6 +16,10 @@ class Trouble(Enum):
         "no iPhone is plugged in",
         "Plug the iPhone in with a cable that carries data, unlock it",
     )
+    ANOTHER = (
+        "the iPhone asked for is not plugged in",
+        "Plug that iPhone in with a cable that carries data, unlock it, or name one that is there",
+    )
     LOCKED = (
         "the iPhone is locked",
         "Unlock the iPhone with its passcode, leave it unlocked",

@@ -217,6 +217,21 @@ def test_the_command_lists_two_phones_and_connects_the_chosen_one(
     assert old.hosts
 
 
+def test_one_that_is_not_plugged_in_while_others_are(plug: Plug, outpour: Outpour) -> None:
+    phone = Phone()
+    plug(phone)
+    code, said = outpour("connect", "iphone:nosuch", "--set", "wait=0")
+    there = "Sandbox iPhone (00008110-000A11DE0C90801E)"
+    assert code == 3
+    assert f"outpour: the iPhone asked for is not plugged in: nosuch; {there} is" in said
+    assert "Plug that iPhone in with a cable that carries data" in said
+    code, said = outpour("run", "--from", "iphone:nosuch", "--to", "./Photos")
+    assert code == 3 and f"not plugged in: nosuch; {there} is" in said
+    phone.unplug()
+    code, said = outpour("connect", "iphone:nosuch", "--set", "wait=0")
+    assert code == 3 and "no iPhone is plugged in" in said
+
+
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
