@@ -52,7 +52,7 @@ Size = Annotated[str, typer.Option(metavar="SIZE", help="Of every original, for 
 Plain = Annotated[bool, typer.Option(help="Nothing but JPEGs, one file each.")]
 Factor = Annotated[str, typer.Option(metavar="HOW", help="none, sms, device or key.")]
 Protected = Annotated[bool, typer.Option(help="Advanced Data Protection is on.")]
-Phone = Annotated[bool, typer.Option(help="The library is on an iPhone too.")]
+Phone = Annotated[bool, typer.Option(help="Most of the library is on an iPhone too.")]
 IOS = Annotated[int, typer.Option(help="Of the iPhone: 14, 16, 18 or 26.")]
 Quota = Annotated[str, typer.Option(metavar="SIZE", help="The iCloud plan.")]
 DriveQuota = Annotated[str, typer.Option(metavar="SIZE", help="What Google Drive holds.")]
@@ -103,6 +103,7 @@ def serve(
     )
     drive, dropbox = _bytes(drive_quota), _bytes(dropbox_quota)
     library = _library(assets, seed, size, plain=plain)
+    on_phone = _library(assets, seed, size, plain=plain) if phone else None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does: tidily
     try:
         world = World(
@@ -112,7 +113,8 @@ def serve(
             latency=latency,
             bandwidth=_bytes(bandwidth) if bandwidth else None,
             port=port,
-            ios=ios if phone else None,
+            on_phone=on_phone,
+            ios=ios,
         )
     except OSError as error:
         if not port or error.errno is None:

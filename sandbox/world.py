@@ -1,4 +1,4 @@
-"""All doubles at once, sharing one library and one set of faults: what `outpour sandbox` runs."""
+"""All doubles at once, of one library and with one set of faults: what `outpour sandbox` runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from sandbox import dropbox, gdrive, icloud, iphone
 from sandbox.faults import GENERIC, Faults
 from sandbox.icloud.control import Control
-from sandbox.library import Library
+from sandbox.library import Asset, Library
 from sandbox.server import Sandbox
 
 FAULTS: Mapping[str, str] = {
@@ -22,7 +22,8 @@ FAULTS: Mapping[str, str] = {
 
 class World:
     """Runs until ``close`` (or ``with``). ``latency`` and ``bandwidth`` as for ``Sandbox``;
-    ``ios`` is the version of iOS of a phone with the same library, None for no phone."""
+    ``on_phone`` is the same library, made once more for a phone with this ``ios``; then each
+    lacks some of what the other has. None for no phone."""
 
     def __init__(
         self,
@@ -33,8 +34,13 @@ class World:
         latency: float = 0,
         bandwidth: int | None = None,
         port: int = 0,
-        ios: int | None = None,
+        on_phone: Library | None = None,
+        ios: int = 18,
     ) -> None:
+        if on_phone is not None:
+            for asset in list(library):
+                if _only_on_phone(asset):
+                    library.purge(asset.id)
         self.cloud = icloud.ICloud(library, account, faults)
         self.drive = gdrive.GoogleDrive(faults=faults)
         self.dropbox = dropbox.Dropbox(faults=faults)
@@ -51,9 +57,9 @@ class World:
             self.sandbox = parts.enter_context(
                 Sandbox(services, faults=faults, latency=latency, bandwidth=bandwidth, port=port)
             )
-            if ios is not None:
+            if on_phone is not None:
                 one = iphone.Phone(faults=faults, latency=latency, version=f"{ios}.5")
-                self.on_phone = iphone.OnPhone(one, library, ios=ios)
+                self.on_phone = iphone.OnPhone(one, on_phone, ios=ios, place=_placed)
                 self.phones = parts.enter_context(iphone.SandboxPhones([one]))
             self._parts = parts.pop_all()
 
@@ -77,3 +83,14 @@ class World:
 
     def close(self) -> None:
         self._parts.close()
+
+
+def _only_on_phone(asset: Asset) -> bool:
+    """One in ten, the newest among them, and none of those that came from iCloud. A shared
+    library is not on the phone."""
+    return asset.number % 10 == 0 and not asset.shared
+
+
+def _placed(asset: Asset) -> iphone.Placement | None:
+    """As usual, but one in ten is in iCloud only."""
+    return None if asset.number % 10 == 8 else iphone.usual(asset)

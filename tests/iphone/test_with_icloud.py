@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.icloud import Account
+from sandbox.world import World
 from tests.iphone.conftest import Outpour
 from tests.iphone.joint import ENDS, OPTIMISED, Joint, joint, on
 from tests.pointing import Point
@@ -238,3 +239,22 @@ def test_a_killed_run_goes_on(use: Point, outpour: Outpour, tmp_path: Path) -> N
 def test_killed_at_any_moment(use: Point, outpour: Outpour, tmp_path: Path, seed: int) -> None:
     with joint(use, 150, cloud_only=True) as both:
         killed(both, tmp_path, outpour, 4, seed)
+
+
+def test_the_sandbox_has_something_stranded_at_either(
+    outpour: Outpour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the command that shows it could not be tried by hand."""
+    found: list[dict[str, Any]] = []
+
+    def look(world: World) -> None:
+        for name, value in world.environ().items():
+            monkeypatch.setenv(name, value)
+        code, printed = outpour("stranded", *ENDS, "--json")
+        assert code == 0, printed
+        found.extend(json.loads(printed)["parts"])
+
+    monkeypatch.setattr("sandbox.cli._until_interrupted", look)
+    assert outpour("sandbox", "--phone", "--assets", "40")[0] == 0
+    number = {tuple(part["sources"]): part["assets"] for part in found}
+    assert number["iphone",] >= 4 and number["icloud",] >= 8 and number["iphone", "icloud"] > 25
