@@ -11,8 +11,9 @@ LOCATION = "\0location"
 """Stands in an expanded entry for the settings field that the connector calls its location. No
 file and no variable holds such a key."""
 
-_PATH = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
-_SHELL = re.compile(r"\$(\w+|\{\w+\})")
+_VARIABLE = r"\$(\w+|\{\w+\})"
+_PATH = re.compile(rf"[.~/\\]|[A-Za-z]:[\\/]|{_VARIABLE}(/|$)")
+_SHELL = re.compile(_VARIABLE)
 
 
 def home(path: Path) -> Path:
@@ -31,7 +32,8 @@ def expand(target: str) -> dict[str, Any]:
     """The entry that ``target`` is short for: ``type[:location]``, or the path of a folder.
 
     A path starts with ``.``, ``/``, ``~`` or a drive letter, so that a misspelt connector
-    never becomes a folder. Nothing is looked up.
+    never becomes a folder; or with a variable of the shell, which ``home`` refuses. Nothing is
+    looked up.
     """
     target = target.strip()
     if _PATH.match(target):

@@ -112,6 +112,14 @@ MISTAKES = {
         "source: memory:a\nsinks: [./$HOME/st]\n",
         "p.yaml:2: sinks[0].path: '$HOME' is not filled in; write the folder out, or ~",
     ),
+    "a place that begins with a variable of the shell": (
+        "source: memory:a\nsinks: [$HOME/st]\n",
+        "p.yaml:2: sinks[0].path: '$HOME' is not filled in; write the folder out, or ~",
+    ),
+    "a place that is a variable of the shell": (
+        "source: $PHOTOS\nsinks: [./A]\n",
+        "p.yaml:1: source.path: '$PHOTOS' is not filled in; write the folder out, or ~",
+    ),
     "a variable of the shell in staging": (
         PLACES + "staging: {path: '${HOME}/st'}\n",
         "p.yaml:3: staging.path: '${HOME}' is not filled in; write it out",
