@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from sandbox.iphone import OnPhone, Phone, Placement
 from sandbox.iphone.media import File
 from sandbox.library import Library
 from tests.iphone.conftest import Outpour, Plug, strange_database
-from tests.rehearsal.rig import landed, sha, struck_in_transit
+from tests.rehearsal.rig import added, killed_in_transit, landed, sha, until_struck
 
 pytest.importorskip("pymobiledevice3")
 
@@ -153,10 +154,18 @@ def test_the_cable_is_pulled_fifty_times_during_a_run_of_a_thousand(
 
 def killed(on_phone: OnPhone, folder: Path, outpour: Outpour, kills: int, seed: int) -> None:
     """Runs that are killed underway, then one that ends: everything once and whole."""
-    phone = on_phone.phone
+    phone, library, chance = on_phone.phone, on_phone.library, random.Random(seed)
     phone.latency = 0.004
     command = [sys.executable, "-m", "pipeline.cli", *run(folder)]
-    struck_in_transit(command, lambda: phone.bytes_read, on_phone.library.used(), kills, seed)
+    most = library.used() // 4
+
+    def more() -> None:
+        added(library, 30, 40_000)
+        on_phone.update()
+
+    until_struck(
+        kills, lambda: killed_in_transit(command, lambda: phone.bytes_read, most, chance), more
+    )
     phone.latency = 0
     code, said = outpour(*run(folder))
     assert code == 0, said
@@ -168,6 +177,7 @@ def test_a_killed_run_goes_on(whole: OnPhone, outpour: Outpour, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(10))
-def test_killed_at_any_moment(plug: Plug, outpour: Outpour, tmp_path: Path, seed: int) -> None:
-    killed(filled(plug, 150), tmp_path, outpour, 4, seed)
+def test_killed_two_hundred_times(plug: Plug, outpour: Outpour, tmp_path: Path, seed: int) -> None:
+    killed(filled(plug, 150), tmp_path, outpour, 20, seed)

@@ -38,6 +38,12 @@ def asked_for(library: Library) -> list[Asset]:
     return [asset for asset in library if asset.trashed is None and not asset.shared]
 
 
+def added(library: Library, count: int, size: int) -> None:
+    """So many photos more, all different."""
+    for number in range(library.top, library.top + count):
+        library.add(f"MORE_{number}", size=size)
+
+
 def wanted(library: Library) -> Counter[str]:
     """Every file that has to land."""
     return Counter(sha(file.content.read()) for asset in asked_for(library) for file in asset.files)
@@ -141,6 +147,20 @@ def killed_run(
     return struck_down(command, chance.uniform(0, 0.1), lambda: asked() >= enough) is None
 
 
+def until_struck(kills: int, killed: Callable[[], bool], more: Callable[[], object]) -> None:
+    """Runs, one after the other, until so many were ``killed`` and did not end before; for one
+    that did, there is ``more`` to do, so that the next is worth a kill."""
+    struck = 0
+    for _ in range(5 * kills):
+        if killed():
+            struck += 1
+        else:
+            more()
+        if struck == kills:
+            return
+    raise AssertionError(f"of {5 * kills} kills only {struck} struck a run, not {kills}")
+
+
 def struck_down(
     command: list[str], after: float, begun: Callable[[], bool] = lambda: True
 ) -> int | None:
@@ -164,12 +184,17 @@ def struck_in_transit(
     """So many lives of a process, each killed when at most its share of the ``total`` bytes has
     ``moved`` since the last, and a moment more."""
     chance = random.Random(seed)
+    lives = (killed_in_transit(command, moved, total // kills, chance) for _ in range(kills))
+    assert sum(lives), "no kill struck: proves nothing"
 
-    def killed() -> bool:
-        enough = moved() + chance.randrange(total // kills)
-        return struck_down(command, chance.uniform(0, 0.2), lambda: moved() >= enough) is None
 
-    assert sum(killed() for _ in range(kills)), "no kill struck: proves nothing"
+def killed_in_transit(
+    command: list[str], moved: Callable[[], int], most: int, chance: random.Random
+) -> bool:
+    """One life of a process, killed when less than ``most`` bytes more have ``moved``, and a
+    moment later; whether it was."""
+    enough = moved() + chance.randrange(most)
+    return struck_down(command, chance.uniform(0, 0.2), lambda: moved() >= enough) is None
 
 
 def named(output: str) -> str:
