@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.ledger import Ledger
-from pipeline.runner import verify
+from pipeline.runner import rebuild, verify
 from pipeline.runner.check import Verified
 from pipeline.states import Exit
 from pipeline.stopping import Stop
@@ -48,3 +48,25 @@ def test_a_person_may_put_it_back(tmp_path: Path) -> None:
     shelf.visible[lost] = kept
     assert checked(world).exit is Exit.OK
     assert go(world.job, world.ledger).exit is Exit.OK
+
+
+def test_a_copy_of_the_ledger_that_is_put_back_knows_it_and_a_rebuilt_one_does_not(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    kept = tmp_path / "elsewhere" / "copy.sqlite"
+    kept.parent.mkdir()
+    world.ledger.rename(kept)
+    with Ledger.open(world.ledger) as ledger:
+        rebuilt = rebuild(world.job, ledger, Recorder(), stop=Stop())
+    assert [(sink.files, sink.foreign) for sink in rebuilt.sinks] == [(0, 12), (0, 12)]
+    shelf = world.shelves[0]
+    lost = world.path(shelf, LIVE)
+    del shelf.visible[lost]
+    assert checked(world).exit is Exit.OK
+    for path in tmp_path.glob(f"{world.ledger.name}*"):
+        path.unlink()
+    kept.rename(world.ledger)
+    (wrong,) = [one for sink in checked(world).sinks for one in sink.wrong]
+    assert wrong[0] == lost
