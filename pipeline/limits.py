@@ -43,7 +43,7 @@ class AdaptiveLimit:
         self._done = 0
         self._since = time.monotonic()
         self._halved = 0.0
-        self._settled_at = 0.0
+        self._grown_at = 0.0
 
     def finished(self, size: int) -> None:
         """One piece of work of ``size`` bytes ended well."""
@@ -60,8 +60,8 @@ class AdaptiveLimit:
         self._best = max(rate, self._best)
         if self._flat < _PATIENCE:
             self.value = min(self._ceiling, self.value + max(1, self.value // 2))
-            self._settled_at = now
-        elif now - self._settled_at > _REPROBE:
+            self._grown_at = now
+        elif now - self._grown_at > _REPROBE:
             self._flat, self._best = 0, 0.0
             self._ceiling = min(self.most, self._ceiling + max(1, self._ceiling // 4))
 
@@ -69,7 +69,7 @@ class AdaptiveLimit:
         """The place asked for less. Several answers to one burst count once."""
         now = time.monotonic()
         if now - self._halved > 1.0:
-            self._halved = self._settled_at = now
+            self._halved = self._grown_at = now
             self.value = self._ceiling = max(1, self.value // 2)
             self._flat = _PATIENCE  # no growth until the next probe
 

@@ -44,7 +44,7 @@ class Meter:
             self.mismatches += mismatches
             self.adopted += adopted
 
-    def settled(self, *, ok: bool) -> None:
+    def finished(self, *, ok: bool) -> None:
         with self._lock:
             self.assets_done += ok
             self.failed += not ok

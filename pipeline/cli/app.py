@@ -19,7 +19,7 @@ from connectors.errors import Misconfigured
 from pipeline.cli.failure import Failure, failure
 from pipeline.cli.opening import ARGUMENTS
 from pipeline.cli.output import begin, fail
-from pipeline.cli.streams import hush, settle
+from pipeline.cli.streams import hush, prepare
 from pipeline.states import Exit
 
 GROUP = "outpour.commands"
@@ -57,7 +57,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Run the command line and exit."""
-    settle()
+    prepare()
     if not (sys.warnoptions or os.environ.get("OUTPOUR_DEBUG")):
         warnings.simplefilter("ignore")  # what libraries have to say is for whoever develops
     code = invoke(sys.argv[1:])

@@ -41,7 +41,7 @@ class _Stream(io.TextIOWrapper):
             raise
 
 
-def settle() -> None:
+def prepare() -> None:
     """Put in order what the process was started with."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

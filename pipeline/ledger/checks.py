@@ -139,18 +139,18 @@ def withdraw(ledger: Ledger, sink: str, folder: str, run: int, goal: Goal) -> in
 
     def work(connection: Connection) -> int:
         lost = connection.execute(statement.values(values)).rowcount
-        _settle(connection, sink, goal)
+        _mark_waiting(connection, sink, goal)
         return lost
 
     return ledger.transact(work)
 
 
-def settle(ledger: Ledger, sink: str, goal: Goal) -> None:
+def mark_waiting(ledger: Ledger, sink: str, goal: Goal) -> None:
     """Assets that lost a copy at the sink and fall short of the goal now wait for the next run."""
-    ledger.transact(lambda connection: _settle(connection, sink, goal))
+    ledger.transact(lambda connection: _mark_waiting(connection, sink, goal))
 
 
-def _settle(connection: Connection, sink: str, goal: Goal) -> None:
+def _mark_waiting(connection: Connection, sink: str, goal: Goal) -> None:
     losers = select(_R.asset).join(schema.copies).where(_lost_at(sink))
     connection.execute(
         update(schema.assets)
@@ -174,12 +174,12 @@ def _settle(connection: Connection, sink: str, goal: Goal) -> None:
 def owed(ledger: Ledger, sink: str) -> Wrong:
     """Copies that were lost, and that no run has made again or found needless since. No run can
     make those again of what was freed at the source."""
-    settled = [AssetState.CONFIRMED, *NOT_WANTED]
+    at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     joined = schema.copies.join(schema.resources).join(schema.assets)
     columns = (_C.resource, _C.path, _C.reason, _A.state)
     query = select(*columns).select_from(joined).where(_lost_at(sink))
     with ledger.read() as connection:
-        which = or_(_A.state.not_in(settled), and_(_A.state == AssetState.GONE, _freed()))
+        which = or_(_A.state.not_in(at_rest), and_(_A.state == AssetState.GONE, _freed()))
         rows = connection.execute(query.where(which).order_by(_C.resource))
         return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
 

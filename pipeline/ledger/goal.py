@@ -44,13 +44,13 @@ class Goal:
     def _whole(self, sink: str) -> Any:
         """1 where every chosen resource of an asset has its copy at the sink."""
         wanted = and_(_R.asset == _A.id, wanted_at(sink, self.without))
-        missing: Any = exists().where(wanted, ~settled_at(sink))
+        missing: Any = exists().where(wanted, ~complete_at(sink))
         if self.without.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
             missing = or_(missing, ~exists().where(wanted, _R.role != Role.METADATA))
         return case((missing, 0), else_=1)
 
 
-def settled_at(sink: str) -> Any:
+def complete_at(sink: str) -> Any:
     """Whether a resource has a copy at the sink that ended well."""
     return exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
 

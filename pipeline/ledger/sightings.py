@@ -232,7 +232,7 @@ def learn(connection: Connection) -> None:
     )
 
 
-def unsettled(
+def unidentified(
     connection: Connection, source: str, others: Sequence[str], after: tuple[int, str], most: int
 ) -> list[Any]:
     """Files of ``source`` whose bytes have to be read to know: one of ``others`` has one of the
@@ -272,7 +272,7 @@ def rename(connection: Connection, names: Mapping[str, str]) -> None:
             connection.execute(update(table).where(table.c.source == before).values(source=now))
 
 
-def settle(connection: Connection, sighting: int, resource_id: str, content: str) -> None:
+def set_content(connection: Connection, sighting: int, resource_id: str, content: str) -> None:
     """A file was read and this is its content."""
     connection.execute(
         update(schema.prints)

@@ -83,7 +83,7 @@ def received(ledger: Ledger, resource: int, digests: Digests, proof: Proof) -> N
 
 
 def keep_token(ledger: Ledger, resource: int, sink: str, path: str, token: str) -> int:
-    """Queue a token; it survives a crash once its ticket is ``settled``."""
+    """Queue a token; it survives a crash once its ticket is durable."""
     return ledger.add(_TOKEN, key=resource, at=sink, new=token, where=path)
 
 
@@ -116,7 +116,7 @@ def copy_failed(ledger: Ledger, resource: int, sink: str, state: CopyState, why:
     ledger.add(_COPY_FAILED, key=resource, at=sink, new_state=state, why=why)
 
 
-def settle(ledger: Ledger, asset: int, state: AssetState, why: str = "") -> None:
+def finish(ledger: Ledger, asset: int, state: AssetState, why: str = "") -> None:
     """The asset reached its end in this run."""
     ledger.add(_ASSET, key=asset, new_state=state, why=why)
 

@@ -174,10 +174,10 @@ class Ledger:
 
     def add(self, op: Op, **row: Any) -> int:
         """Queue one row; it is durable after the next group commit. Returns a ticket for
-        ``settled``. Raises Unwritable if writing has failed: it stays so until reopened."""
+        ``wait_durable``. Raises Unwritable if writing has failed: it stays so until reopened."""
         return self._submit(_Job(op=op, row=row))
 
-    def settled(self, ticket: int) -> None:
+    def wait_durable(self, ticket: int) -> None:
         """Return when the row of this ticket is durable, at once if it is already; Unwritable
         if it never will be."""
         if self._durable < ticket:

@@ -62,7 +62,7 @@ def intend(
     return ledger.transact(work)
 
 
-def settle(
+def record_answers(
     ledger: Ledger, run: int, answers: Mapping[int, str], done: TrashState = TrashState.TRASHED
 ) -> None:
     """Record the source's answers by asset: empty where it did what was asked, else why not."""
@@ -72,7 +72,7 @@ def settle(
         for key, why in answers.items()
     ]  # fmt: skip
     if rows:
-        ledger.transact(lambda connection: _settle(connection, rows))
+        ledger.transact(lambda connection: _record(connection, rows))
 
 
 def note_failed(ledger: Ledger, run: int, reasons: Mapping[int, str]) -> None:
@@ -99,7 +99,7 @@ def reconcile(ledger: Ledger) -> tuple[int, int]:
             for row in rows
         ]  # fmt: skip
         if ended:
-            _settle(connection, ended)
+            _record(connection, ended)
         done = sum(row["new"] is TrashState.TRASHED for row in ended)
         return done, len(ended) - done
 
@@ -156,7 +156,7 @@ def _row() -> Any:
     return update(schema.trash).where(_T.run == bindparam("of"), _T.asset == bindparam("key"))
 
 
-def _settle(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+def _record(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     rows = list(rows)
     statement = _row().values(
         state=bindparam("new"), reason=bindparam("why"), time=bindparam("when")

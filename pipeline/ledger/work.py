@@ -14,7 +14,7 @@ from connectors.checksums import Digests
 from pipeline import naming
 from pipeline.ledger import meta, schema
 from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
-from pipeline.ledger.goal import Goal, LeftOut, settled_at, wanted_at
+from pipeline.ledger.goal import Goal, LeftOut, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
@@ -57,14 +57,14 @@ def open_assets(ledger: Ledger, goal: Goal) -> None:
 
     def work(connection: Connection) -> None:
         before = meta.get(connection, _GOAL)
-        unsettled = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
-        states = unsettled if before == told else [*unsettled, AssetState.CONFIRMED]
+        unfinished = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
+        states = unfinished if before == told else [*unfinished, AssetState.CONFIRMED]
         connection.execute(
             update(schema.assets)
             .where(_A.state.in_(states), goal.missed())
             .values(state=AssetState.PENDING, reason="")
         )
-        _confirm(connection, [*unsettled, AssetState.PENDING], goal)
+        _confirm(connection, [*unfinished, AssetState.PENDING], goal)
         meta.put(connection, _GOAL, told)
 
     ledger.transact(work)
@@ -128,7 +128,7 @@ def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | N
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~settled_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~complete_at(sink))
     )
     if role is not None:
         query = query.where(_R.role == role)
@@ -143,7 +143,7 @@ def missing_below(ledger: Ledger, sink: str, folder: str, without: LeftOut) -> s
         select(_R.path)
         .join(schema.assets)
         .join(schema.paths, schema.paths.c.resource == _R.id)
-        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~settled_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~complete_at(sink))
         .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
     )
     with ledger.read() as connection:
@@ -158,7 +158,7 @@ def pending_bytes(
 
     def lacking(sink: str) -> Any:
         missing = select(func.coalesce(func.sum(_R.size), 0))
-        missing = missing.where(_R.asset == _A.id, wanted_at(sink, without), ~settled_at(sink))
+        missing = missing.where(_R.asset == _A.id, wanted_at(sink, without), ~complete_at(sink))
         return missing.correlate(schema.assets).scalar_subquery()
 
     query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)

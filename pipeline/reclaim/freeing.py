@@ -74,7 +74,7 @@ class Freeing:
             if not seen.unproven:
                 checks.mark(self._mover.ledger, copy, seen.wrong)
         for sink in {seen.copy.sink for hearing in hearings.values() for seen in hearing.wrong}:
-            checks.settle(self._mover.ledger, sink, self._mover.goal)
+            checks.mark_waiting(self._mover.ledger, sink, self._mover.goal)
         self._mover.ledger.flush()
         return list(hearings.values())
 
@@ -111,7 +111,7 @@ class Freeing:
         finally:
             for key, claim in chosen.items():  # first: the ledger's disk may be full
                 self._tell(claim, answers.told.get(key))
-            trash.settle(mover.ledger, mover.run_id, answers.told)
+            trash.record_answers(mover.ledger, mover.run_id, answers.told)
 
     def _tell(self, claim: Claim, answer: str | None) -> None:
         if answer is None:
@@ -130,7 +130,7 @@ class Freeing:
         self._item(claim, "withdrawn", why)
 
     def _item(self, claim: Claim, state: str, why: str = "") -> None:
-        self._mover.meter.settled(ok=not why)
+        self._mover.meter.finished(ok=not why)
         event = ItemEvent(claim.asset, claim.filename, state, why, claim.size)
         self._mover.observer.item(event)
 

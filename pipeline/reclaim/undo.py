@@ -50,7 +50,7 @@ class Undo:
             failed = {key: why for key, why in answers.told.items() if why}
             for key, item in items.items():  # first: the ledger's disk may be full
                 self._tell(item, answers.told.get(key), done)
-            trash.settle(mover.ledger, done.run, restored, TrashState.RESTORED)
+            trash.record_answers(mover.ledger, done.run, restored, TrashState.RESTORED)
             trash.note_failed(mover.ledger, done.run, failed)
 
     def _tell(self, item: Trashed, answer: str | None, done: Done) -> None:
@@ -62,7 +62,7 @@ class Undo:
         else:
             done.assets += 1
             done.bytes += item.size
-        self._mover.meter.settled(ok=not answer)
+        self._mover.meter.finished(ok=not answer)
         state = "refused" if answer else "restored"
         event = ItemEvent(item.asset, item.filename, state, answer, item.size)
         self._mover.observer.item(event)

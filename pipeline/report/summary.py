@@ -119,8 +119,8 @@ class Summary:
     @property
     def whole(self) -> bool:
         """Everything asked for is confirmed, and the source named all that it counts."""
-        settled = self.confirmed == self.total and not self.problem_count
-        return settled and not self.missing
+        whole = self.confirmed == self.total and not self.problem_count
+        return whole and not self.missing
 
     @property
     def failed(self) -> int:

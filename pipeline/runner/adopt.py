@@ -79,7 +79,7 @@ class Adoption:
         self._source = AtHand(run)
         self._seen = Marks()
         self._others: set[str] = set()  # ids of files that are no known copy where they are
-        self._settled = 0  # files adopted or read, over all attempts
+        self._done = 0  # files adopted or read, over all attempts
 
     def look(self, *, download: bool = False) -> None:
         """Go through the listing; ``download`` reads back what nothing else can prove.
@@ -87,7 +87,7 @@ class Adoption:
         Files without a checksum in the listing are always read: such a sink is near. May be
         called again when more is known. Raises what ends the retries.
         """
-        retry.call(self._gate, lambda: self._attempt(download), lambda: self._settled)
+        retry.call(self._gate, lambda: self._attempt(download), lambda: self._done)
 
     def _attempt(self, download: bool) -> None:
         assert isinstance(self.sink, Inventory)
@@ -131,7 +131,7 @@ class Adoption:
         left = self._adopt(list(map(adoption.from_listing, fresh)), files)
         left = self._adopt(self._read_back(left, files, readers, download), files)
         while asked := adoption.unread(left, files, self._source.is_readable):
-            self._settled += self._source.learn(asked, readers)
+            self._done += self._source.learn(asked, readers)
             left = self._adopt(left, files)
         left = self._sidecars(left, readers)
         unproven = sum(bool(adoption.open_question(one, files)) for one in left)
@@ -145,14 +145,14 @@ class Adoption:
             adoption.confirm(self.run.ledger, self.sink.name, pairs)
         for _, file in pairs:
             self._mine.add(file.key)
-        self._settled += len(pairs)
+        self._done += len(pairs)
         copies = [one.receipt.size for one, file in pairs if not file.sidecar]
         self.found.files += len(copies)
         self.found.sidecars += len(pairs) - len(copies)
         self.found.bytes += sum(copies)
         self.run.meter.add(adopted=len(copies))
-        settled = {id(one) for one, _ in pairs}  # at Google Drive two may have one path
-        return [one for one in found if id(one) not in settled]
+        proven = {id(one) for one, _ in pairs}  # at Google Drive two may have one path
+        return [one for one in found if id(one) not in proven]
 
     def _sidecars(self, found: Sequence[Evidence], readers: ThreadPoolExecutor) -> list[Evidence]:
         """Confirm our own among these, whatever they are called; returns the others."""
@@ -184,7 +184,7 @@ class Adoption:
             return self._read(one) if near and self._decides(one, files) else one
 
         answers = list(readers.map(told, found))
-        self._settled += sum(now is not then for now, then in zip(answers, found, strict=True))
+        self._done += sum(now is not then for now, then in zip(answers, found, strict=True))
         return answers
 
     def _decides(self, one: Evidence, files: Files) -> bool:

@@ -137,7 +137,7 @@ class _Checker:
         ):
             self._look(download)
         self._result.away = self._gate.lost.advice if self._gate.lost else ""
-        checks.settle(self._ledger, self._sink.name, self._goal)
+        checks.mark_waiting(self._ledger, self._sink.name, self._goal)
         self._result.wrong = list(
             {**self._wrong, **checks.owed(self._ledger, self._sink.name)}.values()
         )

@@ -17,7 +17,7 @@ from pipeline.sparing import Sparing
 from pipeline.stages.history import History
 from pipeline.stopping import Stop
 from pipeline.together import Together
-from pipeline.together.settling import Settling
+from pipeline.together.identifying import Identifying
 
 T = TypeVar("T")
 
@@ -107,11 +107,11 @@ class Connections:
         job, limits = self._job, self._job.pipeline.limits
         if not job.others:
             return job.source
-        settling = None
+        identifying = None
         if compare:
             spare = self.without_sources.spare
-            settling = Settling(self.sources, self._stop, limits.downloads, spare)
-        return Together(job.sources, self._ledger, self.sources, self.without_sources, settling)
+            identifying = Identifying(self.sources, self._stop, limits.downloads, spare)
+        return Together(job.sources, self._ledger, self.sources, self.without_sources, identifying)
 
     def _dispensable(self, source: str) -> bool:
         """One that was never listed is rather misspelt than away."""

@@ -19,7 +19,7 @@ from pipeline.stages.looking import look
 _AT_ONCE = 20  # questions
 
 
-def settle_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
+def resolve_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Look at the copy that each folder got last, and at all that it got where that is gone. What
     is not there waits to be brought again. Raises what asking raises."""
     ledger = run.ledger
@@ -39,7 +39,7 @@ def settle_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
                 checks.mark(ledger, copy, checks.GONE)
     if lost:
         ledger.flush()
-        checks.settle(ledger, sink.name, goal)
+        checks.mark_waiting(ledger, sink.name, goal)
         adoption.look_again(ledger, sink.name)  # somebody may have moved them
         text = f"{counted(lost, 'copy')} of an earlier run are not where they were put"
         run.notice("warning", text, sink.name)

@@ -10,7 +10,7 @@ from connectors.base import Sink
 from pipeline.ledger import doubts, places
 from pipeline.ledger.goal import Goal
 from pipeline.runner.connections import Connections
-from pipeline.runner.doubting import settle_doubts
+from pipeline.runner.doubting import resolve_doubts
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import check_distinct, check_sink
 from pipeline.runner.vanished import withdraw
@@ -45,11 +45,11 @@ class Footing:
             list(workers.map(look, sinks))
         check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
 
-    def settle(self) -> None:
+    def resolve_doubts(self) -> None:
         """Look after what runs left undone that could not look back."""
         for sink in self._usable:
             with self._sparing.apart(sink.name):
-                settle_doubts(self._run, sink, self._goal, partial(self._ask, sink))
+                resolve_doubts(self._run, sink, self._goal, partial(self._ask, sink))
 
     def begin(self) -> None:
         """Copies are about to be made."""

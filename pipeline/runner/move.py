@@ -114,7 +114,7 @@ class Mover:
             check_staging(self.job)
             self.run.staging.make()
             self.footing.check()
-            self.footing.settle()
+            self.footing.resolve_doubts()
             self.catalogue.refresh()
             self.open_assets()
             self._survey()

@@ -45,7 +45,7 @@ class Run:
 
 @dataclass
 class AssetWork:
-    """Follows one asset; settles it when the last of its copies has ended.
+    """Follows one asset; gives it its state when the last of its copies has ended.
 
     Its files stand side by side. One whose name is taken has to take another, and so have the
     others then: at a sink that has none of them yet, they wait for the first to have its name.
@@ -136,8 +136,8 @@ class AssetWork:
             self.run.rooms[sink].give_back(size)
         state, reason = self.failure or (self.success, "")
         if state not in (AssetState.WAITING, AssetState.PENDING):
-            self.run.meter.settled(ok=self.failure is None)
-            steps.settle(self.run.ledger, self.item.key, state, reason)
+            self.run.meter.finished(ok=self.failure is None)
+            steps.finish(self.run.ledger, self.item.key, state, reason)
             self.run.observer.item(
                 ItemEvent(self.item.asset.id, self.item.filename, state, reason, self.moved)
             )

@@ -54,7 +54,7 @@ class Downloads:
                 return
 
     def finish(self) -> None:
-        """Return when all that was handed over has been delivered or settled."""
+        """Return when all that was handed over has been delivered, or has failed."""
         self._finished = True
         for _ in self._threads:
             self._queue.put(None)
@@ -67,7 +67,7 @@ class Downloads:
             delivered = False
             if cost is not None:
                 with self._run.stop.guard():
-                    delivered = self._settled(piece, cost)
+                    delivered = self._delivered(piece, cost)
             if not delivered:
                 piece.dropped()
 
@@ -88,7 +88,7 @@ class Downloads:
         except Stopped:
             return None
 
-    def _settled(self, piece: PieceWork, cost: int) -> bool:
+    def _delivered(self, piece: PieceWork, cost: int) -> bool:
         """Whether it was delivered. Raises only what ends the run."""
         try:
             return self._one(piece, cost)

@@ -45,7 +45,7 @@ class Sidecars:
         self.put(piece)
 
     def finish(self) -> None:
-        """Return when all that was taken over has been delivered or settled."""
+        """Return when all that was taken over has been delivered, or has failed."""
         self._queue.put(None)
         self._thread.join()
 

@@ -210,14 +210,14 @@ class Lane:
         return parcel.put, Body(staged.path, staged.digests.size, sole=staged.sole), parcel.token
 
     def _attempt(self, parcel: Parcel) -> Transferred:
-        self._run.ledger.settled(parcel.ticket)
+        self._run.ledger.wait_durable(parcel.ticket)
         parcel.lend(self._run.stop)
 
         def keep(token: str, held: int = 0) -> None:
             parcel.reached = max(parcel.reached, held)
             if token != parcel.token:
                 self._keep(parcel, token)
-                self._run.ledger.settled(parcel.ticket)
+                self._run.ledger.wait_durable(parcel.ticket)
 
         put, body, known = self._triple(parcel)
         return self._sink.transfer(put, body, known, keep)

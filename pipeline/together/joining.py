@@ -64,13 +64,13 @@ def leave(
     return _merged(connection, order, sightings.leave(connection, source, asset_ids))
 
 
-def settle(
+def identify(
     connection: Connection, order: Sequence[str], found: Iterable[tuple[str, str, int, str, str]]
 ) -> Joined:
     """Files were read: (source, asset id, sighting, resource id, content); join what is one."""
     concerned: dict[str, set[str]] = {}
     for source, asset_id, sighting, resource_id, content in found:
-        sightings.settle(connection, sighting, resource_id, content)
+        sightings.set_content(connection, sighting, resource_id, content)
         concerned.setdefault(source, set()).add(asset_id)
     names: list[str] = []
     for source, ids in concerned.items():

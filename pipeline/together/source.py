@@ -30,9 +30,9 @@ from pipeline.limits import Gate, GivenUp
 from pipeline.sparing import Sparing
 from pipeline.together import joining
 from pipeline.together.counting import Counted, Tally
+from pipeline.together.identifying import Identifying
 from pipeline.together.joining import Joined
 from pipeline.together.merging import Origin, origins
-from pipeline.together.settling import Settling
 from pipeline.together.turns import Turns
 
 _OUTAGE = 300.0  # seconds that one is waited for while others could give what they have
@@ -57,7 +57,7 @@ class Together:
     """``sources`` in order of preference: bytes that several have come from the first.
 
     Lists changes of each source since its own cursor. Files that nobody can recognise without
-    their bytes are read and compared (``settling``; None leaves them apart). A Source that
+    their bytes are read and compared (``identifying``; None leaves them apart). A Source that
     HasAlbums and Prefetches as far as its parts do. ``unsure`` tells that albums
     may name other assets of the merged library than they did when they were read.
 
@@ -72,14 +72,14 @@ class Together:
         ledger: Ledger,
         gates: Mapping[str, Gate],
         sparing: Sparing,
-        settling: Settling | None = None,
+        identifying: Identifying | None = None,
     ) -> None:
         self.name = " + ".join(source.name for source in sources)
         self.spared = Tally()
         self._sources = {source.name: source for source in sources}
         self._order = [source.name for source in sources]
         self._ledger = ledger
-        self._settling = settling
+        self._identifying = identifying
         self._turns = Turns()
         self._gates = gates
         self._sparing = sparing
@@ -95,8 +95,8 @@ class Together:
         self._ledger.transact(sightings.learn)
         for source in self._sources.values():
             yield from self._part(source, before.get(source.name), course)
-        if self._settling is not None:
-            yield from self._compared(self._settling, course)
+        if self._identifying is not None:
+            yield from self._compared(self._identifying, course)
         alive = self._ledger.transact(sightings.principals) - len(course.waiting)
         expected = alive + course.problems + course.missing
         yield Page(
@@ -124,7 +124,7 @@ class Together:
         name = source.name
         number = self._ledger.transact(lambda c: sightings.next_listing(c, name))
         full, expected, problems = since is None, None, 0
-        hold = self._settling is not None
+        hold = self._identifying is not None
         for page in self._listed(source, since):
             full, problems = page.full, problems + len(page.problems)
             expected = page.expected if page.expected is not None else expected
@@ -148,14 +148,14 @@ class Together:
             there = self._ledger.transact(lambda c: sightings.count(c, name))
             course.missing += max(0, expected - there - problems)
 
-    def _compared(self, settling: Settling, course: _Course) -> Iterator[Page]:
+    def _compared(self, identifying: Identifying, course: _Course) -> Iterator[Page]:
         """Files that only their bytes can tell apart. An asset whose original could not be read
         is a problem and waits: moved now, it might land twice."""
-        for found, failed in settling.answers(self._ledger, self._sources):
+        for found, failed in identifying.answers(self._ledger, self._sources):
             course.waiting |= {one.principal for one in failed if one.original}
             course.problems += len(failed)
             problems = tuple(Problem(one.id, one.reason) for one in failed)
-            joined = self._do(joining.settle, found)
+            joined = self._do(joining.identify, found)
             self.unsure = self.unsure or bool(joined.gone)
             changed = bool(joined.gone)
             yield replace(_page(joined, course), problems=problems, albums_changed=changed)

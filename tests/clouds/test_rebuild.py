@@ -51,7 +51,7 @@ def test_after_a_rebuild_a_run_moves_nothing(
     assert job.world.dropbox.counts["files/download"] == downloads, "a listing was enough"
     assert job.run() == 0
     assert moved(job) == before
-    job.assert_settled()
+    job.assert_at_rest()
     assert invoke(["verify", str(job.config)]) == 0
 
 
@@ -196,7 +196,7 @@ def test_a_rebuild_through_trouble(job: FanOut, capsys: pytest.CaptureFixture[st
     faults.add("reset", 1.0, "files/list_folder", times=2)
     found = rebuilt(job, capsys)
     assert found["exit"] == Exit.OK and faults.counts["unavailable"] == 2
-    job.assert_settled()
+    job.assert_at_rest()
 
 
 def test_a_rebuild_without_a_sign_in_says_so(

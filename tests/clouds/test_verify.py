@@ -207,7 +207,7 @@ def test_moved_by_its_owner(verify: Verify) -> None:
     found = verify()
     assert found["exit"] == 0 and found["moved"] == 1 and found["wrong"] == []
     assert new in verify.cloud.paths()
-    verify.job.assert_settled()
+    verify.job.assert_at_rest()
     assert verify("--download", "100")["exit"] == 0
     assert verify()["moved"] == 0, "it is known to be there now"
 
@@ -254,7 +254,7 @@ def test_a_copy_that_may_not_be_read_is_not_lost(verify: Verify) -> None:
         assert sorted(path for path, _ in found["unread"]) == verify.cloud.paths()
         assert all(why for _, why in found["unread"])
         faults.clear()
-        job.assert_settled()
+        job.assert_at_rest()
         assert verify("--download", "100")["exit"] == 0
 
 
@@ -293,4 +293,4 @@ def test_dropbox_may_write_a_folder_in_another_case(
     assert invoke(["verify", str(job.config), "--json"]) == 0
     sinks = {sink["name"]: sink for sink in json.loads(capsys.readouterr().out)["sinks"]}
     assert (sinks["dropbox"]["foreign"], sinks["dropbox"]["moved"]) == (0, 0)
-    job.assert_settled()
+    job.assert_at_rest()

@@ -31,7 +31,7 @@ ledger = Ledger.open(Path(sys.argv[1]))
 for number in range(1_000_000):
     ticket = ledger.add(put, key=f"{sys.argv[2]}-{number}", value="x" * 100)
     if number % 7 == 0:
-        ledger.settled(ticket)
+        ledger.wait_durable(ticket)
         print(number, flush=True)
 """
 
@@ -59,7 +59,7 @@ def test_what_was_settled_survives_kill_9(tmp_path: Path) -> None:
 def test_a_second_process_is_told_and_readers_are_not_kept_out(tmp_path: Path) -> None:
     path = tmp_path / "family.sqlite"
     with Ledger.open(path) as ledger:
-        ledger.settled(ledger.add(PUT, key="a", value="1"))
+        ledger.wait_durable(ledger.add(PUT, key="a", value="1"))
         with pytest.raises(Misconfigured, match="another run of pipeline 'family'"):
             Ledger.open(path)
         assert "a" in keys(path)
@@ -159,11 +159,11 @@ def test_after_a_commit_that_failed_nothing_is_written_or_called_durable(
         queued.go()
         for ticket in (lost, after):
             with pytest.raises(Fatal, match="cannot write the ledger"):
-                ledger.settled(ticket)
+                ledger.wait_durable(ticket)
         for wait in (answer, ledger.flush, lambda: ledger.transact(lambda _: None)):
             with pytest.raises(Fatal, match="cannot write the ledger"):
                 wait()
-        ledger.settled(first)  # it was durable before
+        ledger.wait_durable(first)  # it was durable before
     assert keys(path) == {"schema", "first"}
 
 
@@ -178,7 +178,7 @@ def test_trouble_of_the_disk_is_one_line_and_says_what_to_do(
         below.trouble = trouble
         ticket = ledger.add(PUT, key="large", value="x" * 100_000)
         with pytest.raises(Fatal, match="cannot write the ledger") as caught:
-            ledger.settled(ticket)
+            ledger.wait_durable(ticket)
         assert len(str(caught.value).splitlines()) == 1
         assert hint in caught.value.hint
         assert isinstance(caught.value, DiskFull) == (trouble == "full")
@@ -218,7 +218,7 @@ def test_a_full_disk_in_a_piece_of_work_takes_no_row_with_it_unnoticed(tmp_path:
             answer()
         for ticket in (before, after):
             with pytest.raises(Fatal, match="database or disk is full"):
-                ledger.settled(ticket)
+                ledger.wait_durable(ticket)
     assert keys(path) == {"schema"}
 
 

@@ -93,7 +93,7 @@ class FanOut:
         assert self.run() == 0
         self.assert_whole()
 
-    def assert_settled(self) -> None:
+    def assert_at_rest(self) -> None:
         """Without trouble another run has nothing to do, and does nothing."""
         drive, dropbox = self.world.drive, self.world.dropbox
         sent = drive.received, dropbox.received

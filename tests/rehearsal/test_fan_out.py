@@ -32,7 +32,7 @@ def through_trouble(seed: int, count: int, folder: Path) -> None:
         go_on_until_done(job)
         assert job.world.cloud.faults.counts, "no fault was met: proves nothing"
         job.world.cloud.faults.clear()
-        job.assert_settled()
+        job.assert_at_rest()
 
 
 def go_on_until_done(job: FanOut) -> None:
@@ -62,7 +62,7 @@ def killed(seed: int, kills: int, count: int, folder: Path) -> None:
         slow.clear()
         assert job.run() == 0
         job.assert_whole()
-        job.assert_settled()
+        job.assert_at_rest()
 
 
 @pytest.mark.parametrize("seed", [0, 4])

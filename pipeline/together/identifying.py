@@ -34,7 +34,7 @@ class Failed:
 
 
 @dataclass
-class Settling:
+class Identifying:
     """Reads what has to be read, through the gate in front of each source."""
 
     gates: Mapping[str, Gate]
@@ -50,11 +50,11 @@ class Settling:
         Only files of which another source has one of the same role and size: all others are
         different whatever their bytes. Raises Fatal where nothing can be read, or Stopped.
         """
-        with ThreadPoolExecutor(self.readers, thread_name_prefix="settle") as readers:
+        with ThreadPoolExecutor(self.readers, thread_name_prefix="identify") as readers:
             for name, source in sources.items():
                 others = [other for other in sources if other != name]
                 read = partial(self._read, source)
-                for rows in _unsettled(ledger, name, others):
+                for rows in _unidentified(ledger, name, others):
                     answers = [answer for answer in readers.map(read, rows) if answer is not None]
                     found = [answer for answer in answers if not isinstance(answer, Failed)]
                     yield found, [answer for answer in answers if isinstance(answer, Failed)]
@@ -92,11 +92,11 @@ class Settling:
         return f"{Algorithm.APPLE}:{hasher.digests()[Algorithm.APPLE]}"
 
 
-def _unsettled(ledger: Ledger, source: str, others: Sequence[str]) -> Iterator[list[Any]]:
+def _unidentified(ledger: Ledger, source: str, others: Sequence[str]) -> Iterator[list[Any]]:
     after = (0, "")
     while True:
         with ledger.read() as connection:
-            rows = sightings.unsettled(connection, source, others, after, _BATCH)
+            rows = sightings.unidentified(connection, source, others, after, _BATCH)
         if not rows:
             return
         after = (rows[-1].sighting, rows[-1].resource_id)
