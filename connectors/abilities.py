@@ -184,6 +184,16 @@ class Prompter(Protocol):
 
 
 @runtime_checkable
+class Interruptible(Protocol):
+    """A place that waits by itself now and then, inside of what it was asked."""
+
+    def interrupt(self) -> None:
+        """End that at once, and all such waiting from now on: what waits raises Transient. May be
+        called at any moment, from any thread, and more than once; waits for nothing itself."""
+        ...
+
+
+@runtime_checkable
 class Reconnects(Protocol):
     def reconnect(self, prompter: Prompter) -> None:
         """Renew an expired session with the person's help; raises SessionExpired if that fails."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class Stopped(Exception):
@@ -17,14 +17,25 @@ class Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], None]] = []
         self.reason = ""
         self.error: Exception | None = None
 
     def set(self, reason: str, error: Exception | None = None) -> None:
         with self._lock:
-            if not self._event.is_set():
-                self.reason, self.error = reason, error
-                self._event.set()
+            if self._event.is_set():
+                return
+            self.reason, self.error = reason, error
+            self._event.set()
+        for callback in self._callbacks:
+            callback()
+
+    def also(self, callback: Callable[[], None]) -> None:
+        """Call this too when it is set; it must not wait."""
+        with self._lock:
+            self._callbacks = [*self._callbacks, callback]
+        if self:
+            callback()
 
     def __bool__(self) -> bool:
         return self._event.is_set()

@@ -17,6 +17,9 @@ from connectors.icloud.refusals import by_apple
 from connectors.icloud.session import Api
 from connectors.icloud.trouble import WEB_ACCESS
 
+Pause = Callable[[float], object]
+"""Lets so many seconds go by, or fewer where nobody waits any more."""
+
 _PATIENCE = 300.0  # seconds for a person to find their phone
 _EVERY = 5.0
 _COMING = {
@@ -30,7 +33,7 @@ class Closed(SessionExpired):
 
 
 @by_apple()
-def allow(api: Api, prompter: Prompter | None, pause: Callable[[float], None] = time.sleep) -> None:
+def allow(api: Api, prompter: Prompter | None, pause: Pause = time.sleep) -> None:
     """See to it that photos may be read; at once where nothing stands in the way.
 
     Without a prompter nothing is asked for and little is waited for. Raises Closed when a
@@ -67,9 +70,7 @@ def _closed() -> Closed:
     return Closed("Apple keeps this account's iCloud data closed to the web", hint=WEB_ACCESS)
 
 
-def _fetch_keys(
-    api: Api, prompter: Prompter | None, deadline: float, pause: Callable[[float], None]
-) -> None:
+def _fetch_keys(api: Api, prompter: Prompter | None, deadline: float, pause: Pause) -> None:
     first = True
     while True:
         answer = api._send_pcs_request("photos", derived_from_user_action=first)
@@ -85,9 +86,7 @@ def _fetch_keys(
         pause(_EVERY)
 
 
-def _consent(
-    api: Api, prompter: Prompter | None, deadline: float, pause: Callable[[float], None]
-) -> None:
+def _consent(api: Api, prompter: Prompter | None, deadline: float, pause: Pause) -> None:
     if prompter is None:
         raise _refused("Advanced Data Protection is on and access has to be allowed again")
     sent: dict[str, Any] = api.session.post(

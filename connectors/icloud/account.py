@@ -44,6 +44,8 @@ class Account:
 
     def __init__(self, settings: ICloudSettings) -> None:
         self.settings = settings
+        self.ended = threading.Event()
+        """Set when nobody waits for answers any more."""
         self._lock = threading.RLock()
         self._api: Api | None = None
         self._generation = 0
@@ -127,7 +129,7 @@ class Account:
             if (api := self._api) is None:
                 raise expired  # closed meanwhile
             self._try(api, lambda: self._sign_in(api, force=True))
-            self._try(api, lambda: access.allow(api, None))
+            self._try(api, lambda: access.allow(api, None, self.ended.wait))
             self._generation += 1
 
     def _sign_in(self, api: Api, *, force: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 from connectors.abilities import Album
@@ -20,12 +19,12 @@ _DEEPEST = 32
 
 def tree(cloudkit: CloudKit) -> Iterator[Album]:
     """Every album, folders entered as they are met."""
-    yield from _below(cloudkit, Patience(threading.Event(), cloudkit), None, ())
+    yield from _below(cloudkit, Patience(cloudkit), None, ())
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
     """Asset ids of one album."""
-    patience = Patience(threading.Event(), cloudkit)
+    patience = Patience(cloudkit)
     (count,) = patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))
     seen: set[str] = set()
     rank, empty = 0, 0

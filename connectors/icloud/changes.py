@@ -7,7 +7,6 @@ that listing runs is seen the next time.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -92,22 +91,19 @@ class Changes:
         Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
         since: unlike the changes, a listing of everything can be had around what is broken.
         """
-        stopped = threading.Event()
+        patience = Patience(self._cloudkit)
         masters = _Masters()
         idle = 0
-        try:
-            while True:
-                found = self._page(zone, token, Patience(stopped, self._cloudkit), masters)
-                idle = idle + 1 if found.token == token and found.more else 0
-                if idle >= _STUCK:
-                    raise Transient("iCloud promises more changes and sends none", retry_after=30)
-                token = found.token
-                found.puzzling = not found.more and masters.unexplained()
-                yield found
-                if not found.more:
-                    return
-        finally:
-            stopped.set()
+        while True:
+            found = self._page(zone, token, patience, masters)
+            idle = idle + 1 if found.token == token and found.more else 0
+            if idle >= _STUCK:
+                raise Transient("iCloud promises more changes and sends none", retry_after=30)
+            token = found.token
+            found.puzzling = not found.more and masters.unexplained()
+            yield found
+            if not found.more:
+                return
 
     def _page(self, zone: Zone, token: str, patience: Patience, masters: _Masters) -> Found:
         request = {

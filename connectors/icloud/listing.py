@@ -65,7 +65,7 @@ class Lister:
             made: list[Listing] = []
             ahead: Listing | None = None
             for zone, index, count in asked:
-                patience = Patience(stopped, self._cloudkit)
+                patience = Patience(self._cloudkit, stopped)
                 task = Task(self._cloudkit, self._urls, patience, zone, index, count)
                 made.append(Listing(workers, task.window, count, most))
                 if index is not BURSTS:

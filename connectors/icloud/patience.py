@@ -8,6 +8,7 @@ Where nobody ever answered there is nothing to start again, and the engine tells
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,19 +23,20 @@ T = TypeVar("T")
 _ATTEMPTS = 7
 EMPTY = 6  # answers in a row that bring nothing, though there should be something
 _LONGEST = 60.0
+_TICK = 0.25  # seconds between two looks at whether to end
 
 
 class Patience:
-    """Repeats Transient failures of requests to ``cloudkit``, waiting as told; ``stopped`` ends
-    the waiting."""
+    """Repeats Transient failures of requests to ``cloudkit``, waiting as told. ``stopped`` ends
+    the waiting, and so does the end of the account."""
 
-    def __init__(self, stopped: threading.Event, cloudkit: CloudKit) -> None:
-        self._stopped = stopped
+    def __init__(self, cloudkit: CloudKit, stopped: threading.Event | None = None) -> None:
         self._cloudkit = cloudkit
+        self._stopped = stopped or cloudkit.account.ended
 
     @property
     def stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._stopped.is_set() or self._cloudkit.account.ended.is_set()
 
     def call(self, work: Callable[[], T], *, unservable: int = _ATTEMPTS) -> T:
         """The result of ``work``; the last error when it fails for too long.
@@ -51,10 +53,15 @@ class Patience:
             retry=tenacity.retry_if_exception(self._passes),
             stop=enough,
             wait=_wait,
-            sleep=tenacity.sleep_using_event(self._stopped),
+            sleep=self._sleep,
             reraise=True,
         )
         return retrying(work)
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self.stopped:
+            self._stopped.wait(min(left, _TICK))
 
     def _passes(self, error: BaseException) -> bool:
         if isinstance(error, Unreachable) and not self._cloudkit.answered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError |
 
 def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
     """What lies in Recently Deleted of one library."""
-    patience = Patience(threading.Event(), cloudkit)
+    patience = Patience(cloudkit)
     (count,) = patience.call(lambda: cloudkit.counts(zone, [DELETED.count]))
     rank = empty = 0
     known: set[str] = set()

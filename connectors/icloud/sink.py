@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -133,9 +132,8 @@ class ICloudSink:
         self._find(waiting, answers)
         self._register(waiting, answers)
         for pause in _PATIENCE:
-            if not waiting:
+            if not waiting or self._account.ended.wait(pause):
                 break
-            time.sleep(pause)
             self._find(waiting, answers)
         for at, item in waiting.items():
             answers[at] = Transient(
@@ -153,6 +151,9 @@ class ICloudSink:
             index.close()
 
     # --- abilities ---
+
+    def interrupt(self) -> None:
+        self._account.ended.set()
 
     def capacity(self) -> Capacity:
         return storage.capacity(self._account)

@@ -85,6 +85,9 @@ class ICloudSource:
     def reconnect(self, prompter: Prompter) -> None:
         self._account.adopt(sign_in(self._settings, self._account.name, prompter))
 
+    def interrupt(self) -> None:
+        self._account.ended.set()
+
     def close(self) -> None:
         self._content.close()
         self._account.close()

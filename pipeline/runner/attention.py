@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connectors.abilities import Prompter, Reconnects
+from connectors.abilities import Interruptible, Prompter, Reconnects
 from connectors.base import Sink, Source
 from connectors.errors import OutpourError, SessionExpired, Transient, Unreachable
 from pipeline.events import Tell
@@ -41,6 +41,9 @@ class Attention:
         ``tick`` is called some ten times a second. Where an expired sign-in could not be
         renewed, and the place cannot be spared, ``work`` is stopped and SessionExpired is raised.
         """
+        for _, connector in self.ends:
+            if isinstance(connector, Interruptible):
+                self.stop.also(connector.interrupt)
         answers: list[T] = []
         errors: list[BaseException] = []
 

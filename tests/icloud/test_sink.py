@@ -132,6 +132,21 @@ def test_a_photo_that_apple_does_not_show_yet_is_waited_for(
     assert cloud.icloud.counts["upload"] == registered, "registered once"
 
 
+def test_the_wait_for_it_can_be_broken_off(
+    cloud: Rig, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", (0.0, 50.0))
+    cloud.icloud.uploads.index_after = 5
+    sink = cloud.sink()
+    sent = bench.send(sink, "IMG_1.jpg", content(5000))
+    threading.Timer(0.3, sink.interrupt).start()
+    began = time.monotonic()
+    assert isinstance(sink.commit([sent])[0], Transient)
+    assert time.monotonic() - began < 25
+    cloud.icloud.uploads.hidden.clear()
+    assert isinstance(only(cloud.sink().commit([sent])), Receipt), "nothing was lost by it"
+
+
 def test_bytes_apple_no_longer_has_are_sent_again(cloud: Rig, bench: Bench) -> None:
     sink = cloud.sink()
     sent = bench.send(sink, "IMG_1.jpg", content(5000))
