@@ -59,7 +59,7 @@ def move_all(ledger: Ledger) -> None:
                 steps.received(ledger, piece.key, _DIGESTS, Proof.CHECKSUM)
                 steps.transferred(ledger, piece.key, "sink", piece.path, "token")
                 steps.confirmed(ledger, piece.key, "sink", receipt)
-            steps.settle(ledger, item.key, AssetState.CONFIRMED)
+            steps.finish(ledger, item.key, AssetState.CONFIRMED)
     ledger.flush()
 
 

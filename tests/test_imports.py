@@ -98,6 +98,14 @@ def test_the_engine_is_layered() -> None:
                 assert rank[other[1]] >= rank[parts[1]], f"{name} imports {target}"
 
 
+def test_the_engine_knows_no_screen() -> None:
+    """What a person sees can be another thing altogether: a page, a log, a program's own window."""
+    front = ("pipeline.cli", "pipeline.display")
+    for name, targets in modules():
+        if name.startswith("pipeline") and not name.startswith(front):
+            assert not [target for target in targets if target.startswith(front)], name
+
+
 def test_the_gpl_package_is_imported_in_one_file() -> None:
     """pymobiledevice3 is GPL-3.0 and an extra: all that touches it can be replaced at once."""
     users = {name for name, targets in modules() if any(map(_is_gpl, targets))}

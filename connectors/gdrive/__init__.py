@@ -13,9 +13,9 @@ __all__ = ["DriveSettings", "connector"]
 
 
 def _sink(name: str, settings: DriveSettings) -> Sink:
-    from connectors.gdrive.sink import GoogleDrive
+    from connectors.gdrive.sink import DriveSink
 
-    return GoogleDrive(name, settings)
+    return DriveSink(name, settings)
 
 
 def _connect(settings: DriveSettings, prompter: Prompter) -> None:

@@ -41,7 +41,7 @@ _DAMAGED = ".damaged"  # what is added to the name of a try that the bin was ref
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
-class GoogleDrive:
+class DriveSink:
     """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
     HasFolders, HasMedium and Reconnects.
 
@@ -67,7 +67,7 @@ class GoogleDrive:
         self._tree = Tree(self._api, self._ids, settings.folder, self._reserved)
 
     def __repr__(self) -> str:
-        return f"GoogleDrive({self.name!r}, folder={self._settings.folder!r})"
+        return f"DriveSink({self.name!r}, folder={self._settings.folder!r})"
 
     # --- Sink ----------------------------------------------------------------------------
 

@@ -17,10 +17,11 @@ import typer
 from connectors import registry
 from connectors.errors import Misconfigured
 from pipeline.cli.failure import Failure, failure
-from pipeline.cli.opening import ARGUMENTS
+from pipeline.cli.opening import ARGUMENTS, resume_command
 from pipeline.cli.output import begin, fail
 from pipeline.cli.streams import hush, prepare
 from pipeline.states import Exit
+from pipeline.stopping import Stopped
 
 GROUP = "outpour.commands"
 
@@ -81,6 +82,9 @@ def invoke(arguments: Sequence[str]) -> int:
         path = error.ctx.command_path if error.ctx else "outpour"
         hint = f"{path} --help shows what there is"
         return fail(Failure(error.format_message(), hint, Exit.USAGE), arguments)
+    except Stopped:
+        again = f"again: {resume_command()}"
+        return fail(Failure("stopped before the end", again, Exit.INTERRUPTED), arguments)
     except (KeyboardInterrupt, typer.Abort):
         return fail(Failure("stopped", "", Exit.INTERRUPTED), arguments)
     except typer.Exit as ended:

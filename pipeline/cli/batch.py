@@ -22,9 +22,9 @@ from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
 from pipeline.config.sizes import show_size
 from pipeline.display import board
-from pipeline.display.words import count, counted, printable
 from pipeline.states import Exit
 from pipeline.stopping import Stop
+from pipeline.wording import count, counted, printable
 
 _NAMED = 20  # pipelines of one kind that the end names
 

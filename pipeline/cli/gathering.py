@@ -11,7 +11,7 @@ from pipeline.batch import Task
 from pipeline.cli.options import chosen
 from pipeline.config.load import load_all
 from pipeline.config.models import Pipeline
-from pipeline.display.words import count
+from pipeline.wording import count
 
 
 class Gathering:

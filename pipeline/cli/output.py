@@ -16,8 +16,8 @@ from pipeline.cli.failure import Failure, told
 from pipeline.cli.streams import hush
 from pipeline.display.connecting import addressed, connect_by
 from pipeline.display.machine import Machine
-from pipeline.display.words import printable
 from pipeline.states import Exit
+from pipeline.wording import printable
 
 _SPEAK_IN_LINES = ("run", "batch")
 F = TypeVar("F", bound="Found")

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from connectors.errors import SessionExpired
 from pipeline.cli.signals import Interrupts
-from pipeline.display.words import printable
+from pipeline.wording import printable
 
 
 def at_terminal() -> bool:

@@ -6,16 +6,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline import display
 from pipeline.cli import options as o
-from pipeline.cli.opening import opened, pipeline_of, resume_command
-from pipeline.cli.output import answer, complain
-from pipeline.cli.prompter import TerminalPrompter, at_terminal
-from pipeline.cli.signals import Interrupts
+from pipeline.cli.opening import opened, pipeline_of
+from pipeline.cli.output import answer
 from pipeline.cli.tell import show_rebuilt
+from pipeline.cli.working import working
 from pipeline.runner import rebuild as rebuild_job
-from pipeline.states import Exit
-from pipeline.stopping import Stop, Stopped
 
 Download = Annotated[
     bool,
@@ -40,19 +36,10 @@ def rebuild(
     comes with the next run.
     """
     pipeline = pipeline_of(config, from_, to, for_)
-    stop = Stop()
-    screen = display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, lambda: None)
-    prompter = None
-    if at_terminal() and not json:
-        prompter = TerminalPrompter(screen.pause, interrupts)
-    try:
-        with opened(pipeline) as (job, ledger), interrupts(), screen:
-            found = rebuild_job(
-                job, ledger, screen, stop=stop, prompter=prompter, download=download
-            )
-    except Stopped:
-        return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
+    with opened(pipeline) as (job, ledger), working(json=json) as at:
+        found = rebuild_job(
+            job, ledger, at.screen, stop=at.stop, prompter=at.prompter, download=download
+        )
     wrong, hint = "not everything was found at the sinks", "outpour run brings the rest"
     if found.missing:
         hint = "outpour verify says which, then outpour run brings them"

@@ -11,20 +11,18 @@ import typer
 from typer.core import TyperCommand
 
 from connectors.errors import Misconfigured
-from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.failure import failure
 from pipeline.cli.freed import show_aftermath, show_done, show_survey, show_undone
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
 from pipeline.cli.output import complain, emit, paper
-from pipeline.cli.prompter import TerminalPrompter, at_terminal
-from pipeline.cli.signals import Interrupts
+from pipeline.cli.prompter import TerminalPrompter
+from pipeline.cli.working import Working, working
 from pipeline.config.sizes import parse_share, parse_size, show_size
 from pipeline.display import Display
 from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
 from pipeline.reclaim.policy import KEEP, LIMIT, moment
 from pipeline.states import Exit
-from pipeline.stopping import Stop, Stopped
 
 T = TypeVar("T")
 GOAL = "How much"
@@ -165,61 +163,40 @@ def reclaim(
             "what is to be freed? Give --free, --until or --older-than",
             hint="Without --yes all that could go is shown.",
         )
-    stop, screen = Stop(), display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, lambda: None)
-    prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
-    try:
-        with (
-            opened(pipeline) as (job, ledger),
-            interrupts(),
-            screen,
-            reclaiming(job, ledger, screen, stop=stop, prompter=prompter) as session,
-        ):
-            if undo is not None:
-                return _undo(session, _run(undo), screen, json=json)
-            act = _Act(session, policy, session.survey(policy), screen, json=json)
-            return act(yes=yes, prompter=prompter)
-    except Stopped:
-        return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
+    with (
+        opened(pipeline) as (job, ledger),
+        working(json=json) as at,
+        reclaiming(job, ledger, at.screen, stop=at.stop, prompter=at.prompter) as session,
+    ):
+        if undo is not None:
+            return _end(session, session.undo(_run(undo)), at.screen, json=json, verb="restored")
+        return _free(session, policy, at, yes=yes, json=json)
 
 
-class _Act:
+def _free(session: Session, policy: Policy, at: Working, *, yes: bool, json: bool) -> int:
     """From what would go to what went."""
-
-    def __init__(
-        self, session: Session, policy: Policy, chosen: Survey, screen: Display, *, json: bool
-    ) -> None:
-        self._session = session
-        self._policy = policy
-        self._chosen = chosen
-        self._screen = screen
-        self._json = json
-
-    def __call__(self, *, yes: bool, prompter: TerminalPrompter | None) -> int:
-        if not self._json:
-            with self._screen.pause(), paper() as console:
-                asking = prompter is not None
-                show_survey(console, self._chosen, self._policy, acting=yes, asking=asking)
-        if not (yes or self._agreed(prompter)):
-            if self._json:
-                emit({"would_free": _survey(self._chosen)})
-            return int(Exit.OK)
-        done = self._session.free(self._policy, self._chosen)
-        left = self._chosen.left if self._policy.has_goal else 0
-        return _end(self._session, done, self._screen, json=self._json, verb="freed", left=left)
-
-    def _agreed(self, prompter: TerminalPrompter | None) -> bool:
-        number = len(self._chosen.claims)
-        if prompter is None or not number or not self._policy.has_goal:
-            return False
-        answer = prompter.ask(
-            f"Type 'free {number}' to move them to the source's bin; anything else changes nothing"
-        )
-        return answer == f"free {number}"
+    chosen = session.survey(policy)
+    if not json:
+        with at.screen.pause(), paper() as console:
+            asking = at.prompter is not None
+            show_survey(console, chosen, policy, acting=yes, asking=asking)
+    may_ask = chosen.claims and policy.has_goal
+    if not (yes or (may_ask and _agreed(at.prompter, len(chosen.claims)))):
+        if json:
+            emit({"would_free": _survey(chosen)})
+        return int(Exit.OK)
+    done = session.free(policy, chosen)
+    left = chosen.left if policy.has_goal else 0
+    return _end(session, done, at.screen, json=json, verb="freed", left=left)
 
 
-def _undo(session: Session, run: int | None, screen: Display, *, json: bool) -> int:
-    return _end(session, session.undo(run), screen, json=json, verb="restored")
+def _agreed(prompter: TerminalPrompter | None, number: int) -> bool:
+    if prompter is None:
+        return False
+    answer = prompter.ask(
+        f"Type 'free {number}' to move them to the source's bin; anything else changes nothing"
+    )
+    return answer == f"free {number}"
 
 
 def _end(

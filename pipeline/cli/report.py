@@ -17,12 +17,12 @@ from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of, require_ledger
 from pipeline.cli.output import paper
 from pipeline.config.sizes import show_size
-from pipeline.display.words import counted, printable, without_name
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.rows import problems, rows
 from pipeline.report.standing import standing
 from pipeline.states import AssetState
+from pipeline.wording import counted, printable, without_name
 
 Target = Annotated[
     str | None,

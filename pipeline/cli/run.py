@@ -10,17 +10,15 @@ from pipeline.cli import options as o
 from pipeline.cli.failure import told
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
 from pipeline.cli.output import complain, emit, paper, postscript
-from pipeline.cli.prompter import TerminalPrompter, at_terminal
-from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import show_plan, show_summary
+from pipeline.cli.working import working
 from pipeline.display.machine import Machine
-from pipeline.display.words import counted
 from pipeline.events import Notice
 from pipeline.runner import Outcome
 from pipeline.runner import plan as plan_job
 from pipeline.runner import run as run_job
 from pipeline.states import Exit
-from pipeline.stopping import Stop, Stopped
+from pipeline.wording import counted
 
 
 def run(
@@ -49,13 +47,12 @@ def run(
         config, from_, to, for_,
         since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
     )  # fmt: skip
-    stop, screen = Stop(), display.choose(machine=json, quiet=quiet)
-    interrupts = Interrupts(stop, lambda: screen.notice(_stopping()))
-    prompter = None
-    if at_terminal() and not json:
-        prompter = TerminalPrompter(screen.pause, interrupts)
-    with opened(pipeline, writing=True, sparing=True) as (job, ledger), interrupts(), screen:
-        outcome = run_job(job, ledger, screen, stop=stop, prompter=prompter)
+    screen = display.choose(machine=json, quiet=quiet)
+    with (
+        opened(pipeline, writing=True, sparing=True) as (job, ledger),
+        working(screen, json=json, stopping=lambda: screen.notice(_stopping())) as at,
+    ):
+        outcome = run_job(job, ledger, screen, stop=at.stop, prompter=at.prompter)
     if isinstance(screen, Machine):
         said = {"idle": outcome.idle, "error": outcome.error, "short": outcome.short}
         numbers = {"lost": outcome.lost, "exit": int(outcome.exit)}
@@ -90,14 +87,8 @@ def plan(
         config, from_, to, for_,
         since=since, until=until, albums=album, kinds=kind, favorites=favorites, path=path,
     )  # fmt: skip
-    stop = Stop()
-    screen = display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, lambda: None)
-    try:
-        with job_of(pipeline) as job, interrupts(), screen:
-            found = plan_job(job, ledger_path(pipeline.name), screen, stop=stop)
-    except Stopped:
-        raise KeyboardInterrupt from None
+    with job_of(pipeline) as job, working(json=json) as at:
+        found = plan_job(job, ledger_path(pipeline.name), at.screen, stop=at.stop)
     if json:
         emit({**asdict(found), "fits": found.fits})
     else:

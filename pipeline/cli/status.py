@@ -22,13 +22,13 @@ from pipeline.cli.output import emit, paper
 from pipeline.cli.tell import show_capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
-from pipeline.display.words import counted, local_time, printable
 from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import why_elsewhere
 from pipeline.states import Exit, RunState
+from pipeline.wording import counted, local_time, printable
 
 
 def status(

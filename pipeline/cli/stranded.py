@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from connectors.base import Source
 from connectors.errors import Misconfigured
-from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, why_away
 from pipeline.cli.output import emit, paper
-from pipeline.cli.prompter import TerminalPrompter, at_terminal
-from pipeline.cli.signals import Interrupts
 from pipeline.cli.tell import headline
+from pipeline.cli.working import working
 from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Pipeline, Place
 from pipeline.config.sizes import show_size
-from pipeline.display.words import counted, local_time, printable
 from pipeline.report.whereabouts import Part, Whereabouts
 from pipeline.runner.comparing import compare
 from pipeline.states import Exit
-from pipeline.stopping import Stop, Stopped
+from pipeline.wording import counted, local_time, printable
 
 
 def stranded(
@@ -40,35 +38,36 @@ def stranded(
     outpour stranded --from iphone --from icloud:ann@example.com
     """
     places, pipeline = _asked(config, from_, for_)
-    stop, screen = Stop(), display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, lambda: None)
-    prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
-    try:
-        with contextlib.ExitStack() as stack:
-            sources = [place.source() for place in places]
-            for source in sources:
-                stack.callback(source.close)
-                if why := why_away(source):
-                    raise why
-            stack.enter_context(interrupts())
-            stack.enter_context(screen)
-            found = compare(
-                sources,
-                ledger_path(pipeline.name) if pipeline else Path(),
-                screen,
-                stop=stop,
-                attempts=(pipeline.limits if pipeline else Limits()).attempts,
-                prompter=prompter,
-                pipeline=pipeline,
-            )
-    except Stopped:
-        raise KeyboardInterrupt from None
+    with _made(places) as sources, working(json=json) as at:
+        found = compare(
+            sources,
+            ledger_path(pipeline.name) if pipeline else None,
+            at.screen,
+            stop=at.stop,
+            attempts=(pipeline.limits if pipeline else Limits()).attempts,
+            prompter=at.prompter,
+            pipeline=pipeline,
+        )
     if json:
         emit(asdict(found))
     else:
         with paper() as console:
             show(console, found)
     return int(Exit.OK)
+
+
+@contextlib.contextmanager
+def _made(places: Sequence[Place]) -> Iterator[list[Source]]:
+    """The sources, closed at the end. Misconfigured if one is not there."""
+    with contextlib.ExitStack() as stack:
+        sources: list[Source] = []
+        for place in places:
+            sources.append(place.source())
+            stack.callback(sources[-1].close)
+        for source in sources:
+            if why := why_away(source):
+                raise why
+        yield sources
 
 
 def _asked(

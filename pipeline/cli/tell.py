@@ -12,11 +12,11 @@ from rich.text import Text
 from connectors.abilities import Capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
-from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
-from pipeline.runner.check import SinkCheck, Verified
+from pipeline.runner.verification import SinkCheck, Verified
 from pipeline.states import WENT_WRONG, AssetState, RunState
+from pipeline.wording import count, counted, duration, printable, share, without_name
 
 _STRANGERS = 5  # files of somebody else's that are named: they may be a whole library
 _OUTSIDE = {

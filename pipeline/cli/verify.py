@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline import display
 from pipeline.cli import options as o
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
-from pipeline.cli.output import answer, complain
-from pipeline.cli.signals import Interrupts
+from pipeline.cli.output import answer
 from pipeline.cli.tell import show_verified
+from pipeline.cli.working import working
 from pipeline.runner import verify as verify_job
 from pipeline.states import Exit
-from pipeline.stopping import Stop, Stopped
 
 Download = Annotated[
     float | None,
@@ -43,15 +41,9 @@ def verify(
     """
     pipeline = pipeline_of(config, from_, to, for_)
     require_ledger(pipeline.name)
-    stop = Stop()
-    screen = display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, lambda: None)
     part = None if download is None else download / 100
-    try:
-        with opened(pipeline, sparing=True) as (job, ledger), interrupts(), screen:
-            found = verify_job(job, ledger, screen, stop=stop, download=part)
-    except Stopped:
-        return complain("stopped before the end", f"again: {resume_command()}", Exit.INTERRUPTED)
+    with opened(pipeline, sparing=True) as (job, ledger), working(json=json) as at:
+        found = verify_job(job, ledger, at.screen, stop=at.stop, download=part)
     wrong, hint = "some copies are not as they were", "outpour run brings again what the source has"
     if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)

@@ -17,9 +17,9 @@ from pipeline.batch import Ended, Observer, Task
 from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
 from pipeline.display.plain import sentence
-from pipeline.display.words import count, counted, printable
 from pipeline.events import Notice
 from pipeline.states import Exit
+from pipeline.wording import count, counted, printable
 
 _EVERY = 60.0  # seconds between lines where nothing can be redrawn
 

@@ -11,9 +11,9 @@ from typing import TextIO
 from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.display.rates import Rates
-from pipeline.display.words import count, counted, duration, printable, share, without_name
 from pipeline.events import ItemEvent, Notice, Progress
 from pipeline.states import WENT_WRONG
+from pipeline.wording import count, counted, duration, printable, share, without_name
 
 _EVERY = 15.0  # seconds between lines
 _NAMED = 20  # failures that get a line each

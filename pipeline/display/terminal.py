@@ -16,8 +16,8 @@ from rich.text import Text
 from pipeline.config.sizes import show_size
 from pipeline.display.plain import sentence
 from pipeline.display.rates import Rates
-from pipeline.display.words import count, counted, duration, printable, share
 from pipeline.events import ItemEvent, Notice, Progress
+from pipeline.wording import count, counted, duration, printable, share
 
 _STYLES = {"info": "", "warning": "yellow", "error": "red"}
 

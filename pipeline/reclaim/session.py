@@ -99,7 +99,7 @@ class Session:
 
     def _survey(self, policy: Policy) -> Survey:
         self._discover()
-        if self._mover.catalogue.shelves.unread:
+        if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint="run again later")
         counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0

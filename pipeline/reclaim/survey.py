@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
 from pipeline.config.sizes import show_size
-from pipeline.display.words import counted
 from pipeline.ledger import Ledger, evidence, trash
 from pipeline.ledger.codec import timestamp
 from pipeline.ledger.evidence import Claim, Kept, Totals
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.witness import Panel
+from pipeline.wording import counted
 
 _BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import redact
-from pipeline.display.words import without_name
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.report import rows as read
 from pipeline.report.standing import standing
 from pipeline.report.whereabouts import whereabouts
 from pipeline.states import AssetState
+from pipeline.wording import without_name
 
 MARK = "· Outpour report</title>"
 """Stands in the head of every page."""

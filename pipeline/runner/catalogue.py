@@ -6,32 +6,32 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 from connectors.errors import OutpourError
-from pipeline.display.words import count, counted
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
 from pipeline.ledger import albums, sidecars
 from pipeline.ledger.goal import Goal
+from pipeline.runner.album_reader import AlbumReader
 from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import check_source
-from pipeline.runner.shelves import Shelves
 from pipeline.selection import Selection
 from pipeline.stages.context import Run
 from pipeline.stages.discover import Discovered, Discovery
 from pipeline.together import Together
+from pipeline.wording import count, counted
 
 _KINDS = 6  # of files that are left alone, named
 
 
 class Catalogue:
-    """Brought up to date by ``refresh``; ``shelves`` says what is known of the albums since."""
+    """Brought up to date by ``refresh``; ``album_reader`` then says what is known of albums."""
 
     def __init__(self, job: Job, run: Run, connections: Connections, goal: Goal) -> None:
         self._job = job
         self._run = run
         self._connections = connections
         self._goal = goal
-        self.shelves = Shelves(run)
+        self.album_reader = AlbumReader(run)
 
     def refresh(self) -> Discovered:
         """Bring the ledger up to date with the source. Raises what ends a listing."""
@@ -72,7 +72,7 @@ class Catalogue:
     def _members(self) -> set[str] | None:
         """What the selected albums hold; None if none are selected."""
         wanted = self._job.pipeline.select.albums
-        return self.shelves.selected(wanted) if wanted else None
+        return self.album_reader.selected(wanted) if wanted else None
 
     def _refresh_sidecars(self, *, albums_read: bool) -> None:
         """Find out which sidecars are new or other than before. The source is asked for its
@@ -81,8 +81,8 @@ class Catalogue:
         form = policy.form(self._goal.without)
         wanted = form or self._job.pipeline.keep.albums != "none"
         if wanted and not albums_read:
-            self.shelves.refresh()
-        if not self.shelves.unread or policy.completes(self._job.sinks, self._goal.without):
+            self.album_reader.refresh()
+        if not self.album_reader.unread or policy.completes(self._job.sinks, self._goal.without):
             sidecars.refresh(self._run.ledger, form, compose)
 
 

@@ -27,7 +27,7 @@ from pipeline.together.owning import claim
 
 def compare(
     sources: Sequence[Source],
-    ledger: Path,
+    ledger: Path | None,
     observer: Observer,
     *,
     stop: Stop,

@@ -8,13 +8,13 @@ from itertools import islice
 
 from connectors.base import Sink
 from connectors.errors import ItemError
-from pipeline.display.words import counted
 from pipeline.ledger import adoption, checks, doubts
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
 from pipeline.stages.context import Run
 from pipeline.stages.looking import look
+from pipeline.wording import counted
 
 _AT_ONCE = 20  # questions
 

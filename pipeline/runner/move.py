@@ -140,7 +140,7 @@ class Mover:
     def _index(self) -> None:
         """Say at each folder which of its files are in which album."""
         self.ledger.flush()
-        if self.catalogue.shelves.unread:
+        if self.catalogue.album_reader.unread:
             return
         for sink in self.job.sinks:
             if not policy.takes_index(self.job.pipeline.keep, sink):

@@ -72,11 +72,11 @@ def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
 
 
 @contextmanager
-def scratch(ledger: Path) -> Iterator[Ledger]:
+def scratch(ledger: Path | None) -> Iterator[Ledger]:
     """A copy of a ledger, or an empty one where there is none; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="outpour-plan-") as folder:
         copy = Path(folder, "plan.sqlite")
-        if ledger.is_file():
+        if ledger is not None and ledger.is_file():
             with closing(sqlite3.connect(ledger)) as old, closing(sqlite3.connect(copy)) as new:
                 old.backup(new)
         with Ledger.open(copy) as opened:

@@ -99,7 +99,7 @@ def _exit(state: RunState, whole: bool) -> Exit:
 
 
 def _short(mover: Mover) -> str:
-    if mover.catalogue.shelves.unread:
+    if mover.catalogue.album_reader.unread:
         return "not all albums could be read"
     return "the album index was not written" if mover.unindexed is not None else ""
 

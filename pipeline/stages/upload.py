@@ -23,12 +23,12 @@ from pipeline import retry
 from pipeline.ledger import steps
 from pipeline.limits import Gate
 from pipeline.stages.ahead import Ahead
-from pipeline.stages.company import LINGER, Outbox
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.ends import Ends
 from pipeline.stages.looking import look_for
 from pipeline.stages.names import Names
+from pipeline.stages.outbox import LINGER, Outbox
 from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
 from pipeline.stages.recheck import differs
 from pipeline.staging import Staged

@@ -16,8 +16,8 @@ from pipeline.cli.tell import show_capacity
 from pipeline.display.plain import Plain, describe
 from pipeline.display.rates import Rates
 from pipeline.display.terminal import Terminal
-from pipeline.display.words import counted, duration, printable, share
 from pipeline.events import ItemEvent, Notice, Progress
+from pipeline.wording import counted, duration, printable, share
 
 
 class Clock:

@@ -15,7 +15,7 @@ from connectors.base import Put, Transferred
 from connectors.local import LocalSink
 from connectors.memory import library
 from pipeline.cli.app import invoke
-from pipeline.runner import check
+from pipeline.runner import verification
 from pipeline.runner.passes import Passes
 from pipeline.states import Exit
 from pipeline.stopping import Stopped
@@ -239,7 +239,7 @@ def test_a_look_through_that_was_stopped_has_not_recognised_the_place(
         raise Stopped
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(check, "reread", stopped)
+        meanwhile.setattr(verification, "reread", stopped)
         assert invoke(["verify", str(config)]) == Exit.INTERRUPTED
     assert invoke(["run", str(config)]) == Exit.USAGE
     assert "copies looked for are not there" in err()

@@ -18,8 +18,8 @@ from connectors.base import Put, Receipt, Transferred
 from connectors.errors import CapacityExceeded, Fatal, OutpourError, Transient
 from connectors.local import LocalSink
 from connectors.local.folders import Folders
-from pipeline.runner.check import _Checker
 from pipeline.runner.passes import Passes
+from pipeline.runner.verification import _Checker
 from pipeline.states import Exit
 from pipeline.stopping import Stopped
 from tests.cli.test_sink_away import (

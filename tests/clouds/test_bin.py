@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from connectors.base import Put, Transferred
 from connectors.errors import Unreachable
-from connectors.gdrive.sink import GoogleDrive
+from connectors.gdrive.sink import DriveSink
 from pipeline.cli.app import invoke
 from pipeline.ledger import schema
 from pipeline.states import Exit
@@ -131,9 +131,9 @@ def test_a_run_that_could_not_look_back_leaves_that_to_the_next(
         job.world.cloud.library.add(f"NEW_{number}.JPG")
     job.world.cloud.faults.add("bin_unseen")
     bin_after(job, 4, lambda node: node.name == "B", monkeypatch)
-    transfer, sent = GoogleDrive.transfer, iter(range(1000))
+    transfer, sent = DriveSink.transfer, iter(range(1000))
 
-    def ending(sink: GoogleDrive, put: Put, *rest: Any) -> Transferred:
+    def ending(sink: DriveSink, put: Put, *rest: Any) -> Transferred:
         if next(sent) >= 7:
             raise end
         return transfer(sink, put, *rest)
@@ -141,7 +141,7 @@ def test_a_run_that_could_not_look_back_leaves_that_to_the_next(
     monkeypatch.setattr("pipeline.retry._FIRST", 0.001)
     monkeypatch.setattr("pipeline.retry._OUTAGE_BUDGET", 0.3)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(GoogleDrive, "transfer", ending)
+        meanwhile.setattr(DriveSink, "transfer", ending)
         assert job.run() != Exit.OK
     assert job.run() == Exit.OK
     assert job.held()["drive"] == job.wanted(), "missing, or doubled"

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.gdrive import DriveSettings
 from connectors.gdrive.auth import Grant, store_grant
-from connectors.gdrive.sink import GoogleDrive
+from connectors.gdrive.sink import DriveSink
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE_FILE
 from sandbox.gdrive.resource import USER
@@ -30,8 +30,8 @@ class DrivePlace(SinkPlace):
         store_grant(self.settings, Grant(self.refresh, client.id, client.secret, TOKEN_URI, USER))
         self.secrets = (self.refresh, client.secret, "ya29.", "upload_id=")
 
-    def open(self) -> GoogleDrive:
-        return GoogleDrive("drive", self.settings)
+    def open(self) -> DriveSink:
+        return DriveSink("drive", self.settings)
 
     def fill_up(self, room: int) -> None:
         self.double.store.limit = self.double.store.used + self.double.store.other + room

@@ -13,7 +13,7 @@ from connectors.memory import Library, MemorySource
 from pipeline.config.models import Keep
 from pipeline.ledger import Ledger
 from pipeline.runner import Outcome, verify
-from pipeline.runner.check import Verified
+from pipeline.runner.verification import Verified
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, fill, go, job
 from tests.keep.reading import read

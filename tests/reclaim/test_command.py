@@ -62,7 +62,7 @@ def test_whoever_is_asked_is_not_told_how_to_do_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("pipeline.cli.reclaim.at_terminal", lambda: True)
+    monkeypatch.setattr("pipeline.cli.working.at_terminal", lambda: True)
     monkeypatch.setattr(TerminalPrompter, "ask", lambda _, question: asked.append(question))
     capsys.readouterr()
     assert invoke(["reclaim", str(config), "--older-than", "1d"]) == Exit.OK

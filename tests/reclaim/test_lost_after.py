@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.ledger import Ledger
 from pipeline.runner import rebuild, verify
-from pipeline.runner.check import Verified
+from pipeline.runner.verification import Verified
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, go

@@ -23,7 +23,7 @@ from pipeline.stages.discover import load_albums
 
 
 @dataclass
-class Shelves:
+class AlbumReader:
     """Asks the source for its albums.
 
     A source that refuses them keeps no photo back: they stay as they were known, and a later run
