@@ -85,7 +85,7 @@ def main() -> None:
             move_all(ledger)
         with stretch("nothing new"):
             look_again(ledger)
-        assert work.by_state(ledger) == {AssetState.CONFIRMED: count}
+        assert work.counts(ledger) == {AssetState.CONFIRMED: count}
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pathvalidate import FileNameSanitizer
 
 from connectors.base import Asset, Resource, Role
 from connectors.errors import Misconfigured
+from connectors.spelling import folded
 
 UNDATED = "undated"
 _PART_BYTES = 240
@@ -45,11 +46,6 @@ _MARKS = {
     Role.EDITED_VIDEO: "-edited",
     Role.EDITED_LIVE_VIDEO: "-edited",
 }
-
-
-def folded(path: str) -> str:
-    """The same for two paths that some system takes for one: case and composition ignored."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def beside(path: str, one: str, other: str) -> str:

@@ -30,6 +30,7 @@ SHARED = {
     "certificates",
     "reclaiming",
     "registry",
+    "spelling",
     "unanswered",
 }
 

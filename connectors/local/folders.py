@@ -11,7 +11,6 @@ import re
 import secrets
 import threading
 import time
-import unicodedata
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from connectors import durable
 from connectors.errors import ItemError, OutpourError
 from connectors.local import disk
 from connectors.local.root import check_reading, check_same
+from connectors.spelling import folded
 
 PREFIX = ".outpour-"
 _SESSION = secrets.token_hex(4)
@@ -110,12 +110,12 @@ class Folders:
         """A file whose name differs from ``path`` only in case or composition."""
         pure = PurePosixPath(path)
         folder = self._entered[pure.parent]
-        wanted = _folded(pure.name)
+        wanted = folded(pure.name)
         at = bisect.bisect_left(folder.names, _number(wanted))
         if at == len(folder.names) or folder.names[at] != _number(wanted):
             return None
         with os.scandir(folder.path) as entries:
-            found = (e.name for e in entries if e.name != pure.name and _folded(e.name) == wanted)
+            found = (e.name for e in entries if e.name != pure.name and folded(e.name) == wanted)
             name = next(found, None)
         return folder.path / name if name else None
 
@@ -161,7 +161,7 @@ def _look_through(folder: Path) -> array[int]:
                 if entry.name.startswith(PREFIX) and is_temporary(entry.name):
                     _sweep(entry)
                 else:
-                    names.append(_number(_folded(entry.name)))
+                    names.append(_number(folded(entry.name)))
     except OSError as error:
         if error.errno == errno.ENOTDIR:
             raise ItemError(f"{folder} is a file, not a folder") from error
@@ -193,10 +193,6 @@ def _runs(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _number(folded: str) -> int:

@@ -331,6 +331,10 @@ class Pipeline(Choices):
     sources: tuple[Place, ...] = Field(min_length=1)
     sinks: tuple[Place, ...] = Field(min_length=1)
 
+    def sink(self, name: str) -> Place | None:
+        """The sink that is called so."""
+        return next((place for place in self.sinks if place.name == name), None)
+
     def describe(self) -> dict[str, Any]:
         """The pipeline as JSON-able data: what is as it is by default is left out."""
         data = self.model_dump(mode="json", exclude={"sources", "sinks"}, exclude_defaults=True)

@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, 
 
 from connectors.base import Receipt, Resource, Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
+from connectors.spelling import folded
 from pipeline.ledger import albums, meta, schema
 from pipeline.ledger.codec import load_digests, load_resource, now
 from pipeline.ledger.store import Ledger
-from pipeline.naming import folded
 from pipeline.states import NOT_WANTED, CopyState, Proof
 
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c

@@ -19,6 +19,7 @@ from connectors.checksums import Digests
 from pipeline.ledger import schema
 from pipeline.ledger.checks import Held
 from pipeline.ledger.codec import load_digests
+from pipeline.ledger.items import Totals
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof
 
@@ -63,12 +64,6 @@ class Rules:
     @property
     def sinks(self) -> tuple[str, ...]:
         return tuple(sink for group in self.groups for sink in group)
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    assets: int = 0
-    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,3 +93,11 @@ class Item:
                 if copy.confirmed and copy.path and not piece.generated:
                     found.setdefault(copy.sink, (piece.path, copy.path))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of any number of assets."""
+
+    assets: int = 0
+    bytes: int = 0

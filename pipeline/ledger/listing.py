@@ -10,12 +10,13 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
+from connectors.spelling import folded
 from pipeline.ledger import albums, recognition, renewal, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.due import due
 from pipeline.ledger.showing import shown_otherwise
 from pipeline.ledger.store import Ledger
-from pipeline.naming import beside, folded
+from pipeline.naming import beside
 from pipeline.states import AssetState
 
 _AT_ONCE = 500

@@ -16,10 +16,11 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 
 from connectors.base import Asset, Role
 from connectors.checksums import Algorithm, Checksum
+from connectors.spelling import folded
 from pipeline.ledger import albums, meta, schema
 from pipeline.ledger.codec import load_asset, load_resource
 from pipeline.ledger.store import Ledger
-from pipeline.naming import SIDECAR, folded, lead, sidecar
+from pipeline.naming import SIDECAR, lead, sidecar
 from pipeline.states import AssetState, CopyState
 
 ID = "outpour:xmp"

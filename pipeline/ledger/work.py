@@ -11,11 +11,11 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from connectors.base import Role
 from connectors.checksums import Digests
-from pipeline import naming
+from connectors.spelling import folded
 from pipeline.ledger import meta, schema
 from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
 from pipeline.ledger.goal import Goal, LeftOut, complete_at, wanted_at
-from pipeline.ledger.items import Copy, Item, Piece
+from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
 
@@ -116,11 +116,17 @@ def totals(ledger: Ledger) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def by_state(ledger: Ledger) -> dict[str, int]:
+def by_state(connection: Connection) -> dict[str, Totals]:
+    """Of the assets in each state that any is in, in the order of the states."""
+    query = select(_A.state, func.count(), func.sum(_A.size)).group_by(_A.state)
+    found = {row[0]: Totals(row[1], int(row[2])) for row in connection.execute(query)}
+    return {state: found[state] for state in AssetState if state in found}
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
     """Number of assets in each state."""
-    query = select(_A.state, func.count()).group_by(_A.state)
     with ledger.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        return {state: totals.assets for state, totals in by_state(connection).items()}
 
 
 def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | None = None) -> int:
@@ -138,7 +144,7 @@ def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | N
 
 def missing_below(ledger: Ledger, sink: str, folder: str, without: LeftOut) -> str | None:
     """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
-    start = naming.folded(folder)
+    start = folded(folder)
     query = (
         select(_R.path)
         .join(schema.assets)

@@ -10,7 +10,7 @@ from connectors.abilities import Capacity
 from connectors.base import Source
 from connectors.reclaiming import Binned, HasBin
 from pipeline.ledger import Ledger, trash
-from pipeline.ledger.evidence import Totals
+from pipeline.ledger.items import Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from connectors.abilities import Reclaims
 from pipeline.ledger import Ledger, evidence
-from pipeline.ledger.evidence import Kept, Totals
+from pipeline.ledger.evidence import Kept
+from pipeline.ledger.items import Totals
 from pipeline.reclaim.policy import KEEP, Policy, moment
 from pipeline.reclaim.witness import panel
 from pipeline.runner.job import Job

@@ -10,7 +10,8 @@ from connectors.errors import Misconfigured
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, evidence, trash
 from pipeline.ledger.codec import timestamp
-from pipeline.ledger.evidence import Claim, Kept, Totals
+from pipeline.ledger.evidence import Claim, Kept
+from pipeline.ledger.items import Totals
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.witness import Panel
 from pipeline.wording import counted

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import DatabaseError
 
 from connectors.errors import Misconfigured
-from pipeline.ledger import schema
+from pipeline.ledger import schema, work
+from pipeline.ledger.items import Totals
 from pipeline.ledger.store import Ledger
-from pipeline.states import AssetState
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    assets: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +41,9 @@ def standing(ledger: Ledger) -> Standing:
 
 
 def _standing(ledger: Ledger) -> Standing:
-    assets, runs = schema.assets.c, schema.runs.c
-    sums = select(assets.state, func.count(), func.sum(assets.size)).group_by(assets.state)
+    runs = schema.runs.c
     with ledger.read() as connection:
-        rows = {row[0]: Totals(row[1], int(row[2])) for row in connection.execute(sums)}
+        assets = work.by_state(connection)
         last, rebuilt = (
             connection.execute(
                 select(schema.runs).where(runs.command == command).order_by(runs.id.desc()).limit(1)
@@ -62,5 +55,5 @@ def _standing(ledger: Ledger) -> Standing:
         run_state=last.state if last else "",
         since=(last.ended or last.started) if last else "",
         rebuilt=(rebuilt.ended or rebuilt.started) if rebuilt and not last else "",
-        assets={state: rows[state] for state in AssetState if state in rows},
+        assets=assets,
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 from sqlalchemy import Connection, case, func, select
 
 from connectors.base import Role
-from pipeline.ledger import schema
+from pipeline.ledger import schema, work
 from pipeline.ledger.codec import now
+from pipeline.ledger.items import Totals
 from pipeline.ledger.store import Ledger
 from pipeline.meter import Meter
 from pipeline.states import NOT_WANTED, WENT_WRONG, AssetState, CopyState, Proof, RunState
@@ -146,7 +147,7 @@ def summarize(
     """
     ledger.flush()
     with ledger.read() as connection:
-        counts, sizes = _by_state(connection)
+        by_state = work.by_state(connection)
         listed, expected = _listing(connection)
         proofs = _proofs(connection)
         unreadable, problems = unshown(connection)
@@ -159,8 +160,8 @@ def summarize(
             started=started,
             ended=now(),
             seconds=round(seconds, 3),
-            assets=counts,
-            confirmed_bytes=sizes.get(AssetState.CONFIRMED, 0),
+            assets={state: totals.assets for state, totals in by_state.items()},
+            confirmed_bytes=by_state.get(AssetState.CONFIRMED, Totals()).bytes,
             verified_files=proofs.get(Proof.CHECKSUM, 0),
             unverifiable_files=proofs.get(Proof.SIZE, 0),
             moved_assets=meter.assets_done,
@@ -180,14 +181,6 @@ def summarize(
             spared=spared,
             yielded=_yielded(connection),
         )
-
-
-def _by_state(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
-    query = select(_A.state, func.count(), func.sum(_A.size)).group_by(_A.state)
-    rows = connection.execute(query).all()
-    order = {state: at for at, state in enumerate(AssetState)}
-    rows = sorted(rows, key=lambda row: order[AssetState(row[0])])
-    return {row[0]: row[1] for row in rows}, {row[0]: int(row[2]) for row in rows}
 
 
 def _listing(connection: Connection) -> tuple[int, int | None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from connectors.errors import Misconfigured
+from connectors.spelling import folded
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, work
 from pipeline.ledger.goal import LeftOut
-from pipeline.naming import folded
 
 
 def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
@@ -35,5 +35,6 @@ def sources_own(pipeline: Pipeline, sink: str) -> Callable[[str], bool]:
 
 def _listed(pipeline: Pipeline, sink: str) -> list[str]:
     """Folders of the sink that a source lists."""
-    settings = next(place.settings for place in pipeline.sinks if place.name == sink)
-    return [found for source in pipeline.sources if (found := source.settings.lists(settings))]
+    place = pipeline.sink(sink)
+    settings = [source.settings for source in pipeline.sources] if place else []
+    return [found for one in settings if place and (found := one.lists(place.settings))]

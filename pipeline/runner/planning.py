@@ -107,7 +107,7 @@ def _compared(mover: Mover) -> Plan:
     return Plan(
         assets=assets,
         bytes=size,
-        by_state=work.by_state(ledger),
+        by_state=work.counts(ledger),
         failures=named,
         listed=found.present,
         expected=found.expected,

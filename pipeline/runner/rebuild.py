@@ -72,7 +72,7 @@ def rebuild(
             )
         finally:
             steps.leave_waiting(ledger, WAITS)
-    return Rebuilt(sinks, work.by_state(ledger))
+    return Rebuilt(sinks, work.counts(ledger))
 
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:

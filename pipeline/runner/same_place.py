@@ -132,7 +132,7 @@ def _remember(ledger: Ledger, sink: Sink, where: str) -> None:
 
 def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     """What it says itself, however the file spells it; else what the file says."""
-    place = next((place for place in pipeline.sinks if place.name == sink.name), None)
+    place = pipeline.sink(sink.name)
     if not isinstance(sink, Situated):
         return json.dumps(place.identity if place else [])
     where = sink.whereabouts()
@@ -155,7 +155,8 @@ def _holds(sink: Sink, known: places.Known) -> bool:
 def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Fatal:
     """Misconfigured, but of a folder here: its disk is rather out than it another one."""
     known = ask(sink.trace) if isinstance(sink, Traces) else ""
-    now = next((place.identity[1] for place in pipeline.sinks if place.name == sink.name), "")
+    place = pipeline.sink(sink.name)
+    now = place.identity[1] if place else ""
     return (Fatal if isinstance(sink, Checks) else Misconfigured)(
         f"{sink.name} holds none of the copies that were made there",
         hint=f"{f'It is {now} now. ' if now else ''}{known or _OF_ANY} {_NEW}",

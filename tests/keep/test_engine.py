@@ -108,7 +108,7 @@ def test_a_lost_file_that_nobody_asks_for_any_more_opens_no_asset(world: World) 
     for _ in range(2):
         world.verify()
         with Ledger.open(world.ledger) as ledger:
-            assert work.by_state(ledger) == {AssetState.CONFIRMED: 6}
+            assert work.counts(ledger) == {AssetState.CONFIRMED: 6}
 
 
 def test_a_lost_ledger_finds_its_sidecars_again(world: World) -> None:

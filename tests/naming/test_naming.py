@@ -12,7 +12,8 @@ from pathvalidate import is_valid_filename
 
 from connectors.base import Asset, Kind, Metadata, Resource, Role
 from connectors.errors import Misconfigured
-from pipeline.naming import Template, apart, beside, folded, lead, part, suffix_for
+from connectors.spelling import folded
+from pipeline.naming import Template, apart, beside, lead, part, suffix_for
 
 TAKEN = datetime(2021, 12, 31, 23, 30, tzinfo=UTC)
 

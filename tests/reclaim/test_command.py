@@ -14,7 +14,7 @@ from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
 from pipeline.cli.freed import show_aftermath
 from pipeline.cli.prompter import TerminalPrompter
-from pipeline.ledger.evidence import Totals
+from pipeline.ledger.items import Totals
 from pipeline.reclaim import Aftermath, Pace
 from pipeline.states import Exit
 from tests.engine.rig import fill

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, insert
 
 from pipeline.ledger import Ledger, evidence, schema
 from pipeline.ledger.evidence import Rules
+from pipeline.ledger.items import Totals
 from pipeline.states import AssetState, CopyState, Proof
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -158,7 +159,7 @@ def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: i
         assert {claim.asset for claim in some} <= expected and len(some) <= most
         assert sum(claim.size for claim in some[:-1]) < 500
         tally = evidence.tally(ledger, rules)
-        assert tally.get(None, evidence.Totals()).assets == len(expected)
+        assert tally.get(None, Totals()).assets == len(expected)
         present = [asset for asset in drawn if asset["state"] != AssetState.GONE]
         assert sum(total.assets for total in tally.values()) == len(present)
         keys = [claim.key for claim in chosen]

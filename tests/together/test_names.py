@@ -88,4 +88,4 @@ def test_what_left_a_source_is_gone_also_once_it_has_another_name(tmp_path: Path
     (family.folder / "b" / "only.JPG").unlink()
     assert family.run(phone="b") == Exit.OK
     with Ledger.open(ledger_path("family")) as ledger:
-        assert work.by_state(ledger) == {AssetState.CONFIRMED: COUNT, AssetState.GONE: 1}
+        assert work.counts(ledger) == {AssetState.CONFIRMED: COUNT, AssetState.GONE: 1}
