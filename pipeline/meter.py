@@ -44,6 +44,31 @@ class Meter:
             self.mismatches += mismatches
             self.adopted += adopted
 
+    def begin(self, phase: str, *, assets: int | None = None, size: int | None = None) -> None:
+        """A phase begins, of so many assets and bytes where that is known."""
+        with self._lock:
+            self.phase = phase
+            if assets is not None:
+                self.assets_total = assets
+            if size is not None:
+                self.bytes_total = size
+
+    def relisted(self) -> None:
+        """A listing begins, perhaps once more."""
+        with self._lock:
+            self.listed, self.listed_expected = 0, None
+
+    def expects(self, listed: int | None) -> None:
+        """How many assets the source counts."""
+        with self._lock:
+            self.listed_expected = listed
+
+    def looked_at(self) -> int:
+        """One more asset was; how many were."""
+        with self._lock:
+            self.assets_done += 1
+            return self.assets_done
+
     def finished(self, *, ok: bool) -> None:
         with self._lock:
             self.assets_done += ok

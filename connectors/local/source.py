@@ -9,6 +9,7 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -98,30 +99,27 @@ class LocalSource:
     # --- listing ---
 
     def _walk(self, folder: PurePosixPath, ignored: Counter[str]) -> Iterator[Asset | Problem]:
-        names: list[str] = []
-        below: list[str] = []
+        held = _Entries(ignored)
         try:
             with os.scandir(self._root / folder) as entries:
                 for entry in entries:
-                    problem = self._sort(entry, names, below, ignored)
+                    problem = self._sort(entry, held)
                     if problem:
                         yield Problem(_text(folder / entry.name), problem)
         except FileNotFoundError:
             self._check_root()
         except OSError as error:
             yield Problem(_text(folder), f"cannot be read: {error.strerror or error}")
-        for group in groups(names):
+        alone = set(held.files)
+        for group in groups(held.files):
+            alone.difference_update(name for name, _ in group.files)
             yield from self._assets(folder, group)
-        for name in sorted(below):
+        for name in alone:  # a sidecar of nothing that is here
+            held.ignore(name)
+        for name in sorted(held.folders):
             yield from self._walk(folder / name, ignored)
 
-    def _sort(
-        self,
-        entry: os.DirEntry[str],
-        names: list[str],
-        below: list[str],
-        ignored: Counter[str],
-    ) -> str:
+    def _sort(self, entry: os.DirEntry[str], held: _Entries) -> str:
         """Puts an entry where it belongs; says why if it belongs nowhere and should."""
         if entry.name.startswith(".") or entry.name.casefold() in _SKIPPED:
             return ""
@@ -130,16 +128,15 @@ class LocalSource:
         if entry.is_dir():
             if _text(PurePosixPath(entry.name)) != entry.name:
                 return "its name is not valid text; rename it"
-            below.append(entry.name)
+            held.folders.append(entry.name)
         elif entry.is_file() and is_media(entry.name):
             if _text(PurePosixPath(entry.name)) != entry.name:
                 return "its name is not valid text; rename it"
             if not may(entry.path, os.R_OK):
                 return "cannot be read: no permission" if self._is_there(entry.path) else ""
-            names.append(entry.name)
+            held.files.append(entry.name)
         elif entry.is_file():
-            ending = PurePosixPath(_text(PurePosixPath(entry.name))).suffix.casefold()
-            ignored[ending if len(ending) <= _LONGEST else ""] += 1
+            held.ignore(entry.name)
         return ""
 
     def _link(self, link: Path) -> str:
@@ -203,6 +200,20 @@ class LocalSource:
         return Asset(
             str(folder / lead), group.kind, created, tuple(resources), revision=_short(identities)
         )
+
+
+@dataclass
+class _Entries:
+    """What one folder holds: files that can be of assets, and folders. ``ignored`` counts the other
+    files of all folders, by the ending of their names."""
+
+    ignored: Counter[str]
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        ending = PurePosixPath(_text(PurePosixPath(name))).suffix.casefold()
+        self.ignored[ending if len(ending) <= _LONGEST else ""] += 1
 
 
 class FileStream:

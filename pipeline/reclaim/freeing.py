@@ -40,9 +40,8 @@ class Freeing:
     def free(self, claims: Sequence[Claim]) -> Done:
         """Free these, in order. What ends it early stands in the answer."""
         mover, done = self._mover, self._done
-        mover.meter.phase = "freeing"
-        mover.meter.assets_total = len(claims)
-        mover.meter.bytes_total = sum(claim.size for claim in claims)
+        size = sum(claim.size for claim in claims)
+        mover.meter.begin("freeing", assets=len(claims), size=size)
         with done.keeping(mover.stop), work.doubting(mover.ledger):
             for batch in batches(claims, self._pace, mover.stop):
                 self._delete(self._proven(batch))

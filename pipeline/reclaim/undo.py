@@ -28,8 +28,7 @@ class Undo:
         mover = self._mover
         done = Done(run)
         items = trash.of_run(mover.ledger, run)
-        mover.meter.phase = "restoring"
-        mover.meter.assets_total = len(items)
+        mover.meter.begin("restoring", assets=len(items))
         with done.keeping(mover.stop):
             for batch in batches(items, self._pace, mover.stop):
                 self._batch(batch, done)

@@ -69,7 +69,7 @@ def compare(
 def _list(together: Together, ledger: Ledger, meter: Meter, stop: Stop) -> None:
     with ledger.read() as connection:
         known = listing.last(connection, together.name)
-    meter.listed = 0
+    meter.relisted()
     for page in together.pages(known.cursor if known else None):
         stop.check()
         meter.add(listed=len(page.assets))

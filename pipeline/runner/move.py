@@ -119,8 +119,7 @@ class Mover:
             self.open_assets()
             self._survey()
             assets, size = work.totals(self.ledger)
-            self.meter.assets_total, self.meter.bytes_total = assets, size
-            self.meter.phase = "moving"
+            self.meter.begin("moving", assets=assets, size=size)
             self._sweep()
             if assets:
                 self.moved = True
@@ -179,7 +178,7 @@ class Mover:
         self._foretell(capacities)
 
     def _adopt(self) -> None:
-        self.meter.phase = "adopting"
+        self.meter.begin("adopting")
         adopted = beside = 0
         for sink in self.job.sinks:
             with self.connections.without_sinks.apart(sink.name):

@@ -92,7 +92,7 @@ class Passes:
         finally:
             downloads.finish()
             writer.finish()
-            self._run.meter.phase = "finishing"
+            self._run.meter.begin("finishing")
             for lane in lanes.values():
                 lane.finish()
             self._run.ledger.flush()

@@ -78,7 +78,7 @@ def rebuild(
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
     mover.footing.check()
     mover.catalogue.refresh()
-    mover.meter.phase = "adopting"
+    mover.meter.begin("adopting")
     searches = [mover.search(sink) for sink in mover.job.sinks if isinstance(sink, Inventory)]
     for search in searches:
         search.look()

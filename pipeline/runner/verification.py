@@ -81,7 +81,7 @@ def verify(
     none can, the last one's error is raised.
     """
     meter = Meter()
-    meter.phase = "verifying"
+    meter.begin("verifying")
     attempts = job.pipeline.limits.attempts
     gates = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
@@ -248,6 +248,5 @@ class _Checker:
         return why
 
     def _tell(self) -> None:
-        self._meter.assets_done += 1
-        if self._meter.assets_done % 50 == 0:
+        if self._meter.looked_at() % 50 == 0:
             self._observer.progress(self._meter.snapshot(0, {}))

@@ -67,7 +67,7 @@ class Discovery:
 
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
         number = listing.begin(self._ledger, self._source.name)
-        self._meter.listed = 0
+        self._meter.relisted()
         cursor, expected, full = None, None, since is None
         ignored: Counter[str] = Counter()
         nothing = Page(albums_changed=False)
@@ -81,7 +81,7 @@ class Discovery:
             cursor, full = page.cursor or cursor, page.full
             ignored.update(page.ignored)
             expected = page.expected if page.expected is not None else expected
-            self._meter.listed_expected = expected if full else None
+            self._meter.expects(expected if full else None)
         written()
         present = listing.finish(
             self._ledger,

@@ -124,18 +124,12 @@ def test_what_is_no_picture_is_no_asset(tmp_path: Path) -> None:
 
 
 def test_but_it_is_counted(tmp_path: Path) -> None:
-    for name in (
-        "a.jpg",
-        "a.txt",
-        "b/Invoice.PDF",
-        "b/c.pdf",
-        "b/README",
-        "b/Thumbs.db",
-        "x.1234567890",
-    ):
+    for name in ("a.jpg", "a.txt", "b/Invoice.PDF", "b/c.pdf", "README", "b/Thumbs.db"):
         write(tmp_path, name)
+    write(tmp_path, "x.1234567890")
+    write(tmp_path, "gone.AAE")  # of a photo that is not here
     *_, last = LocalSource("from", tmp_path).pages()
-    assert last.ignored == {".txt": 1, ".pdf": 2, "": 2}
+    assert last.ignored == {".txt": 1, ".pdf": 2, "": 2, ".aae": 1}
 
 
 def test_links_are_not_followed_and_those_that_lead_out_are_named(tmp_path: Path) -> None:
