@@ -245,7 +245,7 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
         console.print(f"  {edited} edited since; they are left as they are", style="dim")
     if sink.foreign:
         number = counted(sink.foreign, "file")
-        console.print(f"  {number} there that this pipeline did not write:", style="dim")
+        console.print(f"  {number} there that the ledger knows nothing of:", style="dim")
         for path in sink.strangers[:_STRANGERS]:
             console.print(Text(f"    {printable(path)}", style="dim"), soft_wrap=True)
         if (more := sink.foreign - _STRANGERS) > 0:

@@ -190,7 +190,7 @@ def test_a_contributor_of_a_shared_drive_cannot_empty_it_and_need_not(
     assert job.run() == 0 and job.held()["drive"] == copies
     assert invoke(["verify", str(job.config)]) == 0
     told = capsys.readouterr().out
-    assert "1 file there that this pipeline did not write:" in told and ".damaged" in told
+    assert "1 file there that the ledger knows nothing of:" in told and ".damaged" in told
 
 
 def test_a_dropbox_folder_without_the_right_to_write(
