@@ -188,8 +188,9 @@ class Interruptible(Protocol):
     """A place that waits by itself now and then, inside of what it was asked."""
 
     def interrupt(self) -> None:
-        """End that at once, and all such waiting from now on: what waits raises Transient. May be
-        called at any moment, from any thread, and more than once; waits for nothing itself."""
+        """End that at once, and all such waiting from now on, with Transient. Nothing that is cut
+        short by it may look whole. May be called at any moment, from any thread, and more than
+        once; waits for nothing itself."""
         ...
 
 

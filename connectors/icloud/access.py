@@ -17,8 +17,8 @@ from connectors.icloud.refusals import by_apple
 from connectors.icloud.session import Api
 from connectors.icloud.trouble import WEB_ACCESS
 
-Pause = Callable[[float], object]
-"""Lets so many seconds go by, or fewer where nobody waits any more."""
+Pause = Callable[[float], None]
+"""Lets so many seconds go by; Transient where nobody waits any more."""
 
 _PATIENCE = 300.0  # seconds for a person to find their phone
 _EVERY = 5.0

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pyicloud.exceptions import PyiCloudException
 from pyicloud.utils import KEYRING_SYSTEM
 
-from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access, lockout
 from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
@@ -50,6 +50,16 @@ class Account:
         self._api: Api | None = None
         self._generation = 0
         self._lost: SessionExpired | None = None  # why a person is needed, once that is known
+
+    def check_ended(self) -> None:
+        """Raise Transient once nobody waits for answers any more."""
+        if self.ended.is_set():
+            raise Transient("iCloud is asked no more: the run ends")
+
+    def pause(self, seconds: float) -> None:
+        """Let so many seconds go by. Raises what ``check_ended`` raises."""
+        self.ended.wait(seconds)
+        self.check_ended()
 
     @property
     def name(self) -> str:
@@ -129,7 +139,7 @@ class Account:
             if (api := self._api) is None:
                 raise expired  # closed meanwhile
             self._try(api, lambda: self._sign_in(api, force=True))
-            self._try(api, lambda: access.allow(api, None, self.ended.wait))
+            self._try(api, lambda: access.allow(api, None, self.pause))
             self._generation += 1
 
     def _sign_in(self, api: Api, *, force: bool) -> None:

@@ -28,15 +28,17 @@ _TICK = 0.25  # seconds between two looks at whether to end
 
 class Patience:
     """Repeats Transient failures of requests to ``cloudkit``, waiting as told. ``stopped`` ends
-    the waiting, and so does the end of the account."""
+    that once nobody reads on. So does the end of the account: somebody may then read on, whom
+    what is cut short must not look whole, so all that is asked raises Transient."""
 
     def __init__(self, cloudkit: CloudKit, stopped: threading.Event | None = None) -> None:
         self._cloudkit = cloudkit
-        self._stopped = stopped or cloudkit.account.ended
+        self._stopped = stopped or threading.Event()
 
     @property
     def stopped(self) -> bool:
-        return self._stopped.is_set() or self._cloudkit.account.ended.is_set()
+        """Whether nobody reads on."""
+        return self._stopped.is_set()
 
     def call(self, work: Callable[[], T], *, unservable: int = _ATTEMPTS) -> T:
         """The result of ``work``; the last error when it fails for too long.
@@ -45,9 +47,13 @@ class Patience:
         something else.
         """
 
+        def once() -> T:
+            self._cloudkit.account.check_ended()
+            return work()
+
         def enough(state: tenacity.RetryCallState) -> bool:
             most = unservable if isinstance(_error(state), Unservable) else _ATTEMPTS
-            return self.stopped or state.attempt_number >= most
+            return self._over or state.attempt_number >= most
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._passes),
@@ -56,11 +62,15 @@ class Patience:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(work)
+        return retrying(once)
+
+    @property
+    def _over(self) -> bool:
+        return self.stopped or self._cloudkit.account.ended.is_set()
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.stopped:
+        while (left := until - time.monotonic()) > 0 and not self._over:
             self._stopped.wait(min(left, _TICK))
 
     def _passes(self, error: BaseException) -> bool:

@@ -184,11 +184,12 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
         return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
 
 
-def lost_and_freed(ledger: Ledger) -> int:
-    """How many copies were lost that no run can make again, since their assets were freed."""
+def lost_and_freed(ledger: Ledger, sinks: Sequence[str]) -> int:
+    """How many copies at these sinks were lost that no run can make again, since their assets
+    were freed."""
     joined = schema.copies.join(schema.resources).join(schema.assets)
     query = select(func.count()).select_from(joined)
-    lost = and_(_R.chosen, _C.state == CopyState.MISSING)
+    lost = and_(_R.chosen, _C.sink.in_(sinks), _C.state == CopyState.MISSING)
     with ledger.read() as connection:
         found = connection.execute(query.where(lost, _A.state == AssetState.GONE, _freed()))
         return int(found.scalar_one())

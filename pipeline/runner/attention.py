@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -77,26 +78,37 @@ class Attention:
                 continue
             self.tell("warning", f"waits for you: {error}", gate.name, error.hint)
             try:
-                with self._in_time(gate, error):
+                with self._in_time():
                     connector.reconnect(self.prompter)
                 gate.renewed()
             except OutpourError as failed:
                 self._lose(gate, failed)
 
     @contextlib.contextmanager
-    def _in_time(self, gate: Gate, error: SessionExpired) -> Iterator[None]:
-        def unanswered() -> None:
-            with self.stop.guard():
-                if gate.needs_person:
-                    self.spare(gate, error)
-
-        timer = threading.Timer(_UNANSWERED, unanswered)
-        timer.daemon = True
-        timer.start()
+    def _in_time(self) -> Iterator[None]:
+        """While a question is open, see to it that no place is waited for too long: the one that
+        is asked about, and those whose turn comes after it."""
+        answered = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(answered,), name="patience", daemon=True)
+        watch.start()
         try:
             yield
         finally:
-            timer.cancel()
+            answered.set()
+            watch.join()
+
+    def _watch(self, answered: threading.Event) -> None:
+        since: dict[str, float] = {}
+        with self.stop.guard():
+            while not answered.wait(_TICK):
+                for gate, _ in self.ends:
+                    error = gate.needs_person
+                    if error is None or gate.lost:
+                        since.pop(gate.name, None)
+                        continue
+                    began = since.setdefault(gate.name, time.monotonic())
+                    if time.monotonic() - began > _UNANSWERED:
+                        self.spare(gate, error)
 
     def _lose(self, gate: Gate, error: OutpourError) -> None:
         lost = error if isinstance(error, SessionExpired) else gate.needs_person

@@ -216,7 +216,9 @@ class Mover:
 
     def _sweep(self) -> None:
         """Staged files nobody will ask for any more."""
-        wanted = work.wanted(self.ledger, [key for key, _ in self.run.staging.leftovers()])
-        for key, path in self.run.staging.leftovers():
-            if key not in wanted:
-                path.unlink(missing_ok=True)
+        with self.run.staging.writing():
+            left = list(self.run.staging.leftovers())
+            wanted = work.wanted(self.ledger, [key for key, _ in left])
+            for key, path in left:
+                if key not in wanted:
+                    path.unlink(missing_ok=True)

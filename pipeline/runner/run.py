@@ -50,7 +50,7 @@ def run(
         return Outcome(state, _exit(state, True), summary, _error(mover), idle=mover.idle)
     if isinstance(stop.error, Misconfigured) and not mover.moved:
         return Outcome(state, Exit.USAGE, summary, _error(mover))
-    short, lost = _short(mover), checks.lost_and_freed(ledger)
+    short, lost = _short(mover), checks.lost_and_freed(ledger, [sink.name for sink in job.sinks])
     whole = summary.whole and not short and not lost
     return Outcome(state, _exit(state, whole), summary, _error(mover), short=short, lost=lost)
 

@@ -178,12 +178,14 @@ class _Checker:
             self._stop.check()
             comparison.saw(receipt)
             self._tell()
+        self._stop.check()  # from here on, what was not listed is missing
         return comparison
 
     def _look_for(self, copy: checks.Held) -> Receipt | None:
         return self._patiently(lambda: look_for(self._sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
+        self._stop.check()
         return retry.call(self._gate, work)
 
     def _by_reading(self, sink: ReadBack, share: float, *, counted: bool) -> None:

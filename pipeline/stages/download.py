@@ -144,7 +144,8 @@ class Downloads:
             piece.failed(AssetState.WAITING, error)
             return None
         except ItemError as error:
-            path.unlink(missing_ok=True)
+            with run.staging.writing():
+                path.unlink(missing_ok=True)
             piece.failed(AssetState.FAILED, error)
             return None
         steps.received(run.ledger, key, digests, proof)

@@ -68,7 +68,8 @@ class Fetch:
         if self._path is None:
             return
         if checksum is None or not checksum.verifiable:
-            self._path.unlink(missing_ok=True)
+            with self._run.staging.writing():
+                self._path.unlink(missing_ok=True)
             return
         disk = self._run.staging.writing()
         with disk, contextlib.suppress(FileNotFoundError), self._path.open("rb") as partial:

@@ -253,3 +253,30 @@ def test_of_the_only_place_an_answer_is_waited_for(
     made = job(MemorySource("from", world.library), [Asking(5)], staging=world.folder / "s")
     outcome = go(made, world.folder / "l.sqlite", prompter=Nobody())
     assert outcome.exit is Exit.OK
+
+
+def test_nor_does_one_whose_turn_to_be_asked_never_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sign-ins have ended, and the question about the first stays open."""
+    monkeypatch.setattr("pipeline.runner.attention._UNANSWERED", 0.2)
+
+    class Asking(Leaving):
+        in_vain = True
+
+        def reconnect(self, prompter: Prompter) -> None:
+            deadline = time.monotonic() + 20
+            while self.in_vain and time.monotonic() < deadline:
+                self.in_vain = world.landed != world.whole
+                time.sleep(0.02)
+            raise SessionExpired("nobody answered the question")
+
+    first, second = Asking(4), Asking(4)
+    second.name = "too"
+    made = job(
+        MemorySource("from", world.library), [first, second, world.here],
+        staging=world.folder / "s", budget=300_000,
+    )  # fmt: skip
+    outcome = go(made, world.folder / "l.sqlite", prompter=Nobody())
+    assert not first.in_vain and world.landed == world.whole
+    assert outcome.exit is Exit.NEEDS_PERSON

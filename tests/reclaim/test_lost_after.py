@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.ledger import Ledger
@@ -70,3 +71,14 @@ def test_a_copy_of_the_ledger_that_is_put_back_knows_it_and_a_rebuilt_one_does_n
     kept.rename(world.ledger)
     (wrong,) = [one for sink in checked(world).sinks for one in sink.wrong]
     assert wrong[0] == lost
+
+
+def test_a_sink_that_is_given_up_is_missed_by_no_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    (shelf, *_) = world.shelves
+    del shelf.visible[world.path(shelf, LIVE)]
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    job = world.job
+    rest = job.pipeline.model_copy(update={"sinks": job.pipeline.sinks[1:]})
+    assert go(replace(job, pipeline=rest, sinks=job.sinks[1:]), world.ledger).exit is Exit.OK
