@@ -20,7 +20,8 @@ from connectors.errors import ItemError
 from pipeline import retry
 from pipeline.ledger import adoption
 from pipeline.ledger.adoption import Evidence, Files
-from pipeline.ledger.checks import Held, Marks, held
+from pipeline.ledger.checks import Held, held
+from pipeline.ledger.comparison import Marks
 from pipeline.limits import Gate
 from pipeline.naming import SIDECAR
 from pipeline.runner.at_hand import AtHand

@@ -14,6 +14,7 @@ from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
 from pipeline.ledger import Ledger, checks, work
+from pipeline.ledger.comparison import Comparison
 from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.runner import elsewhere
@@ -170,10 +171,10 @@ class _Checker:
         self._result.checked = 0 if compared.bare else compared.checked
         return not compared.bare
 
-    def _compared(self) -> checks.Comparison:
+    def _compared(self) -> Comparison:
         """One whole listing; begun afresh where it breaks."""
         assert isinstance(self._sink, Inventory)
-        comparison = checks.Comparison(self._ledger, self._sink.name)
+        comparison = Comparison(self._ledger, self._sink.name)
         for receipt in self._sink.inventory():
             self._stop.check()
             comparison.saw(receipt)
