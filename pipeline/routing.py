@@ -61,7 +61,7 @@ class Router:
         return [(piece, names) for piece, names in every if names]
 
     def _missing(self, item: Item, sink: str) -> list[Piece]:
-        out = self._goal.without[sink]
+        out = self._goal.excluded[sink]
         fits = [piece for piece in item.pieces if piece.resource.role not in out]
         if all(piece.generated for piece in fits):
             # None of it can be kept: the sink itself says so, and why.

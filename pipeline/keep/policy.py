@@ -9,7 +9,7 @@ from pipeline.config.models import Keep
 from pipeline.keep import xmp
 
 
-def left_out(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Role]]:
+def excluded_roles(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Role]]:
     """Roles of files that do not go to each sink: what it cannot keep, and sidecars where
     none are to stand."""
     wanted = {"never": False, "always": True}.get(keep.sidecars)
@@ -21,10 +21,10 @@ def left_out(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Role]]:
     }
 
 
-def completes(sinks: Iterable[Sink], without: Mapping[str, Collection[Role]]) -> bool:
+def completes(sinks: Iterable[Sink], excluded: Mapping[str, Collection[Role]]) -> bool:
     """Whether a sidecar that says too little can be made whole later wherever one is to stand.
-    ``without`` is what is ``left_out``."""
-    return all(sink.traits.replaces or Role.METADATA in without[sink.name] for sink in sinks)
+    ``excluded`` is what is ``left_out``."""
+    return all(sink.traits.replaces or Role.METADATA in excluded[sink.name] for sink in sinks)
 
 
 def takes_index(keep: Keep, sink: Sink) -> bool:
@@ -32,8 +32,8 @@ def takes_index(keep: Keep, sink: Sink) -> bool:
     return keep.albums == "index" and sink.traits.sidecars and sink.traits.replaces
 
 
-def form(without: Mapping[str, Collection[Role]]) -> str:
-    """Names the way sidecars are made now; empty if no sink gets any. ``without`` is what is
+def form(excluded: Mapping[str, Collection[Role]]) -> str:
+    """Names the way sidecars are made now; empty if no sink gets any. ``excluded`` is what is
     ``left_out``."""
-    wanted = any(Role.METADATA not in roles for roles in without.values())
+    wanted = any(Role.METADATA not in roles for roles in excluded.values())
     return f"xmp {xmp.VERSION}" if wanted else ""

@@ -12,7 +12,7 @@ from connectors.base import Role
 from pipeline.ledger import schema
 from pipeline.states import ENDED_WELL
 
-LeftOut = Mapping[str, frozenset[Role]]
+ExcludedRoles = Mapping[str, frozenset[Role]]
 """Roles of files that do not go to a sink, by sink; where one is not named: sidecars."""
 
 _SIDECARS = frozenset({Role.METADATA})
@@ -21,16 +21,16 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """``enough`` whole copies at ``sinks``. ``without`` are the roles without which a copy is
+    """``enough`` whole copies at ``sinks``. ``excluded`` are the roles without which a copy is
     whole at each."""
 
     sinks: Sequence[str]
     enough: int
-    without: LeftOut
+    excluded: ExcludedRoles
 
     def __str__(self) -> str:
         """As the ledger remembers it."""
-        roles = {sink: self.without.get(sink, _SIDECARS) for sink in sorted(self.sinks)}
+        roles = {sink: self.excluded.get(sink, _SIDECARS) for sink in sorted(self.sinks)}
         goal = f"{self.enough} of {list(roles)}, "
         goal += f"sidecars at {[sink for sink in roles if Role.METADATA not in roles[sink]]}"
         refused = {sink: sorted(kept) for sink in roles if (kept := roles[sink] - _SIDECARS)}
@@ -43,9 +43,9 @@ class Goal:
 
     def _whole(self, sink: str) -> Any:
         """1 where every chosen resource of an asset has its copy at the sink."""
-        wanted = and_(_R.asset == _A.id, wanted_at(sink, self.without))
+        wanted = and_(_R.asset == _A.id, wanted_at(sink, self.excluded))
         missing: Any = exists().where(wanted, ~complete_at(sink))
-        if self.without.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
+        if self.excluded.get(sink, _SIDECARS) - _SIDECARS:  # where no file can be, no copy is
             missing = or_(missing, ~exists().where(wanted, _R.role != Role.METADATA))
         return case((missing, 0), else_=1)
 
@@ -55,6 +55,6 @@ def complete_at(sink: str) -> Any:
     return exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.in_(ENDED_WELL))
 
 
-def wanted_at(sink: str, without: LeftOut) -> Any:
+def wanted_at(sink: str, excluded: ExcludedRoles) -> Any:
     """Whether a resource is to be at the sink."""
-    return and_(_R.chosen, *(_R.role != role for role in sorted(without.get(sink, _SIDECARS))))
+    return and_(_R.chosen, *(_R.role != role for role in sorted(excluded.get(sink, _SIDECARS))))

@@ -14,7 +14,7 @@ from connectors.checksums import Digests
 from connectors.spelling import folded
 from pipeline.ledger import meta, schema
 from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
-from pipeline.ledger.goal import Goal, LeftOut, complete_at, wanted_at
+from pipeline.ledger.goal import ExcludedRoles, Goal, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
@@ -129,12 +129,14 @@ def counts(ledger: Ledger) -> dict[str, int]:
         return {state: totals.assets for state, totals in by_state(connection).items()}
 
 
-def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | None = None) -> int:
+def missing_bytes(
+    ledger: Ledger, sink: str, excluded: ExcludedRoles, *, role: Role | None = None
+) -> int:
     """Bytes of pending assets that are not confirmed at the sink; of files of one ``role``."""
     query = (
         select(func.coalesce(func.sum(_R.size), 0))
         .join(schema.assets)
-        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~complete_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, excluded), ~complete_at(sink))
     )
     if role is not None:
         query = query.where(_R.role == role)
@@ -142,14 +144,14 @@ def missing_bytes(ledger: Ledger, sink: str, without: LeftOut, *, role: Role | N
         return int(connection.execute(query).scalar_one())
 
 
-def missing_below(ledger: Ledger, sink: str, folder: str, without: LeftOut) -> str | None:
+def missing_below(ledger: Ledger, sink: str, folder: str, excluded: ExcludedRoles) -> str | None:
     """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
     start = folded(folder)
     query = (
         select(_R.path)
         .join(schema.assets)
         .join(schema.paths, schema.paths.c.resource == _R.id)
-        .where(_A.state == AssetState.PENDING, wanted_at(sink, without), ~complete_at(sink))
+        .where(_A.state == AssetState.PENDING, wanted_at(sink, excluded), ~complete_at(sink))
         .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
     )
     with ledger.read() as connection:
@@ -157,14 +159,14 @@ def missing_below(ledger: Ledger, sink: str, folder: str, without: LeftOut) -> s
 
 
 def pending_bytes(
-    ledger: Ledger, sinks: Sequence[str], without: LeftOut
+    ledger: Ledger, sinks: Sequence[str], excluded: ExcludedRoles
 ) -> Iterator[tuple[int, dict[str, int]]]:
     """Size of each pending asset, and what of it each sink lacks, in the order of being taken
     up. Never held whole in memory."""
 
     def lacking(sink: str) -> Any:
         missing = select(func.coalesce(func.sum(_R.size), 0))
-        missing = missing.where(_R.asset == _A.id, wanted_at(sink, without), ~complete_at(sink))
+        missing = missing.where(_R.asset == _A.id, wanted_at(sink, excluded), ~complete_at(sink))
         return missing.correlate(schema.assets).scalar_subquery()
 
     query = select(_A.size, *map(lacking, sinks)).where(_A.state == AssetState.PENDING)

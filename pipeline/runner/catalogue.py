@@ -78,11 +78,11 @@ class Catalogue:
         """Find out which sidecars are new or other than before. The source is asked for its
         albums only when it says that they changed. Where it refuses them, sidecars that could
         not be made whole later wait for a run that knows."""
-        form = policy.form(self._goal.without)
+        form = policy.form(self._goal.excluded)
         wanted = form or self._job.pipeline.keep.albums != "none"
         if wanted and not albums_read:
             self.album_reader.refresh()
-        if not self.album_reader.unread or policy.completes(self._job.sinks, self._goal.without):
+        if not self.album_reader.unread or policy.completes(self._job.sinks, self._goal.excluded):
             sidecars.refresh(self._run.ledger, form, compose)
 
 

@@ -13,7 +13,7 @@ from connectors.errors import (
     Transient,
 )
 from pipeline.ledger import work
-from pipeline.ledger.goal import LeftOut
+from pipeline.ledger.goal import ExcludedRoles
 from pipeline.rooms import Room
 from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
@@ -26,12 +26,14 @@ _TICK = 0.25  # seconds between two looks at the clock while nothing else can be
 class Fullness:
     """Follows the policy ``full``. ``reopen`` makes the lane of a sink take files again."""
 
-    def __init__(self, job: Job, run: Run, connections: Connections, without: LeftOut) -> None:
+    def __init__(
+        self, job: Job, run: Run, connections: Connections, excluded: ExcludedRoles
+    ) -> None:
         self._policy = job.pipeline.route.full
         self._rooms = run.rooms
         self._gates = connections.sinks
         self._ledger = run.ledger
-        self._without = without
+        self._excluded = excluded
         self._tell = run.notice
         self._spare = run.spare
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
@@ -105,7 +107,7 @@ class Fullness:
         """Whether what is left is left for this sink: it may be for one that is closed alone."""
         if len(self._open) == len(self._rooms):
             return True
-        return work.missing_bytes(self._ledger, room.name, self._without) > 0
+        return work.missing_bytes(self._ledger, room.name, self._excluded) > 0
 
     def _tell_who_woke(self) -> None:
         for name in [name for name in self._told if self._rooms[name].asleep is None]:

@@ -51,8 +51,8 @@ class Job:
     def goal(self) -> Goal:
         """What makes an asset confirmed."""
         names = [sink.name for sink in self.sinks]
-        without = policy.left_out(self.pipeline.keep, self.sinks)
-        return Goal(names, self.pipeline.route.enough(len(names)), without)
+        excluded = policy.excluded_roles(self.pipeline.keep, self.sinks)
+        return Goal(names, self.pipeline.route.enough(len(names)), excluded)
 
     @property
     def staging(self) -> Path:

@@ -92,7 +92,7 @@ class Mover:
         )
         self.footing = Footing(self.job, self.run, self.goal, self.connections)
         self.catalogue = Catalogue(self.job, self.run, self.connections, self.goal)
-        self.full = Fullness(self.job, self.run, self.connections, self.goal.without)
+        self.full = Fullness(self.job, self.run, self.connections, self.goal.excluded)
 
     @property
     def spared(self) -> tuple[Spared, ...]:
@@ -155,7 +155,7 @@ class Mover:
     def open_assets(self) -> None:
         """Set to pending whatever has work left; Misconfigured if a source would list it."""
         work.open_assets(self.ledger, self.goal)
-        check_paths(self.ledger, self.job.pipeline, self.goal.without)
+        check_paths(self.ledger, self.job.pipeline, self.goal.excluded)
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
@@ -199,7 +199,7 @@ class Mover:
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         route = self.job.pipeline.route
-        plans = preflight(self.ledger, route, capacities, self.goal.without) if capacities else []
+        plans = preflight(self.ledger, route, capacities, self.goal.excluded) if capacities else []
         for remark in outlook(self.ledger, self.job, plans):
             self.run.notice(remark.level, remark.text, remark.place)
 

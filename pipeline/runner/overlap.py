@@ -8,10 +8,10 @@ from connectors.errors import Misconfigured
 from connectors.spelling import folded
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, work
-from pipeline.ledger.goal import LeftOut
+from pipeline.ledger.goal import ExcludedRoles
 
 
-def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
+def check_paths(ledger: Ledger, pipeline: Pipeline, excluded: ExcludedRoles) -> None:
     """Misconfigured where a file that is to be copied would lie in what a source lists.
 
     A sink within its source is refused with the configuration; this is for a source within its
@@ -19,7 +19,7 @@ def check_paths(ledger: Ledger, pipeline: Pipeline, without: LeftOut) -> None:
     """
     for sink in pipeline.sinks:
         for folder in _listed(pipeline, sink.name):
-            path = work.missing_below(ledger, sink.name, folder, without)
+            path = work.missing_below(ledger, sink.name, folder, excluded)
             if path is not None:
                 raise Misconfigured(
                     f"{sink.name}: {path} would lie within the source, which would list it as new",

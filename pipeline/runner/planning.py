@@ -111,7 +111,7 @@ def _compared(mover: Mover) -> Plan:
         failures=named,
         listed=found.present,
         expected=found.expected,
-        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.goal.without)),
+        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.goal.excluded)),
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
         problem_count=problem_count,

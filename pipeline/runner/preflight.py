@@ -15,7 +15,7 @@ from connectors.private import may
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
-from pipeline.ledger.goal import LeftOut
+from pipeline.ledger.goal import ExcludedRoles
 from pipeline.routing import preferred
 from pipeline.runner.job import Job
 from pipeline.stages.lending import lends
@@ -64,25 +64,27 @@ def preflight(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    without: LeftOut,
+    excluded: ExcludedRoles,
 ) -> list[SinkPlan]:
     """Apply the policy to the sizes of all pending assets; sinks stand in their order.
 
-    ``without`` are the roles of files that do not go to each.
+    ``excluded`` are the roles of files that do not go to each.
     """
     if route.to == "all":
-        return [_alone(ledger, name, capacities[name], without) for name in capacities]
-    return _shared(ledger, route, capacities, without)
+        return [_alone(ledger, name, capacities[name], excluded) for name in capacities]
+    return _shared(ledger, route, capacities, excluded)
 
 
 def _free(capacity: Capacity | None) -> float:
     return float("inf") if capacity is None or capacity.free is None else capacity.free
 
 
-def _alone(ledger: Ledger, name: str, capacity: Capacity | None, without: LeftOut) -> SinkPlan:
-    needed = work.missing_bytes(ledger, name, without)
+def _alone(
+    ledger: Ledger, name: str, capacity: Capacity | None, excluded: ExcludedRoles
+) -> SinkPlan:
+    needed = work.missing_bytes(ledger, name, excluded)
     lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
-    sidecars = work.missing_bytes(ledger, name, without, role=Role.METADATA)
+    sidecars = work.missing_bytes(ledger, name, excluded, role=Role.METADATA)
     return SinkPlan(name, needed, capacity, int(lacking), sidecars)
 
 
@@ -90,12 +92,12 @@ def _shared(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    without: LeftOut,
+    excluded: ExcludedRoles,
 ) -> list[SinkPlan]:
     left = {name: _free(capacity) for name, capacity in capacities.items()}
     needed = dict.fromkeys(left, 0)
     lacking = 0
-    for size, missing in work.pending_bytes(ledger, list(left), without):
+    for size, missing in work.pending_bytes(ledger, list(left), excluded):
         order = preferred(
             [name for name in left if missing[name]],
             route,
