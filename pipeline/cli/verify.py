@@ -44,7 +44,7 @@ def verify(
     part = None if download is None else download / 100
     with opened(pipeline, sparing=True) as (job, ledger), working(json=json) as at:
         found = verify_job(job, ledger, at.screen, stop=at.stop, download=part)
-    wrong, hint = "some copies are not as they were", "outpour run brings again what the source has"
+    wrong, hint = "some copies are not as they were", "outpour run brings them again"
     if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)
         hint = f"then again: {resume_command()}"

@@ -20,8 +20,8 @@ _BATCH = 200
 GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
 FREED = (
-    ", and freed at the source: outpour reclaim --undo brings it back while its bin has it; or put "
-    "the file back by hand from another copy, which verify recognises"
+    ", and freed at the source: outpour run makes it again from another sink that has it; else "
+    "outpour reclaim --undo brings it back while its bin has it"
 )
 
 
@@ -165,8 +165,7 @@ def _mark_waiting(connection: Connection, sink: str, goal: Goal) -> None:
 
 
 def owed(ledger: Ledger, sink: str) -> Wrong:
-    """Copies that were lost, and that no run has made again or found needless since. No run can
-    make those again of what was freed at the source."""
+    """Copies that were lost, and that no run has made again or found needless since."""
     at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     joined = schema.copies.join(schema.resources).join(schema.assets)
     columns = (_C.resource, _C.path, _C.reason, _A.state)
@@ -178,14 +177,36 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
 
 
 def lost_and_freed(ledger: Ledger, sinks: Sequence[str]) -> int:
-    """How many copies at these sinks were lost that no run can make again, since their assets
-    were freed."""
+    """How many copies at these sinks are lost of assets that were freed."""
     joined = schema.copies.join(schema.resources).join(schema.assets)
-    query = select(func.count()).select_from(joined)
-    lost = and_(_R.chosen, _C.sink.in_(sinks), _C.state == CopyState.MISSING)
+    query = select(func.count()).select_from(joined).where(_C.sink.in_(sinks), _is_lost_and_freed())
     with ledger.read() as connection:
-        found = connection.execute(query.where(lost, _A.state == AssetState.GONE, _freed()))
-        return int(found.scalar_one())
+        return int(connection.execute(query).scalar_one())
+
+
+def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
+    """Rows of assets that were freed and lost a copy at the sink since."""
+    joined = schema.copies.join(schema.resources).join(schema.assets)
+    query = select(_A.id).distinct().select_from(joined)
+    with ledger.read() as connection:
+        found = connection.execute(query.where(_C.sink == sink, _is_lost_and_freed()))
+        return list(found.scalars())
+
+
+def survivors(ledger: Ledger, resource: int) -> list[Held]:
+    """Confirmed copies of a file, at any sink."""
+    query = (
+        select(_C.resource, _C.sink, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+        .join(schema.resources)
+        .where(_C.resource == resource, _C.state == CopyState.CONFIRMED)
+    )
+    with ledger.read() as connection:
+        return [load_held(row, row.sink) for row in connection.execute(query)]
+
+
+def _is_lost_and_freed() -> ColumnElement[bool]:
+    lost = and_(_R.chosen, _C.state == CopyState.MISSING)
+    return and_(lost, _A.state == AssetState.GONE, _freed())
 
 
 def _freed() -> ColumnElement[bool]:

@@ -44,7 +44,13 @@ def _sizes(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files, 3: _sizes}
+def _missing(connection: Connection) -> None:
+    """What is missing is looked for in every run."""
+    for index in schema.copies.indexes:
+        index.create(connection, checkfirst=True)
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files, 3: _sizes, 4: _missing}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

@@ -17,9 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
-VERSION = 4
+VERSION = 5
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -102,6 +103,8 @@ copies = Table(
     Column("replaces", String, nullable=False, default="", server_default=""),
     PrimaryKeyConstraint("resource", "sink"),
     Index("copies_sink_path", "sink", "path"),
+    # Few at most, and each run looks for them.
+    Index("copies_missing", "sink", "resource", sqlite_where=text("state = 'missing'")),
     sqlite_with_rowid=False,
 )
 

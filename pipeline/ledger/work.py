@@ -216,6 +216,13 @@ def pending(ledger: Ledger, *, batch: int = 200) -> Iterator[list[Item]]:
         yield items
 
 
+def items(ledger: Ledger, keys: Sequence[int]) -> list[Item]:
+    """The assets of these rows, whatever their state."""
+    with ledger.read() as connection:
+        query = select(schema.assets).where(_A.id.in_(keys)).order_by(_A.id)
+        return _items(connection, connection.execute(query).all())
+
+
 def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
     keys = [row.id for row in rows]
     chosen = and_(_R.asset.in_(keys), _R.chosen)

@@ -30,6 +30,7 @@ from pipeline.runner.connections import Connections
 from pipeline.runner.due import why_idle
 from pipeline.runner.footing import Footing
 from pipeline.runner.fullness import Fullness
+from pipeline.runner.healing import Healing
 from pipeline.runner.index import write_index
 from pipeline.runner.inherit import Inheritance
 from pipeline.runner.job import Job
@@ -126,6 +127,7 @@ class Mover:
                 self.footing.begin()
                 self._passes().move()
                 self.footing.look_back()
+            Healing(self.run, self.connections).heal()
             self._index()
         except Stopped:
             pass

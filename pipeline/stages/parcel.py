@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors.abilities import Reserves
-from connectors.base import Put, Transferred
-from connectors.checksums import Algorithm
+from connectors.base import Asset, Put, Transferred
+from connectors.checksums import Algorithm, Digests
 from connectors.errors import Fatal, OutpourError, Throttled, Transient
+from pipeline.ledger.items import Piece
 from pipeline.limits import Gate
 from pipeline.retry import THROTTLE_BUDGET, grown
 from pipeline.stages.context import PieceWork
@@ -111,15 +112,17 @@ class Tokens:
             self._held = self._sink.reserve(self._MANY)
 
 
-def put_of(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]) -> Put:
-    asset, resource = piece.asset.item.asset, piece.piece.resource
-    generated = piece.piece.generated
+def put_of(
+    asset: Asset, piece: Piece, digests: Digests, path: str, replaces: frozenset[str]
+) -> Put:
+    """A file of the asset with these bytes on its way to ``path``, with all that goes with it."""
+    resource, generated = piece.resource, piece.generated
     properties = {
         "asset": asset.id,
         "resource": resource.id,
         "role": str(resource.role),
         # With these a lost ledger is rebuilt from a listing, also for another kind of sink.
-        **{str(algorithm): staged.digests[algorithm] for algorithm in _KEPT},
+        **{str(algorithm): digests[algorithm] for algorithm in _KEPT},
     }
     if asset.revision is not None:
         properties["revision"] = asset.revision
@@ -127,7 +130,7 @@ def put_of(piece: PieceWork, staged: Staged, path: str, replaces: frozenset[str]
         properties["source"] = str(resource.checksum)
     return Put(
         path=path,
-        digests=staged.digests,
+        digests=digests,
         # Programs look at a sidecar again when its own time is new.
         modified=None if generated else asset.created,
         media_type=resource.media_type,

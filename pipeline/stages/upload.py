@@ -71,7 +71,9 @@ class Lane:
     def put(self, piece: PieceWork, staged: Staged) -> None:
         """Take over a verified file. Never waits: the staging budget bounds what is here."""
         copy = piece.piece.copies.get(self._sink.name)
-        put = put_of(piece, staged, piece.piece.path, copy.replaces if copy else frozenset())
+        replaces = copy.replaces if copy else frozenset()
+        asset, path = piece.asset.item.asset, piece.piece.path
+        put = put_of(asset, piece.piece, staged.digests, path, replaces)
         parcel = Parcel(piece, staged, put, copy.token if copy else None)
         self._ends.begin()
         if copy and copy.path and piece.piece.stays(self._sink.name, staged.digests):

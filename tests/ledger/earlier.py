@@ -24,7 +24,14 @@ def as_version_one(path: Path) -> None:
     set_version(path, 1)
 
 
+def as_version_four(path: Path) -> None:
+    with opened(path) as raw:
+        raw.execute("drop index copies_missing")
+    set_version(path, 4)
+
+
 def as_version_three(path: Path) -> None:
+    as_version_four(path)
     with opened(path) as raw:
         raw.execute("drop index resources_size")
     set_version(path, 3)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from connectors.memory import Shelf
 from pipeline.ledger import Ledger
 from pipeline.runner import rebuild, verify
 from pipeline.runner.verification import Verified
 from pipeline.states import Exit
-from pipeline.stopping import Stop
-from tests.engine.rig import Recorder, go
+from pipeline.stopping import Stop, Stopped
+from tests.engine.rig import Recorder, contents, go
 from tests.reclaim.rig import World
 from tests.reclaim.test_reclaim import LIVE
 
@@ -20,23 +23,86 @@ def checked(world: World) -> Verified:
         return verify(world.job, ledger, Recorder(), stop=Stop())
 
 
+def lose(world: World, *shelves: Shelf) -> None:
+    """The photo's own file, somewhere."""
+    for shelf in shelves:
+        del shelf.visible[world.path(shelf, LIVE)]
+
+
 def test_each_verify_names_it_and_says_what_helps(tmp_path: Path) -> None:
     world = World(tmp_path)
     _, done = world.reclaim()
     assert done.whole and not world.present()
-    (shelf, *_) = world.shelves
-    lost = world.path(shelf, LIVE)
-    del shelf.visible[lost]
+    lose(world, *world.shelves)
     for _ in range(2):
         found = checked(world)
         assert found.exit is Exit.ITEMS_FAILED
-        ((path, why),) = [one for sink in found.sinks for one in sink.wrong]
-        assert path == lost
-        assert why.startswith("missing") and "outpour reclaim --undo" in why
+        wrong = [one for sink in found.sinks for one in sink.wrong]
+        assert len(wrong) == len(world.shelves)
+        for _, why in wrong:
+            assert why.startswith("missing") and "outpour reclaim --undo" in why
         outcome = go(world.job, world.ledger)
-        assert outcome.exit is Exit.ITEMS_FAILED and outcome.lost == 1
+        assert outcome.exit is Exit.ITEMS_FAILED and outcome.lost == len(world.shelves)
     assert not world.undo().ended_early and LIVE in world.present()
     assert go(world.job, world.ledger).exit is Exit.OK
+    assert checked(world).exit is Exit.OK
+
+
+def test_the_next_run_makes_it_again_from_another_sink(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    before = [contents(shelf) for shelf in world.shelves]
+    lose(world, world.shelves[0])
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    watcher = Recorder()
+    assert go(world.job, world.ledger, watcher).exit is Exit.OK
+    assert [contents(shelf) for shelf in world.shelves] == before
+    assert any("1 copy of freed photos made again" in notice.text for notice in watcher.notices)
+    assert checked(world).exit is Exit.OK
+    assert not world.present(), "it is not back at its source for that"
+
+
+def test_bytes_that_are_not_the_photo_s_any_more_are_never_spread(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    lose(world, world.shelves[0])
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    other = world.shelves[1]
+    world.become(other, world.path(other, LIVE), b"something else")
+    outcome = go(world.job, world.ledger)
+    assert outcome.exit is Exit.ITEMS_FAILED and outcome.lost == 2
+    assert b"something else" not in contents(world.shelves[0]).values()
+
+
+def test_a_run_that_is_killed_in_between_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    before = [contents(shelf) for shelf in world.shelves]
+    lose(world, world.shelves[0])
+    assert checked(world).exit is Exit.ITEMS_FAILED
+
+    def killed(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("pipeline.ledger.steps.confirmed", killed)
+        go(world.job, world.ledger)
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [contents(shelf) for shelf in world.shelves] == before
+    assert checked(world).exit is Exit.OK
+
+
+def test_what_a_person_put_in_its_place_stays(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    shelf = world.shelves[0]
+    path = world.path(shelf, LIVE)
+    world.become(shelf, path, b"mine")
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED
+    assert contents(shelf)[path] == b"mine"
 
 
 def test_a_person_may_put_it_back(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Promise: copies of photos that were freed are kept up: one that is lost at a place is made again,
+byte for byte, from another place that has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pipeline.cli.app import invoke
+from pipeline.ledger import steps
+from pipeline.states import Exit
+from pipeline.stopping import Stopped
+from tests.clouds.test_verify import CLOUDS
+from tests.rehearsal.fanout import FanOut
+
+
+@pytest.fixture
+def whole(job: FanOut) -> dict[str, Counter[str]]:
+    """What all places hold of a library that is no longer at its source."""
+    assert job.run() == Exit.OK
+    everything = job.held()
+    freed = ["reclaim", str(job.config), "--older-than", "1d", "--keep", "0d", "--yes"]
+    assert invoke(freed) == Exit.OK
+    assert all(asset.trashed is not None for asset in job.world.cloud.library)
+    return everything
+
+
+def lose(job: FanOut) -> None:
+    """Another photo at each place."""
+    clouds = {name: cloud(job) for name, cloud in CLOUDS.items()}
+    paths = sorted(clouds["drive"].paths())
+    clouds["drive"].delete(paths[0])
+    clouds["dropbox"].delete(paths[1])
+    (job.folder / paths[2]).unlink()
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+
+
+def test_from_whichever_place_has_it(job: FanOut, whole: dict[str, Counter[str]]) -> None:
+    lose(job)
+    assert job.held() != whole
+    assert job.run() == Exit.OK
+    assert job.held() == whole
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+    received = job.world.drive.received, job.world.dropbox.received
+    assert job.run() == Exit.OK
+    assert (job.world.drive.received, job.world.dropbox.received) == received
+
+
+def test_a_run_that_ends_before_it_knows_doubles_nothing(
+    job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(job)
+
+    def ended(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(steps, "confirmed", ended)
+        job.run()
+    assert job.run() == Exit.OK
+    assert job.held() == whole
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+
+
+def test_through_trouble_on_the_line(job: FanOut, whole: dict[str, Counter[str]]) -> None:
+    lose(job)
+    for fault in ("unavailable", "reset", "flip_byte", "lost_answer"):
+        job.world.cloud.faults.add(fault, 0.2, "*", times=6)
+    job.run()
+    job.world.cloud.faults.clear()
+    assert job.run() == Exit.OK
+    assert job.held() == whole
