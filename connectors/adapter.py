@@ -8,7 +8,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3.exceptions import ProxySchemeUnknown
 
-from connectors.pools import AT_ONCE, unusable
+from connectors.pools import AT_ONCE, check_proxy, unusable
 
 
 class Adapter(HTTPAdapter):
@@ -16,6 +16,11 @@ class Adapter(HTTPAdapter):
 
     def __init__(self, connections: int) -> None:
         super().__init__(pool_maxsize=connections)
+
+    def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
+        for proxy in (options.get("proxies") or {}).values():
+            check_proxy(proxy)
+        return super().send(request, *arguments, **options)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import threading
 import urllib.request
+from functools import cache
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -62,6 +63,7 @@ class Pools:
         most = self._connections
         if not proxy:
             return urllib3.PoolManager(maxsize=most, ssl_context=tls)
+        check_proxy(proxy)
         split = urlsplit(proxy)
         if split.scheme not in ("http", "https"):
             raise unusable(proxy)
@@ -72,6 +74,20 @@ class Pools:
         return urllib3.ProxyManager(
             proxy, proxy_headers=headers, maxsize=most, ssl_context=tls, socket_options=AT_ONCE
         )
+
+
+@cache
+def check_proxy(proxy: str) -> None:
+    """Misconfigured where nobody can make out the address of the proxy."""
+    split = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        found = split.hostname and (split.port is None or split.port > 0)
+    except ValueError:
+        found = False
+    if not found:
+        where = split.netloc.rpartition("@")[2]  # without a password
+        hint = "Write it as http://proxy.example.com:3128 in HTTPS_PROXY."
+        raise Misconfigured(f"{where or 'that'} is no address of a proxy", hint=hint)
 
 
 def unusable(proxy: str) -> Misconfigured:

@@ -24,6 +24,16 @@ def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         Pools(1).reaching("https://www.example.com/")
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:notaport", "http://:3128", "a b:99999999"])
+def test_a_proxy_whose_address_makes_no_sense_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    with pytest.raises(Misconfigured, match="is no address of a proxy"):
+        Pools(1).reaching("https://www.example.com/")
+
+
 def test_hosts_share_a_pool_until_it_is_closed() -> None:
     pools = Pools(1)
     one = pools.reaching("https://one.example.com/a.jpg?signature=s3cret")

@@ -110,6 +110,15 @@ def test_a_proxy_of_another_kind_is_refused(
         place.open().stat("a.jpg")
 
 
+def test_a_proxy_whose_address_makes_no_sense_is_named(
+    place: DropboxPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://me:Zq7@127.0.0.1:notaport")
+    with pytest.raises(Misconfigured, match="notaport is no address"):
+        place.open().stat("a.jpg")
+
+
 def test_a_dead_proxy_is_a_place_that_cannot_be_reached(
     place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,17 @@ def test_a_proxy_of_another_kind_is_no_sign_in_that_ended(
         bare.source().capacity()
 
 
+def test_nor_is_one_whose_address_makes_no_sense(
+    bare: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.connect()
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://me:Zq7@127.0.0.1:notaport")
+    with pytest.raises(Misconfigured, match="notaport is no address") as caught:
+        bare.source().capacity()
+    assert "Zq7" not in str(caught.value)
+
+
 def test_a_certificate_file_that_cannot_be_read_is_named(
     bare: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
