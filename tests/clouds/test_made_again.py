@@ -63,7 +63,10 @@ def test_a_run_that_ends_before_it_knows_doubles_nothing(
     assert invoke(["verify", str(job.config)]) == Exit.OK
 
 
-def test_through_trouble_on_the_line(job: FanOut, whole: dict[str, Counter[str]]) -> None:
+def test_through_trouble_on_the_line(
+    job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
     lose(job)
     for fault in ("unavailable", "reset", "flip_byte", "lost_answer"):
         job.world.cloud.faults.add(fault, 0.2, "*", times=6)
