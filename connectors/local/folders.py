@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from connectors import durable
-from connectors.errors import ItemError, OutpourError
+from connectors.errors import ItemError, OutpourError, Transient
 from connectors.local import disk
 from connectors.local.root import check_reading, check_same
 from connectors.spelling import folded
@@ -109,7 +109,9 @@ class Folders:
     def clash(self, path: str) -> Path | None:
         """A file whose name differs from ``path`` only in case or composition."""
         pure = PurePosixPath(path)
-        folder = self._entered[pure.parent]
+        folder = self._entered.get(pure.parent)
+        if folder is None:  # another file found that it was taken away
+            raise Transient(f"{path}: its folder was taken away meanwhile")
         wanted = folded(pure.name)
         at = bisect.bisect_left(folder.names, _number(wanted))
         if at == len(folder.names) or folder.names[at] != _number(wanted):
