@@ -17,7 +17,6 @@ from connectors.errors import CapacityExceeded, DiskFailed, ItemError, OutpourEr
 from pipeline.ledger import checks, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.items import Item, Piece
-from pipeline.limits import GivenUp
 from pipeline.runner.connections import Connections
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import Run
@@ -77,9 +76,9 @@ class Healing:
             self._run.notice("error", text, sink.name, error.hint)
             return False
         finally:
+            staging.release(cost)
             with staging.writing():
                 staging.path(piece.key).unlink(missing_ok=True)
-            staging.release(cost)
 
     def _read(self, piece: Piece) -> Digests | None:
         """Into staging, from the first sink that has its very bytes; None if none has."""
@@ -90,7 +89,7 @@ class Healing:
             read = partial(self._staged, sink, copy)
             try:
                 digests = self._proven(copy, partial(self._ask, sink, read))
-            except (DiskFailed, GivenUp):
+            except DiskFailed:
                 raise
             except OutpourError as error:
                 self._run.notice("warning", f"{copy.path} cannot be read: {error}", copy.sink)

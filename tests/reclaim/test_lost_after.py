@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from connectors.memory import Shelf
+from connectors.base import Receipt
+from connectors.errors import Fatal
+from connectors.memory import MemorySink, Shelf
 from pipeline.ledger import Ledger
+from pipeline.limits import GivenUp
 from pipeline.runner import rebuild, verify
 from pipeline.runner.verification import Verified
 from pipeline.states import Exit
@@ -148,3 +152,21 @@ def test_a_sink_that_is_given_up_is_missed_by_no_run(tmp_path: Path) -> None:
     job = world.job
     rest = job.pipeline.model_copy(update={"sinks": job.pipeline.sinks[1:]})
     assert go(replace(job, pipeline=rest, sinks=job.sinks[1:]), world.ledger).exit is Exit.OK
+
+
+def test_a_place_that_was_given_up_is_passed_over(tmp_path: Path) -> None:
+    """It would have had the photo; the one after it has it too."""
+
+    class Away(MemorySink):
+        def read(self, receipt: Receipt) -> Iterator[bytes]:
+            raise GivenUp(Fatal("it is closed"))
+
+    world = World(tmp_path, sinks=3)
+    world.reclaim()
+    before = [contents(shelf) for shelf in world.shelves]
+    lose(world, world.shelves[0])
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    first, _, last = world.sinks
+    world.sinks = [first, Away("to1", world.shelves[1]), last]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [contents(shelf) for shelf in world.shelves] == before
