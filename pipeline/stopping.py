@@ -30,8 +30,8 @@ class Stop:
         for callback in self._callbacks:
             callback()
 
-    def also(self, callback: Callable[[], None]) -> None:
-        """Call this too when it is set; it must not wait."""
+    def when_set(self, callback: Callable[[], None]) -> None:
+        """Call this once it is set, at once if it is; it must not wait."""
         with self._lock:
             self._callbacks = [*self._callbacks, callback]
         if self:

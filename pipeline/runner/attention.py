@@ -44,7 +44,7 @@ class Attention:
         """
         for _, connector in self.ends:
             if isinstance(connector, Interruptible):
-                self.stop.also(connector.interrupt)
+                self.stop.when_set(connector.interrupt)
         answers: list[T] = []
         errors: list[BaseException] = []
 

@@ -12,9 +12,9 @@ from pipeline import retry
 from pipeline.ledger import Ledger, places
 from pipeline.limits import Gate
 from pipeline.runner.attention import Attention
+from pipeline.runner.history import History
 from pipeline.runner.job import Job
 from pipeline.sparing import Sparing
-from pipeline.stages.history import History
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from pipeline.together.identifying import Identifying

@@ -31,6 +31,7 @@ from pipeline.runner.due import why_idle
 from pipeline.runner.footing import Footing
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.healing import Healing
+from pipeline.runner.history import History
 from pipeline.runner.index import write_index
 from pipeline.runner.inherit import Inheritance
 from pipeline.runner.job import Job
@@ -38,7 +39,6 @@ from pipeline.runner.overlap import check_paths, sources_own
 from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.preflight import check_staging, outlook, preflight
 from pipeline.stages.context import Run
-from pipeline.stages.history import History
 from pipeline.stages.parcel import Tokens
 from pipeline.staging import Staging
 from pipeline.stopping import Stop, Stopped
