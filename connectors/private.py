@@ -23,6 +23,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends.chainer import ChainerBackend
 
 from connectors.durable import sync, sync_folder
+from connectors.errors import Misconfigured
 
 _SERVICE = "outpour"
 _KEPT = "The keyring does not let go of it: unlock it, and remove what is called 'outpour' there"
@@ -143,11 +144,19 @@ def left_to_do(*, told: bool, by_hand: str, gone: bool) -> str:
 def _ring() -> KeyringBackend:
     """The keyring of this system, or the one that a person chose. Those of keyrings.alt, which
     comes along with pyicloud, count only where they were chosen: they are files too, elsewhere,
-    and one of them asks for a password of its own whenever it likes."""
-    found = keyring.get_keyring()
-    if _is_file(found) or isinstance(found, ChainerBackend):
-        _detect()
-    return keyring.get_keyring()
+    and one of them asks for a password of its own whenever it likes.
+
+    Misconfigured where the one that was chosen cannot be used.
+    """
+    try:
+        found = keyring.get_keyring()
+        if _is_file(found) or isinstance(found, ChainerBackend):
+            _detect()
+        return keyring.get_keyring()
+    except Exception as error:  # whatever its module raises when it is loaded
+        told = f"the keyring that was chosen cannot be used: {error}"
+        hint = "Correct or unset PYTHON_KEYRING_BACKEND, or keyring's own settings."
+        raise Misconfigured(told, hint=hint) from error
 
 
 @cache

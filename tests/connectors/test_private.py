@@ -13,6 +13,7 @@ import keyring.errors
 import pytest
 
 from connectors import private
+from connectors.errors import Misconfigured
 from tests.local.conftest import open_folder, unprivileged
 
 __all__ = ["open_folder"]
@@ -168,3 +169,14 @@ def test_a_keyring_of_files_counts_only_where_it_was_chosen(
     assert private.load_secret("dropbox") == "word"
     assert list(ring.held.values()) == (["word"] if real else [])
     assert bool(list(private.state_dir().iterdir())) is not real
+
+
+def test_a_keyring_that_was_chosen_and_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "no.such.Ring")
+    for ask in (private.load_secret, private.forget_secret):
+        with pytest.raises(Misconfigured, match="cannot be used: No module named 'no'") as caught:
+            ask("dropbox")
+        assert "PYTHON_KEYRING_BACKEND" in caught.value.hint
