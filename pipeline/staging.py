@@ -47,7 +47,7 @@ class Staging:
             ) from None
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def in_use(self) -> Iterator[None]:
         """Around what is done with files in there: where the system refuses that, no file of any
         place can come through. DiskFull for want of room, else DiskFailed."""
         try:
@@ -105,18 +105,28 @@ class Staged:
     lend: Callable[[], Path] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def check(self) -> None:
+        """DiskFailed where Outpour's own file cannot be read any more: then none there can."""
+        if self.lend is None:
+            with self.staging.in_use(), self.path.open("rb") as file:
+                file.read(1)
+
     @property
     def sole(self) -> bool:
         """Whether nobody but a single sink needs it any more."""
         return self.users == 1 and self.lend is None
 
     def let_go(self) -> bool:
-        """One sink is done with it; True if it was the last, and the file is gone."""
+        """One sink is done with it; True if it was the last, and the file is gone. DiskFailed
+        where that cannot be removed."""
         with self._lock:
             self.users -= 1
             last = self.users == 0
         if last:
-            if self.lend is None:
-                self.path.unlink(missing_ok=True)
-            self.staging.release(self.cost)
+            try:
+                if self.lend is None:
+                    with self.staging.in_use():
+                        self.path.unlink(missing_ok=True)
+            finally:
+                self.staging.release(self.cost)
         return last

@@ -70,6 +70,8 @@ class LocalSink:
         except BaseException as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+            if isinstance(error, OSError):
+                body.check(put)  # it may be that file which is not there
             if isinstance(error, FileNotFoundError):  # the folder was taken away meanwhile
                 self._folders.check()
                 self._folders.forget(put.path)

@@ -77,7 +77,7 @@ class Healing:
             return False
         finally:
             staging.release(cost)
-            with staging.writing():
+            with staging.in_use():
                 staging.path(piece.key).unlink(missing_ok=True)
 
     def _read(self, piece: Piece) -> Digests | None:
@@ -111,15 +111,15 @@ class Healing:
 
     def _staged(self, sink: ReadBack, copy: Held) -> Digests:
         hasher, staging = Hasher(), self._run.staging
-        with staging.writing():
+        with staging.in_use():
             out = staging.path(copy.resource).open("wb")
         with out:
             receipt = Receipt(copy.path, copy.size, (), copy.remote_id)
             for chunk in self._run.stop.through(sink.read(receipt)):
                 hasher.update(chunk)
-                with staging.writing():
+                with staging.in_use():
                     out.write(chunk)
-            with staging.writing():
+            with staging.in_use():
                 out.flush()
         return hasher.digests()
 

@@ -17,7 +17,7 @@ def write_index(run: Run, sink: Sink) -> None:
     """Bring both files up to date. What somebody else wrote or edited stays, with a notice."""
     for name in ("albums.json", "albums.txt"):
         staged = run.staging.folder / f"index-{name}"
-        with run.staging.writing():
+        with run.staging.in_use():
             digests = _staged(run, sink.name, name, staged)
         try:
             _bring(run, sink, name, staged, digests)

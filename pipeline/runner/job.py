@@ -34,12 +34,8 @@ class Job:
         return (self.source, *self.others)
 
     def after(self, ledger: Ledger) -> Job:
-        """The same, knowing what the ledger does: a place that was used before is not there now,
-        and any other is rather misspelt."""
-        away = {
-            name: Fatal(str(why), hint=why.hint) if places.was_used(ledger, name) else why
-            for name, why in self.away.items()
-        }
+        """The same, knowing what the ledger does."""
+        away = {name: meaning(ledger, name, why) for name, why in self.away.items()}
         return replace(self, away=away)
 
     def require_all(self) -> None:
@@ -61,6 +57,12 @@ class Job:
     @property
     def quarantine(self) -> Path:
         return state_path("pipelines", self.pipeline.name, "quarantine")
+
+
+def meaning(ledger: Ledger, name: str, why: OutpourError) -> OutpourError:
+    """What it means that a place cannot be used as it is: one that was used before is not there
+    now, and any other is rather misspelt."""
+    return Fatal(str(why), hint=why.hint) if places.was_used(ledger, name) else why
 
 
 @dataclass(frozen=True)

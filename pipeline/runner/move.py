@@ -127,6 +127,7 @@ class Mover:
                 self.footing.begin()
                 self._passes().move()
                 self.footing.look_back()
+                self._sweep()  # what a sink had already of an earlier run lies there still
             Healing(self.run, self.connections).heal()
             self._index()
         except Stopped:
@@ -218,7 +219,7 @@ class Mover:
 
     def _sweep(self) -> None:
         """Staged files nobody will ask for any more."""
-        with self.run.staging.writing():
+        with self.run.staging.in_use():
             left = list(self.run.staging.leftovers())
             wanted = work.wanted(self.ledger, [key for key, _ in left])
             for key, path in left:

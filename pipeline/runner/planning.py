@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.abilities import Checks
+from connectors.errors import Misconfigured
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
 from pipeline.report.summary import Failure, failed, failures, unshown
-from pipeline.runner.job import Job
+from pipeline.runner.job import Job, meaning
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import (
     SinkPlan,
@@ -100,7 +101,10 @@ def _compared(mover: Mover) -> Plan:
     assets, size = work.totals(ledger)
     for sink in job.sinks:
         if assets and isinstance(sink, Checks):
-            sink.check(writing=True)
+            try:
+                sink.check(writing=True)
+            except Misconfigured as why:
+                raise meaning(ledger, sink.name, why) from None
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)

@@ -84,7 +84,7 @@ def looking_through(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) ->
 
 
 def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
-    """Misconfigured where a source that had assets is another place now and has none."""
+    """Fatal where a source that had assets is another place now and has none: it is not there."""
     if not isinstance(source, Situated):
         return
     where = ask(source.whereabouts)
@@ -92,7 +92,7 @@ def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
         return
     before = places.assets_of(ledger, source.name)
     if before and ask(lambda: not next(iter(source.pages())).assets):
-        raise Misconfigured(
+        raise Fatal(
             f"{source.name} is empty, and had {before} {'asset' if before == 1 else 'assets'}",
             hint="Connect its disk, or check its path.",
         )

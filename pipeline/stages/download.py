@@ -144,7 +144,7 @@ class Downloads:
             piece.failed(AssetState.WAITING, error)
             return None
         except ItemError as error:
-            with run.staging.writing():
+            with run.staging.in_use():
                 path.unlink(missing_ok=True)
             piece.failed(AssetState.FAILED, error)
             return None

@@ -16,6 +16,7 @@ from connectors.errors import (
     OutpourError,
     PathConflict,
     Transient,
+    Unreadable,
     unexpected,
 )
 from pipeline.ledger import steps
@@ -103,6 +104,8 @@ class Ends:
             try:
                 if parcel.ended or isinstance(error, DiskFailed):
                     raise error
+                if isinstance(error, Unreadable):
+                    parcel.staged.check()
                 self._resolve(parcel, error)
             except Exception as worse:
                 if not parcel.ended:

@@ -68,10 +68,10 @@ class Fetch:
         if self._path is None:
             return
         if checksum is None or not checksum.verifiable:
-            with self._run.staging.writing():
+            with self._run.staging.in_use():
                 self._path.unlink(missing_ok=True)
             return
-        disk = self._run.staging.writing()
+        disk = self._run.staging.in_use()
         with disk, contextlib.suppress(FileNotFoundError), self._path.open("rb") as partial:
             while chunk := partial.read(_CHUNK):
                 self._run.stop.check()
@@ -111,13 +111,13 @@ class Fetch:
 
     def _disown(self) -> None:
         """A sink that took this very file has it under a second name: never write into it."""
-        with self._run.staging.writing(), contextlib.suppress(FileNotFoundError):
+        with self._run.staging.in_use(), contextlib.suppress(FileNotFoundError):
             if self._path is not None and self._path.stat().st_nlink > 1:
                 self._path.unlink()
                 self._hasher = Hasher()
 
     def _write(self, stream: Stream, path: Path) -> None:
-        disk = self._run.staging.writing
+        disk = self._run.staging.in_use
         with contextlib.ExitStack() as stack:
             with disk():
                 mode = "r+b" if self._hasher.size else "wb"

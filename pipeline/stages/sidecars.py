@@ -83,7 +83,7 @@ class Sidecars:
         except Mismatch as mismatch:
             raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
         path = run.staging.path(key)
-        with run.staging.writing():
+        with run.staging.in_use():
             path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it
             path.write_bytes(content)
         steps.received(run.ledger, key, digests, proof)

@@ -75,7 +75,7 @@ def test_a_plan_says_so_where_something_is_to_be_put_there(
     (open_folder / "kept").chmod(0o555)
     (open_folder / "card" / "IMG_2.jpg").write_bytes(b"another")
     with unprivileged():
-        assert invoke(["plan", config]) == Exit.USAGE
+        assert invoke(["plan", config]) == Exit.FATAL
     assert f"cannot write in {open_folder}/kept" in capsys.readouterr().err
 
 

@@ -34,6 +34,7 @@ from connectors.errors import (
     Throttled,
     Transient,
     Unreachable,
+    Unreadable,
 )
 from tests.conformance.ability_tests import AbilityTests
 from tests.conformance.batch_tests import BatchTests
@@ -247,6 +248,15 @@ class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
         with pytest.raises(OutpourError):
             only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
         assert place.open().stat("IMG_1.jpg") is None
+
+    @pytest.mark.parametrize("sole", [True, False])
+    def test_a_body_that_is_gone_is_no_fault_of_the_sink(
+        self, sink: Sink, bench: Bench, sole: bool
+    ) -> None:
+        put, body = bench.stage("IMG_1.jpg", content(5000), sole=sole)
+        body.path.unlink()
+        with pytest.raises(Unreadable):
+            sink.transfer(put, body, None, bench.keep)
 
     @pytest.mark.parametrize("size", ["small", "large"])
     def test_an_upload_goes_on_in_a_new_process_whenever_it_died(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.checksums import digest
 from connectors.flushing import FlushAhead
 from connectors.local import LocalSink
-from connectors.memory import Library, MemorySource
+from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.stages import fetch
 from pipeline.staging import Staged, Staging
 from pipeline.states import Exit, RunState
@@ -112,3 +115,58 @@ def test_where_staging_fails_the_run_ends_and_no_photo_is_called_failed(
     assert f"{told} {tmp_path}/staging" in outcome.error
     assert outcome.summary.failed == 0
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
+
+
+class Unplugging(LocalSink):
+    """A sink that reads when all files are staged, at which moment the staging disk goes away."""
+
+    def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
+        folder = body.path.parent
+        for _ in range(500):
+            if len(list(folder.glob("*.part"))) == 7 or not folder.exists():
+                break
+            time.sleep(0.01)
+        with contextlib.suppress(FileNotFoundError):  # another thread did it
+            folder.rename(folder.with_name("unplugged"))
+        return super().transfer(put, body, token, keep)
+
+
+def test_a_staging_disk_that_goes_while_a_sink_reads_is_no_fault_of_the_photos(
+    tmp_path: Path,
+) -> None:
+    library = Library()
+    fill(library, 5)  # seven files
+    source, staging = MemorySource("from", library), tmp_path / "staging"
+    work = job(source, [Unplugging("to", tmp_path / "to")], staging=staging)
+    outcome = go(work, tmp_path / "l.sqlite")
+    assert (outcome.exit, outcome.state) == (Exit.FATAL, RunState.FAILED)
+    assert f"cannot use staging in {staging}" in outcome.error
+    assert outcome.summary.failed == 0
+    (tmp_path / "unplugged").rename(staging)
+    whole = job(source, [LocalSink("to", tmp_path / "to")], staging=staging)
+    assert go(whole, tmp_path / "l.sqlite").exit is Exit.OK
+    assert not list(staging.iterdir())
+
+
+def test_a_staging_disk_that_lets_nothing_go_ends_the_run_with_its_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library()
+    fill(library, 3)
+    staging = tmp_path / "staging"
+    work = job(MemorySource("from", library), [MemorySink("to", Shelf())], staging=staging)
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == staging:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "unlink", refused)
+        outcome = go(work, tmp_path / "l.sqlite")
+    assert (outcome.exit, outcome.state) == (Exit.FATAL, RunState.FAILED)
+    assert f"cannot use staging in {staging}" in outcome.error
+    assert outcome.summary.failed == 0
+    assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
+    assert not list(staging.iterdir())
