@@ -84,13 +84,16 @@ def replace_private(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def store_secret(key: str, value: str) -> None:
-    """Keep a credential in the keyring, or in a private file where there is no keyring."""
-    try:
-        _ring().set_password(_SERVICE, key, value)
-    except keyring.errors.KeyringError:
-        secrets = _read_file()
-        secrets[key] = value
-        write_private(_file(), json.dumps(secrets).encode())
+    """Keep a credential in the keyring, or in a private file where there is no keyring, or one
+    that keeps nothing (``keyring --disable`` chooses that)."""
+    ring = _ring()
+    with contextlib.suppress(keyring.errors.KeyringError):
+        ring.set_password(_SERVICE, key, value)
+        if ring.get_password(_SERVICE, key) == value:
+            return
+    secrets = _read_file()
+    secrets[key] = value
+    write_private(_file(), json.dumps(secrets).encode())
 
 
 def load_secret(key: str) -> str | None:

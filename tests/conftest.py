@@ -15,8 +15,7 @@ import pytest
 
 from tests.pointing import Point, Served
 
-# The failing backend, not the null one: with the null backend a stored secret would silently
-# be lost, while a failing keyring sends it to the private file, inside the test's own folder.
+# Without a keyring a secret goes to the private file, inside the test's own folder.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 # The reference implementation is no place that anybody's photos should go to, so only the tests

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = ["main"]
 
@@ -13,9 +16,20 @@ def main() -> None:
     # at start again and again and at the end once more, would be a third of what a short command
     # takes.
     gc.set_threshold(50_000, 20, 50)
-    from pipeline.cli.app import main as run
-
+    with _ctrl_c_noted() as noted:
+        from pipeline.cli.app import main as run
     try:
-        run()
+        run(stopped=bool(noted))
     finally:
         gc.freeze()
+
+
+@contextmanager
+def _ctrl_c_noted() -> Iterator[list[int]]:
+    """Ctrl-C in the first moment waits until there is something that can answer it."""
+    noted: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # else it is ignored, in the background
+        signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    yield noted
+    signal.signal(signal.SIGINT, before)

@@ -56,12 +56,12 @@ Exit codes:
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
-def main() -> None:
-    """Run the command line and exit."""
+def main(*, stopped: bool = False) -> None:
+    """Run the command line and exit; ``stopped`` if Ctrl-C came before it was loaded."""
     prepare()
     if not (sys.warnoptions or os.environ.get("OUTPOUR_DEBUG")):
         warnings.simplefilter("ignore")  # what libraries have to say is for whoever develops
-    code = invoke(sys.argv[1:])
+    code = _stopped(sys.argv[1:]) if stopped else invoke(sys.argv[1:])
     hush()
     sys.exit(code)
 
@@ -86,13 +86,17 @@ def invoke(arguments: Sequence[str]) -> int:
         again = f"again: {resume_command()}"
         return fail(Failure("stopped before the end", again, Exit.INTERRUPTED), arguments)
     except (KeyboardInterrupt, typer.Abort):
-        return fail(Failure("stopped", "", Exit.INTERRUPTED), arguments)
+        return _stopped(arguments)
     except typer.Exit as ended:
         return ended.exit_code
     except Exception as error:  # noqa: BLE001  (a person sees one line, whatever it is)
         if os.environ.get("OUTPOUR_DEBUG"):
             traceback.print_exc()
         return fail(failure(error), arguments)
+
+
+def _stopped(arguments: Sequence[str]) -> int:
+    return fail(Failure("stopped", "", Exit.INTERRUPTED), arguments)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

@@ -146,3 +146,26 @@ def test_a_second_ctrl_c_gives_the_terminal_back_at_once(tmp_path: Path) -> None
     assert code == Exit.INTERRUPTED
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l"), "the cursor is hidden"
     assert "Traceback" not in shown
+
+
+EARLY = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from pipeline.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_ctrl_c_while_it_is_still_loading_is_answered_alike(tmp_path: Path, json: bool) -> None:
+    command = [sys.executable, "-c", EARLY, "status", str(tmp_path / "p.yaml")]
+    loading = start(tmp_path, argv=[*command, *(["--json"] if json else [])])
+    out, err = loading.communicate(timeout=30)
+    assert (loading.returncode, err) == (Exit.INTERRUPTED, "outpour: stopped\n")
+    assert ('"exit": 130' in out) is json

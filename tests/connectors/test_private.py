@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import keyring
 import keyring.backend
+import keyring.backends.fail
+import keyring.backends.null
 import keyring.errors
 import pytest
 
@@ -74,7 +77,11 @@ def test_readers_see_the_old_bytes_or_the_new(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["session"]
 
 
-def test_without_a_keyring_a_secret_is_in_a_private_file() -> None:
+@pytest.mark.parametrize("ring", [keyring.backends.fail.Keyring, keyring.backends.null.Keyring])
+def test_without_a_keyring_a_secret_is_in_a_private_file(
+    ring: Callable[[], keyring.backend.KeyringBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring.core, "_keyring_backend", ring())
     assert private.load_secret("icloud:me@example.com") is None
     private.store_secret("icloud:me@example.com", "word")
     private.store_secret("dropbox", "other")
