@@ -246,7 +246,9 @@ def all_there(config: Path) -> None:
     assert not list(root.rglob("*.part*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_all_cleanly_and_the_same_command_goes_on(
     many: Path, number: signal.Signals
 ) -> None:

@@ -43,8 +43,14 @@ def assert_only_these_are_missing(double: ICloud, folder: Path, broken: list[Ass
 
 @pytest.mark.parametrize(
     "ranks",
-    [(137,), (0,), (99,), (100,), (3, 77, 180), range(100, 104)],
-    ids=["one", "the first", "the end of a page", "the start of one", "several", "neighbours"],
+    [
+        pytest.param((137,), id="one"),
+        pytest.param((0,), id="the first", marks=pytest.mark.slow),
+        pytest.param((99,), id="the end of a page"),
+        pytest.param((100,), id="the start of one", marks=pytest.mark.slow),
+        pytest.param((3, 77, 180), id="several", marks=pytest.mark.slow),
+        pytest.param(range(100, 104), id="neighbours"),
+    ],
 )
 def test_an_asset_apple_cannot_serve_is_named_and_everything_else_lands(
     double: ICloud, ranks: tuple[int, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -177,7 +183,7 @@ def test_changes_that_apple_cannot_serve_lead_to_a_full_listing(
     assert_only_these_are_missing(double, tmp_path / "Photos", [broken])
 
 
-@pytest.mark.parametrize("count", [60, ASSETS])
+@pytest.mark.parametrize("count", [60, pytest.param(ASSETS, marks=pytest.mark.slow)])
 def test_a_service_that_fails_for_a_while_is_waited_for(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
