@@ -1,7 +1,7 @@
 """Lost copies of assets that were freed: made again from what another sink has.
 
 The source has these no more. Each is read back from a sink that has it, proven by its SHA-256,
-and put where it was lost.
+and put where it was lost, or beside what somebody put there.
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ from functools import partial
 from connectors.abilities import ReadBack
 from connectors.base import Body, Receipt, Sink
 from connectors.checksums import Algorithm, Digests, Hasher
-from connectors.errors import CapacityExceeded, DiskFailed, ItemError, OutpourError
+from connectors.errors import (
+    CapacityExceeded,
+    DiskFailed,
+    ItemError,
+    OutpourError,
+    PathConflict,
+)
 from pipeline.ledger import checks, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.items import Item, Piece
 from pipeline.runner.connections import Connections
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import Run
+from pipeline.stages.names import set_apart
 from pipeline.stages.parcel import put_of
 from pipeline.stages.recheck import differs, reread
 from pipeline.states import CopyState
@@ -124,8 +131,21 @@ class Healing:
         return hasher.digests()
 
     def _put(self, sink: Sink, item: Item, piece: Piece, digests: Digests) -> Receipt:
-        copy = piece.copies[sink.name]
-        put = put_of(item.asset, piece, digests, copy.path or piece.path, frozenset())
+        path = piece.copies[sink.name].path or piece.path
+        first = item.first.copies.get(sink.name)
+        at = first.path if first and first.path else item.first.path
+        others = set_apart(path, at, item.asset.id, digests[Algorithm.SHA256])
+        while True:
+            try:
+                return self._put_at(path, sink, item, piece, digests)
+            except PathConflict:
+                following = None if piece.generated else next(others, None)
+                if following is None:
+                    raise
+                path = following
+
+    def _put_at(self, path: str, sink: Sink, item: Item, piece: Piece, digests: Digests) -> Receipt:
+        put = put_of(item.asset, piece, digests, path, frozenset())
         there = self._ask(sink, lambda: sink.stat(put.path))
         if there is not None and self._is_it(sink, piece, there, digests):
             return there  # an earlier run put it there, and was killed

@@ -56,7 +56,13 @@ def _wanted(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
     if copy and copy.path and (copy.confirmed or spot is None):
         yield copy.path
     yield path
-    for salt in (asset.item.asset.id, sha256, *(f"{sha256} {n}" for n in range(2, _MOST))):
+    yield from set_apart(path, first, asset.item.asset.id, sha256)
+
+
+def set_apart(path: str, first: str, asset: str, sha256: str) -> Iterator[str]:
+    """What a file of an asset whose original is at ``first`` is called where other content has the
+    name before."""
+    for salt in (asset, sha256, *(f"{sha256} {n}" for n in range(2, _MOST))):
         suffix = naming.suffix_for(salt)
         if f"-{suffix}" not in first:
             yield naming.apart(path, first, suffix)

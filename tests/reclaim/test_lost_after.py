@@ -98,15 +98,22 @@ def test_a_run_that_is_killed_in_between_doubles_nothing(
     assert checked(world).exit is Exit.OK
 
 
-def test_what_a_person_put_in_its_place_stays(tmp_path: Path) -> None:
+def test_what_a_person_put_in_its_place_stays_and_it_is_made_again_beside_that(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
     world.reclaim()
     shelf = world.shelves[0]
     path = world.path(shelf, LIVE)
     world.become(shelf, path, b"mine")
+    lost = contents(world.shelves[1])[world.path(world.shelves[1], LIVE)]
     assert checked(world).exit is Exit.ITEMS_FAILED
-    assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED
-    assert contents(shelf)[path] == b"mine"
+    for _ in range(2):
+        assert go(world.job, world.ledger).exit is Exit.OK
+        assert contents(shelf)[path] == b"mine"
+        (beside,) = [there for there, data in contents(shelf).items() if data == lost]
+        assert beside.startswith(path.rpartition(".")[0] + "-")
+    assert checked(world).exit is Exit.OK
 
 
 def test_a_person_may_put_it_back(tmp_path: Path) -> None:
