@@ -48,6 +48,7 @@ class Connector(Generic[S]):
     ``same`` tells from two settings alone whether they are of one place: True where they
     surely are, False where they surely are not, None where they may be, or share an account.
     Without it, only places whose locations differ are surely two.
+    ``password`` is the environment variable that may hold the password of one account.
     """
 
     settings: type[S]
@@ -57,6 +58,7 @@ class Connector(Generic[S]):
     disconnect: Callable[[S], str] | None = None
     location: str | None = None
     same: Callable[[S, S], bool | None] | None = None
+    password: str | None = None
 
 
 class UnknownConnector(Misconfigured):

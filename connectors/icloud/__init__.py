@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
-from connectors.icloud.settings import ICloudSettings, same
+from connectors.icloud.settings import PASSWORD_VARIABLE, ICloudSettings, same
 from connectors.registry import Connector
 
 # pyicloud takes a second to import: only what really talks to Apple pays for it.
@@ -42,4 +42,5 @@ connector = Connector(
     disconnect=_disconnect,
     location="account",
     same=same,
+    password=PASSWORD_VARIABLE,
 )

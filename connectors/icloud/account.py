@@ -17,10 +17,8 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired, Trans
 from connectors.icloud import access, lockout
 from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
-from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.settings import PASSWORD_VARIABLE, ICloudSettings
 from connectors.private import foreign_secret, load_secret
-
-VARIABLE = "OUTPOUR_ICLOUD_PASSWORD"
 
 T = TypeVar("T")
 
@@ -32,7 +30,7 @@ def password_key(account: str) -> str:
 
 def saved_password(account: str) -> str | None:
     """From the environment, else from the keyring (ours, then pyicloud's own entry)."""
-    if password := os.environ.get(VARIABLE):
+    if password := os.environ.get(PASSWORD_VARIABLE):
         return password
     if password := load_secret(password_key(account)):
         return password
@@ -164,8 +162,8 @@ class Account:
 
     def _outdated(self) -> SessionExpired:
         hint = f"type the new one with: outpour connect icloud:{self.name}"
-        if os.environ.get(VARIABLE):
-            hint = f"correct {VARIABLE}, or unset it and {hint}"
+        if os.environ.get(PASSWORD_VARIABLE):
+            hint = f"correct {PASSWORD_VARIABLE}, or unset it and {hint}"
         return SessionExpired("the saved password is no longer right", hint=hint)
 
     def _try(self, api: Api, step: Callable[[], None]) -> None:

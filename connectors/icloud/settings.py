@@ -8,6 +8,9 @@ from pydantic import Field
 
 from connectors.registry import Settings
 
+PASSWORD_VARIABLE = "OUTPOUR_ICLOUD_PASSWORD"  # noqa: S105  (its name)
+"""The environment variable that may hold the password of one account."""
+
 
 class Library(StrEnum):
     PRIMARY = "primary"

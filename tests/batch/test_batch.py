@@ -113,6 +113,20 @@ def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
     assert len(contents(tmp_path / "out")) == 2
 
 
+def test_one_password_is_not_tried_at_every_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "word")
+    (tmp_path / "out").mkdir()
+    for who in ("ann", "bob"):
+        (tmp_path / f"{who}.yaml").write_text(f"source: icloud:{who}@example.com\nsinks: [./out]\n")
+    assert invoke(["batch", str(tmp_path)]) == Exit.USAGE
+    err = capfd.readouterr().err
+    assert "OUTPOUR_ICLOUD_PASSWORD is set, and would be tried at ann@example.com and at bob" in err
+    monkeypatch.delenv("OUTPOUR_ICLOUD_PASSWORD")
+    assert invoke(["batch", str(tmp_path)]) == Exit.NEEDS_PERSON
+
+
 def test_events_say_which_pipeline_they_are_of(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

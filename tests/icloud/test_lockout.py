@@ -8,8 +8,8 @@ import pytest
 
 from connectors.abilities import HasCapacity
 from connectors.errors import SessionExpired, Transient
-from connectors.icloud.account import VARIABLE
 from connectors.icloud.session import folder
+from connectors.icloud.settings import PASSWORD_VARIABLE
 from tests.icloud.rig import ACCOUNT, PASSWORD, Person, Rig, works
 
 
@@ -44,15 +44,15 @@ def test_an_outdated_password_is_tried_once(kept: Rig) -> None:
 def test_an_outdated_password_in_the_environment_is_named(
     kept: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "outdated")
-    assert VARIABLE in runs(kept, 2).hint
+    monkeypatch.setenv(PASSWORD_VARIABLE, "outdated")
+    assert PASSWORD_VARIABLE in runs(kept, 2).hint
     assert kept.account.tries == 1
 
 
 def test_another_password_is_tried_at_once(kept: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.account.password = "another"
     runs(kept, 2)
-    monkeypatch.setenv(VARIABLE, "another")
+    monkeypatch.setenv(PASSWORD_VARIABLE, "another")
     assert works(kept)
 
 
