@@ -1,7 +1,8 @@
 """Lost copies of assets that were freed: made again from what another sink has.
 
 The source has these no more. Each is read back from a sink that has it, proven by its SHA-256,
-and put where it was lost, or beside what somebody put there.
+and put where it was lost, or beside what somebody put there. A sidecar of our making is written
+again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from pipeline.stages.context import Run
 from pipeline.stages.names import set_apart
 from pipeline.stages.parcel import put_of
 from pipeline.stages.recheck import differs, reread
+from pipeline.stages.sidecars import write
+from pipeline.stages.verify import Mismatch
 from pipeline.states import CopyState
 from pipeline.wording import counted
 
@@ -72,7 +75,7 @@ class Healing:
         staging = self._run.staging
         cost = staging.reserve(piece.resource.size or 0)
         try:
-            digests = self._read(piece)
+            digests = self._written(item, piece) or self._read(piece)
             if digests is None:
                 return False
             receipt = self._put(sink, item, piece, digests)
@@ -86,6 +89,15 @@ class Healing:
             staging.release(cost)
             with staging.in_use():
                 staging.path(piece.key).unlink(missing_ok=True)
+
+    def _written(self, item: Item, piece: Piece) -> Digests | None:
+        """Into staging, a sidecar of our making as it was; None for any other file."""
+        if not piece.generated:
+            return None
+        try:
+            return write(self._run, item.asset, piece)[0]
+        except Mismatch:
+            return None
 
     def _read(self, piece: Piece) -> Digests | None:
         """Into staging, from the first sink that has its very bytes; None if none has."""

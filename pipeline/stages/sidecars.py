@@ -7,15 +7,17 @@ import queue
 import threading
 from collections.abc import Callable
 
-from connectors.checksums import digest
+from connectors.base import Asset
+from connectors.checksums import Digests, digest
 from connectors.errors import Fatal, ItemError, unexpected
 from pipeline.keep.xmp import compose
 from pipeline.ledger import albums, steps
+from pipeline.ledger.items import Piece
 from pipeline.naming import lead
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.staging import Staged
-from pipeline.states import AssetState
+from pipeline.states import AssetState, Proof
 
 Deliver = Callable[[PieceWork, Staged], None]
 _MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
@@ -73,18 +75,24 @@ class Sidecars:
             self._deliver(piece, staged)
 
     def _written(self, piece: PieceWork, cost: int) -> Staged:
-        run, asset, key = self._run, piece.asset.item.asset, piece.piece.key
-        with run.ledger.read() as connection:
-            found = albums.of(connection, asset.id)
-        content = compose(asset, lead(asset.resources).filename, found) or b""
-        digests = digest([content])
+        run, key = self._run, piece.piece.key
         try:
-            proof = prove(piece.piece.resource, digests)
+            digests, proof = write(run, piece.asset.item.asset, piece.piece)
         except Mismatch as mismatch:
             raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
-        path = run.staging.path(key)
-        with run.staging.in_use():
-            path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it
-            path.write_bytes(content)
         steps.received(run.ledger, key, digests, proof)
-        return Staged(path, digests, cost, run.staging, len(piece.sinks))
+        return Staged(run.staging.path(key), digests, cost, run.staging, len(piece.sinks))
+
+
+def write(run: Run, asset: Asset, piece: Piece) -> tuple[Digests, Proof]:
+    """Put a sidecar of our making into staging. Mismatch where it is not what was to be made."""
+    with run.ledger.read() as connection:
+        found = albums.of(connection, asset.id)
+    content = compose(asset, lead(asset.resources).filename, found) or b""
+    digests = digest([content])
+    proof = prove(piece.resource, digests)
+    path = run.staging.path(piece.key)
+    with run.staging.in_use():
+        path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it
+        path.write_bytes(content)
+    return digests, proof

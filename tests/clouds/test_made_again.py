@@ -47,6 +47,16 @@ def test_from_whichever_place_has_it(job: FanOut, whole: dict[str, Counter[str]]
     assert (job.world.drive.received, job.world.dropbox.received) == received
 
 
+def test_a_sidecar_that_no_other_place_has(job: FanOut, whole: dict[str, Counter[str]]) -> None:
+    sidecars = {path: path.read_bytes() for path in sorted(job.folder.rglob("*.xmp"))[:2]}
+    for path in sidecars:
+        path.unlink()
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    assert job.run() == Exit.OK
+    assert {path: path.read_bytes() for path in sidecars} == sidecars
+    assert job.held() == whole
+
+
 def test_a_run_that_ends_before_it_knows_doubles_nothing(
     job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
