@@ -235,6 +235,8 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
     for path, reason in (*sink.wrong, *sink.unread):
         line = Text(f"  {printable(path)}  {printable(reason)}", style="red")
         console.print(line, soft_wrap=True)
+    for path in sink.accepted:
+        console.print(Text(f"  {printable(path)}  is missed no more", style="dim"), soft_wrap=True)
     for path in sink.doubled:
         console.print(Text(f"  {printable(path)}  is there twice", style="yellow"), soft_wrap=True)
     if sink.moved:

@@ -24,6 +24,14 @@ Download = Annotated[
         "100 for all. Other sinks are always read back whole.",
     ),
 ]
+AcceptLost = Annotated[
+    bool,
+    typer.Option(
+        "--accept-lost",
+        help="What is missing of photos that reclaim freed is missing on purpose, say because you "
+        "deleted it: no run makes it again or names it any more.",
+    ),
+]
 
 
 def verify(
@@ -32,6 +40,7 @@ def verify(
     from_: o.From = None,
     to: o.To = None,
     download: Download = None,
+    accept_lost: AcceptLost = False,
     json: o.Json = False,
 ) -> int:
     """Check every confirmed copy again, byte for byte.
@@ -43,7 +52,9 @@ def verify(
     require_ledger(pipeline.name)
     part = None if download is None else download / 100
     with opened(pipeline, sparing=True) as (job, ledger), working(json=json) as at:
-        found = verify_job(job, ledger, at.screen, stop=at.stop, download=part)
+        found = verify_job(
+            job, ledger, at.screen, stop=at.stop, download=part, accept_lost=accept_lost
+        )
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
     if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
 from connectors.base import Receipt, Role
 from pipeline.ledger import schema
@@ -21,7 +21,8 @@ GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
 FREED = (
     ", and freed at the source: outpour run makes it again from another sink that has it; else "
-    "outpour reclaim --undo brings it back while its bin has it"
+    "outpour reclaim --undo brings it back while its bin has it (deleted on purpose: outpour "
+    "verify --accept-lost)"
 )
 
 
@@ -191,6 +192,24 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
     with ledger.read() as connection:
         found = connection.execute(query.where(_C.sink == sink, _is_lost_and_freed()))
         return list(found.scalars())
+
+
+def accept_lost(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
+    """Nobody asks any more for the copies that are lost at the sink of assets that were freed: by
+    resource, the asset and the path of each."""
+    joined = schema.copies.join(schema.resources).join(schema.assets)
+    these = (_C.sink == sink, _is_lost_and_freed())
+    query = select(_C.resource, _R.asset, _C.path).select_from(joined).where(*these)
+    lost = select(_C.resource).select_from(joined).where(*these)
+
+    def work(connection: Connection) -> dict[int, tuple[int, str]]:
+        rows = connection.execute(query.order_by(_C.resource)).all()
+        connection.execute(
+            delete(schema.copies).where(_C.sink == sink, _C.resource.in_(lost.scalar_subquery()))
+        )
+        return {row.resource: (row.asset, row.path) for row in rows}
+
+    return ledger.transact(work)
 
 
 def survivors(ledger: Ledger, resource: int) -> list[Held]:

@@ -13,7 +13,7 @@ from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
-from pipeline.ledger import Ledger, checks, work
+from pipeline.ledger import Ledger, checks, steps, work
 from pipeline.ledger.comparison import Comparison
 from pipeline.limits import Gate
 from pipeline.meter import Meter
@@ -40,8 +40,8 @@ class SinkCheck:
     nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
     changed (theirs now, and not wrong), ``foreign`` files the ledger does not know, of which
     ``strangers`` names a thousand at most; ``doubled`` names content held twice, ``moved`` counts
-    copies that are elsewhere now, unchanged. ``away`` says why it could not be looked at, or not
-    to the end."""
+    copies that are elsewhere now, unchanged; ``accepted`` names what is missed no more.
+    ``away`` says why it could not be looked at, or not to the end."""
 
     name: str
     checked: int = 0
@@ -53,6 +53,7 @@ class SinkCheck:
     moved: int = 0
     edited: int = 0
     doubled: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
     away: str = ""
 
 
@@ -71,15 +72,22 @@ class Verified:
 
 
 def verify(
-    job: Job, ledger: Ledger, observer: Observer, *, stop: Stop, download: float | None = None
+    job: Job,
+    ledger: Ledger,
+    observer: Observer,
+    *,
+    stop: Stop,
+    download: float | None = None,
+    accept_lost: bool = False,
 ) -> Verified:
     """Check every confirmed copy at every sink and mark what is not as it was.
 
     A sink whose listing carries its own checksums is checked by listing, without a download;
     ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
     sink is read back whole. What is missing or changed is moved again by the next run; of what
-    could not be read nothing changes. A sink that cannot be looked at holds up no other; where
-    none can, the last one's error is raised.
+    could not be read nothing changes. With ``accept_lost`` copies of freed assets that are missing
+    are asked for no more. A sink that cannot be looked at holds up no other; where none can, the
+    last one's error is raised.
     """
     meter = Meter()
     meter.begin("verifying")
@@ -91,24 +99,28 @@ def verify(
     ends = [(gates[sink.name], sink) for sink in job.sinks]
     attention = Attention(ends, stop, None, tell, sparing.spare)
 
-    def check() -> tuple[SinkCheck, ...]:
+    def check(accepting: int | None) -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
             why = job.away.get(sink.name)
             if why is not None and not sparing.spare(gates[sink.name], why):
                 raise why
         return tuple(
-            _Checker(ledger, sink, observer, stop, meter, job, gate).check(download, sparing)
+            _Checker(ledger, sink, observer, stop, meter, job, gate, accepting).check(
+                download, sparing
+            )
             for gate, sink in ends
         )
 
     with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
-        checked = attention.during(check)
+        checked = attention.during(lambda: check(record.run if accept_lost else None))
         lost = list(sparing.lost.values())
         record.state = state_without(lost) if lost else RunState.COMPLETE
     return Verified(checked, record.state)
 
 
 class _Checker:
+    """Looks at one sink. ``accepting`` is the run that notes which losses are accepted."""
+
     def __init__(
         self,
         ledger: Ledger,
@@ -118,6 +130,7 @@ class _Checker:
         meter: Meter,
         job: Job,
         gate: Gate,
+        accepting: int | None,
     ) -> None:
         self._ledger = ledger
         self._sink = sink
@@ -128,6 +141,7 @@ class _Checker:
         self._goal = job.goal
         self._apart = sources_own(job.pipeline, sink.name)
         self._gate = gate
+        self._accepting = accepting
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 
@@ -139,12 +153,21 @@ class _Checker:
             self._look(download)
         self._result.away = self._gate.lost.advice if self._gate.lost else ""
         checks.mark_waiting(self._ledger, self._sink.name, self._goal)
+        if self._accepting is not None and not self._result.away:  # to the end: no empty disk
+            self._accept_lost(self._accepting)
         self._result.wrong = list(
             {**self._wrong, **checks.owed(self._ledger, self._sink.name)}.values()
         )
         for path, why in self._result.wrong:
             self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
         return self._result
+
+    def _accept_lost(self, run: int) -> None:
+        for resource, (asset, path) in checks.accept_lost(self._ledger, self._sink.name).items():
+            told = f"{self._sink.name}: {path} is missing, which was accepted"
+            steps.note(self._ledger, run, "accepted", told, asset=asset, resource=resource)
+            self._result.accepted.append(path)
+            self._wrong.pop(resource, None)
 
     def _look(self, download: float | None) -> None:
         listed = self._sink.traits.algorithm is not None and isinstance(self._sink, Inventory)

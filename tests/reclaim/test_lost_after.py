@@ -22,9 +22,9 @@ from tests.reclaim.rig import World
 from tests.reclaim.test_reclaim import LIVE
 
 
-def checked(world: World) -> Verified:
+def checked(world: World, *, accept_lost: bool = False) -> Verified:
     with Ledger.open(world.ledger) as ledger:
-        return verify(world.job, ledger, Recorder(), stop=Stop())
+        return verify(world.job, ledger, Recorder(), stop=Stop(), accept_lost=accept_lost)
 
 
 def lose(world: World, *shelves: Shelf) -> None:
@@ -50,6 +50,26 @@ def test_each_verify_names_it_and_says_what_helps(tmp_path: Path) -> None:
     assert not world.undo().ended_early and LIVE in world.present()
     assert go(world.job, world.ledger).exit is Exit.OK
     assert checked(world).exit is Exit.OK
+
+
+def test_what_was_deleted_on_purpose_may_be_missing(tmp_path: Path) -> None:
+    """Only what is missing then, and only until the photo is back at its source."""
+    world = World(tmp_path)
+    world.reclaim()
+    lose(world, *world.shelves)
+    accepted = checked(world, accept_lost=True)
+    assert accepted.exit is Exit.OK
+    assert [len(sink.accepted) for sink in accepted.sinks] == [1, 1]
+    outcome = go(world.job, world.ledger)
+    assert (outcome.exit, outcome.lost) == (Exit.OK, 0)
+    assert checked(world).exit is Exit.OK
+
+    shelf = world.shelves[0]
+    shelf.visible.pop(next(iter(shelf.visible)))
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    assert not world.undo().ended_early and LIVE in world.present()
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert all(world.path(shelf, LIVE) in shelf.visible for shelf in world.shelves)
 
 
 def test_the_next_run_makes_it_again_from_another_sink(tmp_path: Path) -> None:
