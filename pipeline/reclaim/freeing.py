@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError
 from pipeline.events import ItemEvent
-from pipeline.ledger import checks, trash, work
+from pipeline.ledger import adoption, checks, trash, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.evidence import Claim, File
 from pipeline.reclaim.asking import Answers, Pace, batches
@@ -72,8 +72,11 @@ class Freeing:
             hearings[claim.key].hear(file, seen)
             if not seen.unproven:
                 checks.mark(self._mover.ledger, copy, seen.wrong)
-        for sink in {seen.copy.sink for hearing in hearings.values() for seen in hearing.wrong}:
+        wrong = [seen for hearing in hearings.values() for seen in hearing.wrong]
+        for sink in {seen.copy.sink for seen in wrong}:
             checks.mark_waiting(self._mover.ledger, sink, self._mover.goal)
+        for sink in {seen.copy.sink for seen in wrong if seen.wrong == checks.GONE}:
+            adoption.look_again(self._mover.ledger, sink)  # its owner may have moved it
         self._mover.ledger.flush()
         return list(hearings.values())
 

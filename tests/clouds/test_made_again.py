@@ -14,14 +14,32 @@ from pipeline.stopping import Stopped
 from tests.clouds.test_verify import CLOUDS
 from tests.rehearsal.fanout import FanOut
 
+FREE = ["--older-than", "1d", "--keep", "0d", "--yes"]
+
+
+def test_a_copy_that_its_owner_moved_is_not_made_again_for_a_reclaim_that_missed_it(
+    job: FanOut,
+) -> None:
+    assert job.run() == Exit.OK
+    before = job.held()
+    clouds = {name: cloud(job) for name, cloud in CLOUDS.items()}
+    paths = sorted(clouds["drive"].paths())
+    clouds["drive"].move(paths[0])
+    clouds["dropbox"].move(paths[1])
+    (job.folder / paths[2]).rename(job.folder / f"moved {paths[2].rpartition('/')[2]}")
+    assert invoke(["reclaim", str(job.config), *FREE]) == Exit.ITEMS_FAILED
+    assert job.run() == Exit.OK
+    assert job.held() == before
+    assert invoke(["reclaim", str(job.config), *FREE]) == Exit.OK
+    assert all(asset.trashed is not None for asset in job.world.cloud.library)
+
 
 @pytest.fixture
 def whole(job: FanOut) -> dict[str, Counter[str]]:
     """What all places hold of a library that is no longer at its source."""
     assert job.run() == Exit.OK
     everything = job.held()
-    freed = ["reclaim", str(job.config), "--older-than", "1d", "--keep", "0d", "--yes"]
-    assert invoke(freed) == Exit.OK
+    assert invoke(["reclaim", str(job.config), *FREE]) == Exit.OK
     assert all(asset.trashed is not None for asset in job.world.cloud.library)
     return everything
 
