@@ -42,6 +42,8 @@ class Inheritance:
         self._taken: set[int] = set()
         self._unsure: set[int] = set()  # copies that could not be looked at
         self._failures = 0  # in a row
+        self.missed = False
+        """Whether copies were not where they should be: their owner may have moved them."""
 
     def look(self) -> int:
         """How many files have a copy now that was another's."""
@@ -144,7 +146,7 @@ class Inheritance:
         sink, copy = self._sink, orphan.copy
         receipt = look_for(sink, copy.path, copy.remote_id)
         if receipt is None:
-            why = checks.GONE
+            why, self.missed = checks.GONE, True
         elif receipt.checksums:
             why = differs(sink.traits, receipt, orphan.digests)
         elif isinstance(sink, ReadBack):

@@ -18,7 +18,7 @@ from connectors.errors import (
 )
 from pipeline.events import Observer
 from pipeline.keep import policy
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, adoption, work
 from pipeline.limits import GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -189,7 +189,11 @@ class Mover:
                 adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)
                 gate = self.connections.sinks[sink.name]
-                adopted += Inheritance(self.run, sink, gate, apart).look()
+                inheritance = Inheritance(self.run, sink, gate, apart)
+                adopted += inheritance.look()
+                if inheritance.missed:
+                    adoption.look_again(self.ledger, sink.name)
+                    adopted += adopt(self.search(sink)).files
         if adopted or beside:
             self.open_assets()
         if adopted:

@@ -75,6 +75,16 @@ def test_files_that_were_renamed_are_read_and_not_sent(album: Album) -> None:
     assert invoke(["verify", str(album.job.config)]) == Exit.OK
 
 
+def test_nor_where_both_were_moved_since_anybody_looked(album: Album) -> None:
+    album.cloud.move("2020/11/IMG_2.jpg")
+    before, received = album.cloud.paths(), album.received
+    for name in ("IMG_1.jpg", "IMG_2.jpg"):
+        (album.folder / name).rename(album.folder / f"Fjord {name}")
+    assert album.job.run() == Exit.OK
+    assert (album.cloud.paths(), album.received) == (before, received)
+    assert invoke(["verify", str(album.job.config)]) == Exit.OK
+
+
 def test_a_photo_that_is_deleted_and_imported_again_in_icloud_is_not_sent_again(
     job: FanOut,
 ) -> None:
