@@ -10,6 +10,7 @@ a connector serialises what its SDK cannot share. Errors are those of ``connecto
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -236,7 +237,9 @@ class Body:
     def check(self, put: Put) -> None:
         """Refuse a file that is not what it should be, before any of it is sent: Unreadable."""
         try:
-            size = self.path.stat().st_size
+            with self.path.open("rb", buffering=0) as file:
+                file.read(1)  # a disk that is failing may know its names still
+                size = os.fstat(file.fileno()).st_size
         except OSError as error:
             raise Unreadable(f"{put.path}: the file cannot be read: {error.strerror}") from error
         if not size == self.size == put.size:

@@ -90,7 +90,6 @@ def store_secret(key: str, value: str) -> None:
     with contextlib.suppress(keyring.errors.KeyringError):
         ring.set_password(_SERVICE, key, value)
         if ring.get_password(_SERVICE, key) == value:
-            _drop(key)
             return
     secrets = _read_file()
     secrets[key] = value
@@ -98,10 +97,9 @@ def store_secret(key: str, value: str) -> None:
 
 
 def load_secret(key: str) -> str | None:
-    """A credential stored before, or None. What the file has is newer than what a keyring has that
-    did not take it."""
-    value = _read_file().get(key)
-    return value if value is not None else foreign_secret(_SERVICE, key)
+    """A credential stored before, or None."""
+    value = foreign_secret(_SERVICE, key)
+    return value if value is not None else _read_file().get(key)
 
 
 def foreign_secret(service: str, key: str) -> str | None:
@@ -126,7 +124,9 @@ def keyring_answers() -> bool:
 def forget_secret(key: str) -> bool:
     """Remove a credential from wherever it is kept; whether it is nowhere any more, as a keyring
     that is locked, say, does not let go of it."""
-    _drop(key)
+    secrets = _read_file()
+    if secrets.pop(key, None) is not None:
+        write_private(_file(), json.dumps(secrets).encode())
     try:
         if _ring().get_password(_SERVICE, key) is not None:
             _ring().delete_password(_SERVICE, key)
@@ -169,13 +169,6 @@ def _detect() -> None:
 
 def _is_file(ring: KeyringBackend) -> bool:
     return type(ring).__module__.startswith("keyrings.alt")
-
-
-def _drop(key: str) -> None:
-    """From the file, if it is there."""
-    secrets = _read_file()
-    if secrets.pop(key, None) is not None:
-        write_private(_file(), json.dumps(secrets).encode())
 
 
 def _file() -> Path:

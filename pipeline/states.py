@@ -39,9 +39,6 @@ class TrashState(StrEnum):
 NOT_WANTED = (AssetState.EXCLUDED, AssetState.GONE)
 """States of an asset that nobody asks for."""
 
-GOES_ON = (AssetState.PENDING, AssetState.WAITING, AssetState.FAILED)
-"""States of an asset of which what is downloaded already is of use."""
-
 WENT_WRONG = (AssetState.QUARANTINED, AssetState.FAILED, AssetState.UNAVAILABLE)
 """States of an asset that trying again will not cure, the worst first."""
 

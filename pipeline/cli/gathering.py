@@ -26,7 +26,7 @@ class Gathering:
         self._what = what
         self._called: dict[str, str] = {}
         self._meant: dict[str, str] = {}  # what each row comes to
-        self._passwords: dict[str, str] = {}  # the account of each variable that holds one
+        self._passwords: dict[str, Place] = {}  # the first place that each variable is for
         self._sinks: dict[tuple[str, str], list[str]] = defaultdict(list)  # rows by what they fill
         for path in {path.resolve(): path for path in _files(paths)}.values():
             for row, pipeline in load_all(path):
@@ -60,12 +60,13 @@ class Gathering:
 
     def _check_password(self, place: Place) -> None:
         """One password tried at every account would lock out all but one."""
-        variable, account = place.connector.password, place.identity[1]
+        variable = place.connector.password
         if variable and os.environ.get(variable):
-            other = self._passwords.setdefault(variable, account)
-            if other != account:
+            other = self._passwords.setdefault(variable, place)
+            if place.same_as(other) is False:
+                both = f"{other.identity[1]} and at {place.identity[1]}"
                 raise Misconfigured(
-                    f"{variable} is set, and would be tried at {other} and at {account}",
+                    f"{variable} is set, and would be tried at {both}",
                     hint="Unset it, and sign in to each once: outpour connect.",
                 )
 

@@ -113,6 +113,13 @@ def is_copy(ledger: Ledger, sink: str, path: str) -> bool:
         return connection.execute(query).first() is not None
 
 
+def about_to_be_at(ledger: Ledger, resource: int, sink: str, path: str) -> None:
+    """A copy goes there, under another name than it had: once this returns, a crash forgets it no
+    more."""
+    ledger.add(_MOVED, key=resource, at=sink, where=path, remote=None)
+    ledger.flush()
+
+
 def found_at(ledger: Ledger, copy: Held, receipt: Receipt) -> None:
     """The copy, unchanged, is where the receipt says."""
     ledger.add(_MOVED, key=copy.resource, at=copy.sink, where=receipt.path, remote=receipt.id)
@@ -195,21 +202,27 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
 
 
 def accept_lost(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
-    """Nobody asks any more for the copies that are lost at the sink of assets that were freed: by
-    resource, the asset and the path of each."""
+    """Nobody asks any more for the copies of freed assets that are gone from the sink: by resource,
+    the asset and the path of each. One that is there and damaged is asked for still."""
     joined = schema.copies.join(schema.resources).join(schema.assets)
-    these = (_C.sink == sink, _is_lost_and_freed())
-    query = select(_C.resource, _R.asset, _C.path).select_from(joined).where(*these)
-    lost = select(_C.resource).select_from(joined).where(*these)
+    query = select(_C.resource, _R.asset, _C.path).select_from(joined)
+    query = query.where(_C.sink == sink, _C.reason == GONE, _is_lost_and_freed())
+    gone = select(query.subquery().c.resource)
 
     def work(connection: Connection) -> dict[int, tuple[int, str]]:
         rows = connection.execute(query.order_by(_C.resource)).all()
-        connection.execute(
-            delete(schema.copies).where(_C.sink == sink, _C.resource.in_(lost.scalar_subquery()))
-        )
+        connection.execute(delete(schema.copies).where(_C.sink == sink, _C.resource.in_(gone)))
         return {row.resource: (row.asset, row.path) for row in rows}
 
     return ledger.transact(work)
+
+
+def sha256_of(ledger: Ledger, resource: int) -> str | None:
+    """Of the bytes that were received last."""
+    query = select(_R.sha256).where(_R.id == resource)
+    with ledger.read() as connection:
+        found: str | None = connection.execute(query).scalar_one()
+    return found
 
 
 def survivors(ledger: Ledger, resource: int) -> list[Held]:

@@ -17,7 +17,7 @@ from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
 from pipeline.ledger.goal import ExcludedRoles, Goal, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger
-from pipeline.states import GOES_ON, NOT_WANTED, AssetState, CopyState, RunState
+from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
 
 _GOAL = "goal"
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
@@ -192,8 +192,9 @@ def smallest(ledger: Ledger) -> int | None:
 
 
 def wanted(ledger: Ledger, resources: Sequence[int]) -> set[int]:
-    """Those of ``resources`` that belong to assets which this run or the next goes on with."""
-    query = select(_R.id).join(schema.assets).where(_A.state.in_(GOES_ON), _R.chosen)
+    """Those of ``resources`` that belong to assets which are wanted and not confirmed yet."""
+    done = (AssetState.CONFIRMED, *NOT_WANTED)
+    query = select(_R.id).join(schema.assets).where(_A.state.not_in(done), _R.chosen)
     found: set[int] = set()
     with ledger.read() as connection:
         for start in range(0, len(resources), 500):

@@ -23,16 +23,15 @@ from connectors.errors import (
 )
 from pipeline.ledger import checks, steps, work
 from pipeline.ledger.checks import Held
-from pipeline.ledger.items import Item, Piece
+from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.runner.connections import Connections
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import Run
-from pipeline.stages.names import set_apart
+from pipeline.stages.names import Names
 from pipeline.stages.parcel import put_of
 from pipeline.stages.recheck import differs, reread
-from pipeline.stages.sidecars import write
-from pipeline.stages.verify import Mismatch
-from pipeline.states import CopyState
+from pipeline.stages.sidecars import write_sidecar
+from pipeline.states import CopyState, Proof
 from pipeline.wording import counted
 
 _AT_ONCE = 4
@@ -55,49 +54,70 @@ class Healing:
             if not assets:
                 continue
             with self._apart(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
-                made = sum(workers.map(partial(self._again, sink), self._lost(name, assets)))
+                made = sum(workers.map(partial(self._asset, sink), self._items(assets)))
                 if made:
                     text = f"{counted(made, 'copy')} of freed photos made again from another sink"
                     self._run.notice("info", text, name)
 
-    def _lost(self, sink: str, assets: Sequence[int]) -> Iterator[tuple[Item, Piece]]:
+    def _items(self, assets: Sequence[int]) -> Iterator[Item]:
         for start in range(0, len(assets), _BATCH):
-            for item in work.items(self._run.ledger, assets[start : start + _BATCH]):
-                for piece in item.pieces:
-                    copy = piece.copies.get(sink)
-                    if copy is not None and copy.state is CopyState.MISSING:
-                        yield item, piece
+            yield from work.items(self._run.ledger, assets[start : start + _BATCH])
 
-    def _again(self, sink: Sink, lost: tuple[Item, Piece]) -> bool:
-        """Whether the sink has it again."""
-        item, piece = lost
+    def _asset(self, sink: Sink, item: Item) -> int:
+        """How many of its files the sink has again: the one that names it comes first, so that the
+        others go beside it, and its sidecar goes where it went."""
+        first, spot = item.first.key, item.spots.get(sink.name)
+        made, renamed = 0, False
+        for piece in sorted(item.pieces, key=lambda one: (one.generated, one.key != first)):
+            copy = piece.copies.get(sink.name)
+            lost = copy is not None and copy.state is CopyState.MISSING
+            if copy is None or not (lost or (piece.generated and renamed)):
+                continue
+            path = self._again(sink, item, piece, spot)
+            if path is None:
+                continue
+            made += lost
+            if piece.key == first or spot is None:
+                renamed, spot = path != copy.path, (piece.path, path)
+        return made
+
+    def _again(self, sink: Sink, item: Item, piece: Piece, spot: Spot | None) -> str | None:
+        """Where the sink has it again; None if it has not."""
         self._run.stop.check()
-        staging = self._run.staging
+        staging, ledger = self._run.staging, self._run.ledger
         cost = staging.reserve(piece.resource.size or 0)
         try:
-            digests = self._written(item, piece) or self._read(piece)
+            digests = self._content(item, piece)
             if digests is None:
-                return False
-            receipt = self._put(sink, item, piece, digests)
-            steps.confirmed(self._run.ledger, piece.key, sink.name, receipt)
-            return True
+                return None
+            receipt = self._put(sink, item, piece, digests, spot)
+            steps.confirmed(ledger, piece.key, sink.name, receipt)
+            return receipt.path
         except (ItemError, CapacityExceeded) as error:
+            if piece.generated and isinstance(error, PathConflict):
+                why = f"{error}: that stays"
+                steps.copy_failed(ledger, piece.key, sink.name, CopyState.YIELDED, why)
+                return None
             text = f"{piece.path} could not be made again: {error}"
             self._run.notice("error", text, sink.name, error.hint)
-            return False
+            return None
         finally:
             staging.release(cost)
             with staging.in_use():
                 staging.path(piece.key).unlink(missing_ok=True)
 
-    def _written(self, item: Item, piece: Piece) -> Digests | None:
-        """Into staging, a sidecar of our making as it was; None for any other file."""
+    def _content(self, item: Item, piece: Piece) -> Digests | None:
+        """Into staging, what it was; of a sidecar that no sink has, what is known now."""
         if not piece.generated:
-            return None
-        try:
-            return write(self._run, item.asset, piece)[0]
-        except Mismatch:
-            return None
+            return self._read(piece)
+        written = write_sidecar(self._run, item.asset, piece.key)
+        if written.values.get(Algorithm.SHA256) == checks.sha256_of(self._run.ledger, piece.key):
+            return written
+        if (read := self._read(piece)) is not None:
+            return read
+        written = write_sidecar(self._run, item.asset, piece.key)
+        steps.received(self._run.ledger, piece.key, written, Proof.NONE)
+        return written
 
     def _read(self, piece: Piece) -> Digests | None:
         """Into staging, from the first sink that has its very bytes; None if none has."""
@@ -142,25 +162,30 @@ class Healing:
                 out.flush()
         return hasher.digests()
 
-    def _put(self, sink: Sink, item: Item, piece: Piece, digests: Digests) -> Receipt:
-        path = piece.copies[sink.name].path or piece.path
-        first = item.first.copies.get(sink.name)
-        at = first.path if first and first.path else item.first.path
-        others = set_apart(path, at, item.asset.id, digests[Algorithm.SHA256])
-        while True:
+    def _put(
+        self, sink: Sink, item: Item, piece: Piece, digests: Digests, spot: Spot | None
+    ) -> Receipt:
+        before = piece.copies[sink.name].path
+        if before and not piece.generated:
+            there = self._ask(sink, partial(sink.stat, before))
+            if there is not None and self._is_it(sink, piece, there, digests):
+                return there  # an earlier run put it there, and was killed
+        names = Names(self._run.ledger, sink.name)
+        conflict = PathConflict(f"no name is free for {piece.path}")
+        for path in names.of(piece, item, spot, digests[Algorithm.SHA256]):
+            if path != before:
+                checks.about_to_be_at(self._run.ledger, piece.key, sink.name, path)
             try:
                 return self._put_at(path, sink, item, piece, digests)
-            except PathConflict:
-                following = None if piece.generated else next(others, None)
-                if following is None:
-                    raise
-                path = following
+            except PathConflict as error:
+                conflict = error
+        raise conflict
 
     def _put_at(self, path: str, sink: Sink, item: Item, piece: Piece, digests: Digests) -> Receipt:
         put = put_of(item.asset, piece, digests, path, frozenset())
         there = self._ask(sink, lambda: sink.stat(put.path))
         if there is not None and self._is_it(sink, piece, there, digests):
-            return there  # an earlier run put it there, and was killed
+            return there
         body = Body(self._run.staging.path(piece.key), digests.size, sole=True)
         sent = self._ask(sink, lambda: sink.transfer(put, body, None, lambda *_: None))
         (answer,) = self._ask(sink, lambda: sink.commit([sent]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from connectors.abilities import Capacity, Reserves
 from connectors.base import Sink
 from connectors.errors import (
     CapacityExceeded,
+    DiskFailed,
     ItemError,
     OutpourError,
     SessionExpired,
@@ -127,7 +129,10 @@ class Mover:
                 self.footing.begin()
                 self._passes().move()
                 self.footing.look_back()
-                self._sweep()  # what a sink had already of an earlier run lies there still
+                # What a sink had already of an earlier run lies there still. All has been moved:
+                # where it cannot be removed, the next run meets that.
+                with contextlib.suppress(DiskFailed):
+                    self._sweep()
             Healing(self.run, self.connections).heal()
             self._index()
         except Stopped:

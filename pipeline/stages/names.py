@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pipeline import naming
 from pipeline.ledger import Ledger, orphans
+from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.stages.context import PieceWork
 
 _MOST = 10  # suffixes that are tried, where other content has the names
@@ -19,15 +20,16 @@ class Names:
         self._sink = sink
         self._handed_over = orphans.any_yet(ledger, sink)  # else each has the name it planned
 
-    def of(self, piece: PieceWork, sha256: str) -> Iterator[str]:
+    def of(self, own: Piece, item: Item, spot: Spot | None, sha256: str) -> Iterator[str]:
         """Its path at the sink, then what it is called where other content has the one before.
+        ``spot`` is where its asset stands there, if it does (``Item.spots``).
 
         The suffixes depend on the asset and on the content alone, so that another run finds what
         this one brought. Where a copy of ours became another file's, its name did, too.
         """
         tried: set[str] = set()
-        for path in _wanted(piece, self._sink, sha256):
-            if path not in tried and (piece.piece.generated or not self._is_others(path, piece)):
+        for path in _wanted(own, item, spot, self._sink, sha256):
+            if path not in tried and (own.generated or not self._is_others(path, own)):
                 tried.add(path)
                 yield path
 
@@ -37,15 +39,14 @@ class Names:
             return frozenset()
         return orphans.take_sidecar(self._ledger, self._sink, path, piece.piece.key)
 
-    def _is_others(self, path: str, piece: PieceWork) -> bool:
+    def _is_others(self, path: str, own: Piece) -> bool:
         if not self._handed_over:
             return False
-        return orphans.is_others(self._ledger, self._sink, path, piece.piece.key)
+        return orphans.is_others(self._ledger, self._sink, path, own.key)
 
 
-def _wanted(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
-    own, asset = piece.piece, piece.asset
-    path, first, spot = own.path, asset.item.first.path, asset.spots.get(sink)
+def _wanted(own: Piece, item: Item, spot: Spot | None, sink: str, sha256: str) -> Iterator[str]:
+    path, first = own.path, item.first.path
     if spot is not None and spot[0] != path:
         path, first = naming.beside(path, *spot), naming.beside(first, *spot)
     if own.generated:
@@ -56,13 +57,7 @@ def _wanted(piece: PieceWork, sink: str, sha256: str) -> Iterator[str]:
     if copy and copy.path and (copy.confirmed or spot is None):
         yield copy.path
     yield path
-    yield from set_apart(path, first, asset.item.asset.id, sha256)
-
-
-def set_apart(path: str, first: str, asset: str, sha256: str) -> Iterator[str]:
-    """What a file of an asset whose original is at ``first`` is called where other content has the
-    name before."""
-    for salt in (asset, sha256, *(f"{sha256} {n}" for n in range(2, _MOST))):
+    for salt in (item.asset.id, sha256, *(f"{sha256} {n}" for n in range(2, _MOST))):
         suffix = naming.suffix_for(salt)
         if f"-{suffix}" not in first:
             yield naming.apart(path, first, suffix)

@@ -12,12 +12,11 @@ from connectors.checksums import Digests, digest
 from connectors.errors import Fatal, ItemError, unexpected
 from pipeline.keep.xmp import compose
 from pipeline.ledger import albums, steps
-from pipeline.ledger.items import Piece
 from pipeline.naming import lead
 from pipeline.stages.context import PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.staging import Staged
-from pipeline.states import AssetState, Proof
+from pipeline.states import AssetState
 
 Deliver = Callable[[PieceWork, Staged], None]
 _MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
@@ -76,23 +75,22 @@ class Sidecars:
 
     def _written(self, piece: PieceWork, cost: int) -> Staged:
         run, key = self._run, piece.piece.key
+        digests = write_sidecar(run, piece.asset.item.asset, key)
         try:
-            digests, proof = write(run, piece.asset.item.asset, piece.piece)
+            proof = prove(piece.piece.resource, digests)
         except Mismatch as mismatch:
             raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
         steps.received(run.ledger, key, digests, proof)
         return Staged(run.staging.path(key), digests, cost, run.staging, len(piece.sinks))
 
 
-def write(run: Run, asset: Asset, piece: Piece) -> tuple[Digests, Proof]:
-    """Put a sidecar of our making into staging. Mismatch where it is not what was to be made."""
+def write_sidecar(run: Run, asset: Asset, key: int) -> Digests:
+    """Put the sidecar of our making into staging that the asset has by what is known of it now."""
     with run.ledger.read() as connection:
         found = albums.of(connection, asset.id)
     content = compose(asset, lead(asset.resources).filename, found) or b""
-    digests = digest([content])
-    proof = prove(piece.resource, digests)
-    path = run.staging.path(piece.key)
+    path = run.staging.path(key)
     with run.staging.in_use():
         path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it
         path.write_bytes(content)
-    return digests, proof
+    return digest([content])

@@ -84,12 +84,14 @@ class Lane:
 
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
-        parcel.names = self._names.of(parcel.piece, parcel.put.digests[Algorithm.SHA256])
+        piece, asset = parcel.piece.piece, parcel.piece.asset
+        spot, sha256 = asset.spots.get(self._sink.name), parcel.put.digests[Algorithm.SHA256]
+        parcel.names = self._names.of(piece, asset.item, spot, sha256)
         path = next(parcel.names, None)
         if path is None:
             self._ends.fail(parcel, f"no name is free for {parcel.put.path}")
             return
-        copy = parcel.piece.piece.copies.get(self._sink.name)
+        copy = piece.copies.get(self._sink.name)
         if copy and copy.path != path:
             parcel.token = None  # of an upload to another name
         replaces = parcel.put.replaces | self._names.replaced(parcel.piece, path)

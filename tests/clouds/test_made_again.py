@@ -75,6 +75,35 @@ def test_a_sidecar_that_no_other_place_has(job: FanOut, whole: dict[str, Counter
     assert job.held() == whole
 
 
+def test_a_sidecar_in_whose_place_is_another_is_missed_no_more(
+    job: FanOut, whole: dict[str, Counter[str]]
+) -> None:
+    (path, *_) = sorted(job.folder.rglob("*.xmp"))
+    path.unlink()
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    path.write_bytes(b"<x>mine</x>")
+    assert job.run() == Exit.OK
+    assert path.read_bytes() == b"<x>mine</x>"
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+
+
+def test_a_sidecar_is_written_by_what_is_known_now_where_no_place_has_the_old(
+    job: FanOut, whole: dict[str, Counter[str]]
+) -> None:
+    library = job.world.cloud.library
+    for album in library.albums.all():
+        if not album.folder:
+            library.albums.rename(album, f"{album.title} again")
+    assert job.run() == Exit.OK
+    sidecars = list(job.folder.rglob("*.xmp"))
+    for path in sidecars:
+        path.unlink()
+    assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
+    assert job.run() == Exit.OK
+    assert sorted(job.folder.rglob("*.xmp")) == sorted(sidecars)
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+
+
 def test_a_run_that_ends_before_it_knows_doubles_nothing(
     job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,24 +154,6 @@ class Locker(Ring):
 Locker.__module__ = "keyrings.alt.file"
 
 
-def test_what_was_stored_last_counts_wherever_it_went(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keyring that is locked today keeps what it had."""
-    ring = Ring()
-    monkeypatch.setattr(keyring.core, "_keyring_backend", ring)
-    private.store_secret("dropbox", "first")
-
-    def locked(*_: str) -> None:
-        raise keyring.errors.KeyringLocked
-
-    with monkeypatch.context() as today:
-        today.setattr(ring, "set_password", locked)
-        private.store_secret("dropbox", "second")
-    assert private.load_secret("dropbox") == "second"
-    private.store_secret("dropbox", "third")
-    assert private.load_secret("dropbox") == "third"
-    assert private.forget_secret("dropbox") and private.load_secret("dropbox") is None
-
-
 @pytest.mark.parametrize("chosen", [False, True])
 @pytest.mark.parametrize("real", [False, True], ids=["no keyring", "a keyring"])
 def test_a_keyring_of_files_counts_only_where_it_was_chosen(

@@ -72,6 +72,60 @@ def test_what_was_deleted_on_purpose_may_be_missing(tmp_path: Path) -> None:
     assert all(world.path(shelf, LIVE) in shelf.visible for shelf in world.shelves)
 
 
+def test_what_is_damaged_is_not_taken_for_deleted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    before = [contents(shelf) for shelf in world.shelves]
+    shelf = world.shelves[0]
+    path = world.path(shelf, LIVE)
+    world.become(shelf, path, b"rotten")
+    assert checked(world, accept_lost=True).exit is Exit.ITEMS_FAILED
+    del shelf.visible[path]  # whoever sees that there is nothing to be kept of it
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [contents(shelf) for shelf in world.shelves] == before
+
+
+def test_both_halves_of_a_live_photo_go_beside_what_somebody_put_there(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    shelf = world.shelves[0]
+    still = world.path(shelf, LIVE)
+    stem = still.rpartition(".")[0]
+    world.become(shelf, still, b"mine")
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    assert go(world.job, world.ledger).exit is Exit.OK
+    world.become(shelf, f"{stem}.MOV", b"mine, too")
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    assert go(world.job, world.ledger).exit is Exit.OK
+    ours = {path for path in contents(shelf) if path.startswith(f"{stem}-")}
+    assert {path.rpartition(".")[2] for path in ours} == {"HEIC", "MOV"}
+    assert len({path.rpartition(".")[0] for path in ours}) == 1
+    assert checked(world).exit is Exit.OK
+
+
+def test_nothing_is_doubled_where_its_place_was_taken_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    shelf = world.shelves[0]
+    path, count = world.path(shelf, LIVE), len(shelf.visible)
+    world.become(shelf, path, b"mine")
+    assert checked(world).exit is Exit.ITEMS_FAILED
+
+    def killed(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("pipeline.ledger.steps.confirmed", killed)
+        go(world.job, world.ledger)
+    assert len(shelf.visible) == count + 1
+    del shelf.visible[path]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert len(shelf.visible) == count
+    assert checked(world).exit is Exit.OK
+
+
 def test_the_next_run_makes_it_again_from_another_sink(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.reclaim()
