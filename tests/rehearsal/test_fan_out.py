@@ -65,7 +65,7 @@ def killed(seed: int, kills: int, count: int, folder: Path) -> None:
         job.assert_at_rest()
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [4, pytest.param(0, marks=pytest.mark.slow)])
 def test_all_sinks_end_whole_through_trouble(seed: int, tmp_path: Path) -> None:
     through_trouble(seed, 30, tmp_path)
 

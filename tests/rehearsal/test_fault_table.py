@@ -269,23 +269,23 @@ def changes_amid_trouble(seed: int, folder: Path) -> None:
         assert strays(folder) == []
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_changes_amid_trouble(seed: int, tmp_path: Path) -> None:
     changes_amid_trouble(seed, tmp_path / "Photos")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 52))
+@pytest.mark.parametrize("seed", range(1, 52))
 def test_changes_amid_trouble_over_many_seeds(seed: int, tmp_path: Path) -> None:
     changes_amid_trouble(seed, tmp_path / "Photos")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_everything_at_once(seed: int, tmp_path: Path) -> None:
     everything_at_once(seed, tmp_path / "Photos")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4, 204))
+@pytest.mark.parametrize("seed", range(2, 204))
 def test_everything_at_once_over_many_seeds(seed: int, tmp_path: Path) -> None:
     everything_at_once(seed, tmp_path / "Photos")
