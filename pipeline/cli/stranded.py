@@ -47,6 +47,7 @@ def stranded(
             attempts=(pipeline.limits if pipeline else Limits()).attempts,
             prompter=at.prompter,
             pipeline=pipeline,
+            away={source.name: why for source in sources if (why := why_away(source))},
         )
     if json:
         emit(asdict(found))
@@ -58,15 +59,12 @@ def stranded(
 
 @contextlib.contextmanager
 def _made(places: Sequence[Place]) -> Iterator[list[Source]]:
-    """The sources, closed at the end. Misconfigured if one is not there."""
+    """The sources, closed at the end."""
     with contextlib.ExitStack() as stack:
         sources: list[Source] = []
         for place in places:
             sources.append(place.source())
             stack.callback(sources[-1].close)
-        for source in sources:
-            if why := why_away(source):
-                raise why
         yield sources
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from connectors.abilities import Prompter
 from connectors.base import Source
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, OutpourError
 from pipeline import retry
 from pipeline.config.models import Pipeline
 from pipeline.events import Observer, telling
@@ -17,6 +17,7 @@ from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
+from pipeline.runner.job import meaning
 from pipeline.runner.planning import scratch
 from pipeline.runner.same_place import check_source
 from pipeline.sparing import Sparing
@@ -34,12 +35,14 @@ def compare(
     attempts: int,
     prompter: Prompter | None = None,
     pipeline: Pipeline | None = None,
+    away: Mapping[str, OutpourError] | None = None,
 ) -> Whereabouts:
     """List the sources into a copy of the ledger, if there is one, and say who has what.
 
-    No file is read and nothing is changed. Misconfigured for fewer than two sources, for one
-    that is not connected, or if the ledger is not that of ``pipeline``; raises what ends a
-    listing, or Stopped.
+    ``away`` says which sources cannot be used as it is, and why. No file is read and nothing is
+    changed. Misconfigured for fewer than two sources, for one that is not there and was never used,
+    or if the ledger is not that of ``pipeline``; raises Fatal for one that is not there now, what
+    ends a listing, or Stopped.
     """
     if len(sources) < 2:
         raise Misconfigured(
@@ -49,6 +52,8 @@ def compare(
     with scratch(ledger) as copy:
         if pipeline is not None:
             claim(copy, pipeline)
+        for name, why in (away or {}).items():
+            raise meaning(copy, name, why)
         tell = telling(observer)
         gates = {source.name: Gate(source.name, 1, stop, attempts) for source in sources}
         together = Together(sources, copy, gates, Sparing(gates, tell, lambda _: False))

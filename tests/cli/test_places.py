@@ -324,6 +324,10 @@ def test_nothing_is_said_to_be_safe_that_was_not_looked_at(
     capsys.readouterr()
     assert invoke(["stranded", str(config)]) == Exit.FATAL
     assert f"local-source is empty, and had {COUNT} assets" in err()
+    (tmp_path / "card").rmdir()
+    assert invoke(["stranded", str(config)]) == Exit.FATAL
+    assert "there is no folder" in err()
+    (tmp_path / "card").mkdir()
     plug_in(tmp_path / "card", away)
     assert invoke(["stranded", str(config)]) == Exit.OK
 
