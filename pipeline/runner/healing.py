@@ -113,9 +113,8 @@ class Healing:
         written = write_sidecar(self._run, item.asset, piece.key)
         if written.values.get(Algorithm.SHA256) == checks.sha256_of(self._run.ledger, piece.key):
             return written
-        if (read := self._read(piece)) is not None:
-            return read
-        written = write_sidecar(self._run, item.asset, piece.key)
+        if checks.survivors(self._run.ledger, piece.key):
+            return self._read(piece)
         steps.received(self._run.ledger, piece.key, written, Proof.NONE)
         return written
 
