@@ -50,7 +50,7 @@ def completed(capfd: pytest.CaptureFixture[str]) -> Ended:
 def test_a_stream_that_is_closed_is_no_trouble(
     closed: str, tmp_path: Path, completed: Ended
 ) -> None:
-    for argv in (run(tmp_path), [*COMMAND, "rum"]):
+    for argv in (run(tmp_path), [*COMMAND, "status"], [*COMMAND, "rum"]):
         ended = ran(["sh", "-c", f'exec "$@" {closed}', "sh", *argv])
         assert ended.returncode == (Exit.USAGE if argv[-1] == "rum" else Exit.OK)
         assert "Traceback" not in ended.stdout + ended.stderr

@@ -33,6 +33,17 @@ def lose(world: World, *shelves: Shelf) -> None:
         del shelf.visible[world.path(shelf, LIVE)]
 
 
+def killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends between a sink's answer and the ledger."""
+
+    def ended(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("pipeline.ledger.steps.confirmed", ended)
+        go(world.job, world.ledger)
+
+
 def test_each_verify_names_it_and_says_what_helps(tmp_path: Path) -> None:
     world = World(tmp_path)
     _, done = world.reclaim()
@@ -112,13 +123,7 @@ def test_nothing_is_doubled_where_its_place_was_taken_for_a_while(
     path, count = world.path(shelf, LIVE), len(shelf.visible)
     world.become(shelf, path, b"mine")
     assert checked(world).exit is Exit.ITEMS_FAILED
-
-    def killed(*_: object) -> None:
-        raise Stopped
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("pipeline.ledger.steps.confirmed", killed)
-        go(world.job, world.ledger)
+    killed(world, monkeypatch)
     assert len(shelf.visible) == count + 1
     del shelf.visible[path]
     assert go(world.job, world.ledger).exit is Exit.OK
@@ -160,13 +165,7 @@ def test_a_run_that_is_killed_in_between_doubles_nothing(
     before = [contents(shelf) for shelf in world.shelves]
     lose(world, world.shelves[0])
     assert checked(world).exit is Exit.ITEMS_FAILED
-
-    def killed(*_: object) -> None:
-        raise Stopped
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("pipeline.ledger.steps.confirmed", killed)
-        go(world.job, world.ledger)
+    killed(world, monkeypatch)
     assert go(world.job, world.ledger).exit is Exit.OK
     assert [contents(shelf) for shelf in world.shelves] == before
     assert checked(world).exit is Exit.OK
