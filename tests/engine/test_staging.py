@@ -122,11 +122,11 @@ class Unplugging(LocalSink):
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         folder = body.path.parent
-        for _ in range(500):
-            if len(list(folder.glob("*.part"))) == 7 or not folder.exists():
-                break
-            time.sleep(0.01)
-        with contextlib.suppress(FileNotFoundError):  # another thread did it
+        with contextlib.suppress(FileNotFoundError):  # another thread took it away
+            for _ in range(500):
+                if len(os.listdir(folder)) == 7:
+                    break
+                time.sleep(0.01)
             folder.rename(folder.with_name("unplugged"))
         return super().transfer(put, body, token, keep)
 
