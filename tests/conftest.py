@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, create_engine
 
 from tests.pointing import Point, Served
 
@@ -94,6 +95,26 @@ def _check(host: Any) -> None:
     name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
     if not name.startswith(_LOOPBACK):
         raise NetworkBlocked(f"a test tried to reach {name}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _statements_compiled_once() -> Iterator[None]:
+    """The ledgers of all tests share what SQLAlchemy made of their statements, which each new
+    engine would make again: that is half of what the tests of the engine compute."""
+    compiled: dict[Any, Any] = {}
+    dialects: list[Any] = []
+
+    def create(*args: Any, **kwargs: Any) -> Engine:
+        engine = create_engine(*args, **kwargs)
+        if not dialects:
+            dialects.append(engine.dialect)
+        engine.dialect = dialects[0]  # what is compiled is kept for the dialect that did it
+        engine.update_execution_options(compiled_cache=compiled)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.ledger.store.create_engine", create)
+        yield
 
 
 @pytest.fixture
