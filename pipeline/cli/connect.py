@@ -15,6 +15,7 @@ from pipeline.cli.output import paper
 from pipeline.cli.prompter import TerminalPrompter
 from pipeline.config.load import load, one_place
 from pipeline.config.models import Place
+from pipeline.config.passwords import Passwords
 
 Targets = Annotated[
     list[str],
@@ -38,14 +39,15 @@ Sets = Annotated[
 def connect(targets: Targets, for_: o.Row = None, set_: Sets = None) -> int:
     """Sign in to a place, once. Passwords and codes are asked for, never given as arguments."""
     settings = dict(_setting(text) for text in set_ or [])
+    places = [place for target in targets for place in _places(target, settings, for_)]
+    Passwords().check(*places)
     prompter = TerminalPrompter()
-    for target in targets:
-        for place in _places(target, settings, for_):
-            if place.connector.connect is None:
-                _say(f"{place.name}: nothing to connect")
-                continue
-            place.connector.connect(place.settings, prompter)
-            _say(f"{place.name}: connected")
+    for place in places:
+        if place.connector.connect is None:
+            _say(f"{place.name}: nothing to connect")
+            continue
+        place.connector.connect(place.settings, prompter)
+        _say(f"{place.name}: connected")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from connectors.errors import Misconfigured
 from pipeline.batch import Task
 from pipeline.cli.options import chosen
 from pipeline.config.load import load_all
-from pipeline.config.models import Pipeline, Place
+from pipeline.config.models import Pipeline
+from pipeline.config.passwords import Passwords
 from pipeline.wording import count
 
 
@@ -26,7 +26,7 @@ class Gathering:
         self._what = what
         self._called: dict[str, str] = {}
         self._meant: dict[str, str] = {}  # what each row comes to
-        self._passwords: dict[str, Place] = {}  # the first place that each variable is for
+        self._passwords = Passwords()
         self._sinks: dict[tuple[str, str], list[str]] = defaultdict(list)  # rows by what they fill
         for path in {path.resolve(): path for path in _files(paths)}.values():
             for row, pipeline in load_all(path):
@@ -50,25 +50,12 @@ class Gathering:
                 f"{other} and {this} are both called {pipeline.name!r}",
                 hint="Each has a ledger of its own: give one of them another name:",
             )
-        for place in (*pipeline.sources, *pipeline.sinks):
-            self._check_password(place)
+        self._passwords.check(*pipeline.sources, *pipeline.sinks)
         # What begins with a dash would be taken for an option.
         file = f"./{path}" if str(path).startswith("-") else str(path)
         self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)]))
         if row is not None:
             self._compare(this, row, pipeline)
-
-    def _check_password(self, place: Place) -> None:
-        """One password tried at every account would lock out all but one."""
-        variable = place.connector.password
-        if variable and os.environ.get(variable):
-            other = self._passwords.setdefault(variable, place)
-            if place.same_as(other) is False:
-                both = f"{other.identity[1]} and at {place.identity[1]}"
-                raise Misconfigured(
-                    f"{variable} is set, and would be tried at {both}",
-                    hint="Unset it, and sign in to each once: outpour connect.",
-                )
 
     def _compare(self, this: str, row: str, pipeline: Pipeline) -> None:
         meant = repr(pipeline.model_copy(update={"name": ""}))

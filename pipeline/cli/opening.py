@@ -15,6 +15,7 @@ from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.config.load import load, one_shot
 from pipeline.config.models import Pipeline
+from pipeline.config.passwords import Passwords
 from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
@@ -108,7 +109,9 @@ def _make_room_for(ledger: Path) -> None:
 @contextlib.contextmanager
 def job_of(pipeline: Pipeline, *, writing: bool = False) -> Iterator[Job]:
     """The pipeline with its places made; they are closed at the end. Those that are not there, or
-    with ``writing`` sinks that take nothing, are among them, and said to be away."""
+    with ``writing`` sinks that take nothing, are among them, and said to be away. Misconfigured if
+    one password would be tried at two accounts."""
+    Passwords().check(*pipeline.sources, *pipeline.sinks)
     with contextlib.ExitStack() as stack:
         sources: list[Source] = []
         for place in pipeline.sources:

@@ -306,3 +306,18 @@ def test_files_that_are_no_photos_are_left_alone_and_counted(
     assert "neither photo nor video by name: 4 files (2 .pdf, " in said
     assert "1 .txt" in said and "1 without an ending" in said
     assert len(list(card.iterdir())) == 5
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "connect"])
+def test_one_password_is_not_tried_at_two_accounts(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "word")
+    file = tmp_path / "two.yaml"
+    file.write_text("source: icloud:ann@example.com\nsinks: [icloud:bob@example.com]\n")
+    assert invoke([command, str(file)]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "PASSWORD is set, and would be tried at ann@example.com and at bob@" in said
