@@ -2,7 +2,8 @@
 
 OutpourError
 ├── Transient           wait (``retry_after`` seconds where the place said so), then try again
-│   ├── Throttled       the same, and ask this place for less
+│   ├── Paused          leave the whole place alone for so long; it is not the item's fault
+│   │   └── Throttled   the same, and ask this place for less from then on
 │   ├── Leftover        the same, and tell the person what stays there of this attempt
 │   ├── Unready         the same, and tell the person: the place is busy with itself
 │   └── Unreachable     nothing answers: it is the line, not the item; wait longer
@@ -20,7 +21,8 @@ OutpourError
     │   └── DiskFull    the same, because it has no room left
     └── Misconfigured   a person's mistake in settings or arguments
 
-Every error carries ``hint``: one sentence that tells a person what to do.
+``hint`` is one sentence that tells a person what to do, empty where nothing helps but waiting.
+A connector may subclass these for itself; the engine has one of its own, ``limits.GivenUp``.
 Messages never carry a token, a password or a signed address (see ``redact``).
 """
 
@@ -54,11 +56,15 @@ class Transient(OutpourError):
         self.retry_after = retry_after
 
 
-class Throttled(Transient):
-    """The place asks for fewer requests, or cannot be asked for now.
+class Paused(Transient):
+    """The place cannot be asked for now, whatever it is asked.
 
     With a hint, the person is told while the place is waited for.
     """
+
+
+class Throttled(Paused):
+    """The place asks for fewer requests."""
 
 
 class Unreachable(Transient):
@@ -128,7 +134,7 @@ class DiskFull(DiskFailed):
 
 
 class Misconfigured(Fatal):
-    """A setting or argument is wrong; nothing was started."""
+    """A setting, an argument or a variable of the environment is wrong."""
 
 
 def is_full(error: OSError) -> bool:

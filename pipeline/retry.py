@@ -1,8 +1,8 @@
 """Trying again, by what the error says to do.
 
 Transient: wait as told, or longer each time, up to a number of attempts that made no
-progress. Throttled: the whole place waits; asking too often is not the item's fault, so it
-has a budget of time and not of attempts. Unreachable, after the place has answered before: the
+progress. Paused and Throttled: the whole place waits, which is not the item's fault, so it has a
+budget of time and not of attempts. Unreachable, after the place has answered before: the
 line is down for everybody, so that has a budget of time too. SessionExpired: wait for the
 person, however long, which uses up no budget, unless the place was given up. Everything else is
 raised at once.
@@ -17,71 +17,74 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from connectors.errors import SessionExpired, Throttled, Transient, Unreachable, Unready
+from connectors.errors import (
+    Paused,
+    SessionExpired,
+    Throttled,
+    Transient,
+    Unreachable,
+    Unready,
+)
 from pipeline.limits import Gate
 
 T = TypeVar("T")
 _FIRST = 0.25  # seconds
 _LONGEST = 60.0
-THROTTLE_BUDGET = 3600.0
-"""Seconds that a place may go on asking for less before an item fails for it."""
+_PAUSE_BUDGET = 3600.0  # seconds that a place may ask for pauses before an item fails for it
 _OUTAGE_BUDGET = 900.0
 _OUTAGE_LONGEST = 15.0  # so that it goes on soon after the line is back
 
 
-def grown(number: int, longest: float = _LONGEST) -> float:
+def _grown(number: int, longest: float) -> float:
     """Seconds to wait after the ``number``-th failure in a row, where the place says nothing."""
     return min(longest, _FIRST * 2.0 ** min(max(0, number - 1), 20))
 
 
-class _Patience:
-    """How long one item is tried."""
+class Patience:
+    """How long one item is tried at a place, by the errors its attempts ended with.
 
-    def __init__(self, gate: Gate, progress: Callable[[], int]) -> None:
+    ``progress`` is a number that grows when an attempt got further although it failed: such
+    failures do not use up the gate's ``attempts``.
+    """
+
+    def __init__(self, gate: Gate, progress: Callable[[], int] = lambda: 0) -> None:
         self._gate = gate
         self._progress = progress
         self._reached = progress()
         self._failures = 0
-        self._throttled_since: float | None = None
+        self._paused_since: float | None = None
         self._down_since: float | None = None
-        self._counted = 0  # attempts
         self._in_a_row = 0  # of those that only time cures
 
-    def stop(self, state: RetryCallState) -> bool:
-        self._count(state)
-        error = _error(state)
+    def failed(self, error: Transient | SessionExpired) -> bool:
+        """Take an attempt into account, once. Whether another one should follow, after
+        ``pause``."""
         if isinstance(error, SessionExpired):
-            return False  # until the place is given up, which whoever waits for it is told
-        if self._throttled_since is not None:
-            return self._gate.waited(self._throttled_since) > THROTTLE_BUDGET
+            return True  # until the place is given up, which whoever waits for it is told
+        self._count(error)
+        if self._paused_since is not None:
+            return self._gate.waited(self._paused_since) <= _PAUSE_BUDGET
         if self._down_since is not None:
-            return self._gate.waited(self._down_since) > _OUTAGE_BUDGET
-        return self._failures >= self._gate.attempts
+            return self._gate.waited(self._down_since) <= _OUTAGE_BUDGET
+        return self._failures < self._gate.attempts
 
-    def wait(self, state: RetryCallState) -> float:
-        self._count(state)
-        error = _error(state)
+    def pause(self, error: Transient | SessionExpired) -> float:
+        """Seconds to wait after this error; before it, ``failed`` was told of it."""
         if isinstance(error, SessionExpired):
-            return 0.0
-        told = error.retry_after if isinstance(error, Transient) else None
-        timed = self._throttled_since is not None or self._down_since is not None
+            return 0.0  # the gate is closed until somebody signed in
+        timed = self._paused_since is not None or self._down_since is not None
         number = self._in_a_row if timed else self._failures
         longest = _LONGEST if self._down_since is None else _OUTAGE_LONGEST
         # Jitter spreads workers that failed together; what the place said is a lower bound.
-        more = grown(number, longest) if told is None else _FIRST
-        return (told or 0.0) + random.uniform(0.5, 1.0) * more
+        more = _grown(number, longest) if error.retry_after is None else _FIRST
+        return (error.retry_after or 0.0) + random.uniform(0.5, 1.0) * more
 
-    def _count(self, state: RetryCallState) -> None:
-        """Take an attempt into account, once, whichever question comes first."""
-        error = _error(state)
-        if state.attempt_number == self._counted or isinstance(error, SessionExpired):
-            return
-        self._counted = state.attempt_number
+    def _count(self, error: Transient) -> None:
         self._in_a_row += 1
-        if isinstance(error, Throttled):
-            self._throttled_since = self._throttled_since or time.monotonic()
+        if isinstance(error, Paused):
+            self._paused_since = self._paused_since or time.monotonic()
             return
-        self._throttled_since = None
+        self._paused_since = None
         if isinstance(error, Unreachable) and self._gate.reached:
             self._down_since = self._down_since or time.monotonic()
             return
@@ -91,34 +94,25 @@ class _Patience:
         self._reached = self._progress()
         self._failures += 1
 
-    def before_sleep(self, state: RetryCallState) -> None:
-        error = _error(state)
-        if isinstance(error, SessionExpired):
-            self._gate.expired(error)
-        elif isinstance(error, Throttled):
-            self._gate.troubled(error)
-            self._gate.wait(state.next_action.sleep if state.next_action else _FIRST, less=True)
-        elif isinstance(error, Unreachable | Unready):
-            self._gate.troubled(error)
-        if error is not None:
-            self._gate.on_retry(error)
 
-    def sleep(self, seconds: float) -> None:
-        self._gate.stop.sleep(seconds)
-
-
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def heed(gate: Gate, error: Transient | SessionExpired, pause: float) -> None:
+    """Before another attempt: have the place left alone for ``pause`` seconds, or until a person
+    has signed in, where the error concerns it and not the item; and tell who follows the run."""
+    if isinstance(error, SessionExpired):
+        gate.expired(error)
+    elif isinstance(error, Paused | Unreachable | Unready):
+        gate.troubled(error)
+    if isinstance(error, Paused):
+        gate.wait(pause, less=isinstance(error, Throttled))
+    gate.on_retry(error)
 
 
 def call(gate: Gate, work: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
     """Do ``work`` in a slot of the gate, again as its errors say.
 
-    ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up the gate's ``attempts``. Raises the last error, GivenUp once the place
-    was given up, or Stopped.
+    ``progress`` is that of ``Patience``. Raises the last error, GivenUp once the place was given
+    up, or Stopped.
     """
-    patience = _Patience(gate, progress)
 
     def once() -> T:
         with gate.slot():
@@ -130,17 +124,29 @@ def call(gate: Gate, work: Callable[[], T], progress: Callable[[], int] = lambda
         return once()  # as nearly always: tenacity's own work would cost what a small file does
     except (Transient, SessionExpired) as error:
         failures = [error]
+    patience, goes_on = Patience(gate, progress), True
 
     def again() -> T:
-        if failures:
-            raise failures.pop()  # the first attempt's, which it then waits for and counts
-        return once()
+        nonlocal goes_on
+        try:
+            if failures:
+                raise failures.pop()  # the first attempt's, which is then counted and waited for
+            return once()
+        except (Transient, SessionExpired) as error:
+            goes_on = patience.failed(error)
+            raise
 
     return Retrying(
         retry=retry_if_exception_type((Transient, SessionExpired)),
-        stop=patience.stop,
-        wait=patience.wait,
-        sleep=patience.sleep,
-        before_sleep=patience.before_sleep,
+        stop=lambda _: not goes_on,
+        wait=lambda state: patience.pause(_error(state)),
+        sleep=gate.stop.sleep,
+        before_sleep=lambda state: heed(gate, _error(state), state.upcoming_sleep),
         reraise=True,
     )(again)
+
+
+def _error(state: RetryCallState) -> Transient | SessionExpired:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, Transient | SessionExpired)
+    return error

@@ -1,7 +1,7 @@
 """The connection to one phone: made when needed, and again when the phone is back.
 
 What was under way when the connection broke is Transient. While the phone is away, every call
-tries to connect and raises Throttled, which makes the engine leave this place alone for a
+tries to connect and raises Paused, which makes the engine leave this place alone for a
 moment, and costs no file its attempts; ``wait`` seconds after the trouble began it becomes
 SessionExpired, for the person. A phone that was not there to begin with is not waited for.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from connectors.abilities import Prompter
-from connectors.errors import Misconfigured, OutpourError, SessionExpired, Throttled, Transient
+from connectors.errors import Misconfigured, OutpourError, Paused, SessionExpired, Transient
 from connectors.iphone.bridge import Bridge
 from connectors.iphone.device import Files, Phone, Present, present
 from connectors.iphone.trouble import Away, Trouble
@@ -185,7 +185,7 @@ class Link:
         if time.monotonic() > self._since + self._wait:
             return SessionExpired(f"{away} (waited {self._wait:.0f} s)", hint=hint)
         message = f"{away}; waiting up to {self._wait:.0f} s for it"
-        return Throttled(message, retry_after=_RETRY, hint=away.trouble.action)
+        return Paused(message, retry_after=_RETRY, hint=away.trouble.action)
 
     def _note(self, away: Away) -> None:
         if self._away is None:

@@ -1,20 +1,18 @@
-"""One staged piece on its way to one sink, what goes with it, and how patient we are."""
+"""One staged piece on its way to one sink, and what goes with it."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from connectors.abilities import Reserves
 from connectors.base import Asset, Put, Transferred
 from connectors.checksums import Algorithm, Digests
-from connectors.errors import Fatal, OutpourError, Throttled, Transient
+from connectors.errors import Fatal, OutpourError
 from pipeline.ledger.items import Piece
-from pipeline.limits import Gate
-from pipeline.retry import THROTTLE_BUDGET, grown
+from pipeline.retry import Patience
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
 from pipeline.stopping import Stop, Stopped
@@ -25,8 +23,8 @@ _KEPT = (Algorithm.SHA256, Algorithm.DROPBOX)
 @dataclass(eq=False)
 class Parcel:
     """``names`` are paths that it may still get. ``starts`` counts how often it was sent from the
-    beginning; ``failures`` and ``refusals`` the answers about it alone, in a batch that went
-    well as a whole.
+    beginning; ``patience`` counts the answers about it alone, in a batch that went well as a
+    whole.
 
     ``reached`` is the most bytes of it that the place ever had. What a place loses and is sent
     again does not count twice, so that one that loses all it has, time and again, is no progress.
@@ -36,13 +34,11 @@ class Parcel:
     staged: Staged
     put: Put
     token: str | None
+    patience: Patience
     names: Iterator[str] = field(default_factory=lambda: iter(()))
     ticket: int = 0  # of the token's row in the ledger
     starts: int = 0
     sent: Transferred | None = None
-    failures: int = 0
-    refusals: int = 0  # in a row: asked for less
-    refused_since: float = 0.0
     ended: bool = False  # its lane is done with it
     reached: int = 0
 
@@ -63,25 +59,6 @@ class Parcel:
         except Fatal as error:
             stop.set(str(error), error)
             raise Stopped(stop.reason) from error
-
-    def may_again(self, error: Transient, gate: Gate) -> bool:
-        """Whether to try again after this answer. Being asked for less is not the file's
-        fault, so that has a budget of time and not of attempts."""
-        if isinstance(error, Throttled):
-            self.refused_since = self.refused_since if self.refusals else time.monotonic()
-            self.refusals += 1
-            return gate.waited(self.refused_since) < THROTTLE_BUDGET
-        self.refusals = 0
-        self.failures += 1
-        return self.failures < gate.attempts
-
-
-def pause(parcels: Sequence[Parcel], errors: Sequence[Transient]) -> float:
-    """Seconds to wait before the parcels are tried again: what the place said, or longer
-    each time."""
-    told = [error.retry_after for error in errors if error.retry_after is not None]
-    tries = max(max(parcel.failures, parcel.refusals) for parcel in parcels)
-    return max(told) if told else grown(tries)
 
 
 class Tokens:

@@ -16,7 +16,6 @@ from connectors.errors import (
     CapacityExceeded,
     OutpourError,
     SessionExpired,
-    Throttled,
     Transient,
 )
 from pipeline import retry
@@ -29,7 +28,7 @@ from pipeline.stages.ends import Ends
 from pipeline.stages.looking import look_for
 from pipeline.stages.names import Names
 from pipeline.stages.outbox import LINGER, Outbox
-from pipeline.stages.parcel import Parcel, Tokens, pause, put_of
+from pipeline.stages.parcel import Parcel, Tokens, put_of
 from pipeline.stages.recheck import differs
 from pipeline.staging import Staged
 
@@ -74,7 +73,9 @@ class Lane:
         replaces = copy.replaces if copy else frozenset()
         asset, path = piece.asset.item.asset, piece.piece.path
         put = put_of(asset, piece.piece, staged.digests, path, replaces)
-        parcel = Parcel(piece, staged, put, copy.token if copy else None)
+        parcel = Parcel(
+            piece, staged, put, copy.token if copy else None, retry.Patience(self._gate)
+        )
         self._ends.begin()
         if copy and copy.path and piece.piece.stays(self._sink.name, staged.digests):
             steps.kept(self._run.ledger, parcel.key, self._sink.name)
@@ -162,19 +163,14 @@ class Lane:
         self, parcels: list[Parcel], answers: Sequence[object | OutpourError]
     ) -> list[Parcel]:
         """Those whose own answer asks for another try; until then the place is left alone."""
-        errors, again = [], []
+        again: list[Parcel] = []
+        pause = 0.0
         for parcel, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, Transient) and parcel.may_again(answer, self._gate):
+            if isinstance(answer, Transient | SessionExpired) and parcel.patience.failed(answer):
                 again.append(parcel)
-                errors.append(answer)
-                self._gate.on_retry(answer)
-            elif isinstance(answer, SessionExpired):  # it concerns the place, not the file
-                again.append(parcel)
-                self._gate.expired(answer)
-        if errors:
-            self._gate.wait(
-                pause(again, errors), less=any(isinstance(e, Throttled) for e in errors)
-            )
+                pause = max(pause, parcel.patience.pause(answer))
+                retry.heed(self._gate, answer, pause)
+        self._gate.wait(pause, less=False)
         return again
 
     def _transfer(self, parcel: Parcel) -> bool:

@@ -19,8 +19,8 @@ from connectors.errors import (
     ItemError,
     NotFound,
     OutpourError,
+    Paused,
     SessionExpired,
-    Throttled,
     Transient,
     Unreachable,
     Unreadable,
@@ -331,14 +331,14 @@ class Together:
     @contextlib.contextmanager
     def _session(self, name: str) -> Iterator[None]:
         """A sign-in that ends in here is waited for; then all begins anew, which is nobody's
-        fault: Throttled. GivenUp where it does not come back."""
+        fault: Paused. GivenUp where it does not come back."""
         try:
             yield
         except SessionExpired as error:
             gate = self._gates[name]
             gate.expired(error)
             _wait_for(gate)
-            raise Throttled(f"{name}: {error}", retry_after=0.0) from error
+            raise Paused(f"{name}: {error}", retry_after=0.0) from error
 
 
 def _wait_for(gate: Gate) -> None:

@@ -11,6 +11,7 @@ from connectors.errors import (
     CapacityExceeded,
     ItemError,
     OutpourError,
+    Paused,
     SessionExpired,
     Throttled,
     Transient,
@@ -125,6 +126,14 @@ def test_throttling_is_no_fault_of_the_item(now: list[float]) -> None:
         errors = [Throttled("429", retry_after=300) for _ in range(100)]
         retry.call(there, failing(*errors))
     assert 3600 <= now[0] - began < 3600 + 600
+
+
+def test_a_pause_is_not_the_place_asking_for_less(now: list[float]) -> None:
+    """A phone that was unplugged for a moment is read as fast as before."""
+    there = place(Clock(), 2)
+    pauses = [Paused("no iPhone is plugged in", retry_after=1) for _ in range(20)]
+    assert retry.call(there, failing(*pauses)) == "done"
+    assert there.limit.value == 8
 
 
 def test_however_often_a_place_throttles_the_wait_can_be_told(now: list[float]) -> None:

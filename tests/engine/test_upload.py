@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -22,17 +21,11 @@ from connectors.base import (
     Role,
     Transferred,
 )
-from connectors.checksums import digest
-from connectors.errors import OutpourError, SessionExpired, Throttled, Transient
+from connectors.errors import OutpourError, SessionExpired, Throttled, Transient, Unreachable
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.events import ItemEvent
-from pipeline.limits import Gate
 from pipeline.runner import Outcome
-from pipeline.stages.context import PieceWork
-from pipeline.stages.parcel import Parcel
-from pipeline.staging import Staged
 from pipeline.states import Exit
-from pipeline.stopping import Stop
 from tests.engine.rig import START, Recorder, apple, contents, ending, fill, go, job
 
 Sent = Sequence[tuple[Put, Body, str | None]]
@@ -84,6 +77,17 @@ def test_a_file_the_place_is_too_busy_for_is_waited_for_and_not_failed(
     assert len(contents(sink._shelf)) == 16
     waits = [after - before for before, after in zip(sink.asked, sink.asked[1:], strict=False)]
     assert len(waits) >= 7 and min(waits[:7]) >= 0.05
+
+
+@pytest.mark.parametrize("step", ["send", "commit"])
+def test_a_line_that_is_down_for_one_answer_is_waited_for(step: str, tmp_path: Path) -> None:
+    """As for a place as a whole: longer than by attempts, and no sink is left out for it."""
+    sink = Busy(step, Unreachable("no route to it"), times=3)
+    library = Library()
+    fill(library, 12, size=500)
+    work = job(MemorySource("from", library), [sink], staging=tmp_path / "s", attempts=2)
+    outcome = go(work, tmp_path / "ledger.sqlite")
+    assert outcome.exit is Exit.OK and len(contents(sink._shelf)) == 16
 
 
 @pytest.mark.parametrize("step", ["send", "commit"])
@@ -155,26 +159,6 @@ def test_a_defect_after_a_file_has_ended_ends_the_run_and_is_named(tmp_path: Pat
     again = ending(lambda: go(work, tmp_path / "l.sqlite"))
     assert isinstance(again, Outcome) and again.exit is Exit.OK
     assert sorted(contents(shelf).values()) == sorted(library.contents.values())
-
-
-def test_a_file_refused_in_a_batch_pays_nothing_for_a_person_s_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [1000.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    place, busy = Gate("to", 1, Stop(), attempts=3), Throttled("too many writes")
-    parcel = Parcel(
-        piece=cast(PieceWork, None),
-        staged=cast(Staged, None),
-        put=Put("IMG_1.JPG", digest([b"x"])),
-        token=None,
-    )
-    assert parcel.may_again(busy, place)
-    now[0] += 5 * 3600
-    place.renewed()
-    assert parcel.may_again(busy, place)
-    now[0] += 3601
-    assert not parcel.may_again(busy, place)
 
 
 Told = list[tuple[str, int]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.abilities import Reconnects
-from connectors.errors import Misconfigured, SessionExpired, Throttled
+from connectors.errors import Misconfigured, Paused, SessionExpired
 from sandbox.iphone import OnPhone, Phone, Trust
 from sandbox.library import Library
 from tests.iphone.conftest import Open, Outpour, Plug, listed
@@ -145,7 +145,7 @@ def test_a_locked_phone_is_waited_for_and_that_is_said(
     on_phone.phone.locked = True
     source = open_source(wait=20)
     for _ in range(3):
-        with pytest.raises(Throttled, match=r"locked; waiting up to 20 s") as caught:
+        with pytest.raises(Paused, match=r"locked; waiting up to 20 s") as caught:
             list(source.pages())
         assert caught.value.retry_after and "Unlock" in caught.value.hint
     on_phone.phone.locked = False
@@ -181,7 +181,7 @@ def test_a_phone_that_forgot_this_computer_asks_to_be_trusted_again(
     assert listed(open_source())
     on_phone.phone.hosts.clear()
     on_phone.phone.trust = Trust.PENDING
-    with pytest.raises(Throttled, match="trust this computer"):
+    with pytest.raises(Paused, match="trust this computer"):
         list(open_source().pages())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.base import Asset, Resource, Role, Source
 from connectors.checksums import Algorithm, Checksum, digest
-from connectors.errors import NotFound, SessionExpired, Throttled, Transient
+from connectors.errors import NotFound, Paused, SessionExpired, Transient
 from sandbox.iphone import OnPhone, Phone
 from tests.iphone.conftest import Open, Plug, listed, read
 from tests.rehearsal.rig import sha
@@ -210,7 +210,7 @@ def test_a_phone_that_stays_away_needs_a_person(on_phone: OnPhone, open_source: 
     source = open_source(wait=1)
     asset = next(asset for asset in listed(source).values() if asset.resources[0].local)
     on_phone.phone.unplug()
-    with pytest.raises(Throttled, match="no iPhone is plugged in; waiting up to 1 s") as first:
+    with pytest.raises(Paused, match="no iPhone is plugged in; waiting up to 1 s") as first:
         read(source, asset)  # the caller waits, and can be interrupted
     assert first.value.retry_after and first.value.hint
     time.sleep(1.1)
