@@ -25,7 +25,7 @@ from pipeline.ledger import checks, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.runner.connections import Connections
-from pipeline.stages.confirm import confirm
+from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 from pipeline.stages.names import Names
 from pipeline.stages.parcel import put_of
@@ -187,11 +187,9 @@ class Healing:
             return there
         body = Body(self._run.staging.path(piece.key), digests.size, sole=True)
         sent = self._ask(sink, lambda: sink.transfer(put, body, None, lambda *_: None))
-        (answer,) = self._ask(sink, lambda: sink.commit([sent]))
-        if not isinstance(answer, Receipt):
-            raise answer
-        confirm(sink.traits, answer, digests)
-        return answer
+        receipt = self._ask(sink, lambda: commit_one(sink, sent))
+        confirm(sink.traits, receipt, digests)
+        return receipt
 
     def _is_it(self, sink: Sink, piece: Piece, there: Receipt, digests: Digests) -> bool:
         if there.size != digests.size:

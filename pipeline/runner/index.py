@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from connectors.base import Body, Put, Receipt, Sink
+from connectors.base import Body, Put, Sink
 from connectors.checksums import Algorithm, Digests, Hasher
 from connectors.errors import PathConflict
 from pipeline.ledger import indexes
-from pipeline.stages.confirm import confirm
+from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 
 
@@ -37,10 +37,7 @@ def _bring(run: Run, sink: Sink, name: str, staged: Path, digests: Digests) -> N
     indexes.remember(run.ledger, sink.name, name, ours)
     put = Put(name, digests, replaces=frozenset(filter(None, ours)))
     sent = sink.transfer(put, Body(staged, digests.size), None, lambda *_: None)
-    (answer,) = sink.commit([sent])
-    if not isinstance(answer, Receipt):
-        raise answer
-    confirm(sink.traits, answer, digests)
+    confirm(sink.traits, commit_one(sink, sent), digests)
     indexes.remember(run.ledger, sink.name, name, [value])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.base import Receipt, Traits
+from connectors.base import Receipt, Sink, Traits, Transferred
 from connectors.checksums import Digests
 from connectors.errors import ItemError
 
@@ -24,3 +24,11 @@ def confirm(traits: Traits, receipt: Receipt, digests: Digests) -> None:
             )
     if traits.algorithm and traits.algorithm not in {checksum.algorithm for checksum in given}:
         raise ItemError(f"{receipt.path}: the sink gave no {traits.algorithm} checksum")
+
+
+def commit_one(sink: Sink, sent: Transferred) -> Receipt:
+    """Commit what was sent by itself. Raises what ``Sink.commit`` raises or answers."""
+    (answer,) = sink.commit([sent])
+    if not isinstance(answer, Receipt):
+        raise answer
+    return answer

@@ -131,3 +131,13 @@ def test_through_trouble_on_the_line(
     job.world.cloud.faults.clear()
     assert job.run() == Exit.OK
     assert job.held() == whole
+
+
+def test_a_place_that_is_too_busy_for_one_file_is_asked_again(
+    job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
+    lose(job)
+    job.world.dropbox.faults.add("busy_entry", 1.0, "*", times=2)
+    assert job.run() == Exit.OK
+    assert job.held() == whole
