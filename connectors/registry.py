@@ -82,7 +82,8 @@ def names() -> list[str]:
 def get(name: str) -> Connector[Any]:
     """The connector called ``name``.
 
-    Raises UnknownConnector; MissingExtra; Misconfigured where what is registered is none.
+    Raises UnknownConnector; MissingExtra; Misconfigured where what is registered is none or cannot
+    be loaded.
     """
     found = _registered(name)
     if found is None:
@@ -90,6 +91,8 @@ def get(name: str) -> Connector[Any]:
     try:
         loaded = found.load()
     except ImportError as missing:
+        if name not in _extras(found):
+            raise Misconfigured(f"connector {name!r} cannot be loaded: {missing}") from missing
         package = found.dist.name if found.dist else _OURS
         raise MissingExtra(
             f"{name} needs the extra {name!r}, which is not installed ({missing.name})",
@@ -109,3 +112,8 @@ def _registered(name: str) -> EntryPoint | None:
     except PackageNotFoundError:  # the packages alone, by PYTHONPATH
         ours = []
     return next(iter(ours or entry_points(group=GROUP, name=name)), None)
+
+
+def _extras(entry: EntryPoint) -> list[str]:
+    """The extras that what registered it can be installed with."""
+    return entry.dist.metadata.get_all("Provides-Extra") or [] if entry.dist else []

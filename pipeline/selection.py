@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from connectors.base import Asset, Resource
+from connectors.base import Asset, Kind, Resource
 from pipeline.config.models import Choices, Select
 from pipeline.ledger.listing import Choice
 from pipeline.naming import Template, suffix_for
 from pipeline.states import AssetState
+
+_A_KIND = {Kind.PHOTO: "a photo", Kind.LIVE: "a Live Photo", Kind.VIDEO: "a video"}
 
 
 class Selection:
@@ -38,6 +40,10 @@ class Selection:
         return Choice(paths)
 
 
+def _is(what: str, so: bool) -> str:
+    return f"is {what}" if so else f"is not {what}"
+
+
 def _absent(resource: Resource) -> str:
     instead = f" (only {resource.instead} is)" if resource.instead else ""
     return f"{resource.filename}{instead}"
@@ -49,13 +55,15 @@ def refusal(
     """Why the selection leaves this asset out; empty if it does not."""
     size = sum(resource.size or 0 for resource in wanted)
     created, metadata = asset.created, asset.metadata
+    since, until = select.since, select.until
     rules = (
         (not wanted, "has none of the selected files"),
-        (asset.kind not in select.kinds, f"is a {asset.kind}"),
-        (select.since and not (created and created >= select.since), "captured before 'since'"),
-        (select.until and not (created and created < select.until), "captured after 'until'"),
-        (select.favorites not in (None, metadata.favorite), "favourite or not, as selected"),
-        (select.hidden not in (None, metadata.hidden), "hidden or not, as selected"),
+        (asset.kind not in select.kinds, f"is {_A_KIND[asset.kind]}"),
+        (created is None and (since or until), "has no capture date"),
+        (created and since and created < since, "captured before 'since'"),
+        (created and until and created >= until, "not captured before 'until'"),
+        (select.favorites not in (None, metadata.favorite), _is("a favourite", metadata.favorite)),
+        (select.hidden not in (None, metadata.hidden), _is("hidden", metadata.hidden)),
         (size < select.min_size, f"smaller than min_size: {size} bytes"),
         (
             select.max_size is not None and size > select.max_size,

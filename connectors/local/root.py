@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from connectors.errors import Misconfigured
+from connectors.errors import Fatal, Misconfigured
 from connectors.local import disk
 from connectors.private import may
 
@@ -45,9 +45,9 @@ def check_writing(root: Path) -> None:
 
 
 def check_same(root: Path, device: int | None) -> None:
-    """Misconfigured unless ``root`` shows the file system that it did: ``disk.device`` of then."""
+    """Fatal unless ``root`` shows the file system that it did: ``disk.device`` of then."""
     if device is None or disk.device(root) != device:
-        raise Misconfigured(f"{root} is gone", hint="Connect its disk again, then run again.")
+        raise Fatal(f"{root} is gone", hint="Connect its disk again, then run again.")
 
 
 def _nearest(root: Path) -> Path:

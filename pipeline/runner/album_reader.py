@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors.errors import (
+    DiskFailed,
     Fatal,
     ItemError,
     Misconfigured,
     OutpourError,
-    Throttled,
+    Paused,
     Transient,
     Unreachable,
 )
@@ -65,7 +66,7 @@ class AlbumReader:
         self._failed, self._refused = None, {}
         try:
             self._refused = retry.call(run.source_gate, lambda: load_albums(run.ledger, run.source))
-        except (Throttled, Unreachable, Misconfigured):
+        except (Paused, Unreachable, Misconfigured, DiskFailed):
             raise
         except (Transient, ItemError, Fatal, GivenUp) as error:
             self._failed = error

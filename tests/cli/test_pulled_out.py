@@ -113,6 +113,26 @@ def test_it_goes_while_it_is_verified(world: World, monkeypatch: pytest.MonkeyPa
     assert world.run()[0] == Exit.OK and world.call("verify")[0] == Exit.OK
 
 
+def test_the_only_one_goes_while_it_is_verified(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is no mistake in the configuration, after which nothing was started."""
+    world.configure("usb")
+    assert world.run()[0] == Exit.OK
+    reading = _Checker._by_reading
+
+    def pulled(self: _Checker, *rest: Any, **more: Any) -> None:
+        unplugged_with_its_mount_point(world)
+        reading(self, *rest, **more)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(_Checker, "_by_reading", pulled)
+        code, _, err = world.call("verify")
+    assert code == Exit.FATAL and "Connect its disk again" in err
+    back(world)
+    assert world.call("verify")[0] == Exit.OK
+
+
 def test_one_bad_file_does_not_keep_the_others_from_being_verified(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

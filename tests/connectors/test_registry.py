@@ -25,7 +25,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     def install(name: str, target: str, text: str) -> None:
         info = tmp_path / f"other_{name}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: other-{name}\nVersion: 1.0\n")
+        about = f"Name: other-{name}\nVersion: 1.0\nProvides-Extra: phone2\n"
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\n{about}")
         (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{name} = {target}\n")
         module = target.partition(":")[0]
         (tmp_path / f"{module}.py").write_text(text)
@@ -80,6 +81,15 @@ def test_a_missing_package_names_the_extra(install: Install) -> None:
         registry.get("phone2")
     assert "no_such_package_anywhere" in str(caught.value)
     assert "pip install 'other-phone2[phone2]'" in caught.value.hint
+
+
+def test_a_defect_is_not_taken_for_a_missing_extra(install: Install) -> None:
+    install("stick", "other_stick:connector", "import no_such_package_anywhere\n")
+    with pytest.raises(
+        Misconfigured, match="'stick' cannot be loaded: .*no_such_package"
+    ) as caught:
+        registry.get("stick")
+    assert not caught.value.hint
 
 
 def test_what_is_no_connector_is_one_clear_line(install: Install) -> None:

@@ -15,6 +15,7 @@ from connectors.base import Receipt, Transferred
 from connectors.checksums import Algorithm, digest
 from connectors.errors import (
     CapacityExceeded,
+    Fatal,
     ItemError,
     Misconfigured,
     OutpourError,
@@ -254,7 +255,7 @@ def test_a_disk_that_is_pulled_is_not_filled_at_its_mount_point(
         lambda: list(sink.inventory()),
         sink.capacity,
     ):
-        with pytest.raises(Misconfigured, match="gone"):
+        with pytest.raises(Fatal, match="gone"):
             call()
     assert not root.exists()
 
@@ -273,7 +274,7 @@ def test_nor_where_the_mount_point_itself_was_its_root(tmp_path: Path, bench: Be
         bench.place(sink, "IMG_1.jpg", content(1))
         root.unlink()
         root.symlink_to(below)
-        with pytest.raises(Misconfigured, match="is gone"):
+        with pytest.raises(Fatal, match="is gone"):
             bench.place(sink, "2021/IMG_2.jpg", content(1))
     assert not any(below.iterdir())
 

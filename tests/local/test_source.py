@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Asset, Kind, Problem, Role
-from connectors.errors import ItemError, Misconfigured, NotFound, Transient
+from connectors.errors import Fatal, ItemError, Misconfigured, NotFound, Transient
 from connectors.local import source
 from connectors.local.grouping import Group, groups, is_media
 from connectors.local.source import LocalSource
@@ -211,7 +211,7 @@ def test_a_disk_that_goes_while_it_is_listed_is_no_emptied_library(
     for name in ("card/a.jpg", "card/d/d.jpg"):
         write(tmp_path, name)
     vanishing(monkeypatch, tmp_path / "card", tmp_path / "card")
-    with pytest.raises(Misconfigured, match="card is gone"):
+    with pytest.raises(Fatal, match="card is gone"):
         listing(tmp_path / "card")
 
 
