@@ -11,6 +11,7 @@ class Progress:
     """A snapshot. Bytes and counts are of this run; ``*_total`` are None until known."""
 
     phase: str  # "listing", "adopting", "moving", "finishing", ...
+    unit: str = "asset"  # what ``assets_done`` counts: "file" while copies are verified
     listed: int = 0
     listed_expected: int | None = None
     assets_done: int = 0

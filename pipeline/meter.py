@@ -13,7 +13,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.phase = "listing"
+        self.phase, self.unit = "listing", "asset"
         self.listed = 0
         self.listed_expected: int | None = None
         self.assets_total: int | None = None
@@ -44,10 +44,17 @@ class Meter:
             self.mismatches += mismatches
             self.adopted += adopted
 
-    def begin(self, phase: str, *, assets: int | None = None, size: int | None = None) -> None:
-        """A phase begins, of so many assets and bytes where that is known."""
+    def begin(
+        self,
+        phase: str,
+        *,
+        unit: str = "asset",
+        assets: int | None = None,
+        size: int | None = None,
+    ) -> None:
+        """A phase begins, of so many assets (or other units) and bytes where that is known."""
         with self._lock:
-            self.phase = phase
+            self.phase, self.unit = phase, unit
             if assets is not None:
                 self.assets_total = assets
             if size is not None:
@@ -64,7 +71,7 @@ class Meter:
             self.listed_expected = listed
 
     def looked_at(self) -> int:
-        """One more asset was; how many were."""
+        """One more asset or file was; how many were."""
         with self._lock:
             self.assets_done += 1
             return self.assets_done
@@ -78,6 +85,7 @@ class Meter:
         with self._lock:
             return Progress(
                 phase=self.phase,
+                unit=self.unit,
                 listed=self.listed,
                 listed_expected=self.listed_expected,
                 assets_done=self.assets_done,

@@ -53,7 +53,13 @@ def verify(
     part = None if download is None else download / 100
     with opened(pipeline, sparing=True) as (job, ledger), working(json=json) as at:
         found = verify_job(
-            job, ledger, at.screen, stop=at.stop, download=part, accept_lost=accept_lost
+            job,
+            ledger,
+            at.screen,
+            stop=at.stop,
+            download=part,
+            accept_lost=accept_lost,
+            prompter=at.prompter,
         )
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
     if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):

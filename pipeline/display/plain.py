@@ -95,6 +95,17 @@ def nothing_yet(progress: Progress) -> bool:
     return not any(counted) and not any(progress.places.values())
 
 
+def amount(progress: Progress) -> str:
+    """How much is done: ``12 of 300 assets, 1.0 GB of 7.2 GB``; of bytes where there are any."""
+    done, total = progress.assets_done, progress.assets_total
+    text = counted(done, progress.unit)
+    if total is not None:
+        text = f"{count(done)} of {counted(total, progress.unit)}"
+    if progress.bytes_total is not None:
+        return f"{text}, {show_size(progress.bytes_done)} of {show_size(progress.bytes_total)}"
+    return f"{text}, {show_size(progress.bytes_done)}" if progress.bytes_done else text
+
+
 def describe(progress: Progress, rates: Rates) -> str:
     """A snapshot on one line."""
     if progress.phase == "listing":
@@ -102,13 +113,9 @@ def describe(progress: Progress, rates: Rates) -> str:
         return f"listing: {count(progress.listed)}{of}"
     if progress.phase == "adopting":
         return f"looking at what is there already: {counted(progress.adopted, 'file')} proven"
-    parts = [f"{count(progress.assets_done)} assets"]
+    parts = [amount(progress)]
     if progress.assets_total is not None:
-        done, total = progress.assets_done, progress.assets_total
-        parts = [f"{share(done, total)}, {count(done)} of {counted(total)}"]
-    parts.append(show_size(progress.bytes_done))
-    if progress.bytes_total is not None:
-        parts[-1] += f" of {show_size(progress.bytes_total)}"
+        parts.insert(0, share(progress.assets_done, progress.assets_total))
     if rates.bytes_per_second:
         parts.append(f"{show_size(rates.bytes_per_second)}/s")
     if (left := rates.seconds_left) is not None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config.sizes import show_size
-from pipeline.display.plain import sentence
+from pipeline.display.plain import amount, sentence
 from pipeline.display.rates import Rates
 from pipeline.events import ItemEvent, Notice, Progress
 from pipeline.wording import count, counted, duration, printable, share
@@ -107,15 +107,12 @@ def _moving(progress: Progress, rates: Rates) -> RenderableType:
     done, total = progress.assets_done, progress.assets_total
     use_bytes = bool(progress.bytes_total)
     part, whole = (progress.bytes_done, progress.bytes_total) if use_bytes else (done, total)
-    head = Text.assemble((f"{progress.phase.capitalize()} ", "bold"), count(done))
-    if total is not None:
-        head.append(f" of {counted(total)}")
-    head.append(f", {show_size(progress.bytes_done)}")
-    if progress.bytes_total is not None:
-        head.append(f" of {show_size(progress.bytes_total)}")
+    head = Text(f"{progress.phase.capitalize()} ", style="bold")
+    head.append(amount(progress), style="not bold")
     pace = Text(style="cyan")
-    pace.append(f"{show_size(rates.bytes_per_second)}/s")
-    pace.append(f"  {rates.assets_per_second:.0f} assets/s")
+    if progress.bytes_downloaded:
+        pace.append(f"{show_size(rates.bytes_per_second)}/s  ")
+    pace.append(f"{rates.assets_per_second:.0f} {progress.unit}s/s")
     if (left := rates.seconds_left) is not None:
         pace.append(f"  {duration(ceil(left))} left")
     lines: list[RenderableType] = [_bar(part, whole), head, pace]

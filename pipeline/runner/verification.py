@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connectors.abilities import Inventory, ReadBack
+from connectors.abilities import Inventory, Prompter, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
@@ -79,6 +79,7 @@ def verify(
     stop: Stop,
     download: float | None = None,
     accept_lost: bool = False,
+    prompter: Prompter | None = None,
 ) -> Verified:
     """Check every confirmed copy at every sink and mark what is not as it was.
 
@@ -87,17 +88,18 @@ def verify(
     sink is read back whole. What is missing or changed is moved again by the next run; of what
     could not be read nothing changes. With ``accept_lost`` copies of freed assets that are missing
     are asked for no more. A sink that cannot be looked at holds up no other; where none can, the
-    last one's error is raised.
+    last one's error is raised. ``prompter`` asks a person whose sign-in has ended for a new one;
+    None where nobody can be asked.
     """
     meter = Meter()
-    meter.begin("verifying")
+    meter.begin("verifying", unit="file")
     attempts = job.pipeline.limits.attempts
     gates = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
     tell = telling(observer)
     sparing = Sparing(gates, tell)
     ends = [(gates[sink.name], sink) for sink in job.sinks]
-    attention = Attention(ends, stop, None, tell, sparing.spare)
+    attention = Attention(ends, stop, prompter, tell, sparing.spare)
 
     def check(accepting: int | None) -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
@@ -224,6 +226,7 @@ class _Checker:
                         continue
                     self._result.checked += not counted
                     self._result.bytes_read += copy.size
+                    self._meter.add(downloaded=copy.size, done=copy.size)
                     state = checks.mark(self._ledger, copy, found)
                     self._result.edited += state is CopyState.YIELDED
                     if state is CopyState.MISSING:

@@ -69,6 +69,13 @@ def test_one_line_says_it_all() -> None:
     assert describe(progress, rates) == f"{line}, drive waiting 12 s"
 
 
+def test_verifying_counts_files_and_the_bytes_that_were_read() -> None:
+    listed = Progress("verifying", unit="file", assets_done=4000)
+    assert describe(listed, Rates()) == "verifying: 4,000 files"
+    read = Progress("verifying", unit="file", assets_done=1, bytes_done=10**6)
+    assert describe(read, Rates()) == "verifying: 1 file, 1.0 MB"
+
+
 def test_looking_through_an_archive_shows_that_it_gets_on() -> None:
     at = Progress("adopting", adopted=1234)
     assert describe(at, Rates()) == "looking at what is there already: 1,234 files proven"

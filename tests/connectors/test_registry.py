@@ -86,7 +86,7 @@ def test_a_missing_package_names_the_extra(install: Install) -> None:
 def test_a_defect_is_not_taken_for_a_missing_extra(install: Install) -> None:
     install("stick", "other_stick:connector", "import no_such_package_anywhere\n")
     with pytest.raises(
-        Misconfigured, match="'stick' cannot be loaded: .*no_such_package"
+        Misconfigured, match=r"'stick' cannot be loaded: .*no_such_package"
     ) as caught:
         registry.get("stick")
     assert not caught.value.hint

@@ -165,6 +165,21 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     assert world.landed == world.whole
 
 
+def test_verify_asks_whoever_is_there_and_goes_on(world: World) -> None:
+    class Renewed(Leaving):
+        def reconnect(self, prompter: Prompter) -> None:
+            self.signed_in = True
+
+    sink = Renewed(10_000)
+    assert world.run(sink).exit is Exit.OK
+    sink.left = 0
+    made = job(MemorySource("from", world.library), [sink], staging=world.folder / "s")
+    with Ledger.open(world.folder / "l.sqlite") as ledger:
+        found = verify(made, ledger, Recorder(), stop=Stop(), prompter=Nobody())
+    assert sink.signed_in and found.exit is Exit.OK
+    assert found.sinks[0].checked == len(world.whole)
+
+
 @pytest.mark.parametrize("full", ["wait", "next", "stop"])
 @pytest.mark.parametrize("left", [1, 6])
 def test_nobody_waits_for_room_where_nothing_is_left_to_put(
