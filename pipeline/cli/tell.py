@@ -167,7 +167,10 @@ def show_plan(console: Console, plan: Plan) -> None:
         room = f"needs {show_size(plan.staging.needed)}, {show_size(plan.staging.free)} free"
         console.print(f"\nstaging  {printable(plan.staging.path)}  {room}", soft_wrap=True)
     _unshown(console, plan)
-    if any(not sink.fits for sink in plan.sinks):
+    if plan.unplaced:
+        text = f"\n{show_size(plan.unplaced)} will fit nowhere"
+        console.print(text, style="yellow", soft_wrap=True)
+    if plan.unplaced or any(sink.lacking for sink in plan.sinks):
         console.print(f"\nWhat does not fit: {plan.if_full}.", style="yellow", soft_wrap=True)
     console.print("Nothing was changed.", style="dim")
 

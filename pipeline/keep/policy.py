@@ -23,7 +23,7 @@ def excluded_roles(keep: Keep, sinks: Iterable[Sink]) -> dict[str, frozenset[Rol
 
 def completes(sinks: Iterable[Sink], excluded: Mapping[str, Collection[Role]]) -> bool:
     """Whether a sidecar that says too little can be made whole later wherever one is to stand.
-    ``excluded`` is what is ``left_out``."""
+    ``excluded`` is what ``excluded_roles`` says of each sink."""
     return all(sink.traits.replaces or Role.METADATA in excluded[sink.name] for sink in sinks)
 
 
@@ -33,7 +33,7 @@ def takes_index(keep: Keep, sink: Sink) -> bool:
 
 
 def form(excluded: Mapping[str, Collection[Role]]) -> str:
-    """Names the way sidecars are made now; empty if no sink gets any. ``excluded`` is what is
-    ``left_out``."""
+    """Names the way sidecars are made now; empty if no sink gets any. ``excluded`` is
+    what ``excluded_roles`` says of each sink."""
     wanted = any(Role.METADATA not in roles for roles in excluded.values())
     return f"xmp {xmp.VERSION}" if wanted else ""

@@ -41,7 +41,7 @@ def resolve_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
         ledger.flush()
         checks.mark_waiting(ledger, sink.name, goal)
         adoption.look_again(ledger, sink.name)  # somebody may have moved them
-        text = f"{counted(lost, 'copy')} of an earlier run are not where they were put"
+        text = f"not where an earlier run put them: {counted(lost, 'copy')}"
         run.notice("warning", text, sink.name)
     doubts.dispel(ledger, sink.name)
 

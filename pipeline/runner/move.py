@@ -45,6 +45,7 @@ from pipeline.stages.parcel import Tokens
 from pipeline.staging import Staging
 from pipeline.stopping import Stop, Stopped
 from pipeline.together import Together
+from pipeline.wording import counted
 
 T = TypeVar("T")
 
@@ -202,7 +203,7 @@ class Mover:
         if adopted or beside:
             self.open_assets()
         if adopted:
-            self.run.notice("info", f"{adopted} files were there already and are proven")
+            self.run.notice("info", f"{counted(adopted, 'file')} found there already, and proven")
 
     def search(self, sink: Sink) -> Adoption:
         """What looks for copies that are at the sink already."""
@@ -211,8 +212,8 @@ class Mover:
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
         route = self.job.pipeline.route
-        plans = preflight(self.ledger, route, capacities, self.goal.excluded) if capacities else []
-        for remark in outlook(self.ledger, self.job, plans):
+        forecast = preflight(self.ledger, route, capacities, self.goal.excluded)
+        for remark in outlook(self.ledger, self.job, forecast):
             self.run.notice(remark.level, remark.text, remark.place)
 
     def _passes(self) -> Passes:

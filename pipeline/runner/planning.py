@@ -17,6 +17,7 @@ from pipeline.report.summary import Failure, failed, failures, unshown
 from pipeline.runner.job import Job, meaning
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import (
+    Forecast,
     SinkPlan,
     StagingPlan,
     check_staging,
@@ -34,8 +35,9 @@ class Plan:
 
     ``failures`` names the first that would not move: nothing that a run can do would help.
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
-    not name everything. ``problems`` are the first of those items that it could not show: they
-    keep a run from being whole.
+    not name everything. ``unplaced`` are bytes for which none of several sinks has room, where the
+    policy chooses between them. ``problems`` are the first of those items that it could not show:
+    they keep a run from being whole.
     """
 
     assets: int
@@ -45,6 +47,7 @@ class Plan:
     listed: int
     expected: int | None
     sinks: tuple[SinkPlan, ...]
+    unplaced: int
     staging: StagingPlan
     if_full: str  # what the policy does about what does not fit
     problem_count: int = 0
@@ -56,7 +59,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        return self.staging.fits and all(sink.fits for sink in self.sinks)
+        return self.staging.fits and Forecast(self.sinks, self.unplaced).fits
 
 
 def plan(job: Job, ledger: Path, observer: Observer, *, stop: Stop) -> Plan:
@@ -98,6 +101,7 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     ask, rooms = mover.connections.ask, mover.rooms
     capacities = {sink.name: ask(sink, rooms[sink.name].look) for sink in job.sinks}
+    forecast = preflight(ledger, job.pipeline.route, capacities, mover.goal.excluded)
     assets, size = work.totals(ledger)
     for sink in job.sinks:
         if assets and isinstance(sink, Checks):
@@ -115,7 +119,8 @@ def _compared(mover: Mover) -> Plan:
         failures=named,
         listed=found.present,
         expected=found.expected,
-        sinks=tuple(preflight(ledger, job.pipeline.route, capacities, mover.goal.excluded)),
+        sinks=forecast.sinks,
+        unplaced=forecast.unplaced,
         staging=staging_plan(ledger, job),
         if_full=consequence(job.pipeline.route),
         problem_count=problem_count,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,18 +46,26 @@ class StagingPlan:
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
     """Bytes one sink will be asked to take. ``capacity`` is None where it tells nothing;
-    ``lacking`` are bytes that go to no other sink either and will have to wait; ``sidecars``
-    what of ``needed`` is written beside the files, 0 where the policy chooses the sink later."""
+    ``lacking`` are those that it has no room for and that go to no other; ``sidecars`` what of
+    ``needed`` is written beside the files, 0 where the policy chooses the sink later."""
 
     name: str
     needed: int
     capacity: Capacity | None
-    lacking: int
+    lacking: int = 0
     sidecars: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What goes where. ``unplaced`` are bytes for which none of several sinks has room."""
+
+    sinks: tuple[SinkPlan, ...]
+    unplaced: int = 0
 
     @property
     def fits(self) -> bool:
-        return self.lacking == 0
+        return not self.unplaced and not any(sink.lacking for sink in self.sinks)
 
 
 def preflight(
@@ -65,13 +73,15 @@ def preflight(
     route: Route,
     capacities: Mapping[str, Capacity | None],
     excluded: ExcludedRoles,
-) -> list[SinkPlan]:
+) -> Forecast:
     """Apply the policy to the sizes of all pending assets; sinks stand in their order.
 
     ``excluded`` are the roles of files that do not go to each.
     """
     if route.to == "all":
-        return [_alone(ledger, name, capacities[name], excluded) for name in capacities]
+        return Forecast(
+            tuple(_alone(ledger, name, capacities[name], excluded) for name in capacities)
+        )
     return _shared(ledger, route, capacities, excluded)
 
 
@@ -93,10 +103,10 @@ def _shared(
     route: Route,
     capacities: Mapping[str, Capacity | None],
     excluded: ExcludedRoles,
-) -> list[SinkPlan]:
+) -> Forecast:
     left = {name: _free(capacity) for name, capacity in capacities.items()}
     needed = dict.fromkeys(left, 0)
-    lacking = 0
+    unplaced = 0
     for size, missing in work.pending_bytes(ledger, list(left), excluded):
         order = preferred(
             [name for name in left if missing[name]],
@@ -104,17 +114,14 @@ def _shared(
             free=left.__getitem__,
             begun=[name for name in left if missing[name] < size],
         )
-        copies = max(0, min(route.copies, len(left)) - (len(left) - len(order)))
+        copies = max(0, route.enough(len(left)) - (len(left) - len(order)))
         chosen = [name for name in order if left[name] >= missing[name]][:copies]
         for name in chosen:
             left[name] -= missing[name]
             needed[name] += missing[name]
-        lacking += size * (copies - len(chosen))
-    last = list(left)[-1]
-    return [
-        SinkPlan(name, needed[name], capacity, lacking if name == last else 0)
-        for name, capacity in capacities.items()
-    ]
+        unplaced += size * (copies - len(chosen))
+    sinks = (SinkPlan(name, needed[name], capacity) for name, capacity in capacities.items())
+    return Forecast(tuple(sinks), unplaced)
 
 
 def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
@@ -126,20 +133,21 @@ def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
     return StagingPlan(str(job.staging), needed, staging_room(job.staging))
 
 
-def outlook(ledger: Ledger, job: Job, plans: Sequence[SinkPlan]) -> list[Remark]:
+def outlook(ledger: Ledger, job: Job, forecast: Forecast) -> list[Remark]:
     """What a person should know before the first byte; nothing where all fits at one sink."""
     route = job.pipeline.route
     remarks = [*_refusals(ledger, job.sinks)]
-    used = [one for one in plans if one.needed]
+    used = [one for one in forecast.sinks if one.needed]
     if route.to != "all" and len(used) > 1:
         parts = [f"{show_size(one.needed)} to {one.name}" for one in used]
         remarks.append(Remark("info", f"by free space: {', '.join(parts)}"))
-    for one in plans:
-        if not one.fits:
-            where = one.name if route.to == "all" else ""
-            what = f"{show_size(one.lacking)} will not fit"
-            text = what if where else f"{what} anywhere"
-            remarks.append(Remark("warning", f"{text}: {consequence(route)}", where))
+    for one in forecast.sinks:
+        if one.lacking:
+            text = f"{show_size(one.lacking)} will not fit: {consequence(route)}"
+            remarks.append(Remark("warning", text, one.name))
+    if forecast.unplaced:
+        text = f"{show_size(forecast.unplaced)} will not fit anywhere: {consequence(route)}"
+        remarks.append(Remark("warning", text))
     staging = staging_plan(ledger, job)
     if not staging.fits:
         text = (

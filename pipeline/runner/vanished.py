@@ -8,6 +8,7 @@ from pipeline.ledger import checks
 from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
 from pipeline.stages.context import Run
+from pipeline.wording import counted
 
 
 def withdraw(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
@@ -18,11 +19,10 @@ def withdraw(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     for folder in ask(sink.vanished):
         lost = checks.withdraw(run.ledger, sink.name, folder, run.id, goal)
         where = f"the folder {folder}" if folder else "its folder"
-        what = "file" if lost == 1 else "files"
         run.notice(
             "error",
-            f"{where} was put into the bin or deleted during this run: the {lost} {what} that went "
-            "into it do not count, and wait for the next run",
+            f"{where} was put into the bin or deleted during this run; what went into it does not "
+            f"count and waits for the next run: {counted(lost, 'file')}",
             sink.name,
             "Bring it back or not, and run again; outpour verify finds what else was in it.",
         )

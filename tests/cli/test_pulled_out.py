@@ -298,7 +298,7 @@ def test_what_an_interrupted_run_put_somewhere_else_is_brought_again(
         else:
             path.unlink()
     code, _, err = world.run()
-    assert code == Exit.OK and "copies of an earlier run are not where they were put" in err
+    assert code == Exit.OK and "not where an earlier run put them: " in err
     assert world.all_at(world.usb, world.here)
     assert bool(held(world.usb / "mine")) == moved
     late[0] = next(world.usb.rglob(late[0].name))

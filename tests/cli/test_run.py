@@ -133,6 +133,19 @@ def test_plan_tells_that_it_will_not_fit(
     assert "it does not fit" in capsys.readouterr().out
 
 
+def test_a_plan_blames_no_sink_for_what_fits_at_none(
+    tmp_path: Path, store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "p.yaml"
+    sinks = (f"{{type: memory, name: {n}, store: {store}-{n}, limit: 20000}}" for n in "ab")
+    config.write_text(
+        f"source: memory:{store}\nroute: {{to: first}}\nsinks: [{', '.join(sinks)}]\n"
+    )
+    assert invoke(["plan", str(config)]) == Exit.NO_ROOM
+    out = capsys.readouterr().out
+    assert "too much" not in out and re.search(r"\n[\d.]+ kB will fit nowhere\n", out)
+
+
 def test_json_is_one_object_a_line_and_ends_with_the_summary(
     store: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
