@@ -28,7 +28,6 @@ SHARED = {
     "pools",
     "private",
     "certificates",
-    "reclaiming",
     "registry",
     "spelling",
     "unanswered",
@@ -124,3 +123,15 @@ def test_the_ledger_alone_speaks_sql() -> None:
     }
     rooms = {".".join(name.split(".")[:2]) for name in users}
     assert rooms == {"pipeline.ledger", "pipeline.report", "pipeline.together"}
+
+
+def test_the_connector_guide_names_every_ability() -> None:
+    tree = ast.parse((ROOT / "connectors" / "abilities.py").read_text())
+    abilities = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any(getattr(one, "id", "") == "runtime_checkable" for one in node.decorator_list)
+    }
+    guide = (ROOT / "docs" / "connectors.md").read_text()
+    assert {name for name in abilities if f"`{name}`" not in guide} == set()

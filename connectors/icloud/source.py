@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from connectors.abilities import Album, Capacity, Prompter
+from connectors.abilities import Album, Binned, Capacity, Prompter
 from connectors.base import Page, Resource, Stream
 from connectors.errors import Misconfigured, OutpourError
 from connectors.icloud import albums, reclaim, storage
@@ -16,7 +16,6 @@ from connectors.icloud.records import Handle
 from connectors.icloud.settings import ICloudSettings
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.signin import sign_in
-from connectors.reclaiming import Binned
 
 
 class ICloudSource:

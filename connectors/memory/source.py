@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from connectors.abilities import Album, Capacity
+from connectors.abilities import Album, Binned, Capacity
 from connectors.base import Asset, Page, Resource, Stream
 from connectors.errors import CursorLost, ItemError, NotFound, OutpourError
-from connectors.reclaiming import Binned
 
 _CHUNK = 1024 * 1024
 _PAGE = 100

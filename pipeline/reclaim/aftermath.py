@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.abilities import Capacity
+from connectors.abilities import Binned, Capacity, HasBin
 from connectors.base import Source
-from connectors.reclaiming import Binned, HasBin
 from pipeline.ledger import Ledger, trash
 from pipeline.ledger.items import Totals
 

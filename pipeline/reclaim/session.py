@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from connectors.abilities import Capacity, HasCapacity, Prompter, Reclaims
+from connectors.abilities import Binned, Capacity, HasBin, HasCapacity, Prompter, Reclaims
 from connectors.base import Source
 from connectors.errors import Fatal, Misconfigured
-from connectors.reclaiming import Binned, HasBin
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, trash, work
 from pipeline.reclaim.aftermath import Aftermath, aftermath

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.abilities import ReadBack
+from connectors.abilities import HasMedium, Identifies, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
-from connectors.reclaiming import HasMedium, Identifies
 from pipeline.config.models import Pipeline, Place
 from pipeline.ledger.checks import GONE, Held
 from pipeline.ledger.codec import now

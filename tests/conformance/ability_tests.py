@@ -7,13 +7,13 @@ import pytest
 from connectors.abilities import (
     HasCapacity,
     HasFolders,
+    HasMedium,
     Inventory,
     Reserves,
     Situated,
     TellsApart,
 )
 from connectors.base import Sink
-from connectors.reclaiming import HasMedium
 from tests.conformance.making import BLOCK, Bench, agree, assert_same, content, only
 from tests.conformance.places import SinkPlace, assert_silent
 

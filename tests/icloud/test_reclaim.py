@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from connectors.abilities import HasBin
 from connectors.base import Asset
 from connectors.errors import ItemError, NotFound, OutpourError, Throttled, Transient
 from connectors.icloud import reclaim
 from connectors.icloud.cloudkit import Reply, Zone
 from connectors.icloud.settings import Library as Choice
 from connectors.icloud.source import ICloudSource
-from connectors.reclaiming import HasBin
 from tests.icloud.rig import Rig, listing
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.abilities import Capacity
+from connectors.abilities import Binned, Capacity
 from connectors.errors import Misconfigured
 from connectors.memory import MemorySink, MemorySource, Shelf
-from connectors.reclaiming import Binned
 from pipeline.ledger import Ledger
 from pipeline.reclaim import reclaiming
 from pipeline.reclaim.policy import moment
