@@ -10,7 +10,7 @@ class Trouble(Enum):
 
     NO_SERVICE = (
         "nothing on this computer talks to iPhones (no usbmuxd answers)",
-        "Install usbmuxd (Linux) or the Apple Devices app (Windows), plug the iPhone in",
+        "Install usbmuxd, plug the iPhone in",
     )
     ABSENT = (
         "no iPhone is plugged in",
