@@ -24,7 +24,7 @@ class CopyState(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     MISSING = "missing"  # was confirmed, a later check did not find it or found other bytes
-    YIELDED = "yielded"  # a sidecar whose place another's file has, or an edit of it: that stays
+    YIELDED = "yielded"  # a sidecar not written: another file has its path, or somebody edited it
 
 
 class TrashState(StrEnum):

@@ -74,13 +74,13 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def opened(
-    pipeline: Pipeline, *, writing: bool = False, sparing: bool = False
+    pipeline: Pipeline, *, writing: bool = False, may_leave_out: bool = False
 ) -> Iterator[tuple[Job, Ledger]]:
     """The pipeline's places and ledger, closed at the end.
 
     Misconfigured if the ledger is in use, or belongs to another source, or if a place is not
     there or, with ``writing``, a sink takes nothing; Fatal if it was there before. A pipeline that
-    ran before may be ``sparing``: it goes on without that place.
+    ran before may be ``may_leave_out``: it goes on without that place.
     """
     ledger_at = ledger_path(pipeline.name)
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
@@ -91,7 +91,7 @@ def opened(
         with Ledger.open(ledger_at) as ledger:
             claim(ledger, pipeline)
             known = job.after(ledger)
-            if not sparing:
+            if not may_leave_out:
                 known.require_all()
             yield known, ledger
 

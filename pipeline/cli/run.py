@@ -49,7 +49,7 @@ def run(
     )  # fmt: skip
     screen = display.choose(machine=json, quiet=quiet)
     with (
-        opened(pipeline, writing=True, sparing=True) as (job, ledger),
+        opened(pipeline, writing=True, may_leave_out=True) as (job, ledger),
         working(screen, json=json, stopping=lambda: screen.notice(_stopping())) as at,
     ):
         outcome = run_job(job, ledger, screen, stop=at.stop, prompter=at.prompter)

@@ -51,7 +51,7 @@ def verify(
     pipeline = pipeline_of(config, from_, to, for_)
     require_ledger(pipeline.name)
     part = None if download is None else download / 100
-    with opened(pipeline, sparing=True) as (job, ledger), working(json=json) as at:
+    with opened(pipeline, may_leave_out=True) as (job, ledger), working(json=json) as at:
         found = verify_job(
             job,
             ledger,

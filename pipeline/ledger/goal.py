@@ -21,8 +21,8 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """``enough`` whole copies at ``sinks``. ``excluded`` are the roles without which a copy is
-    whole at each."""
+    """What makes an asset confirmed: ``enough`` whole copies at ``sinks``. ``excluded`` are the
+    roles of files that a copy at each sink is whole without."""
 
     sinks: Sequence[str]
     enough: int

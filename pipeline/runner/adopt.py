@@ -55,8 +55,8 @@ class Adopted:
 def adopt(search: Adoption) -> Adopted:
     """Confirm copies that are at the sink before the first byte moves; returns what was found.
 
-    All of it is looked through only once: afterwards the ledger itself knows. What broke off on
-    the way goes on, or what it had not reached would be copied beside itself.
+    A sink is looked through only once: afterwards the ledger itself knows. A search that was
+    interrupted is begun again, or files that it had not reached would be copied a second time.
     """
     ledger, sink = search.run.ledger, search.sink
     if not isinstance(sink, Inventory) or adoption.looked_through(ledger, sink.name):

@@ -25,7 +25,7 @@ _AGAIN = "; trying again"
 @dataclass(frozen=True)
 class Attention:
     """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
-    can be asked. ``spare`` leaves out a place whose sign-in has ended, if the rest can go on
+    can be asked. ``leave_out`` leaves out a place whose sign-in has ended, if the rest can go on
     without it: whether it did. That is also the end of a place for which nobody answers in ten
     minutes: the others must not wait for the morning."""
 
@@ -33,7 +33,7 @@ class Attention:
     stop: Stop
     prompter: Prompter | None
     tell: Tell
-    spare: Callable[[Gate, OutpourError], bool] = lambda _gate, _why: False
+    leave_out: Callable[[Gate, OutpourError], bool] = lambda _gate, _why: False
     _told: dict[str, str] = field(default_factory=dict)  # trouble by place
 
     def during(self, work: Callable[[], T], tick: Callable[[], None] = lambda: None) -> T:
@@ -108,11 +108,11 @@ class Attention:
                         continue
                     began = since.setdefault(gate.name, time.monotonic())
                     if time.monotonic() - began > _UNANSWERED:
-                        self.spare(gate, error)
+                        self.leave_out(gate, error)
 
     def _lose(self, gate: Gate, error: OutpourError) -> None:
         lost = error if isinstance(error, SessionExpired) else gate.needs_person
-        if lost is None or not self.spare(gate, lost):
+        if lost is None or not self.leave_out(gate, lost):
             self.stop.set("a sign-in is needed", error)
         elif lost is not error:
             self.tell("error", str(error), gate.name, error.hint)

@@ -35,9 +35,9 @@ class Catalogue:
 
     def refresh(self) -> Discovered:
         """Bring the ledger up to date with the source. Raises what ends a listing."""
-        source, without = self._run.source, self._connections.without_sources
+        source, without = self._run.source, self._connections.sources_left_out
         for part in self._job.sources:
-            with without.apart(part.name):
+            with without.tolerating(part.name):
                 check_source(self._run.ledger, part, partial(self._connections.ask, part))
         members = self._members()
         found = self._list(members)
@@ -65,7 +65,7 @@ class Catalogue:
                 break
             except OutpourError as error:
                 self._connections.go_on_without(error)
-        if not self._connections.without_sources.lost:  # what one has was not chosen anew
+        if not self._connections.sources_left_out.reasons:  # what one has was not chosen anew
             albums.remember_selection(self._run.ledger, selection.digest)
         return found
 

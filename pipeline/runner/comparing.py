@@ -13,6 +13,7 @@ from pipeline import retry
 from pipeline.config.models import Pipeline
 from pipeline.events import Observer, telling
 from pipeline.ledger import Ledger, listing
+from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.report.whereabouts import Whereabouts, whereabouts
@@ -20,7 +21,6 @@ from pipeline.runner.attention import Attention
 from pipeline.runner.job import meaning
 from pipeline.runner.planning import scratch
 from pipeline.runner.same_place import check_source
-from pipeline.sparing import Sparing
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from pipeline.together.owning import claim
@@ -56,7 +56,7 @@ def compare(
             raise meaning(copy, name, why)
         tell = telling(observer)
         gates = {source.name: Gate(source.name, 1, stop, attempts) for source in sources}
-        together = Together(sources, copy, gates, Sparing(gates, tell, lambda _: False))
+        together = Together(sources, copy, gates, LeftOut(gates, tell, lambda _: False))
         gate, meter = Gate(together.name, 1, stop, attempts), Meter()
 
         def work() -> None:

@@ -10,11 +10,11 @@ from connectors.base import Sink, Source
 from connectors.errors import Misconfigured, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, places
+from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.runner.attention import Attention
 from pipeline.runner.history import History
 from pipeline.runner.job import Job
-from pipeline.sparing import Sparing
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from pipeline.together.identifying import Identifying
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Connections:
-    """``source`` is all sources as one. With ``spares`` the command goes on without a place that
+    """``source`` is all sources as one. With ``may_leave_out`` it goes on without a place that
     cannot be used, if the rest can, and ``closing`` is told of a sink before it does; with
     ``compare`` files are read, if need be, to know whether two sources have the same."""
 
@@ -35,21 +35,21 @@ class Connections:
         history: History,
         closing: Callable[[str], None],
         *,
-        spares: bool,
+        may_leave_out: bool,
         compare: bool,
     ) -> None:
         self._job = job
         self._ledger = ledger
         self._stop = stop
         self._history = history
-        self._spares = spares
+        self._may_leave_out = may_leave_out
         uploads, downloads = job.pipeline.limits.uploads, job.pipeline.limits.downloads
         self.sinks = {
             sink.name: self._gate(sink.name, uploads or sink.traits.transfers) for sink in job.sinks
         }
         self.sources = {source.name: self._gate(source.name, downloads) for source in job.sources}
-        self.without_sinks = Sparing(self.sinks, history.notice, lambda _: spares, closing)
-        self.without_sources = Sparing(self.sources, history.notice, self._dispensable)
+        self.sinks_left_out = LeftOut(self.sinks, history.notice, lambda _: may_leave_out, closing)
+        self.sources_left_out = LeftOut(self.sources, history.notice, self._dispensable)
         self.source = self._one_source(compare=compare)
         self.source_gate = self.sources.get(self.source.name) or self._gate(
             self.source.name, downloads
@@ -65,7 +65,7 @@ class Connections:
     @property
     def lost(self) -> list[OutpourError]:
         """Why places were left out."""
-        return [*self.without_sources.lost.values(), *self.without_sinks.lost.values()]
+        return [*self.sources_left_out.reasons.values(), *self.sinks_left_out.reasons.values()]
 
     @property
     def usable(self) -> tuple[list[Source], list[Sink]]:
@@ -78,25 +78,27 @@ class Connections:
         return retry.call(next(gate for gate, other in self.ends if other is end), question)
 
     def attention(self, prompter: Prompter | None) -> Attention:
-        return Attention(self.ends, self._stop, prompter, self._history.notice, self.spare)
+        return Attention(self.ends, self._stop, prompter, self._history.notice, self.leave_out)
 
-    def spare(self, gate: Gate, why: OutpourError) -> bool:
+    def leave_out(self, gate: Gate, why: OutpourError) -> bool:
         """Go on without a place if that can be: whether it can."""
-        return self.without_sinks.spare(gate, why) or self.without_sources.spare(gate, why)
+        return self.sinks_left_out.leave_out(gate, why) or self.sources_left_out.leave_out(
+            gate, why
+        )
 
-    def leave_out(self) -> None:
-        """The places that are not there; raises where the command cannot do without, and of a
-        sink that was never there before."""
+    def leave_out_absent(self) -> None:
+        """Go on without the places that are not there. Raises for one that the command needs, and
+        for a sink that no run ever used."""
         for name, why in self._job.away.items():
             gate = self.sinks.get(name) or self.sources[name]
             new = name in self.sinks and isinstance(why, Misconfigured)
-            if new or not self.spare(gate, why):
+            if new or not self.leave_out(gate, why):
                 raise why
 
     def go_on_without(self, error: OutpourError) -> None:
         """The one of several sources that cannot be listed; raises where that cannot be."""
         failing = self.source.failing if isinstance(self.source, Together) else ""
-        if not (failing and self.without_sources.spare(self.sources[failing], error)):
+        if not (failing and self.sources_left_out.leave_out(self.sources[failing], error)):
             raise error
 
     def _gate(self, name: str, most: int) -> Gate:
@@ -109,10 +111,10 @@ class Connections:
             return job.source
         identifying = None
         if compare:
-            spare = self.without_sources.spare
-            identifying = Identifying(self.sources, self._stop, limits.downloads, spare)
-        return Together(job.sources, self._ledger, self.sources, self.without_sources, identifying)
+            leave_out = self.sources_left_out.leave_out
+            identifying = Identifying(self.sources, self._stop, limits.downloads, leave_out)
+        return Together(job.sources, self._ledger, self.sources, self.sources_left_out, identifying)
 
     def _dispensable(self, source: str) -> bool:
-        """One that was never listed is rather misspelt than away."""
-        return self._spares and places.was_listed(self._ledger, source)
+        """A source that was never listed is more likely misspelt than away."""
+        return self._may_leave_out and places.was_listed(self._ledger, source)

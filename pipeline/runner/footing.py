@@ -25,7 +25,7 @@ class Footing:
         self._run = run
         self._ledger = run.ledger
         self._goal = goal
-        self._sparing = connections.without_sinks
+        self._left_out = connections.sinks_left_out
         self._ask = connections.ask
 
     def check(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
@@ -35,7 +35,7 @@ class Footing:
 
         def look(sink: Sink) -> None:
             new = not after and not places.was_used(self._ledger, sink.name)
-            with self._sparing.apart(sink.name, new=new):
+            with self._left_out.tolerating(sink.name, new=new):
                 ask = partial(self._ask, sink)
                 where = check_sink(self._ledger, self._job.pipeline, sink, ask, after=after)
                 found[sink.name] = where
@@ -48,7 +48,7 @@ class Footing:
     def resolve_doubts(self) -> None:
         """Look after what runs left undone that could not look back."""
         for sink in self._usable:
-            with self._sparing.apart(sink.name):
+            with self._left_out.tolerating(sink.name):
                 resolve_doubts(self._run, sink, self._goal, partial(self._ask, sink))
 
     def begin(self) -> None:
@@ -60,7 +60,7 @@ class Footing:
         """What was made on the way may have gone again."""
 
         def vanished(sink: Sink) -> None:
-            with self._sparing.apart(sink.name):
+            with self._left_out.tolerating(sink.name):
                 withdraw(self._run, sink, self._goal, partial(self._ask, sink))
 
         with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
@@ -72,4 +72,4 @@ class Footing:
 
     @property
     def _usable(self) -> list[Sink]:
-        return [sink for sink in self._job.sinks if sink.name not in self._sparing.lost]
+        return [sink for sink in self._job.sinks if sink.name not in self._left_out.reasons]

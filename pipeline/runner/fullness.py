@@ -35,7 +35,7 @@ class Fullness:
         self._ledger = run.ledger
         self._excluded = excluded
         self._tell = run.notice
-        self._spare = run.spare
+        self._leave_out = run.leave_out
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
         self._told: set[str] = set()  # sinks that take nothing, and the person knows
         self.owed = False  # an asset found too little room
@@ -120,7 +120,7 @@ class Fullness:
         except SessionExpired as error:
             self._gates[room.name].expired(error)
         except Fatal as error:
-            if not self._spare(self._gates[room.name], error):
+            if not self._leave_out(self._gates[room.name], error):
                 raise
         except Transient as error:
             if room.name not in self._silent:

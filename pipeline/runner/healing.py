@@ -44,7 +44,7 @@ class Healing:
     def __init__(self, run: Run, connections: Connections) -> None:
         self._run = run
         self._ask = connections.ask
-        self._apart = connections.without_sinks.apart
+        self._tolerating = connections.sinks_left_out.tolerating
         self._sinks = {sink.name: sink for sink in connections.usable[1]}
 
     def heal(self) -> None:
@@ -53,7 +53,7 @@ class Healing:
             assets = checks.short_of_copies(self._run.ledger, name)
             if not assets:
                 continue
-            with self._apart(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
+            with self._tolerating(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
                 made = sum(workers.map(partial(self._asset, sink), self._items(assets)))
                 if made:
                     text = f"{counted(made, 'copy')} of freed photos made again from another sink"

@@ -1,8 +1,9 @@
-"""What its owner moved, renamed or brought in again: the copies that it had become its copies.
+"""Copies of assets that left the source are handed to new assets with the same original: the owner
+moved or renamed the photo, or imported it again.
 
-An asset is recognised by its original, never by what stands beside it; then its other files take
-over what that asset had. The ledger's digests say what to look at, so that nothing is asked of a
-sink in vain; then the sink's own checksum has to agree, or its bytes where it tells none.
+An asset is recognised by its original alone; then its other files take over what that asset had.
+The ledger's digests say which copies to look at, so that a sink is asked nothing in vain; then the
+sink's own checksum has to agree, or its bytes where it tells none.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class Job:
 
 
 def meaning(ledger: Ledger, name: str, why: OutpourError) -> OutpourError:
-    """What it means that a place cannot be used as it is: one that was used before is not there
-    now, and any other is rather misspelt."""
+    """What it means that a place cannot be used as it is: Fatal for one that was used before, which
+    is not there now; as it is for any other, which is more likely misspelt."""
     return Fatal(str(why), hint=why.hint) if places.was_used(ledger, name) else why
 
 

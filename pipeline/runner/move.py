@@ -59,7 +59,7 @@ class Mover:
     observer: Observer
     stop: Stop
     run_id: int
-    spares: bool = False  # goes on without a sink that cannot be used
+    may_leave_out: bool = False  # goes on without a sink that cannot be used
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     unindexed: OutpourError | None = None  # what kept an album index from being written
@@ -76,7 +76,7 @@ class Mover:
         history = History(self.run_id, self.ledger, self.observer, self.meter)
         self.connections = Connections(
             self.job, self.ledger, self.stop, history, self._close,
-            spares=self.spares, compare=self.compare,
+            may_leave_out=self.may_leave_out, compare=self.compare,
         )  # fmt: skip
         self.run = Run(
             id=self.run_id,
@@ -92,7 +92,7 @@ class Mover:
             quarantine=self.job.quarantine,
             verify_attempts=self.job.pipeline.verify.attempts,
             notice=history.notice,
-            spare=self.connections.without_sinks.spare,
+            leave_out=self.connections.sinks_left_out.leave_out,
         )
         self.footing = Footing(self.job, self.run, self.goal, self.connections)
         self.catalogue = Catalogue(self.job, self.run, self.connections, self.goal)
@@ -110,7 +110,7 @@ class Mover:
     def conduct(self) -> None:
         """Do it all; whatever ends it early is kept in ``stop``."""
         try:
-            self.connections.leave_out()
+            self.connections.leave_out_absent()
             when = self.job.pipeline.when
             self.idle = why_idle(when, *self.connections.usable, self.connections.ask)
             if self.idle:
@@ -140,7 +140,7 @@ class Mover:
             pass
         except SessionExpired as error:
             self.stop.set("a sign-in is needed", error)
-        except GivenUp as error:  # what was asked there, the rest depends on
+        except GivenUp as error:  # the rest of the run depends on what was asked there
             self.stop.set("the run failed", error.why)
         except Exception as error:  # noqa: BLE001  (ends the run; the main thread tells the person)
             self.stop.set("the run failed", error)
@@ -153,7 +153,7 @@ class Mover:
         for sink in self.job.sinks:
             if not policy.takes_index(self.job.pipeline.keep, sink):
                 continue
-            with self.connections.without_sinks.apart(sink.name):
+            with self.connections.sinks_left_out.tolerating(sink.name):
                 try:
                     self.connections.ask(sink, partial(write_index, self.run, sink))
                 except (CapacityExceeded, ItemError) as error:
@@ -182,7 +182,7 @@ class Mover:
             self._adopt()
         capacities = {}
         for name, look in looks.items():
-            with self.connections.without_sinks.apart(name):
+            with self.connections.sinks_left_out.tolerating(name):
                 capacities[name] = look.result()
         self._foretell(capacities)
 
@@ -190,7 +190,7 @@ class Mover:
         self.meter.begin("adopting")
         adopted = beside = 0
         for sink in self.job.sinks:
-            with self.connections.without_sinks.apart(sink.name):
+            with self.connections.sinks_left_out.tolerating(sink.name):
                 found = adopt(self.search(sink))
                 adopted, beside = adopted + found.files, beside + found.sidecars
                 apart = sources_own(self.job.pipeline, sink.name)

@@ -36,7 +36,7 @@ def run(
     """
     started = time.monotonic()
     with recorded(ledger, "run", stop) as record:
-        mover = Mover(job, ledger, observer, stop, record.run, spares=True)
+        mover = Mover(job, ledger, observer, stop, record.run, may_leave_out=True)
         attention = mover.connections.attention(prompter)
         attention.during(mover.conduct, lambda: observer.progress(_snapshot(mover)))
         waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
@@ -76,7 +76,7 @@ def _why_waiting(mover: Mover) -> str:
     rooms = mover.rooms.values()
     full = ", ".join(room.name for room in rooms if room.asleep and not room.closed)
     connections = mover.connections
-    sinks, sources = connections.without_sinks.lost, connections.without_sources.lost
+    sinks, sources = connections.sinks_left_out.reasons, connections.sources_left_out.reasons
     if not sinks and not sources:
         return f"no room at {full or ', '.join(mover.rooms)}"
     expired = [name for name, why in sinks.items() if isinstance(why, SessionExpired)]

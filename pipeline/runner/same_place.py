@@ -153,7 +153,8 @@ def _holds(sink: Sink, known: places.Known) -> bool:
 
 
 def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Fatal:
-    """Misconfigured, but of a folder here: its disk is rather out than it another one."""
+    """Fatal for a folder of this computer, whose disk is probably not connected; Misconfigured for
+    anything else."""
     known = ask(sink.trace) if isinstance(sink, Traces) else ""
     place = pipeline.sink(sink.name)
     now = place.identity[1] if place else ""

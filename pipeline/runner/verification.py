@@ -15,6 +15,7 @@ from pipeline import retry
 from pipeline.events import Notice, Observer, telling
 from pipeline.ledger import Ledger, checks, steps, work
 from pipeline.ledger.comparison import Comparison
+from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.runner import elsewhere
@@ -23,7 +24,6 @@ from pipeline.runner.ending import EXITS, recorded, state_without
 from pipeline.runner.job import Job
 from pipeline.runner.overlap import sources_own
 from pipeline.runner.same_place import looking_through
-from pipeline.sparing import Sparing
 from pipeline.stages.looking import SecondLook, look_for
 from pipeline.stages.recheck import reread, sha256
 from pipeline.states import CopyState, Exit, RunState
@@ -97,25 +97,25 @@ def verify(
     gates = {sink.name: Gate(sink.name, _READERS, stop, attempts) for sink in job.sinks}
 
     tell = telling(observer)
-    sparing = Sparing(gates, tell)
+    left_out = LeftOut(gates, tell)
     ends = [(gates[sink.name], sink) for sink in job.sinks]
-    attention = Attention(ends, stop, prompter, tell, sparing.spare)
+    attention = Attention(ends, stop, prompter, tell, left_out.leave_out)
 
     def check(accepting: int | None) -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
             why = job.away.get(sink.name)
-            if why is not None and not sparing.spare(gates[sink.name], why):
+            if why is not None and not left_out.leave_out(gates[sink.name], why):
                 raise why
         return tuple(
             _Checker(ledger, sink, observer, stop, meter, job, gate, accepting).check(
-                download, sparing
+                download, left_out
             )
             for gate, sink in ends
         )
 
     with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
         checked = attention.during(lambda: check(record.run if accept_lost else None))
-        lost = list(sparing.lost.values())
+        lost = list(left_out.reasons.values())
         record.state = state_without(lost) if lost else RunState.COMPLETE
     return Verified(checked, record.state)
 
@@ -147,9 +147,9 @@ class _Checker:
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 
-    def check(self, download: float | None, sparing: Sparing) -> SinkCheck:
+    def check(self, download: float | None, left_out: LeftOut) -> SinkCheck:
         with (
-            sparing.apart(self._sink.name),
+            left_out.tolerating(self._sink.name),
             looking_through(self._ledger, self._pipeline, self._sink, self._patiently),
         ):
             self._look(download)

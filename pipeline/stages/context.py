@@ -23,8 +23,8 @@ from pipeline.stopping import Stop
 @dataclass
 class Run:
     """One execution. ``quarantine`` is where bytes go that contradict their checksum;
-    ``rooms`` and ``traits`` are the sinks' by name; ``spare`` leaves one out that cannot be used,
-    if the rest can go on without it: whether it did."""
+    ``rooms`` and ``traits`` are the sinks' by name; ``leave_out`` goes on without a sink that
+    cannot be used, if the rest can: whether it does."""
 
     id: int
     ledger: Ledger
@@ -39,7 +39,7 @@ class Run:
     quarantine: Path
     verify_attempts: int
     notice: Tell
-    spare: Callable[[Gate, OutpourError], bool]
+    leave_out: Callable[[Gate, OutpourError], bool]
     out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
 
 

@@ -143,7 +143,7 @@ class Ends:
     def _lose(self, parcel: Parcel, why: OutpourError) -> None:
         """The sink cannot be used in this run, for this file or any other."""
         self._broken, reason = self._broken or why, f"{self._sink.name}: {why}"
-        if not self._run.spare(self._gate, why):
+        if not self._run.leave_out(self._gate, why):
             self._run.stop.set(reason, why)
         self._wait(parcel, reason)
 

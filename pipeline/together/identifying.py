@@ -40,7 +40,7 @@ class Identifying:
     gates: Mapping[str, Gate]
     stop: Stop
     readers: int
-    spare: Callable[[Gate, OutpourError], bool]
+    leave_out: Callable[[Gate, OutpourError], bool]
 
     def answers(
         self, ledger: Ledger, sources: Mapping[str, Source]
@@ -67,7 +67,7 @@ class Identifying:
         try:
             content = retry.call(gate, lambda: self._content(source, asset.id, resource))
         except (Transient, ItemError, GivenUp, Fatal) as error:
-            if isinstance(error, Fatal) and not self.spare(gate, error):
+            if isinstance(error, Fatal) and not self.leave_out(gate, error):
                 raise
             if isinstance(error, Transient) and gate.dead_end():
                 raise Fatal(f"{gate.name} keeps failing: {error}", hint=error.hint) from error

@@ -26,8 +26,8 @@ from connectors.errors import (
     Unreadable,
 )
 from pipeline.ledger import Ledger, sightings, twins
+from pipeline.left_out import LeftOut
 from pipeline.limits import Gate, GivenUp
-from pipeline.sparing import Sparing
 from pipeline.together import joining
 from pipeline.together.counting import Counted, Tally
 from pipeline.together.identifying import Identifying
@@ -62,7 +62,7 @@ class Together:
     may name other assets of the merged library than they did when they were read.
 
     A sign-in that ends is waited for in front of that source, at its own gate. What was left out
-    (``sparing``) stays as it was listed last, and its files raise GivenUp where no other source
+    (``left_out``) stays as it was listed last, and its files raise GivenUp where no other source
     has them. ``failing`` names the source whose listing raised last.
     """
 
@@ -71,7 +71,7 @@ class Together:
         sources: Sequence[Source],
         ledger: Ledger,
         gates: Mapping[str, Gate],
-        sparing: Sparing,
+        left_out: LeftOut,
         identifying: Identifying | None = None,
     ) -> None:
         self.name = " + ".join(source.name for source in sources)
@@ -82,7 +82,7 @@ class Together:
         self._identifying = identifying
         self._turns = Turns()
         self._gates = gates
-        self._sparing = sparing
+        self._left_out = left_out
         self._down: dict[str, float] = {}  # since when it answers no file
         self.unsure = False
         self.failing = ""
@@ -222,7 +222,7 @@ class Together:
                 gate.expired(error)
                 expired = expired or gate
             except (Transient, ItemError, Fatal) as error:
-                gone = self._is_lost(origin.source, error) and self._sparing.spare(gate, error)
+                gone = self._is_lost(origin.source, error) and self._left_out.leave_out(gate, error)
                 trouble = trouble if gone else trouble or error
             else:
                 self._down.pop(origin.source, None)
@@ -248,7 +248,7 @@ class Together:
 
     def within_reach(self, resource: Resource) -> bool:
         """Whether a source that was not left out has the file."""
-        if not self._sparing.lost:
+        if not self._left_out.reasons:
             return True
         try:
             gates = [origin.source for origin in origins(resource.handle)]

@@ -15,9 +15,9 @@ from connectors.errors import Transient
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Limits, Pipeline, Select, Staging
 from pipeline.ledger import Ledger
+from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.runner import Job, Outcome, run
-from pipeline.sparing import Sparing
 from pipeline.stopping import Stop
 from pipeline.together import Together
 from tests.engine.rig import Recorder, apple, contents, place
@@ -129,7 +129,7 @@ class World:
 def together(sources: Sequence[Source], ledger: Ledger) -> Together:
     """The sources as one, all of which are needed."""
     gates = {source.name: Gate(source.name, 4, Stop()) for source in sources}
-    return Together(sources, ledger, gates, Sparing(gates, lambda *_: None, lambda _: False))
+    return Together(sources, ledger, gates, LeftOut(gates, lambda *_: None, lambda _: False))
 
 
 def other_scheme(asset: Asset) -> Asset:

@@ -1,6 +1,7 @@
-"""A place that cannot be used holds up no other: it is left out, named, and what is its waits.
+"""A place that cannot be used holds up no other: it is named and left out, and what was meant for
+it waits.
 
-Without any other there is nothing to go on with, and what it fails at ends the command.
+The last one cannot be left out: what it fails at ends the command.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from pipeline.events import Tell
 from pipeline.limits import Gate, GivenUp
 
 
-class Sparing:
-    """Leaves places out, sources or sinks, from any thread. ``may`` says of which a command can
-    do without; ``closing`` is told of each before anybody who waits for it is."""
+class LeftOut:
+    """The sources, or the sinks, that a command goes on without. Safe to use from any thread.
+
+    ``may`` says which places it can go on without; ``closing`` is told of each before anybody who
+    waits for it is.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,13 @@ class Sparing:
         self._lock = threading.Lock()
 
     @property
-    def lost(self) -> dict[str, OutpourError]:
+    def reasons(self) -> dict[str, OutpourError]:
         """Why places were left out, by name."""
         return {name: gate.lost for name, gate in self._gates.items() if gate.lost}
 
-    def spare(self, gate: Gate, why: OutpourError) -> bool:
-        """Go on without this place, and say so; False where it is none of these, or the last."""
+    def leave_out(self, gate: Gate, why: OutpourError) -> bool:
+        """Go on without this place, and say so. False where the command cannot: the place is the
+        last, not one of these, or failed at what all of them need."""
         with self._lock:
             if gate.lost:
                 return True
@@ -53,14 +58,18 @@ class Sparing:
         return True
 
     @contextlib.contextmanager
-    def apart(self, name: str, *, new: bool = False) -> Iterator[None]:
-        """What this place fails at in here as a whole concerns it alone. Of a ``new`` one, a person
-        should rather hear of a mistake before anything is done."""
+    def tolerating(self, name: str, *, new: bool = False) -> Iterator[None]:
+        """An error in here that concerns the place as a whole leaves it out, or is raised where the
+        command cannot go on without it.
+
+        For a ``new`` place, which no run ever used, Misconfigured is raised as well: the person
+        should hear of a typing mistake before anything starts.
+        """
         try:
             yield
         except GivenUp:
             pass
         except (Transient, ItemError, Fatal) as error:
             mistaken = new and isinstance(error, Misconfigured)
-            if mistaken or not self.spare(self._gates[name], error):
+            if mistaken or not self.leave_out(self._gates[name], error):
                 raise
