@@ -33,6 +33,9 @@ from connectors.base import Asset, Resource, Role
 from connectors.errors import Misconfigured
 from connectors.spelling import folded
 
+COMPANIONS = (Role.SIDECAR, Role.METADATA)
+"""Roles of files that are named after an asset's other files, and that say too little to tell one
+asset from another."""
 UNDATED = "undated"
 _PART_BYTES = 240
 _STEM_BYTES = 200  # + "-" + suffix + "-edited" + "-99" + "." + extension stays within a part

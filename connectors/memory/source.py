@@ -98,9 +98,10 @@ class MemorySource:
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         library = self._library
-        ids, cursor = library.since(since)
         full = since is None
-        expected = len(library.assets) if full else None
+        with library.lock:
+            ids, cursor = library.since(since)
+            expected = len(library.assets) if full else None
         for at in range(0, max(1, len(ids)), _PAGE):
             part = ids[at : at + _PAGE]
             with library.lock:
@@ -124,10 +125,14 @@ class MemorySource:
             return Capacity(sum(map(len, self._library.contents.values())))
 
     def albums(self) -> Iterator[Album]:
-        yield from list(self._library.albums)
+        with self._library.lock:
+            albums = list(self._library.albums)
+        yield from albums
 
     def members(self, album: Album) -> Iterator[str]:
-        yield from self._library.albums.get(album, ())
+        with self._library.lock:
+            members = self._library.albums.get(album, ())
+        yield from members
 
     def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
         return [_answer(partial(self._trash, *pair)) for pair in assets]

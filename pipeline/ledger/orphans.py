@@ -20,12 +20,12 @@ from pipeline.ledger.adoption import Wanted
 from pipeline.ledger.checks import Held, load_held
 from pipeline.ledger.codec import load_digests
 from pipeline.ledger.store import Ledger
+from pipeline.naming import COMPANIONS
 from pipeline.states import AssetState, CopyState, TrashState
 
 _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _BATCH = 200
 _NOT_OURS = (CopyState.MISSING, CopyState.YIELDED)
-_BESIDE = (Role.SIDECAR, Role.METADATA)  # too small and too much alike to name an asset after
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def like(ledger: Ledger, sink: str, files: Sequence[Wanted]) -> list[Orphan]:
             told[checksum.algorithm].add(checksum.value)
     same = or_(*(getattr(_R, a.value).in_(values - {""}) for a, values in told.items()))
     sizes = {file.resource.size for file in files}
-    return _orphans(ledger, sink, and_(_R.size.in_(sizes), same, _R.role.not_in(_BESIDE)))
+    return _orphans(ledger, sink, and_(_R.size.in_(sizes), same, _R.role.not_in(COMPANIONS)))
 
 
 def of_assets(ledger: Ledger, sink: str, assets: Iterable[int]) -> dict[int, list[Orphan]]:
@@ -114,7 +114,7 @@ def _sizes(sink: str) -> Any:
     file, asset = schema.resources.alias(), schema.assets.alias()
     joined = file.join(asset, asset.c.id == file.c.asset)
     copied = exists().where(_C.resource == file.c.id, *_confirmed(sink))
-    left = and_(_gone(asset.c), file.c.role.not_in(_BESIDE), copied)
+    left = and_(_gone(asset.c), file.c.role.not_in(COMPANIONS), copied)
     return select(file.c.size).select_from(joined).where(left)
 
 

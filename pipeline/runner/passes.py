@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from connectors.abilities import Lends, Prefetches
-from connectors.base import Resource, Role, Sink
+from connectors.base import Resource, Sink
 from connectors.errors import OutpourError
 from pipeline.ledger import steps, work
 from pipeline.ledger.items import Item
 from pipeline.limits import Gate
+from pipeline.naming import COMPANIONS
 from pipeline.routing import Assignment, Router
 from pipeline.runner.fullness import Fullness
 from pipeline.stages.context import AssetWork, PieceWork, Run
@@ -23,7 +24,6 @@ from pipeline.stages.upload import Lane
 from pipeline.staging import Staged
 from pipeline.states import AssetState
 
-_BESIDE = (Role.SIDECAR, Role.METADATA)  # named after where the other files came to be
 _AT_HAND = 4  # files read at once from a local disk: more only keep the sinks from the cores
 _BATCH = 50  # assets that are given their sinks at once: few, so that news of room counts soon
 
@@ -155,7 +155,7 @@ class Passes:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
         works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
-        files = [piece for piece in works if piece.piece.resource.role not in _BESIDE]
+        files = [piece for piece in works if piece.piece.resource.role not in COMPANIONS]
         files = files or [piece for piece in works if not piece.piece.generated]
         after = [piece for piece in works if all(piece is not file for file in files)]
         asset.line_up(files)
