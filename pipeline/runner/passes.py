@@ -16,8 +16,9 @@ from pipeline.limits import Gate
 from pipeline.naming import COMPANIONS
 from pipeline.routing import Assignment, Router
 from pipeline.runner.fullness import Fullness
-from pipeline.stages.context import AssetWork, PieceWork, Run
+from pipeline.stages.context import AssetWork, Finale, PieceWork, Run
 from pipeline.stages.download import Downloads
+from pipeline.stages.lineup import Lineup
 from pipeline.stages.parcel import Tokens
 from pipeline.stages.sidecars import Sidecars
 from pipeline.stages.upload import Lane
@@ -149,8 +150,8 @@ class Passes:
         }
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED
         copies = sum(len(sinks) for _, sinks in pieces)
-        asset = AssetWork(self._run, item, copies, success, reserved, self._ended)
-        asset.spots = item.spots
+        lineup = Lineup(item.first.key, item.spots)
+        asset = AssetWork(self._run, item, copies, success, reserved, self._ended, lineup)
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
@@ -158,9 +159,11 @@ class Passes:
         files = [piece for piece in works if piece.piece.resource.role not in COMPANIONS]
         files = files or [piece for piece in works if not piece.piece.generated]
         after = [piece for piece in works if all(piece is not file for file in files)]
-        asset.line_up(files)
+        for piece in files:
+            lineup.expect(piece.piece.key, piece.sinks)
         if files and after:
-            asset.last = sum(len(piece.sinks) for piece in after), partial(writer.put, *after)
+            last = sum(len(piece.sinks) for piece in after)
+            asset.finale = Finale(last, partial(writer.put, *after))
         for piece in works:
             for sink in piece.sinks:
                 steps.plan_copy(self._run.ledger, piece.piece.key, sink)

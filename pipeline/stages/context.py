@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from connectors.base import Source, Traits
 from connectors.errors import OutpourError
 from pipeline.events import ItemEvent, Observer, Tell
 from pipeline.ledger import Ledger, steps
-from pipeline.ledger.items import Item, Piece, Spot
+from pipeline.ledger.items import Item, Piece
 from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.rooms import Room
+from pipeline.stages.lineup import Lineup
 from pipeline.staging import Staging
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stop
@@ -43,65 +44,32 @@ class Run:
     out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
 
 
+@dataclass(frozen=True)
+class Finale:
+    """The last ``copies`` of an asset, its sidecars: begun once all others have ended well."""
+
+    copies: int
+    begin: Callable[[], None]
+
+
 @dataclass
 class AssetWork:
     """Follows one asset; gives it its state when the last of its copies has ended.
 
-    Its files stand side by side. One whose name is taken has to take another, and so have the
-    others then: at a sink that has none of them yet, they wait for the first to have its name.
-
     ``reserved`` are the bytes set aside for it at each sink; ``ended`` is told at the end.
-    ``spots`` says where one of its files stands, by sink: the others stand beside it. ``last``
-    begins its last pieces, the sidecars, once nothing else is under way and all of it went well.
     """
 
     run: Run
     item: Item
-    open: int  # copies under way
+    open: int  # copies under way, with those of the finale
     success: AssetState  # its state when they all are confirmed: pending if more are owed
     reserved: dict[str, int]
     ended: Callable[[], None]
+    lineup: Lineup
+    finale: Finale | None = None
     failure: tuple[AssetState, str] | None = None
     moved: int = 0
-    spots: dict[str, Spot] = field(default_factory=dict)
-    last: tuple[int, Callable[[], None]] | None = None  # copies of ``open`` that these will be
-    _first: dict[str, int] = field(default_factory=dict)  # by sink, while others wait for it
-    _behind: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def line_up(self, files: Sequence[PieceWork]) -> None:
-        """The files that are about to come, in this order: none may hold room in staging that one
-        before it has not got yet."""
-        for file in files:
-            for sink in file.sinks:
-                if sink not in self.spots:
-                    self._first.setdefault(sink, file.piece.key)
-
-    def after_first(self, sink: str, key: int, begin: Callable[[], None]) -> None:
-        """Begin with the file ``key`` once it is known beside what it is to stand at the sink."""
-        with self._lock:
-            if self._first.get(sink, key) != key:
-                self._behind.setdefault(sink, []).append(begin)
-                return
-        begin()
-
-    def ended_at(self, sink: str, key: int) -> None:
-        """The file ``key`` stands at the sink, or will not in this run: nobody waits for it."""
-        with self._lock:
-            if self._first.get(sink) != key:
-                return
-            del self._first[sink]
-            behind = self._behind.pop(sink, [])
-        for begin in behind:
-            begin()
-
-    def stands(self, sink: str, piece: Piece, path: str) -> None:
-        """The file is at the sink, under this path."""
-        if piece.generated:
-            return
-        with self._lock:
-            if piece.key == self.item.first.key or sink not in self.spots:
-                self.spots[sink] = (piece.path, path)
 
     def copied(self, sink: str, reserved: int, stored: int) -> None:
         """One copy is confirmed; ``reserved`` is what its listing had promised."""
@@ -123,15 +91,19 @@ class AssetWork:
         begin = None
         with self._lock:
             self.open -= copies
-            if self.last and self.open == self.last[0]:
-                begin, self.last = self.last[1], None
-                if self.failure is not None:
-                    begin, self.open = None, 0
-            if self.open and begin is None:
-                return
+            if self.finale and self.open == self.finale.copies:
+                if self.failure is None:
+                    begin = self.finale.begin
+                else:
+                    self.open = 0
+                self.finale = None
+            over = not self.open
         if begin is not None:
             begin()
-            return
+        elif over:
+            self._close()
+
+    def _close(self) -> None:
         for sink, size in self.reserved.items():
             self.run.rooms[sink].give_back(size)
         state, reason = self.failure or (self.success, "")
@@ -170,4 +142,4 @@ class PieceWork:
     def dropped(self) -> None:
         """No sink gets it in this run: nobody waits for it any more."""
         for sink in self.sinks:
-            self.asset.ended_at(sink, self.piece.key)
+            self.asset.lineup.ended(sink, self.piece.key)

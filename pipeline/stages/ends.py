@@ -85,7 +85,7 @@ class Ends:
     def landed(self, parcel: Parcel, path: str, stored: int) -> None:
         """It is at the sink under this path; that took so many bytes there."""
         asset, piece = parcel.piece.asset, parcel.piece.piece
-        asset.stands(self._sink.name, piece, path)
+        asset.lineup.stands(self._sink.name, piece, path)
         self._close(parcel)
         asset.copied(self._sink.name, piece.due(self._sink.name), stored)
 
@@ -198,4 +198,4 @@ class Ends:
             with self._idle:
                 self._open -= 1
                 self._idle.notify_all()
-            parcel.piece.asset.ended_at(self._sink.name, parcel.key)
+            parcel.piece.asset.lineup.ended(self._sink.name, parcel.key)

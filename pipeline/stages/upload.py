@@ -81,12 +81,12 @@ class Lane:
             steps.kept(self._run.ledger, parcel.key, self._sink.name)
             self._ends.landed(parcel, copy.path, 0)
             return
-        piece.asset.after_first(self._sink.name, parcel.key, partial(self._begin, parcel))
+        piece.asset.lineup.after_first(self._sink.name, parcel.key, partial(self._begin, parcel))
 
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
         piece, asset = parcel.piece.piece, parcel.piece.asset
-        spot, sha256 = asset.spots.get(self._sink.name), parcel.put.digests[Algorithm.SHA256]
+        spot, sha256 = asset.lineup.spot(self._sink.name), parcel.put.digests[Algorithm.SHA256]
         parcel.names = self._names.of(piece, asset.item, spot, sha256)
         path = next(parcel.names, None)
         if path is None:
