@@ -116,7 +116,7 @@ class Room:
         return self.sleep(CapacityExceeded(f"{self.name} has no room for {needed} bytes more"))
 
     @property
-    def due(self) -> bool:
+    def look_is_due(self) -> bool:
         """Whether the sink sleeps and it is time to look at it again."""
         rests = self._asleep is not None and self._trial is not _Trial.SENT
         return rests and time.monotonic() >= self._look_at
@@ -128,7 +128,7 @@ class Room:
         Raises what the look raises. After Transient the next look has its time; after anything
         else it is still due, so that whoever mends it need not wait.
         """
-        if not self.due:
+        if not self.look_is_due:
             return False
         try:
             self.look()

@@ -42,7 +42,7 @@ class Router:
         for room in self._candidates(item, missing):
             if taken >= wanted:
                 break
-            fits = room.reserve(sum(p.due(room.name) for p in missing[room.name]))
+            fits = room.reserve(sum(p.bytes_due(room.name) for p in missing[room.name]))
             if fits:
                 chosen.append(room.name)
             taken += fits or _sidecar_alone(missing[room.name])

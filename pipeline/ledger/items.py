@@ -55,7 +55,7 @@ class Piece:
         there = copy is not None and copy.confirmed and copy.path is not None
         return there and self.former is not None
 
-    def due(self, sink: str) -> int:
+    def bytes_due(self, sink: str) -> int:
         """Bytes that the sink is to get, as far as is known: none that it likely has."""
         return 0 if self.in_doubt(sink) else self.resource.size or 0
 

@@ -13,7 +13,7 @@ from connectors.base import Asset, Page, Resource, Role
 from connectors.spelling import folded
 from pipeline.ledger import albums, recognition, renewal, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
-from pipeline.ledger.due import due
+from pipeline.ledger.outdated import outdated_sidecars
 from pipeline.ledger.showing import shown_otherwise
 from pipeline.ledger.store import Ledger
 from pipeline.naming import beside
@@ -185,7 +185,7 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
     for asset in fresh:
         writer.put(asset, known.get(asset.id))
     writer.write()
-    due(connection, [asset.id for asset in fresh])
+    outdated_sidecars(connection, [asset.id for asset in fresh])
     if page.albums_changed or (not page.full and shown_otherwise(connection, assets, known)):
         albums.outdated(connection)
     if page.gone:

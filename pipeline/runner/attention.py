@@ -24,12 +24,12 @@ _AGAIN = "; trying again"
 
 @dataclass(frozen=True)
 class Attention:
-    """Watches over ``ends``, places with their connectors. ``prompter`` is None where nobody
+    """Watches over ``places``, gates with their connectors. ``prompter`` is None where nobody
     can be asked. ``leave_out`` leaves out a place whose sign-in has ended, if the rest can go on
     without it: whether it did. That is also the end of a place for which nobody answers in ten
     minutes: the others must not wait for the morning."""
 
-    ends: Sequence[tuple[Gate, Source | Sink]]
+    places: Sequence[tuple[Gate, Source | Sink]]
     stop: Stop
     prompter: Prompter | None
     tell: Tell
@@ -42,7 +42,7 @@ class Attention:
         ``tick`` is called some ten times a second. Where an expired sign-in could not be
         renewed, and the place cannot be spared, ``work`` is stopped and SessionExpired is raised.
         """
-        for _, connector in self.ends:
+        for _, connector in self.places:
             if isinstance(connector, Interruptible):
                 self.stop.when_set(connector.interrupt)
         answers: list[T] = []
@@ -69,7 +69,7 @@ class Attention:
         return answers[0]
 
     def _renew(self) -> None:
-        for gate, connector in self.ends:
+        for gate, connector in self.places:
             error = gate.needs_person
             if error is None or gate.lost or self.stop:
                 continue
@@ -101,7 +101,7 @@ class Attention:
         since: dict[str, float] = {}
         with self.stop.guard():
             while not answered.wait(_TICK):
-                for gate, _ in self.ends:
+                for gate, _ in self.places:
                     error = gate.needs_person
                     if error is None or gate.lost:
                         since.pop(gate.name, None)
@@ -119,7 +119,7 @@ class Attention:
 
     def _report(self) -> None:
         """Say once what a place waits for, and that it goes on."""
-        for gate, _ in self.ends:
+        for gate, _ in self.places:
             trouble = gate.trouble
             text = _said(trouble)
             before = self._told.get(gate.name, "")

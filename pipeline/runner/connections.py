@@ -56,7 +56,7 @@ class Connections:
         )
 
     @property
-    def ends(self) -> list[tuple[Gate, Source | Sink]]:
+    def places(self) -> list[tuple[Gate, Source | Sink]]:
         """Every place with its connector."""
         sinks = [(self.sinks[sink.name], sink) for sink in self._job.sinks]
         parts = [(self.sources[source.name], source) for source in self._job.sources]
@@ -75,10 +75,10 @@ class Connections:
 
     def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
         """One question to a place, asked again as its errors say."""
-        return retry.call(next(gate for gate, other in self.ends if other is end), question)
+        return retry.call(next(gate for gate, other in self.places if other is end), question)
 
     def attention(self, prompter: Prompter | None) -> Attention:
-        return Attention(self.ends, self._stop, prompter, self._history.notice, self.leave_out)
+        return Attention(self.places, self._stop, prompter, self._history.notice, self.leave_out)
 
     def leave_out(self, gate: Gate, why: OutpourError) -> bool:
         """Go on without a place if that can be: whether it can."""

@@ -67,7 +67,9 @@ class Fullness:
         """
         self._tell_who_woke()
         due = [
-            room for room in self._open if room.due and self._gates[room.name].needs_person is None
+            room
+            for room in self._open
+            if room.look_is_due and self._gates[room.name].needs_person is None
         ]
         needed = work.smallest(self._ledger) if due else None
         if needed is None:

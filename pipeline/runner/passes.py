@@ -145,7 +145,7 @@ class Passes:
     ) -> None:
         pieces = self._router.portions(item, assigned.sinks)
         reserved = {
-            sink: sum(piece.due(sink) for piece, sinks in pieces if sink in sinks)
+            sink: sum(piece.bytes_due(sink) for piece, sinks in pieces if sink in sinks)
             for sink in assigned.sinks
         }
         success = AssetState.PENDING if assigned.owed else AssetState.CONFIRMED

@@ -64,7 +64,7 @@ def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:
 
 def _snapshot(mover: Mover) -> Progress:
     connections = mover.connections
-    told = {gate.name: gate.status for gate, _ in connections.ends}
+    told = {gate.name: gate.status for gate, _ in connections.places}
     for name, gate in connections.sinks.items():
         told[name] = "full" if mover.rooms[name].asleep else gate.status
     return mover.meter.snapshot(mover.run.staging.used, told)

@@ -98,8 +98,8 @@ def verify(
 
     tell = telling(observer)
     left_out = LeftOut(gates, tell)
-    ends = [(gates[sink.name], sink) for sink in job.sinks]
-    attention = Attention(ends, stop, prompter, tell, left_out.leave_out)
+    places = [(gates[sink.name], sink) for sink in job.sinks]
+    attention = Attention(places, stop, prompter, tell, left_out.leave_out)
 
     def check(accepting: int | None) -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
@@ -110,7 +110,7 @@ def verify(
             _Checker(ledger, sink, observer, stop, meter, job, gate, accepting).check(
                 download, left_out
             )
-            for gate, sink in ends
+            for gate, sink in places
         )
 
     with recorded(ledger, "verify", stop) as record, work.doubting(ledger):

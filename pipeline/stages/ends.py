@@ -87,7 +87,7 @@ class Ends:
         asset, piece = parcel.piece.asset, parcel.piece.piece
         asset.lineup.stands(self._sink.name, piece, path)
         self._close(parcel)
-        asset.copied(self._sink.name, piece.due(self._sink.name), stored)
+        asset.copied(self._sink.name, piece.bytes_due(self._sink.name), stored)
 
     @contextlib.contextmanager
     def outcome(self, parcel: Parcel) -> Iterator[None]:
@@ -187,7 +187,7 @@ class Ends:
         reason = f"{sink}: {parcel.put.path} was not written: {why}"
         steps.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
         self._close(parcel)
-        asset.copied(sink, parcel.piece.piece.due(sink), 0)
+        asset.copied(sink, parcel.piece.piece.bytes_due(sink), 0)
 
     def _close(self, parcel: Parcel) -> None:
         parcel.ended = True

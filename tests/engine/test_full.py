@@ -265,7 +265,7 @@ def test_a_trial_that_came_to_nothing_is_followed_by_another() -> None:
     for _ in range(2):
         room._look_at = 0.0
         assert room.wake(1) and room.asleep
-        assert room.reserve(5) and not room.reserve(5) and not room.due
+        assert room.reserve(5) and not room.reserve(5) and not room.look_is_due
         room.give_back(5)
     room._look_at = 0.0
     assert room.wake(1) and room.reserve(5)

@@ -157,6 +157,6 @@ def test_after_a_sign_in_nobody_waits_for_the_next_look() -> None:
     room._look_at = 0.0
     with pytest.raises(SessionExpired):
         room.wake(1)
-    assert room.due
+    assert room.look_is_due
     sink.open()
     assert room.wake(1) and room.asleep is None
