@@ -97,7 +97,7 @@ class DailyLimit(LimitReached):
     """A limit that time lifts. ``resume_at`` is timezone-aware."""
 
     def __init__(self, message: str, *, resume_at: datetime, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint or f"It goes on {resume_at.astimezone():%d %b %H:%M}.")
         self.resume_at = resume_at
 
 

@@ -180,3 +180,8 @@ def _read_file() -> dict[str, str]:
         return dict(json.loads(_file().read_bytes()))
     except FileNotFoundError:
         return {}
+    except (ValueError, TypeError) as error:
+        raise Misconfigured(
+            f"{_file()} is damaged: no sign-in can be read from it or kept in it",
+            hint="Remove it, then sign in again: outpour connect.",
+        ) from error

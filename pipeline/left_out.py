@@ -10,7 +10,15 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-from connectors.errors import DiskFailed, Fatal, ItemError, Misconfigured, OutpourError, Transient
+from connectors.errors import (
+    CapacityExceeded,
+    DiskFailed,
+    Fatal,
+    ItemError,
+    Misconfigured,
+    OutpourError,
+    Transient,
+)
 from pipeline.events import Tell
 from pipeline.limits import Gate, GivenUp
 
@@ -69,7 +77,7 @@ class LeftOut:
             yield
         except GivenUp:
             pass
-        except (Transient, ItemError, Fatal) as error:
+        except (Transient, ItemError, CapacityExceeded, Fatal) as error:
             mistaken = new and isinstance(error, Misconfigured)
             if mistaken or not self.leave_out(self._gates[name], error):
                 raise

@@ -16,6 +16,20 @@ GUIDE = (
     "account_info.read and the files ticked; then copy its App key."
 )
 _KEY = "OUTPOUR_DROPBOX_APP_KEY"
+# Sources: Dropbox's help on names that it refuses and on files that it ignores.
+_REFUSED = re.compile(r"[\\\x00-\x1f\x7f]")
+_LONGEST = 255  # characters of one name
+_IGNORED = frozenset(
+    (
+        "desktop.ini",
+        "thumbs.db",
+        ".ds_store",
+        "icon\r",
+        ".dropbox",
+        ".dropbox.attr",
+        ".dropbox.cache",
+    )
+)
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
@@ -55,6 +69,9 @@ class DropboxSettings(Settings):
         parts = folder.split("/")
         if any(part in ("", ".", "..") or part != part.strip() for part in parts):
             raise ValueError("folder names a folder in Dropbox, such as /Outpour, or is blank")
+        for part in parts:
+            if _REFUSED.search(part) or len(part) > _LONGEST or part.lower() in _IGNORED:
+                raise ValueError(f"Dropbox takes no folder called {part}: choose another name")
         return "/" + "/".join(parts)
 
     @field_validator("app_key")

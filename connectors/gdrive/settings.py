@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -52,7 +53,7 @@ class DriveSettings(Settings):
     @field_validator("folder")
     @classmethod
     def _a_path(cls, folder: str) -> str:
-        parts = folder.strip("/").split("/")
+        parts = normalize("NFC", folder).strip("/").split("/")  # as names are compared there
         if any(part in ("", ".", "..") for part in parts):
             raise ValueError("folder names a folder in Drive, such as Outpour or Backups/Photos")
         return "/".join(parts)

@@ -44,7 +44,9 @@ def meaning(error: OSError, what: str) -> OutpourError:
             return Misconfigured(reason, hint="Mount the disk writable, or choose another folder.")
         case errno.EACCES | errno.EPERM:
             return ItemError(reason, hint="Give yourself write permission there.")
-        case errno.ENAMETOOLONG | errno.EILSEQ | errno.EINVAL | errno.ELOOP | errno.ENOTDIR:
+        case errno.ENOTDIR:
+            return ItemError(reason, hint="Rename the file that has the name of a folder.")
+        case errno.ENAMETOOLONG | errno.EILSEQ | errno.EINVAL | errno.ELOOP:
             return ItemError(reason)
         case errno.EISDIR | errno.EEXIST:
             return ItemError(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from connectors.local.folders import Folders, is_temporary, temporary_name
 from connectors.local.root import check_reading, check_writing
 
 _COMMIT_BATCH = 64
+# What opening a name says where there is a link, a folder, or a file in the place of its folder.
+_NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENOTDIR)
 
 
 class LocalSink:
@@ -118,6 +121,9 @@ class LocalSink:
         try:
             yield from disk.chunks(target, fresh=True)
         except OSError as error:
+            if error.errno in _NO_FILE:
+                self._folders.check()
+                raise NotFound(f"{receipt.path} is no file any more") from error
             raise self._folders.meaning(error, receipt.path) from error
 
     def whereabouts(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -32,6 +33,16 @@ def remembered(ledger: Ledger, name: str) -> str | None:
 
 def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
     ledger.transact(lambda connection: meta.put(connection, _key(name), whereabouts))
+
+
+def rename_sources(connection: Connection, names: Mapping[str, str]) -> None:
+    """Sources are called otherwise now; what they were called may be a sink's name by now."""
+    known = {old: meta.get(connection, _key(old)) for old, new in names.items() if old != new}
+    for old in known:
+        meta.forget(connection, _key(old))
+    for old, whereabouts in known.items():
+        if whereabouts is not None:
+            meta.put(connection, _key(names[old]), whereabouts)
 
 
 def note_copies(ledger: Ledger, name: str) -> None:

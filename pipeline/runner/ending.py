@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from connectors.errors import DiskFull, OutpourError, SessionExpired
+from connectors.errors import CapacityExceeded, DiskFull, OutpourError, SessionExpired
 from pipeline.ledger import Ledger, work
 from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop, Stopped
@@ -24,7 +24,7 @@ def state_after(error: BaseException | None, stop: Stop) -> RunState:
     """What it means for a command that ``error``, if any, ended it."""
     if isinstance(error, SessionExpired):
         return RunState.NEEDS_PERSON
-    if isinstance(error, DiskFull):
+    if isinstance(error, DiskFull | CapacityExceeded):
         return RunState.NO_ROOM
     if error is not None and not isinstance(error, Stopped | KeyboardInterrupt):
         return RunState.FAILED
@@ -33,8 +33,10 @@ def state_after(error: BaseException | None, stop: Stop) -> RunState:
 
 def state_without(lost: Sequence[OutpourError]) -> RunState:
     """What it means for a command that places were left out for these reasons."""
-    signed_out = any(isinstance(why, SessionExpired) for why in lost)
-    return RunState.NEEDS_PERSON if signed_out else RunState.FAILED
+    if any(isinstance(why, SessionExpired) for why in lost):
+        return RunState.NEEDS_PERSON
+    full = all(isinstance(why, CapacityExceeded) for why in lost)
+    return RunState.NO_ROOM if full else RunState.FAILED
 
 
 @dataclass

@@ -45,11 +45,8 @@ class Fullness:
         if not self._rooms[sink].sleep(error):
             return
         self._told.add(sink)
-        text = f"takes no more for now: {error}"
-        if isinstance(error, DailyLimit):
-            text += f", goes on {error.resume_at.astimezone():%d %b %H:%M}"
-        elif not isinstance(error, LimitReached):
-            text = f"full: {error}"
+        limit = isinstance(error, LimitReached)
+        text = f"takes no more for now: {error}" if limit else f"full: {error}"
         self._tell("warning", text, sink, error.hint)
 
     @property

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from connectors.errors import Misconfigured
 from pipeline.config.models import Pipeline
-from pipeline.ledger import Ledger, meta, sightings
+from pipeline.ledger import Ledger, meta, places, sightings
 from pipeline.together.joining import adopt_library
 
 _OWNER = "source"
@@ -40,7 +40,9 @@ def _claim(connection: Connection, pipeline: Pipeline) -> None:
         same = theirs == ours  # two of one identity are told apart by their order
         kept = now if same else [now[ours.index(identity)] for identity in theirs]
         before = json.loads(meta.get(connection, _NAMES) or "[]") or kept
-        sightings.rename(connection, dict(zip(before, kept, strict=True)))
+        renamed = dict(zip(before, kept, strict=True))
+        sightings.rename(connection, renamed)
+        places.rename_sources(connection, renamed)
         if len(theirs) == 1 < len(ours):
             adopt_library(connection, kept[0])
     _write(connection, _OWNER, ours)

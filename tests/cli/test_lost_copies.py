@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,40 @@ def test_a_file_of_the_source_itself_is_no_copy_that_moved(
     capsys.readouterr()
     assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
     assert _named(capsys.readouterr().out) == ["IMG_1.HEIC"]
+
+
+def _link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.parent.parent)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _parent(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.write_text("no folder")
+
+
+@pytest.mark.parametrize("replace", [_link, _folder])
+def test_a_copy_in_whose_place_is_no_file_is_lost_and_comes_back(
+    replace: Callable[[Path], None], config: Path, tmp_path: Path
+) -> None:
+    replace(min((tmp_path / "one").rglob("*.HEIC")))
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert invoke(["run", str(config)]) == Exit.OK
+    assert invoke(["verify", str(config)]) == Exit.OK
+    copies = [path for path in (tmp_path / "one").rglob("*.HEIC") if path.is_file()]
+    assert len([path for path in copies if not path.is_symlink()]) == COUNT
+
+
+def test_copies_in_whose_folder_s_place_is_a_file_are_lost_and_the_next_run_says_why(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _parent(min((tmp_path / "one").rglob("*.HEIC")))
+    assert invoke(["verify", str(config)]) == Exit.ITEMS_FAILED
+    assert "missing" in capsys.readouterr().out
+    assert invoke(["run", str(config)]) == Exit.ITEMS_FAILED
+    assert "is a file, not a folder" in capsys.readouterr().err

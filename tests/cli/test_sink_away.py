@@ -139,6 +139,17 @@ def test_one_that_never_was_there_is_rather_misspelt(world: World) -> None:
     assert not world.all_at(world.here), "nothing was begun"
 
 
+def test_a_folder_that_is_called_as_its_source_was_is_made(tmp_path: Path, world: World) -> None:
+    """A folder alone is called local; once there are two, the source is called otherwise."""
+    world.config = world.config.with_name("q.yaml")
+    world.config.write_text(
+        f"source: {tmp_path}/card\nsinks: [{{type: memory, name: first, store: {tmp_path}}}]\n"
+    )
+    assert world.run()[0] == Exit.OK
+    world.config.write_text(f"source: {tmp_path}/card\nsinks: [{tmp_path}/new]\n")
+    assert world.run()[0] == Exit.OK and world.all_at(tmp_path / "new")
+
+
 def test_without_any_other_nothing_is_done(world: World) -> None:
     world.configure("usb")
     unplugged(world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from unicodedata import normalize
 
 import pytest
 
@@ -296,3 +297,14 @@ def test_a_folder_of_dropbox_that_is_deleted_in_mid_run_is_missed(
     assert invoke(["verify", str(job.config)]) == Exit.ITEMS_FAILED
     assert job.run() == Exit.OK
     assert job.held()["dropbox"] == job.wanted()
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_a_folder_that_is_written_in_decomposed_letters(job: FanOut, kind: str) -> None:
+    """As text comes from a Mac, in a file or in a table."""
+    folder = normalize("NFD", "Fotos Zoé")
+    job.config.write_text(f"source: icloud:demo@example.com\nsinks: ['{kind}:{folder}']\n")
+    for _ in range(2):
+        assert job.run() == Exit.OK
+    assert invoke(["verify", str(job.config)]) == Exit.OK
+    assert job.held()[SINKS[kind]] == job.wanted()

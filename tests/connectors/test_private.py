@@ -187,3 +187,14 @@ def test_a_keyring_that_was_chosen_and_cannot_be_used_is_named(
         with pytest.raises(Misconfigured, match="cannot be used: No module named 'no'") as caught:
             ask("dropbox")
         assert "PYTHON_KEYRING_BACKEND" in caught.value.hint
+
+
+@pytest.mark.parametrize("left", [b"", b"[1]", b"{", b'"word"'])
+def test_a_damaged_file_of_sign_ins_is_named_with_what_to_do(left: bytes) -> None:
+    (private.state_dir() / "credentials.json").write_bytes(left)
+    for ask in (private.load_secret, private.forget_secret):
+        with pytest.raises(Misconfigured, match=r"credentials\.json is damaged") as caught:
+            ask("dropbox")
+        assert "Remove it" in caught.value.hint
+    with pytest.raises(Misconfigured, match=r"credentials\.json is damaged"):
+        private.store_secret("dropbox", "word")

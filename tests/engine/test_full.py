@@ -210,8 +210,8 @@ def test_a_daily_limit_is_a_wait_with_a_time_and_no_error(tmp_path: Path) -> Non
     library, _ = filled(20)
     sink, observer = Tired(10), Recorder()
     assert move(tmp_path, library, [sink], observer=observer).exit is Exit.OK
-    texts = [notice.text for notice in observer.notices if notice.place == "tired"]
-    assert len(texts) == 2 and "goes on" in texts[0] and "has room" in texts[1]
+    told = [notice for notice in observer.notices if notice.place == "tired"]
+    assert len(told) == 2 and "goes on" in told[0].hint and "has room" in told[1].text
 
 
 class Strict(Counting):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from sqlalchemy import select
 
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
-from connectors.errors import Misconfigured, OutpourError, SessionExpired
+from connectors.errors import DailyLimit, Misconfigured, OutpourError, SessionExpired
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route
@@ -163,6 +164,28 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     assert check() == (Exit.ITEMS_FAILED, {"to": (0, 0, away), "here": (files, 1, "")})
     assert world.run(sink).exit is Exit.NEEDS_PERSON
     assert world.landed == world.whole
+
+
+@pytest.mark.parametrize("when", [0, 1, 2])
+def test_a_daily_limit_met_before_the_first_byte_stops_no_other(world: World, when: int) -> None:
+    """Not only uploads are counted: a place may refuse the very question which one it is."""
+
+    class Tired(Leaving):
+        def _ask(self) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise DailyLimit("enough for today", resume_at=datetime.now(UTC))
+
+    sink = Tired(10_000)
+    assert world.run(sink).exit is Exit.OK
+    fill(world.library, COUNT + 5)
+    sink.left = when
+    outcome = world.run(sink)
+    assert outcome.exit is Exit.NO_ROOM and world.landed == world.whole
+    assert "enough for today. It goes on" in outcome.error
+    sink.left = 10_000
+    assert world.run(sink).exit is Exit.OK
+    assert sorted(contents(sink._shelf).values()) == world.whole
 
 
 def test_verify_asks_whoever_is_there_and_goes_on(world: World) -> None:
