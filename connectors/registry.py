@@ -49,6 +49,8 @@ class Connector(Generic[S]):
     surely are, False where they surely are not, None where they may be, or share an account.
     Without it, only places whose locations differ are surely two.
     ``password`` is the environment variable that may hold the password of one account.
+    ``exclusive`` is for sinks where files of one name can lie side by side: a text that is alike
+    for settings of one place, into which one pipeline at a time may then put files.
     """
 
     settings: type[S]
@@ -59,6 +61,7 @@ class Connector(Generic[S]):
     location: str | None = None
     same: Callable[[S, S], bool | None] | None = None
     password: str | None = None
+    exclusive: Callable[[S], str] | None = None
 
 
 class UnknownConnector(Misconfigured):

@@ -36,4 +36,5 @@ connector = Connector(
     connect=_connect,
     disconnect=_disconnect,
     location="folder",
+    exclusive=lambda settings: f"{settings.drive or settings.account} {settings.folder}",
 )

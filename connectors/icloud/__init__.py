@@ -43,4 +43,5 @@ connector = Connector(
     location="account",
     same=same,
     password=PASSWORD_VARIABLE,
+    exclusive=lambda settings: settings.account,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,41 +53,37 @@ class Batch:
 
     def __init__(self, tasks: Sequence[Task], jobs: int, observer: Observer, stop: Stop) -> None:
         self._tasks = tasks
-        self._jobs = jobs
+        self._waiting = dict(enumerate(tasks))
+        self._ended: dict[int, Ended] = {}
+        self._jobs = max(1, min(jobs, len(tasks)))
         self._observer = observer
         self._stop = stop
         self._running: set[Child] = set()
+        self._filled: set[str] = set()  # places that a task under way has to itself
         self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def run(self) -> Result:
         """Until the last has ended."""
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="batch") as pool:
-            futures = {pool.submit(self._one, task): task for task in self._tasks}
+            workers = {pool.submit(self._work) for _ in range(self._jobs)}
             try:
-                self._watch(set(futures))
-            finally:
-                for future in futures:
-                    future.cancel()
-        ended, left = [], []
-        for future, task in futures.items():
-            try:
-                found = future.result()
-            except CancelledError:
-                found = None
-            if found is None:
-                left.append(task)
-            else:
-                ended.append(found)
+                self._watch(workers)
+            except BaseException:
+                self._stop.set("the batch was broken off")
+                raise
         if self._stop.error is not None:
             raise self._stop.error
-        return Result(tuple(ended), tuple(left), bool(self._stop))
+        ended = tuple(self._ended[number] for number in sorted(self._ended))
+        left = tuple(task for n, task in enumerate(self._tasks) if n not in self._ended)
+        return Result(ended, left, bool(self._stop))
 
     def kill(self) -> None:
         """End those under way, at once. Their ledgers survive that."""
         for child in tuple(self._running):
             child.kill()
 
-    def _watch(self, open_: set[Future[Ended | None]]) -> None:
+    def _watch(self, open_: set[Future[None]]) -> None:
         while open_:
             _, open_ = wait(open_, _LOOK, FIRST_COMPLETED)
             if self._stop:
@@ -97,13 +93,31 @@ class Batch:
                     child.end()
                 return
 
-    def _one(self, task: Task) -> Ended | None:
-        ended: Ended | None = None
-        with self._stop.guard():  # a defect of ours must not leave the others unwatched
-            ended = self._run(task)
-            if ended is not None:
+    def _work(self) -> None:
+        """One task after another, while there are any."""
+        while (taken := self._take()) is not None:
+            number, task = taken
+            with self._stop.guard():  # a defect of ours must not leave the others unwatched
+                ended = self._run(task)
+                if ended is None:
+                    return
+                self._ended[number] = ended
                 self._observer.ended(ended)
-        return ended
+            with self._changed:
+                self._filled -= task.alone
+                self._changed.notify_all()
+
+    def _take(self) -> tuple[int, Task] | None:
+        """The next task that no other keeps from beginning."""
+        with self._changed:
+            while self._waiting and not self._stop:
+                for number, task in self._waiting.items():
+                    if not task.alone & self._filled:
+                        del self._waiting[number]
+                        self._filled |= task.alone
+                        return number, task
+                self._changed.wait(_LOOK)
+        return None
 
     def _run(self, task: Task) -> Ended | None:
         if self._stop:

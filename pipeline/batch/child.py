@@ -23,10 +23,12 @@ Hear = Callable[[str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``arguments`` of ``outpour``; ``name`` is the pipeline's."""
+    """``arguments`` of ``outpour``; ``name`` is the pipeline's. ``alone`` names places that no two
+    tasks may fill at once."""
 
     name: str
     arguments: Sequence[str]
+    alone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class Gathering:
         self._passwords.check(*pipeline.sources, *pipeline.sinks)
         # What begins with a dash would be taken for an option.
         file = f"./{path}" if str(path).startswith("-") else str(path)
-        self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)]))
+        filled = pipeline.sinks if self._what == "run" else ()
+        alone = frozenset(place.exclusive for place in filled if place.exclusive)
+        self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)], alone))
         if row is not None:
             self._compare(this, row, pipeline)
 

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.config.passwords import Passwords
 from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
+from pipeline.runner.occupied import occupying
 from pipeline.together.owning import claim
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
@@ -79,8 +81,9 @@ def opened(
     """The pipeline's places and ledger, closed at the end.
 
     Misconfigured if the ledger is in use, or belongs to another source, or if a place is not
-    there or, with ``writing``, a sink takes nothing; Fatal if it was there before. A pipeline that
-    ran before may be ``may_leave_out``: it goes on without that place.
+    there or, with ``writing``, a sink takes nothing; Fatal if it was there before, or if another
+    pipeline is writing there that has to be alone. With ``may_leave_out`` a pipeline that ran
+    before goes on without that place.
     """
     ledger_at = ledger_path(pipeline.name)
     # The places first: what is wrong with their settings must not leave an empty ledger behind.
@@ -88,9 +91,13 @@ def opened(
         if not ledger_at.exists():
             job.require_all()
         _make_room_for(ledger_at)
-        with Ledger.open(ledger_at) as ledger:
+        with contextlib.ExitStack() as stack:
+            ledger = stack.enter_context(Ledger.open(ledger_at))
             claim(ledger, pipeline)
             known = job.after(ledger)
+            if writing:
+                occupied = stack.enter_context(occupying(pipeline))
+                known = replace(known, away={**known.away, **occupied})
             if not may_leave_out:
                 known.require_all()
             yield known, ledger

@@ -299,6 +299,12 @@ class Place:
         where = getattr(self.settings, location) if location else ""
         return [self.type, str(where or "")]
 
+    @property
+    def exclusive(self) -> str:
+        """Names a sink that one pipeline at a time may fill; empty for one that all may."""
+        told = self.connector.exclusive
+        return f"{self.type} {told(self.settings)}" if told else ""
+
     def same_as(self, other: Place) -> bool | None:
         """Whether both are one account or folder, by their settings; None: they may be."""
         if self.type != other.type:

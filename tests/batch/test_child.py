@@ -135,3 +135,15 @@ def test_a_stop_starts_no_more() -> None:
     (found,) = answers
     assert found.exit is Exit.INTERRUPTED
     assert [task.name for task in found.left] == ["p1", "p2"]
+
+
+def test_two_that_fill_one_place_run_in_turn_and_hold_up_no_other(
+    tmp_path: Path, program: Path
+) -> None:
+    turn, other = tmp_path / "turn", tmp_path / "other"
+    waits = f"mkdir {turn} || exit 9; until [ -e {other} ]; do sleep 0.01; done; rmdir {turn}"
+    scripts = [f"{waits}; {GOOD}", f"{waits}; {GOOD}", f"touch {other}; {GOOD}"]
+    alone = [frozenset({"drive"}), frozenset({"drive", "b"}), frozenset[str]()]
+    tasks = [Task(f"p{n}", [scripts[n]], alone[n]) for n in range(3)]
+    result = Batch(tasks, 2, Heard(), Stop()).run()
+    assert [one.task for one in result.ended] == tasks and result.exit is Exit.OK

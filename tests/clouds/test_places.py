@@ -15,7 +15,9 @@ from connectors.dropbox.auth import store_grant as store_dropbox
 from connectors.gdrive.auth import load_grant as load_drive
 from connectors.gdrive.auth import store_grant as store_drive
 from pipeline.cli.app import invoke
+from pipeline.config.load import load
 from pipeline.ledger import places
+from pipeline.runner.occupied import occupying
 from pipeline.states import Exit
 from sandbox.dropbox.tree import File
 from sandbox.gdrive.store import FOLDER, Node
@@ -308,3 +310,17 @@ def test_a_folder_that_is_written_in_decomposed_letters(job: FanOut, kind: str) 
         assert job.run() == Exit.OK
     assert invoke(["verify", str(job.config)]) == Exit.OK
     assert job.held()[SINKS[kind]] == job.wanted()
+
+
+def test_one_pipeline_at_a_time_fills_a_drive_folder(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names are no keys there: two would put each file twice, or two files under one name."""
+    with occupying(load(job.config)):
+        assert job.run() == Exit.FATAL
+        assert "drive: left out" in (err := capsys.readouterr().err)
+        assert "another pipeline is putting files there" in err
+    held = job.held()
+    assert not held["drive"] and held["folder"] == held["dropbox"] == job.wanted()
+    assert job.run() == Exit.OK
+    assert job.held()["drive"] == job.wanted()
