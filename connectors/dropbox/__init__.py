@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.abilities import Prompter
 from connectors.base import Sink
-from connectors.dropbox.settings import DropboxSettings
+from connectors.dropbox.settings import DropboxSettings, same
 from connectors.registry import Connector
 
 __all__ = ["DropboxSettings", "connector"]
@@ -34,4 +34,5 @@ connector = Connector(
     connect=_connect,
     disconnect=_disconnect,
     location="folder",
+    same=same,
 )

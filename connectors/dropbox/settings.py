@@ -89,6 +89,14 @@ class DropboxSettings(Settings):
         return host
 
 
+def same(one: DropboxSettings, other: DropboxSettings) -> bool | None:
+    """Whether both are one folder, whose name Dropbox reads without regard to case; None where two
+    sign-ins may be of one account."""
+    if one.folder.casefold() != other.folder.casefold():
+        return False
+    return True if (one.account, one.api_host) == (other.account, other.api_host) else None
+
+
 def app_key(settings: DropboxSettings) -> str:
     """The key of the app to sign in with; Misconfigured where nobody says one."""
     key = settings.app_key or os.environ.get(_KEY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.abilities import Prompter
 from connectors.base import Sink
-from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.settings import DriveSettings, same
 from connectors.registry import Connector
 
 __all__ = ["DriveSettings", "connector"]
@@ -36,5 +36,6 @@ connector = Connector(
     connect=_connect,
     disconnect=_disconnect,
     location="folder",
+    same=same,
     exclusive=lambda settings: f"{settings.drive or settings.account} {settings.folder}",
 )

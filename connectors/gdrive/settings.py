@@ -82,3 +82,14 @@ class DriveSettings(Settings):
     @property
     def scopes(self) -> list[str]:
         return [SCOPE + self.scope]
+
+
+def same(one: DriveSettings, other: DriveSettings) -> bool | None:
+    """Whether both are one folder: of a shared drive, whoever signs in; None where two sign-ins may
+    be of one person."""
+    if (one.drive, one.folder) != (other.drive, other.folder):
+        return False
+    if one.drive is not None:
+        return True
+    who = [(s.account, s.service_account, s.impersonate, s.root_url) for s in (one, other)]
+    return True if who[0] == who[1] else None

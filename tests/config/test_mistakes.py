@@ -100,6 +100,15 @@ MISTAKES = {
         "source: memory:a\nsinks: [./A, {type: local, name: usb, path: ./B/../A}]\n",
         "p.yaml:2: sinks[1]: 'usb' is the same place as 'local': name it once",
     ),
+    "one folder in two spellings": (
+        "source: memory:a\nsinks: ['dropbox:/Photos', {type: dropbox, name: b, folder: /photos}]\n",
+        "p.yaml:2: sinks[1]: 'b' is the same place as 'dropbox': name it once",
+    ),
+    "one shared drive by two people": (
+        "source: memory:a\nsinks:\n- {type: gdrive, drive: 0A, folder: P}\n"
+        "- {type: gdrive, name: b, drive: 0A, folder: P, account: work}\n",
+        "p.yaml:4: sinks[1]: 'b' is the same place as 'gdrive': name it once",
+    ),
     "one account under two names": (
         "source: memory:a\nsinks: [gdrive, {type: gdrive, name: again, folder: Outpour}]\n",
         "p.yaml:2: sinks[1]: 'again' is the same place as 'gdrive': name it once",
