@@ -19,9 +19,10 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 
-from connectors.errors import Misconfigured, Transient
+from connectors.errors import Misconfigured, SessionExpired, Transient
+from connectors.gdrive.meaning import RECONNECT
 from connectors.gdrive.refusals import GUIDE, refused_person, refused_service_account
-from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.settings import SCOPE, DriveSettings
 from connectors.gdrive.transport import Answer, Transport
 from connectors.grants import Grants
 
@@ -112,6 +113,7 @@ class Auth:
         self._grant = grant  # just given, otherwise the stored one
         self._credentials: Any = None
         self._who = ""
+        self._granted: frozenset[str] = frozenset()  # by the last token
         self._lock = threading.Lock()
 
     @property
@@ -170,6 +172,12 @@ class Auth:
             raise why from error
         except GoogleAuthError as error:
             raise Transient(f"Google's sign-in service failed: {type(error).__name__}") from error
+        if self._settings.scope not in self._granted:
+            credentials.token = None
+            raise SessionExpired(
+                f"the sign-in to Google Drive does not cover 'scope: {self._settings.scope}'",
+                hint=RECONNECT,
+            )
 
     def _ask(
         self,
@@ -180,7 +188,19 @@ class Auth:
         **_: Any,
     ) -> Answer:
         """The transport in the form google-auth wants it."""
-        return self._transport.send(method, url, headers or {}, body)
+        answer = self._transport.send(method, url, headers or {}, body)
+        self._granted = _granted(answer.data)
+        return answer
+
+
+def _granted(token: bytes) -> frozenset[str]:
+    """The values of ``scope`` that an answer with a token covers; all where it does not say."""
+    try:
+        told = json.loads(token).get("scope")
+    except (ValueError, AttributeError):
+        told = None
+    names = frozenset(str(told or f"{SCOPE}drive").replace(SCOPE, "").split())
+    return names | {"drive.file"} if "drive" in names else names
 
 
 def credentials_of(grant: Grant) -> Any:

@@ -20,10 +20,12 @@ from connectors.abilities import Reconnects
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.gdrive import DriveSettings, connector
 from connectors.gdrive.auth import load_grant, store_grant
+from connectors.gdrive.sink import DriveSink
 from connectors.private import state_dir
 from sandbox.damage import Abort
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import OAuthClient
+from sandbox.gdrive.oauth import DRIVE
 from sandbox.messages import Answer, Request
 from tests.conformance.making import Bench, content
 from tests.gdrive.bench import DrivePlace, held
@@ -206,6 +208,22 @@ def test_nobody_has_connected(double: Double, bench: Bench) -> None:
     with pytest.raises(SessionExpired) as caught:
         bench.place(connector.sink("drive", DriveSettings()), "a.jpg", content(10))
     assert "outpour connect gdrive" in caught.value.hint
+
+
+def test_a_scope_that_the_sign_in_does_not_cover_asks_for_another(
+    double: Double, bench: Bench
+) -> None:
+    """Else a folder that others made would not be seen, and made a second time."""
+    DrivePlace(double)
+    sink = DriveSink("drive", DriveSettings(scope="drive"))
+    for _ in range(2):
+        with pytest.raises(SessionExpired, match="does not cover 'scope: drive'") as caught:
+            bench.place(sink, "a.jpg", content(10))
+        assert "outpour connect gdrive" in caught.value.hint
+    assert not double.store.paths()
+    DrivePlace(double, DRIVE, scope="drive")
+    bench.place(DriveSink("drive", DriveSettings(scope="drive")), "a.jpg", content(10))
+    bench.place(DriveSink("drive", DriveSettings()), "b.jpg", content(10))
 
 
 # --- staying connected -------------------------------------------------------------------
