@@ -30,7 +30,8 @@ from pipeline.limits import Gate
 T = TypeVar("T")
 _FIRST = 0.25  # seconds
 _LONGEST = 60.0
-_PAUSE_BUDGET = 3600.0  # seconds that a place may ask for pauses before an item fails for it
+PAUSE_BUDGET = 3600.0
+"""Seconds that a place may go on asking for pauses before an item fails for it."""
 _OUTAGE_BUDGET = 900.0
 _OUTAGE_LONGEST = 15.0  # so that it goes on soon after the line is back
 
@@ -44,11 +45,15 @@ class Patience:
     """How long one item is tried at a place, by the errors its attempts ended with.
 
     ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up the gate's ``attempts``.
+    failures do not use up the gate's ``attempts``. ``pauses`` are seconds that the place may go on
+    asking for pauses.
     """
 
-    def __init__(self, gate: Gate, progress: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, gate: Gate, progress: Callable[[], int] = lambda: 0, pauses: float = PAUSE_BUDGET
+    ) -> None:
         self._gate = gate
+        self._pauses = pauses
         self._progress = progress
         self._reached = progress()
         self._failures = 0
@@ -63,7 +68,7 @@ class Patience:
             return True  # until the place is given up, which whoever waits for it is told
         self._count(error)
         if self._paused_since is not None:
-            return self._gate.waited(self._paused_since) <= _PAUSE_BUDGET
+            return self._gate.waited(self._paused_since) <= self._pauses
         if self._down_since is not None:
             return self._gate.waited(self._down_since) <= _OUTAGE_BUDGET
         return self._failures < self._gate.attempts
@@ -107,11 +112,16 @@ def heed(gate: Gate, error: Transient | SessionExpired, pause: float) -> None:
     gate.on_retry(error)
 
 
-def call(gate: Gate, work: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
+def call(
+    gate: Gate,
+    work: Callable[[], T],
+    progress: Callable[[], int] = lambda: 0,
+    pauses: float = PAUSE_BUDGET,
+) -> T:
     """Do ``work`` in a slot of the gate, again as its errors say.
 
-    ``progress`` is that of ``Patience``. Raises the last error, GivenUp once the place was given
-    up, or Stopped.
+    ``progress`` and ``pauses`` are those of ``Patience``. Raises the last error, GivenUp once the
+    place was given up, or Stopped.
     """
 
     def once() -> T:
@@ -124,7 +134,7 @@ def call(gate: Gate, work: Callable[[], T], progress: Callable[[], int] = lambda
         return once()  # as nearly always: tenacity's own work would cost what a small file does
     except (Transient, SessionExpired) as error:
         failures = [error]
-    patience, goes_on = Patience(gate, progress), True
+    patience, goes_on = Patience(gate, progress, pauses), True
 
     def again() -> T:
         nonlocal goes_on

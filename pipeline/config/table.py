@@ -16,7 +16,7 @@ from connectors.errors import Misconfigured
 from pipeline.config.document import Loc, text_of
 from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
 
-_BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
+BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
 _MOST_TOLD = 20
 _SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
 
@@ -84,7 +84,7 @@ def fill(data: Mapping[str, Any], row: Row) -> dict[str, Any]:
     mistakes: list[Mistake] = []
 
     def written(text: str, loc: Loc) -> str:
-        return _BLANK.sub(lambda blank: _cell(blank, row, loc, mistakes), text)
+        return BLANK.sub(lambda blank: _cell(blank, row, loc, mistakes), text)
 
     filled = {key: _mapped(value, (key,), written) for key, value in data.items()}
     if mistakes:
@@ -97,7 +97,7 @@ def unfilled(data: Mapping[str, Any]) -> list[Mistake]:
     mistakes: list[Mistake] = []
 
     def look(text: str, loc: Loc) -> str:
-        if blank := _BLANK.search(text):
+        if blank := BLANK.search(text):
             what = "write it out, or name a table (each: people.csv)"
             mistakes.append(Mistake(loc, f"{blank[0]!r} is not filled in; {what}"))
         return text

@@ -10,6 +10,7 @@ from connectors import registry
 from connectors.errors import Misconfigured
 from pipeline.config import targets
 from pipeline.config.problems import PREFIX, close, suggest
+from pipeline.config.table import BLANK
 
 _ALIKE = 0.8  # a letter too many or too few; VERSION is no VERIFY
 
@@ -17,11 +18,13 @@ _ALIKE = 0.8  # a letter too many or too few; VERSION is no VERIFY
 def check(keys: Collection[str], data: Mapping[str, Any]) -> None:
     """Misconfigured if a variable is meant for one of the ``keys`` of a pipeline file and names
     none, or no place of the file's ``data``."""
-    for name in os.environ:
+    for name, value in os.environ.items():
         if not name.startswith(PREFIX):
             continue
         head, nested, rest = name.removeprefix(PREFIX).lower().partition("__")
         if head in keys:
+            if blank := BLANK.search(value):  # the same for every row
+                raise Misconfigured(f"{name}: {blank[0]!r} is filled in only in a pipeline file")
             if nested and f"{PREFIX}{head.upper()}" not in os.environ:
                 _check_place(name, head, rest.partition("__")[0], data.get(head))
         elif nested:

@@ -87,12 +87,14 @@ def sentence(notice: Notice) -> str:
 
 def nothing_yet(progress: Progress) -> bool:
     """Whether a line could only say zero."""
+    if any(progress.places.values()):
+        return False
     if progress.phase == "listing":
         return not (progress.listed or progress.listed_expected)
     if progress.phase == "adopting":
         return not progress.adopted
     counted = (progress.assets_total, progress.assets_done, progress.failed, progress.bytes_done)
-    return not any(counted) and not any(progress.places.values())
+    return not any(counted)
 
 
 def amount(progress: Progress) -> str:
@@ -108,11 +110,13 @@ def amount(progress: Progress) -> str:
 
 def describe(progress: Progress, rates: Rates) -> str:
     """A snapshot on one line."""
+    waiting = [f"{name} {state}" for name, state in progress.places.items() if state]
     if progress.phase == "listing":
         of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
-        return f"listing: {count(progress.listed)}{of}"
+        return ", ".join([f"listing: {count(progress.listed)}{of}", *waiting])
     if progress.phase == "adopting":
-        return f"looking at what is there already: {counted(progress.adopted, 'file')} proven"
+        proven = f"{counted(progress.adopted, 'file')} proven"
+        return ", ".join([f"looking at what is there already: {proven}", *waiting])
     parts = [amount(progress)]
     if progress.assets_total is not None:
         parts.insert(0, share(progress.assets_done, progress.assets_total))
@@ -122,5 +126,4 @@ def describe(progress: Progress, rates: Rates) -> str:
         parts.append(f"{duration(ceil(left))} left")
     if progress.failed:
         parts.append(f"{count(progress.failed)} failed")
-    parts += [f"{name} {state}" for name, state in progress.places.items() if state]
-    return f"{progress.phase}: {', '.join(parts)}"
+    return f"{progress.phase}: {', '.join([*parts, *waiting])}"

@@ -94,13 +94,13 @@ def _listing(progress: Progress, rates: Rates) -> RenderableType:
     if rates.listed_per_second >= 1:
         text.append(f"  {count(round(rates.listed_per_second))}/s", style="dim")
     bar = _bar(progress.listed, progress.listed_expected)
-    return Group(bar, text)
+    return Group(bar, text, *_state(progress))
 
 
 def _adopting(progress: Progress) -> RenderableType:
     text = Text("Looking at what is there already: ", style="bold")
     text.append(f"{counted(progress.adopted, 'file')} proven", style="not bold")
-    return Group(_bar(0, None), text)
+    return Group(_bar(0, None), text, *_state(progress))
 
 
 def _moving(progress: Progress, rates: Rates) -> RenderableType:
@@ -115,21 +115,18 @@ def _moving(progress: Progress, rates: Rates) -> RenderableType:
     pace.append(f"{rates.assets_per_second:.0f} {progress.unit}s/s")
     if (left := rates.seconds_left) is not None:
         pace.append(f"  {duration(ceil(left))} left")
-    lines: list[RenderableType] = [_bar(part, whole), head, pace]
-    if state := _state(progress):
-        lines.append(state)
-    return Group(*lines)
+    return Group(_bar(part, whole), head, pace, *_state(progress))
 
 
-def _state(progress: Progress) -> Text | None:
-    """What is not as smooth as it could be."""
+def _state(progress: Progress) -> list[Text]:
+    """A line on what is not as smooth as it could be, if anything is."""
     parts = [
         (f"{count(progress.failed)} failed", "red") if progress.failed else None,
         (f"{count(progress.retries)} tried again", "dim") if progress.retries else None,
         *((f"{name}: {state}", "yellow") for name, state in progress.places.items() if state),
     ]
     shown = [part for part in parts if part]
-    return Text("  ").join(Text(text, style=style) for text, style in shown) if shown else None
+    return [Text("  ").join(Text(text, style=style) for text, style in shown)] if shown else []
 
 
 def _bar(part: int, whole: int | None) -> RenderableType:

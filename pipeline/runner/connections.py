@@ -20,6 +20,7 @@ from pipeline.together import Together
 from pipeline.together.identifying import Identifying
 
 T = TypeVar("T")
+_OTHERS_WAIT = 600.0  # seconds
 
 
 class Connections:
@@ -74,8 +75,11 @@ class Connections:
         return sources, [one for one in self._job.sinks if not self.sinks[one.name].lost]
 
     def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
-        """One question to a place, asked again as its errors say."""
-        return retry.call(next(gate for gate, other in self.places if other is end), question)
+        """One question to a place, asked again as its errors say. A sink that only asks for pauses
+        holds the other ones up no longer than some minutes."""
+        gate = next(gate for gate, other in self.places if other is end)
+        alone = gate.name not in self.sinks or len(self.usable[1]) == 1
+        return retry.call(gate, question, pauses=retry.PAUSE_BUDGET if alone else _OTHERS_WAIT)
 
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.places, self._stop, prompter, self._history.notice, self.leave_out)

@@ -69,6 +69,20 @@ def test_one_line_says_it_all() -> None:
     assert describe(progress, rates) == f"{line}, drive waiting 12 s"
 
 
+def test_a_place_that_is_waited_for_before_anything_is_listed_is_named() -> None:
+    out = io.StringIO()
+    plain = Plain(out, every=0)
+    for phase in ("listing", "adopting"):
+        plain.progress(Progress(phase, places={"dropbox": "asked to wait 300 s", "here": ""}))
+    first, second = out.getvalue().splitlines()
+    assert first == "listing: 0, dropbox asked to wait 300 s"
+    assert second.endswith("0 files proven, dropbox asked to wait 300 s")
+    screen = io.StringIO()
+    with (terminal := Terminal(Console(file=screen, force_terminal=True, width=80))):
+        terminal.progress(Progress("listing", places={"dropbox": "asked to wait 300 s"}))
+    assert "dropbox: asked to wait 300 s" in screen.getvalue()
+
+
 def test_verifying_counts_files_and_the_bytes_that_were_read() -> None:
     listed = Progress("verifying", unit="file", assets_done=4000)
     assert describe(listed, Rates()) == "verifying: 4,000 files"

@@ -307,6 +307,7 @@ def test_a_secret_in_a_variable_is_refused(tmp_path: Path, monkeypatch: pytest.M
         ("OUTPOUR_SELECT", "{max_size: 1:30}", "'1:30' is no size"),
         ("OUTPOUR_SELECT", "[" * 3000, "OUTPOUR_SELECT: is nested too deeply"),
         ("OUTPOUR_SELECT", "[", "OUTPOUR_SELECT"),
+        ("OUTPOUR_PATH", "{filename} ${who}", "OUTPOUR_PATH: '${who}' is filled in only in a"),
     ],
 )
 def test_a_mistake_in_a_variable_names_it(

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
-from connectors.errors import DailyLimit, Misconfigured, OutpourError, SessionExpired
+from connectors.errors import DailyLimit, Misconfigured, OutpourError, SessionExpired, Throttled
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route
@@ -186,6 +186,25 @@ def test_a_daily_limit_met_before_the_first_byte_stops_no_other(world: World, wh
     sink.left = 10_000
     assert world.run(sink).exit is Exit.OK
     assert sorted(contents(sink._shelf).values()) == world.whole
+
+
+@pytest.mark.parametrize("when", [0, 1])
+def test_a_place_that_only_asks_for_pauses_holds_up_no_other(
+    world: World, when: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.runner.connections._OTHERS_WAIT", 0.2)
+
+    class Busy(Leaving):
+        def _ask(self) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise Throttled("later", retry_after=0.01)
+
+    sink = Busy(10_000)
+    assert world.run(sink).exit is Exit.OK
+    fill(world.library, COUNT + 5)
+    sink.left = when
+    assert world.run(sink).exit is Exit.FATAL and world.landed == world.whole
 
 
 def test_verify_asks_whoever_is_there_and_goes_on(world: World) -> None:
