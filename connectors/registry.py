@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -110,11 +111,16 @@ def get(name: str) -> Connector[Any]:
 
 def _registered(name: str) -> EntryPoint | None:
     """Ours before others', whose every distribution has to be read for it."""
+    return _ours().get(name) or next(iter(entry_points(group=GROUP, name=name)), None)
+
+
+@cache
+def _ours() -> dict[str, EntryPoint]:
     try:
-        ours = list(distribution(_OURS).entry_points.select(group=GROUP, name=name))
+        found = distribution(_OURS).entry_points.select(group=GROUP)
     except PackageNotFoundError:  # the packages alone, by PYTHONPATH
-        ours = []
-    return next(iter(ours or entry_points(group=GROUP, name=name)), None)
+        return {}
+    return {entry.name: entry for entry in found}
 
 
 def _extras(entry: EntryPoint) -> list[str]:
