@@ -70,7 +70,7 @@ def load_client(settings: DriveSettings) -> Client:
 
 def _client_file(path: Path) -> Client:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise Misconfigured(f"client file {path}: {error.strerror}", hint=GUIDE) from error
     except ValueError as error:

@@ -23,7 +23,7 @@ from oauthlib.oauth2 import OAuth2Error
 
 from connectors.abilities import Prompter
 from connectors.certificates import ca_bundle
-from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
+from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.gdrive.api import Api
 from connectors.gdrive.auth import Auth, Client, Grant, load_client, signed_in, store_grant
 from connectors.gdrive.channel import Channel
@@ -192,11 +192,14 @@ def _by_device(
     until = time.monotonic() + float(offer.get("expires_in", 1800))
     while time.monotonic() < until:
         time.sleep(pause)
-        status, answer = _post(transport, client.token_uri, form)
+        try:
+            status, answer = _post(transport, client.token_uri, form)
+        except Transient:  # the code stays valid
+            status, answer = 0, {}
         if status == 200:
             return answer
         error = str(answer.get("error", status))
-        if error == "slow_down":
+        if error == "slow_down" or not status or status >= 500:
             pause += 5  # RFC 8628, section 3.5
         elif error != "authorization_pending":
             raise _denied(error, str(answer.get("error_description", "")))

@@ -12,6 +12,7 @@ from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resum
 from pipeline.cli.output import complain, emit, paper, postscript
 from pipeline.cli.tell import show_plan, show_summary
 from pipeline.cli.working import working
+from pipeline.display.connecting import addressed
 from pipeline.display.machine import Machine
 from pipeline.events import Notice
 from pipeline.runner import Outcome
@@ -54,7 +55,7 @@ def run(
     ):
         outcome = run_job(job, ledger, screen, stop=at.stop, prompter=at.prompter)
     if isinstance(screen, Machine):
-        said = {"idle": outcome.idle, "error": outcome.error, "short": outcome.short}
+        said = {"idle": outcome.idle, "error": addressed(outcome.error), "short": outcome.short}
         numbers = {"lost": outcome.lost, "exit": int(outcome.exit)}
         screen.write("summary", {**asdict(outcome.summary), **said, **numbers})
         if screen.unwritten:

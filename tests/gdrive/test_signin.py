@@ -26,7 +26,7 @@ from sandbox.damage import Abort
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import OAuthClient
 from sandbox.gdrive.oauth import DRIVE
-from sandbox.messages import Answer, Request
+from sandbox.messages import Answer, Request, json_answer
 from tests.conformance.making import Bench, content
 from tests.gdrive.bench import DrivePlace, held
 
@@ -165,6 +165,33 @@ def test_a_device_code_wants_another_type_of_client(
 ) -> None:
     with pytest.raises(Misconfigured):
         connect(Person(DEVICE), monkeypatch, client=client)
+
+
+def test_a_service_that_stumbles_while_the_code_is_typed_does_not_end_the_sign_in(
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.signin.client, double.signin.interval = OAuthClient(kind="tv"), 0
+    monkeypatch.setattr("connectors.gdrive.signin.time.sleep", lambda _: None)
+    handle, polls = double.signin.handle, iter(range(100))
+
+    def stumbling(request: Request) -> Answer | None:
+        if request.path == "/token" and (number := next(polls)) < 2:
+            if number:
+                raise Abort
+            return json_answer({"error": "backend_error"}, 503)
+        return handle(request)
+
+    monkeypatch.setattr(double.signin, "handle", stumbling)
+    person = Person(DEVICE)
+    connect(person, monkeypatch, client=client)
+    assert "sam@example.com" in person.heard[-1] and next(polls) > 2
+
+
+def test_a_client_file_with_a_byte_order_mark(
+    client: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.write_text(client.read_text(), "utf-8-sig")
+    connect(Person(PASTE), monkeypatch, client=client)
 
 
 def test_the_client_may_come_from_the_environment(
