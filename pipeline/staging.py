@@ -103,6 +103,7 @@ class Staged:
     staging: Staging
     users: int
     lend: Callable[[], Path] | None = None
+    _missed: bool = False  # some sink did not get it
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def check(self) -> None:
@@ -116,11 +117,13 @@ class Staged:
         """Whether nobody but a single sink needs it any more."""
         return self.users == 1 and self.lend is None
 
-    def let_go(self) -> bool:
-        """One sink is done with it; True if it was the last, and the file is gone. DiskFailed
-        where that cannot be removed."""
+    def let_go(self, *, landed: bool) -> bool:
+        """One sink is done with it: it ``landed`` there, or will not for now. With the last one the
+        file goes: True if this was the last, and all of them got it. DiskFailed where the file
+        cannot be removed."""
         with self._lock:
             self.users -= 1
+            self._missed = self._missed or not landed
             last = self.users == 0
         if last:
             try:
@@ -129,4 +132,4 @@ class Staged:
                         self.path.unlink(missing_ok=True)
             finally:
                 self.staging.release(self.cost)
-        return last
+        return last and not self._missed

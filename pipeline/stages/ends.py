@@ -86,7 +86,7 @@ class Ends:
         """It is at the sink under this path; that took so many bytes there."""
         asset, piece = parcel.piece.asset, parcel.piece.piece
         asset.lineup.stands(self._sink.name, piece, path)
-        self._close(parcel)
+        self._close(parcel, landed=True)
         asset.copied(self._sink.name, piece.bytes_due(self._sink.name), stored)
 
     @contextlib.contextmanager
@@ -189,10 +189,10 @@ class Ends:
         self._close(parcel)
         asset.copied(sink, parcel.piece.piece.bytes_due(sink), 0)
 
-    def _close(self, parcel: Parcel) -> None:
+    def _close(self, parcel: Parcel, *, landed: bool = False) -> None:
         parcel.ended = True
         try:
-            if parcel.staged.let_go() and not parcel.generated:
+            if parcel.staged.let_go(landed=landed) and not parcel.generated:
                 self._run.meter.add(done=parcel.put.size)
         finally:
             with self._idle:

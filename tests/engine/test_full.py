@@ -184,6 +184,7 @@ def test_figures_that_lag_are_believed_less_and_less(tmp_path: Path) -> None:
     done.join()
     assert outcome.exit is Exit.OK and sink.sent == total
     assert sink.looks <= 12
+    assert observer.last is not None and observer.last.bytes_done == total, "counted twice"
     assert all(one != other for one, other in pairwise(states(observer, "a")[1:]))
 
 

@@ -64,9 +64,9 @@ def test_a_file_goes_with_the_last_sink_that_needs_it(tmp_path: Path) -> None:
     cost, path = staging.reserve(5), staging.path(7)
     path.write_bytes(b"photo")
     staged = Staged(path, digest([b"photo"]), cost, staging, users=3)
-    assert (staged.let_go(), path.exists(), staged.sole) == (False, True, False)
-    assert (staged.let_go(), path.exists(), staged.sole) == (False, True, True)
-    assert staged.let_go() and not path.exists()
+    assert (staged.let_go(landed=True), path.exists(), staged.sole) == (False, True, False)
+    assert (staged.let_go(landed=True), path.exists(), staged.sole) == (False, True, True)
+    assert staged.let_go(landed=True) and not path.exists()
     assert staging.used == 0
 
 
