@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from connectors.errors import Misconfigured
+from pipeline.config import targets
 from pipeline.config.document import Document, Loc
 
 PREFIX = "OUTPOUR_"
@@ -127,11 +128,25 @@ def _line(mistake: Mistake, document: Document) -> str:
 def _where(loc: Loc, document: Document) -> tuple[str, Loc]:
     """The variable or the line that holds ``loc``, and what of ``loc`` is left to say."""
     for end in range(len(loc), 0, -1):
-        if variable(loc[:end]) in os.environ:
-            return variable(loc[:end]), loc[end:]
+        for name in (variable(loc[:end]), variable(_by_name(loc[:end], document))):
+            if name in os.environ:
+                return name, loc[end:]
         if document.line(loc[:end]):
             break
     return document.nearest(loc), loc
+
+
+def _by_name(loc: Loc, document: Document) -> Loc:
+    """The same with the name of a place for its position, by which a variable may choose it."""
+    if len(loc) < 2 or not isinstance(loc[1], int):
+        return loc
+    try:
+        entry = targets.entries(document.data.get(str(loc[0])))[loc[1]]
+    except (ValueError, IndexError):
+        return loc
+    if not isinstance(entry, dict):
+        return loc
+    return (loc[0], str(entry.get("name", entry.get("type"))), *loc[2:])
 
 
 def _known(model: type[BaseModel], loc: Loc) -> list[str]:

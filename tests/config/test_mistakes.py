@@ -304,6 +304,7 @@ def test_a_secret_in_a_variable_is_refused(tmp_path: Path, monkeypatch: pytest.M
             "x",
             "OUTPOUR_SINKS__7__PATH: there is no place 7; the first of sinks is 0, the last 0",
         ),
+        ("OUTPOUR_SINKS__LOCAL__PTH", "x", "OUTPOUR_SINKS__LOCAL__PTH: unknown key; did you"),
         ("OUTPOUR_SELECT", "{max_size: 1:30}", "'1:30' is no size"),
         ("OUTPOUR_SELECT", "[" * 3000, "OUTPOUR_SELECT: is nested too deeply"),
         ("OUTPOUR_SELECT", "[", "OUTPOUR_SELECT"),
