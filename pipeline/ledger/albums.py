@@ -1,4 +1,4 @@
-"""Albums, their members, and which selection the ledger's choices were made with."""
+"""Albums and their members."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ _LEFT = (
     .where(_A.asset_id == _M.asset_id, _A.state == AssetState.GONE)
     .where(_R.asset == _A.id, _C.resource == _R.id, _C.state == CopyState.CONFIRMED)
 )
-_SELECTION = "selection"
 _ALBUMS = "albums"
 _STALE, _FRESH = "stale", "fresh"
 
@@ -144,17 +143,3 @@ def of_many(
     for asset_id, path in connection.execute(query):
         found[asset_id].append(tuple(json.loads(path)))
     return found
-
-
-def selection(connection: Connection) -> str | None:
-    """Digest of the selection the choices were made with."""
-    return meta.get(connection, _SELECTION)
-
-
-def forget_selection(ledger: Ledger) -> None:
-    """Choices are about to be made with another: until that came to its end, they are of none."""
-    ledger.transact(lambda connection: meta.forget(connection, _SELECTION))
-
-
-def remember_selection(ledger: Ledger, digest: str) -> None:
-    ledger.transact(lambda connection: meta.put(connection, _SELECTION, digest))
