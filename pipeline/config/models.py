@@ -122,13 +122,13 @@ Since = Annotated[dt.datetime, BeforeValidator(_moment, json_schema_input_type=s
 Until = Annotated[dt.datetime, BeforeValidator(_last_moment, json_schema_input_type=str)]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """Base of every part of a pipeline."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Select(Part):
+class Select(Section):
     """Which assets are wanted; what is left out ends as *excluded*, with the reason."""
 
     since: Since | None = None
@@ -171,7 +171,7 @@ class Select(Part):
         return self
 
 
-class Keep(Part):
+class Keep(Section):
     """What people would miss if only the files were kept."""
 
     sidecars: Literal["auto", "always", "never"] = "auto"
@@ -181,7 +181,7 @@ class Keep(Part):
     """index: albums.json and albums.txt at sinks that are folders, with the files of each album."""
 
 
-class Staging(Part):
+class Staging(Section):
     """Where files wait, complete and verified, until every sink has them."""
 
     path: Annotated[Path, AfterValidator(home)] | None = None
@@ -190,7 +190,7 @@ class Staging(Part):
     """Bytes that may wait there. One file that is larger than this passes alone."""
 
 
-class Limits(Part):
+class Limits(Section):
     """How much at once. Places that ask for less are given less."""
 
     downloads: int = Field(default=16, ge=1, le=256)
@@ -201,14 +201,14 @@ class Limits(Part):
     """Tries for one file and step before it is recorded as failed in this run."""
 
 
-class Verify(Part):
+class Verify(Section):
     """How the bytes are checked."""
 
     attempts: int = Field(default=3, ge=1, le=20)
     """Downloads of a file whose bytes contradict the source's checksum, before quarantine."""
 
 
-class Route(Part):
+class Route(Section):
     """Which sinks an asset goes to, and what happens when none of them has room."""
 
     to: Literal["all", "first", "spread"] = "all"
@@ -227,14 +227,14 @@ class Route(Part):
         return sinks if self.to == "all" else min(self.copies, sinks)
 
 
-class Threshold(Part):
+class Threshold(Section):
     """How full a place must be."""
 
     used_above: Annotated[float, BeforeValidator(parse_share, json_schema_input_type=float | str)]
     """More than this share of its room is used, for example 95%."""
 
 
-class When(Part):
+class When(Section):
     """When a run does anything: always, unless something stands here; then if any of it holds."""
 
     full: bool = False
@@ -260,7 +260,7 @@ def _threshold(name: str, said: object) -> float:
     return parse_share(said["used_above"])
 
 
-class Choices(Part):
+class Choices(Section):
     """Everything about a pipeline but its places."""
 
     name: str = Field(default="", pattern=r"^[\w][\w .@-]*$|^$", max_length=100)

@@ -97,14 +97,14 @@ def _selected(connection: Connection) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class ListedCopy:
     """A confirmed copy that a listing shows."""
 
     resource: int
     sidecar: bool
 
 
-def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, Copy]:
+def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, ListedCopy]:
     """Those that are confirmed copies already, as far as a listing tells, by their path."""
     sizes = {receipt.path: receipt.size for receipt in receipts}
     query = (
@@ -117,7 +117,7 @@ def known(ledger: Ledger, sink: str, receipts: Sequence[Receipt]) -> dict[str, C
     sidecars = {row.path: row.role == Role.METADATA for row in rows}
     # Of a file of another size nobody says that it is the copy; sidecars people edit.
     return {
-        row.path: Copy(row.resource, sidecars[row.path])
+        row.path: ListedCopy(row.resource, sidecars[row.path])
         for row in rows
         if sidecars[row.path] or row.size == sizes[row.path]
     }

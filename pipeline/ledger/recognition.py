@@ -28,7 +28,7 @@ _A, _R, _S, _N = (
 )
 # Made by a camera, once: of another size, it is a small picture in the place of the real one.
 _CAPTURED = {Role.ORIGINAL, Role.RAW, Role.LIVE_VIDEO}
-_Spot = tuple[str, int | None]  # handle and size of a file
+_FileAt = tuple[str, int | None]  # handle and size of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _found(assets: Sequence[Asset], rows: _Rows) -> dict[str, Asset]:
     if not files:
         return {}
     found = rows.load(and_(rows.mine, rows.before, rows.holding(files)), _handles(assets))
-    at: dict[_Spot, list[_Known]] = {}
+    at: dict[_FileAt, list[_Known]] = {}
     for known in sorted(found, key=lambda known: known.gone):
         for spot in _spots(known.asset):
             at.setdefault(spot, []).append(known)
@@ -166,7 +166,7 @@ def _found(assets: Sequence[Asset], rows: _Rows) -> dict[str, Asset]:
     return told
 
 
-def _again(known: _Known, asset: Asset, there: set[_Spot]) -> Asset:
+def _again(known: _Known, asset: Asset, there: set[_FileAt]) -> Asset:
     """``known`` with what is new of it; what is ``there`` already, be it of another, is not.
 
     What was gone may be another file of the same size by now: its bytes have to say.
@@ -197,7 +197,7 @@ def _agree(known: Asset, asset: Asset) -> bool:
     return not here or not there or here == there
 
 
-def _spots(asset: Asset) -> Iterator[_Spot]:
+def _spots(asset: Asset) -> Iterator[_FileAt]:
     return ((file.handle, file.size) for file in asset.resources if file.handle)
 
 

@@ -73,7 +73,7 @@ def as_page(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[str
     yield after
 
 
-def _short(row: read.Row) -> list[Any]:
+def _short(row: read.AssetRow) -> list[Any]:
     """One asset as the page's table wants it: no more than it shows."""
     where = [
         [file.role, file.proof, [[c.sink, c.state, c.path, c.reason] for c in file.copies]]

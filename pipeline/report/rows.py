@@ -18,7 +18,7 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class CopyRow:
     sink: str
     state: str
     path: str
@@ -29,7 +29,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FileRow:
     """``proof`` is ``checksum`` (the source's own agreed), ``size``, or empty."""
 
     role: str
@@ -37,11 +37,11 @@ class File:
     size: int | None
     proof: str
     sha256: str | None
-    copies: tuple[Copy, ...]
+    copies: tuple[CopyRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AssetRow:
     """One asset; ``files`` are those that the selection chose."""
 
     asset: str
@@ -51,10 +51,10 @@ class Row:
     size: int
     state: str
     reason: str
-    files: tuple[File, ...]
+    files: tuple[FileRow, ...]
 
 
-def rows(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[Row]:
+def rows(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[AssetRow]:
     """All assets in listing order, or only those in one of ``states``."""
     after = 0
     while True:
@@ -68,7 +68,7 @@ def rows(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[Row]:
             files = _files(connection, [row.id for row in found])
         after = found[-1].id
         for row in found:
-            yield Row(
+            yield AssetRow(
                 row.asset_id,
                 row.filename,
                 row.kind,
@@ -129,20 +129,22 @@ def copies_by_sink(ledger: Ledger) -> list[dict[str, Any]]:
         ]
 
 
-def _files(connection: Connection, keys: list[int]) -> dict[int, list[File]]:
+def _files(connection: Connection, keys: list[int]) -> dict[int, list[FileRow]]:
     chosen = select(schema.resources).where(_R.asset.in_(keys), _R.chosen).order_by(_R.id)
-    held: dict[int, list[Copy]] = defaultdict(list)
+    held: dict[int, list[CopyRow]] = defaultdict(list)
     query = select(schema.copies).join(schema.resources).where(_R.asset.in_(keys), _R.chosen)
     for row in connection.execute(query.order_by(_C.sink)):
         held[row.resource].append(
-            Copy(
+            CopyRow(
                 row.sink, row.state, row.path or "", row.checksum,
                 row.confirmed, row.checked, row.reason,
             )
         )  # fmt: skip
-    files: dict[int, list[File]] = defaultdict(list)
+    files: dict[int, list[FileRow]] = defaultdict(list)
     for row in connection.execute(chosen):
         copies = tuple(held[row.id])
         size = row.size if row.received is None else row.received
-        files[row.asset].append(File(row.role, row.filename, size, row.proof, row.sha256, copies))
+        files[row.asset].append(
+            FileRow(row.role, row.filename, size, row.proof, row.sha256, copies)
+        )
     return files

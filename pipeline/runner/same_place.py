@@ -139,12 +139,12 @@ def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     return where and json.dumps([place.type if place else "", where])  # ends with _END
 
 
-def _found(sink: Sink, wanted: Sequence[places.Known], ask: Ask) -> int:
+def _found(sink: Sink, wanted: Sequence[places.Witness], ask: Ask) -> int:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="same-place") as workers:
         return sum(workers.map(lambda known: ask(lambda: _holds(sink, known)), wanted))
 
 
-def _holds(sink: Sink, known: places.Known) -> bool:
+def _holds(sink: Sink, known: places.Witness) -> bool:
     try:
         receipt = look(sink, known.path, known.remote_id)
     except ItemError:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from connectors.base import Asset, Role
 from pipeline.ledger import listing, recognition, sightings, twins
-from pipeline.together.merging import Known, Sighting, merge
+from pipeline.together.merging import KnownFile, Sighting, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,6 @@ def _recognizable(sighting: Sighting) -> bool:
     return all(sighting.content(original) is not None for original in originals)
 
 
-def _known(row: Any) -> Known:
+def _known(row: Any) -> KnownFile:
     contents = {row.checksum, f"apple:{row.apple}" if row.apple else None} - {None}
-    return Known(row.resource_id, Role(row.role), frozenset(contents))
+    return KnownFile(row.resource_id, Role(row.role), frozenset(contents))

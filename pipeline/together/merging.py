@@ -42,7 +42,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFile:
     """A file of the merged asset as the ledger has it already; ``contents`` are the checksums
     it is known by."""
 
@@ -80,7 +80,7 @@ class Merged:
     ids: Mapping[tuple[str, str], str]
 
 
-def merge(id: str, sightings: Sequence[Sighting], known: Sequence[Known] = ()) -> Merged:
+def merge(id: str, sightings: Sequence[Sighting], known: Sequence[KnownFile] = ()) -> Merged:
     """The asset that these sightings, in order of preference, are together.
 
     Each file is taken from the first source that has its bytes. A file that ``known`` has, by
@@ -153,7 +153,7 @@ def _same(files: list[_File], source: str, role: Role, content: str | None) -> _
     return None
 
 
-def _name(files: Sequence[_File], known: Sequence[Known]) -> None:
+def _name(files: Sequence[_File], known: Sequence[KnownFile]) -> None:
     """Ids that stay: by content first, then the ids the same source's files had before."""
     left = {one.id: one for one in known}
     for file in files:
