@@ -30,8 +30,7 @@ from pipeline.limits import Gate
 T = TypeVar("T")
 _FIRST = 0.25  # seconds
 _LONGEST = 60.0
-PAUSE_BUDGET = 3600.0
-"""Seconds that a place may go on asking for pauses before an item fails for it."""
+_PAUSE_BUDGET = 3600.0  # seconds that a place may ask for pauses before an item fails for it
 _OUTAGE_BUDGET = 900.0
 _OUTAGE_LONGEST = 15.0  # so that it goes on soon after the line is back
 
@@ -45,15 +44,18 @@ class Patience:
     """How long one item is tried at a place, by the errors its attempts ended with.
 
     ``progress`` is a number that grows when an attempt got further although it failed: such
-    failures do not use up the gate's ``attempts``. ``pauses`` are seconds that the place may go on
-    asking for pauses.
+    failures do not use up the gate's ``attempts``. ``longest_pause`` is for how many seconds it is
+    worth while to leave the place alone, all in all; None: until it asked for pauses for an hour.
     """
 
     def __init__(
-        self, gate: Gate, progress: Callable[[], int] = lambda: 0, pauses: float = PAUSE_BUDGET
+        self,
+        gate: Gate,
+        progress: Callable[[], int] = lambda: 0,
+        longest_pause: float | None = None,
     ) -> None:
         self._gate = gate
-        self._pauses = pauses
+        self._longest_pause = longest_pause
         self._progress = progress
         self._reached = progress()
         self._failures = 0
@@ -68,7 +70,10 @@ class Patience:
             return True  # until the place is given up, which whoever waits for it is told
         self._count(error)
         if self._paused_since is not None:
-            return self._gate.waited(self._paused_since) <= self._pauses
+            waited = self._gate.waited(self._paused_since)
+            if self._longest_pause is None:
+                return waited <= _PAUSE_BUDGET
+            return waited + (error.retry_after or 0.0) <= self._longest_pause
         if self._down_since is not None:
             return self._gate.waited(self._down_since) <= _OUTAGE_BUDGET
         return self._failures < self._gate.attempts
@@ -116,12 +121,12 @@ def call(
     gate: Gate,
     work: Callable[[], T],
     progress: Callable[[], int] = lambda: 0,
-    pauses: float = PAUSE_BUDGET,
+    longest_pause: float | None = None,
 ) -> T:
     """Do ``work`` in a slot of the gate, again as its errors say.
 
-    ``progress`` and ``pauses`` are those of ``Patience``. Raises the last error, GivenUp once the
-    place was given up, or Stopped.
+    ``progress`` and ``longest_pause`` are those of ``Patience``. Raises the last error, GivenUp
+    once the place was given up, or Stopped.
     """
 
     def once() -> T:
@@ -134,7 +139,7 @@ def call(
         return once()  # as nearly always: tenacity's own work would cost what a small file does
     except (Transient, SessionExpired) as error:
         failures = [error]
-    patience, goes_on = Patience(gate, progress, pauses), True
+    patience, goes_on = Patience(gate, progress, longest_pause), True
 
     def again() -> T:
         nonlocal goes_on

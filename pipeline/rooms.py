@@ -125,14 +125,15 @@ class Room:
         """Look again if it is time to; True if there is room for ``needed`` bytes now, be it
         for a trial.
 
-        Raises what the look raises. After Transient the next look has its time; after anything
-        else it is still due, so that whoever mends it need not wait.
+        Raises what the look raises. After Transient, or a limit that is met by asking, the next
+        look has its time; after anything else it is still due, so that whoever mends it need not
+        wait.
         """
         if not self.look_is_due:
             return False
         try:
             self.look()
-        except Transient:
+        except (Transient, CapacityExceeded):
             with self._lock:
                 self._sleep_on()
             raise

@@ -92,7 +92,7 @@ class DropboxSettings(Settings):
 def same(one: DropboxSettings, other: DropboxSettings) -> bool | None:
     """Whether both are one folder, whose name Dropbox reads without regard to case; None where two
     sign-ins may be of one account."""
-    if one.folder.casefold() != other.folder.casefold():
+    if one.folder.lower() != other.folder.lower():
         return False
     return True if (one.account, one.api_host) == (other.account, other.api_host) else None
 

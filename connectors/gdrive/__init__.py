@@ -37,5 +37,5 @@ connector = Connector(
     disconnect=_disconnect,
     location="folder",
     same=same,
-    exclusive=lambda settings: f"{settings.drive or settings.account} {settings.folder}",
+    exclusive=lambda settings: f"{settings.drive or settings.person} {settings.folder}",
 )

@@ -113,6 +113,7 @@ class Auth:
         self._grant = grant  # just given, otherwise the stored one
         self._credentials: Any = None
         self._who = ""
+        self._token: str | None = None  # one that was looked at
         self._granted: frozenset[str] = frozenset()  # by the last token
         self._lock = threading.Lock()
 
@@ -128,23 +129,25 @@ class Auth:
         Raises SessionExpired, Transient, Misconfigured, Fatal.
         """
         credentials = self._loaded()
-        if not credentials.valid:
+        token = self._token if credentials.valid else None
+        if token is None:
             with self._lock:
-                if not credentials.valid:
+                if self._token is None or not credentials.valid:
                     self._refresh(credentials)
-        return str(credentials.token)
+                token = self._token
+        return str(token)
 
     def renew(self, spent: str) -> None:
         """Get a fresh token, unless ``spent`` is no longer the one in use."""
         credentials = self._loaded()
         with self._lock:
-            if credentials.token == spent:
+            if self._token == spent:
                 self._refresh(credentials)
 
     def reload(self) -> None:
         """Use what a new sign-in has stored."""
         with self._lock:
-            self._credentials = None
+            self._credentials = self._token = None
 
     def _loaded(self) -> Any:
         credentials = self._credentials
@@ -164,6 +167,7 @@ class Auth:
         return credentials_of(grant), grant.user
 
     def _refresh(self, credentials: Any) -> None:
+        self._token = None
         try:
             credentials.refresh(self._ask)
         except RefreshError as error:
@@ -173,11 +177,11 @@ class Auth:
         except GoogleAuthError as error:
             raise Transient(f"Google's sign-in service failed: {type(error).__name__}") from error
         if self._settings.scope not in self._granted:
-            credentials.token = None
             raise SessionExpired(
                 f"the sign-in to Google Drive does not cover 'scope: {self._settings.scope}'",
                 hint=RECONNECT,
             )
+        self._token = str(credentials.token)
 
     def _ask(
         self,

@@ -80,6 +80,12 @@ class DriveSettings(Settings):
         return self
 
     @property
+    def person(self) -> str:
+        """Whose My Drive is meant, as far as settings tell: a person that a service account acts
+        for, or the name of a sign-in."""
+        return self.impersonate.casefold() if self.impersonate else self.account
+
+    @property
     def scopes(self) -> list[str]:
         return [SCOPE + self.scope]
 

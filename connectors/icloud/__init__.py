@@ -43,5 +43,5 @@ connector = Connector(
     location="account",
     same=same,
     password=PASSWORD_VARIABLE,
-    exclusive=lambda settings: settings.account,
+    exclusive=lambda settings: settings.account.strip().casefold(),
 )

@@ -62,7 +62,7 @@ def verify(
             prompter=at.prompter,
         )
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
-    if found.exit in (Exit.NEEDS_PERSON, Exit.FATAL):
+    if found.exit in (Exit.NEEDS_PERSON, Exit.NO_ROOM, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)
         hint = f"then again: {resume_command()}"
     elif not any(sink.wrong for sink in found.sinks):

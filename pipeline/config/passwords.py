@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 
 from connectors.errors import Misconfigured
 from pipeline.config.models import Place
@@ -13,7 +14,7 @@ class Passwords:
     but one."""
 
     def __init__(self) -> None:
-        self._first: dict[str, Place] = {}
+        self._seen: dict[str, list[Place]] = defaultdict(list)
 
     def check(self, *places: Place) -> None:
         """Misconfigured if a variable that is set would be tried at two accounts, counted over
@@ -22,10 +23,13 @@ class Passwords:
             variable = place.connector.password
             if not variable or not os.environ.get(variable):
                 continue
-            other = self._first.setdefault(variable, place)
-            if place.same_as(other) is False:
-                both = f"{other.identity[1]} and at {place.identity[1]}"
-                raise Misconfigured(
-                    f"{variable} is set, and would be tried at {both}",
-                    hint="Unset it, and sign in to each once: outpour connect.",
-                )
+            known = self._seen[variable]
+            for other in known:
+                if place.same_as(other) is False:
+                    both = f"{other.identity[1]} and at {place.identity[1]}"
+                    raise Misconfigured(
+                        f"{variable} is set, and would be tried at {both}",
+                        hint="Unset it, and sign in to each once: outpour connect.",
+                    )
+            if not any(place.same_as(other) for other in known):
+                known.append(place)

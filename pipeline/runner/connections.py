@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
-from connectors.errors import Misconfigured, OutpourError
+from connectors.errors import Misconfigured, OutpourError, Paused
 from pipeline import retry
 from pipeline.ledger import Ledger, places
 from pipeline.left_out import LeftOut
-from pipeline.limits import Gate
+from pipeline.limits import Gate, GivenUp
 from pipeline.runner.attention import Attention
 from pipeline.runner.history import History
 from pipeline.runner.job import Job
@@ -20,7 +20,7 @@ from pipeline.together import Together
 from pipeline.together.identifying import Identifying
 
 T = TypeVar("T")
-_OTHERS_WAIT = 600.0  # seconds
+_OTHERS_WAIT = 600.0  # seconds that the others wait for a sink that only asks for pauses
 
 
 class Connections:
@@ -78,8 +78,13 @@ class Connections:
         """One question to a place, asked again as its errors say. A sink that only asks for pauses
         holds the other ones up no longer than some minutes."""
         gate = next(gate for gate, other in self.places if other is end)
-        alone = gate.name not in self.sinks or len(self.usable[1]) == 1
-        return retry.call(gate, question, pauses=retry.PAUSE_BUDGET if alone else _OTHERS_WAIT)
+        if self._may_leave_out and gate.name in self.sinks and len(self.usable[1]) > 1:
+            try:
+                return retry.call(gate, question, longest_pause=_OTHERS_WAIT)
+            except Paused as error:
+                if self.sinks_left_out.leave_out(gate, error):
+                    raise GivenUp(error) from error
+        return retry.call(gate, question)
 
     def attention(self, prompter: Prompter | None) -> Attention:
         return Attention(self.places, self._stop, prompter, self._history.notice, self.leave_out)

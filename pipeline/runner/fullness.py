@@ -121,7 +121,7 @@ class Fullness:
         except Fatal as error:
             if not self._leave_out(self._gates[room.name], error):
                 raise
-        except Transient as error:
+        except (Transient, CapacityExceeded) as error:
             if room.name not in self._silent:
                 self._silent.add(room.name)
                 self._tell("warning", str(error), room.name, error.hint)

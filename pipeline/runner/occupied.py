@@ -12,6 +12,8 @@ from connectors.errors import Fatal, OutpourError
 from connectors.private import state_dir
 from pipeline.config.models import Pipeline
 
+_BRIEF = 30.0  # seconds: as long as a run that finds nothing new may take
+
 
 @contextlib.contextmanager
 def occupying(pipeline: Pipeline) -> Iterator[dict[str, OutpourError]]:
@@ -22,7 +24,7 @@ def occupying(pipeline: Pipeline) -> Iterator[dict[str, OutpourError]]:
     with contextlib.ExitStack() as stack:
         for key, place in first.items():
             name = hashlib.sha256(key.encode()).hexdigest()[:32]
-            lock = filelock.FileLock(state_dir("places") / f"{name}.lock", timeout=0)
+            lock = filelock.FileLock(state_dir("places") / f"{name}.lock", timeout=_BRIEF)
             try:
                 stack.enter_context(lock)
             except filelock.Timeout:

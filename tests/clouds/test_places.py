@@ -313,9 +313,10 @@ def test_a_folder_that_is_written_in_decomposed_letters(job: FanOut, kind: str) 
 
 
 def test_one_pipeline_at_a_time_fills_a_drive_folder(
-    job: FanOut, capsys: pytest.CaptureFixture[str]
+    job: FanOut, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names are no keys there: two would put each file twice, or two files under one name."""
+    monkeypatch.setattr("pipeline.runner.occupied._BRIEF", 0.1)
     with occupying(load(job.config)):
         assert job.run() == Exit.FATAL
         assert "drive: left out" in (err := capsys.readouterr().err)

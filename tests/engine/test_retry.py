@@ -136,6 +136,32 @@ def test_a_pause_is_not_the_place_asking_for_less(now: list[float]) -> None:
     assert there.limit.value == 8
 
 
+def test_a_pause_that_is_longer_than_can_be_waited_for_is_not_begun(now: list[float]) -> None:
+    """Others wait meanwhile."""
+    work = failing(*[Throttled("429", retry_after=200) for _ in range(9)])
+    with pytest.raises(Throttled):
+        retry.call(place(Clock(), 2), work, longest_pause=600)
+    assert 400 <= now[0] - 1000 <= 600
+    began = now[0]
+    with pytest.raises(Throttled):
+        retry.call(
+            place(Clock(), 2), failing(Throttled("429", retry_after=3600)), longest_pause=600
+        )
+    assert now[0] == began
+    assert retry.call(place(Clock(), 2), failing(Throttled("429", retry_after=7200))) == "done"
+
+
+def test_a_file_refused_in_a_batch_pays_nothing_for_a_person_s_time(now: list[float]) -> None:
+    there, busy = place(Clock(), 3), Throttled("too many writes")
+    patience = retry.Patience(there)
+    assert patience.failed(busy)
+    now[0] += 5 * 3600
+    there.renewed()
+    assert patience.failed(busy)
+    now[0] += 3601
+    assert not patience.failed(busy)
+
+
 def test_however_often_a_place_throttles_the_wait_can_be_told(now: list[float]) -> None:
     clock = Clock()
     errors = [Throttled("429", retry_after=0) for _ in range(2000)]

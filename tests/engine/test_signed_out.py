@@ -166,7 +166,7 @@ def test_verify_checks_the_others(world: World, first: bool) -> None:
     assert world.landed == world.whole
 
 
-@pytest.mark.parametrize("when", [0, 1, 2])
+@pytest.mark.parametrize("when", [0, 1])
 def test_a_daily_limit_met_before_the_first_byte_stops_no_other(world: World, when: int) -> None:
     """Not only uploads are counted: a place may refuse the very question which one it is."""
 
@@ -205,6 +205,44 @@ def test_a_place_that_only_asks_for_pauses_holds_up_no_other(
     fill(world.library, COUNT + 5)
     sink.left = when
     assert world.run(sink).exit is Exit.FATAL and world.landed == world.whole
+
+
+def test_of_two_places_that_ask_for_pauses_at_once_one_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two folders of one account do."""
+    monkeypatch.setattr("pipeline.runner.connections._OTHERS_WAIT", 0.2)
+    until = time.monotonic() + 1.5
+
+    class Busy(MemorySink):
+        def whereabouts(self) -> str:
+            if time.monotonic() < until:
+                raise Throttled("later", retry_after=0.01)
+            return super().whereabouts()
+
+    sinks = [Busy(name, Shelf()) for name in ("one", "two")]
+    made = job(MemorySource("from", world.library), sinks, staging=world.folder / "s")
+    assert go(made, world.folder / "l.sqlite").exit is Exit.FATAL
+    assert sorted(len(contents(sink._shelf)) for sink in sinks) == [0, len(world.whole)]
+
+
+def test_verify_says_which_place_takes_no_more_questions_today(world: World) -> None:
+    class Tired(MemorySink):
+        tired = False
+
+        def whereabouts(self) -> str:
+            if self.tired:
+                raise DailyLimit("enough for today", resume_at=datetime.now(UTC))
+            return super().whereabouts()
+
+    sink = Tired("to", Shelf())
+    assert world.run(sink).exit is Exit.OK
+    sink.tired = True
+    with Ledger.open(world.folder / "l.sqlite") as ledger:
+        made = job(MemorySource("from", world.library), [sink, world.here], staging=world.folder)
+        found = verify(made, ledger, Recorder(), stop=Stop())
+    assert found.exit is Exit.NO_ROOM and found.sinks[0].away.startswith("enough for today.")
+    assert found.sinks[1].checked == len(world.whole) and not found.sinks[1].unread
 
 
 def test_verify_asks_whoever_is_there_and_goes_on(world: World) -> None:
