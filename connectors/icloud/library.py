@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from connectors.base import Asset, Page, Problem
@@ -24,6 +24,12 @@ from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.trouble import Unservable
 from connectors.icloud.window import Index
+
+_PASSES = 3
+_UNSTEADY = Problem(
+    "the library",
+    f"photos left it each of {_PASSES} times that it was listed: others may not have been listed",
+)
 
 
 class Libraries:
@@ -76,7 +82,39 @@ class Libraries:
         yield Page(full=False, albums_changed=False, cursor=str(Cursor(self._scope, tokens)))
 
     def _everything(self) -> Iterator[Page]:
-        tokens, counted, uncounted = self._begin()
+        """Every index, by ranks. What leaves meanwhile moves the ranks of all that follows, so that
+        a photo can pass from a window that is not read yet into one that was: then all is listed
+        once more, and what the first pass named and has left is a change for the next time."""
+        first: dict[str, str] = {}
+        for _ in range(_PASSES):
+            tokens, counted, uncounted = self._begin()
+            first = first or tokens
+            tally = yield from self._once(counted, uncounted)
+            steady = not self._left(tokens)
+            if steady:
+                break
+        yield Page(
+            problems=(*uncounted, *([] if steady else [_UNSTEADY])),
+            expected=tally.expected,
+            full=tally.complete and steady,
+            cursor=str(Cursor(self._scope, first)),
+        )
+
+    def _left(self, tokens: dict[str, str]) -> bool:
+        """Whether anything left the libraries since."""
+        try:
+            return any(
+                found.page.gone
+                for zone in self.zones()
+                if zone.key in tokens
+                for found in self._changes.since(zone, tokens[zone.key])
+            )
+        except CursorLost:  # then the next time everything is listed anyway
+            return False
+
+    def _once(
+        self, counted: list[Asked], uncounted: list[Problem]
+    ) -> Generator[Page, None, _Tally]:
         tally = _Tally()
         tally.expect([count for _, index, count in counted if index is not BURSTS])
         tally.short = bool(uncounted)
@@ -92,12 +130,7 @@ class Libraries:
                     refused = self._refused(zone, index, count, error)
                     tally.give_up(zone, index, count)
                     yield Page(problems=(refused,), expected=tally.expected)
-        yield Page(
-            problems=tuple(uncounted),
-            expected=tally.expected,
-            full=tally.complete,
-            cursor=str(Cursor(self._scope, tokens)),
-        )
+        return tally
 
     def _refused(self, zone: Zone, index: Index, count: int | None, error: OutpourError) -> Problem:
         """What is said of an index that cannot be listed, though the others can. Raises ``error``

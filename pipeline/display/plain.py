@@ -87,14 +87,12 @@ def sentence(notice: Notice) -> str:
 
 def nothing_yet(progress: Progress) -> bool:
     """Whether a line could only say zero."""
-    if any(progress.places.values()):
-        return False
     if progress.phase == "listing":
-        return not (progress.listed or progress.listed_expected)
+        return not (progress.listed or progress.listed_expected or _pauses(progress))
     if progress.phase == "adopting":
-        return not progress.adopted
+        return not (progress.adopted or _pauses(progress))
     counted = (progress.assets_total, progress.assets_done, progress.failed, progress.bytes_done)
-    return not any(counted)
+    return not any(counted) and not any(progress.places.values())
 
 
 def amount(progress: Progress) -> str:
@@ -110,13 +108,12 @@ def amount(progress: Progress) -> str:
 
 def describe(progress: Progress, rates: Rates) -> str:
     """A snapshot on one line."""
-    waiting = [f"{name} {state}" for name, state in progress.places.items() if state]
     if progress.phase == "listing":
         of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
-        return ", ".join([f"listing: {count(progress.listed)}{of}", *waiting])
+        return ", ".join([f"listing: {count(progress.listed)}{of}", *_pauses(progress)])
     if progress.phase == "adopting":
         proven = f"{counted(progress.adopted, 'file')} proven"
-        return ", ".join([f"looking at what is there already: {proven}", *waiting])
+        return ", ".join([f"looking at what is there already: {proven}", *_pauses(progress)])
     parts = [amount(progress)]
     if progress.assets_total is not None:
         parts.insert(0, share(progress.assets_done, progress.assets_total))
@@ -126,4 +123,11 @@ def describe(progress: Progress, rates: Rates) -> str:
         parts.append(f"{duration(ceil(left))} left")
     if progress.failed:
         parts.append(f"{count(progress.failed)} failed")
-    return f"{progress.phase}: {', '.join([*parts, *waiting])}"
+    parts += [f"{name} {state}" for name, state in progress.places.items() if state]
+    return f"{progress.phase}: {', '.join(parts)}"
+
+
+def _pauses(progress: Progress) -> list[str]:
+    """Which places asked for a pause; of what else a place waits for a notice tells."""
+    told = progress.places.items()
+    return [f"{name} {state}" for name, state in told if state.startswith("asked to wait")]

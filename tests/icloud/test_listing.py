@@ -13,9 +13,11 @@ from connectors.base import Kind, Page, Role
 from connectors.errors import Misconfigured, SessionExpired, Transient, Unready
 from connectors.icloud.cloudkit import Record, Zone
 from connectors.icloud.gather import Gather
+from connectors.icloud.listing import VISIBLE
 from connectors.icloud.settings import Library as Choice
 from connectors.icloud.source import ICloudSource
 from sandbox.icloud import zones
+from sandbox.icloud.queries import Queries
 from sandbox.library import Library
 from tests.icloud.rig import Rig, listing, rig
 from tests.pointing import Point
@@ -247,3 +249,33 @@ def test_without_the_password_a_person_is_needed(big: Rig) -> None:
     with pytest.raises(SessionExpired) as caught:
         list(pages)
     assert "outpour connect icloud:demo@example.com" in caught.value.hint
+
+
+@pytest.mark.parametrize("times", [1, 200])
+def test_a_photo_that_leaves_while_all_is_listed_hides_no_other(
+    use_sandbox: Point, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ranks behind it move, and one older photo that comes makes the number right again."""
+    query, left = Queries.query, iter(range(times))
+
+    def changing(self: Queries, zone: Any, body: Any) -> Any:
+        answer = query(self, zone, body)
+        first = body["query"]["recordType"] == VISIBLE.record_type and next(left, None) is not None
+        if first:
+            made.library.trash(min(made.library, key=lambda asset: asset.number).id)
+            if times == 1:
+                made.library.add("OLD_SCAN", created=315_532_800_000)
+        return answer
+
+    with rig(use_sandbox, Library(300, plain=True)) as made:
+        made.connect()
+        monkeypatch.setattr(Queries, "query", changing)
+        source = made.source(parallel=1)
+        pages = list(source.pages())
+        listed = {asset.id for page in pages for asset in page.assets}
+        assert pages[-1].full is (times == 1)
+        assert len(pages[-1].problems) == (times > 1)
+        if times == 1:
+            assert made.ids("shown") <= listed
+            gone = [key for page in source.pages(pages[-1].cursor) for key in page.gone]
+            assert listed - made.ids("shown") <= set(gone)
