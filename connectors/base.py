@@ -99,7 +99,8 @@ class Asset:
 
     ``id`` is stable over listings and unique at its source. ``created`` is the capture time,
     timezone-aware. ``revision`` changes whenever the source changes the asset. What lies in a
-    source's own bin is listed only where that was asked for.
+    source's own bin is listed only where that was asked for. ``library`` names one that is shared
+    with others; empty for a person's own.
 
     ``aliases`` are ids that the asset is listed under while its source sees its files and cannot
     tell more; its ``id`` is one of them then. Of a source that gives any, a handle says where a

@@ -34,6 +34,7 @@ class Kept(StrEnum):
 
     EXCLUDED = "are left out by the selection"
     UNAVAILABLE = "are not stored at the source"
+    SHARED = "are in a library shared with others, who would lose them too"
     UNCONFIRMED = "are not confirmed at every sink yet"
     PARTIAL = "have files that were not copied"
     BY_SIZE = "have files proven by size only"
@@ -138,6 +139,7 @@ def _why(rules: Rules) -> Any:
     tests: list[tuple[Any, Kept]] = [
         (_A.state == AssetState.EXCLUDED, Kept.EXCLUDED),
         (_A.state == AssetState.UNAVAILABLE, Kept.UNAVAILABLE),
+        (_A.library != "", Kept.SHARED),
         (_A.state != AssetState.CONFIRMED, Kept.UNCONFIRMED),
         (or_(~exists().where(mine), exists().where(mine, ~_R.chosen, ~copied)), Kept.PARTIAL),
         (exists().where(mine, _R.proof.not_in(rules.proofs)), Kept.BY_SIZE),

@@ -23,9 +23,12 @@ from pipeline.runner.attention import Attention
 from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
+from pipeline.stages.discover import Discovered
 from pipeline.stopping import Stop
+from pipeline.wording import counted
 
 T = TypeVar("T")
+_LATER = "run again later"
 
 
 @contextlib.contextmanager
@@ -97,21 +100,23 @@ class Session:
     # --- steps ---
 
     def _survey(self, policy: Policy) -> Survey:
-        self._discover()
+        if missing := self._discover().missing:
+            name, more = self._job.source.name, counted(missing)
+            raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
         if self._mover.catalogue.album_reader.unread:
-            raise Fatal("without its albums nothing is freed", hint="run again later")
-        counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+            raise Fatal("without its albums nothing is freed", hint=_LATER)
+        places = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
         if policy.until is not None:
             capacity, binned = self._capacity(), self._binned()
-        found = survey(self._ledger, policy, counted, capacity, binned)
+        found = survey(self._ledger, policy, places, capacity, binned)
         self._check_sinks(found)
         return found
 
     def _free(self, policy: Policy, chosen: Survey) -> Done:
         self._check_sinks(chosen)  # again: a person may have thought it over for long
-        counted = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
-        return Freeing(self._mover, self._source, policy, counted, self._pace).free(chosen.claims)
+        places = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        return Freeing(self._mover, self._source, policy, places, self._pace).free(chosen.claims)
 
     def _check_sinks(self, chosen: Survey) -> None:
         """A place that is not connected has not lost its copies."""
@@ -138,15 +143,16 @@ class Session:
         source = self._job.source
         return aftermath(self._ledger, source, self._capacity(), self._bin(source))
 
-    def _discover(self) -> None:
+    def _discover(self) -> Discovered:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
-        mover.catalogue.refresh()
+        found = mover.catalogue.refresh()
         work.recognize(self._ledger, mover.goal)
         gone, there = trash.reconcile(self._ledger)
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"
             mover.run.notice("warning", text, self._job.source.name)
+        return found
 
     def _capacity(self) -> Capacity | None:
         source = self._job.source

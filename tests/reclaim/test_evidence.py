@@ -36,6 +36,7 @@ class Drawn(TypedDict):
     created: int | None
     added: int | None
     favorite: bool
+    library: str
     revision: str | None
     size: int
     files: list[File]
@@ -67,6 +68,7 @@ assets = st.fixed_dictionaries(
         "added": mostly(None, 3, 29, 31, 400),
         "favorite": mostly(False, True),
         "revision": mostly("1", None),
+        "library": mostly("", "SharedSync-1"),
         "size": st.integers(0, 1000),
         "files": st.lists(files, min_size=0, max_size=3),
     }
@@ -99,6 +101,7 @@ def proven(asset: Drawn, rules: Rules) -> bool:
         and all(f["chosen"] or "confirmed" in f["copies"].values() for f in held)
         and len(whole) >= rules.copies
         and asset["revision"] is not None
+        and not asset["library"]
         and (rules.favorites or not asset["favorite"])
         and captured is not None
         and min(dates) > 30
@@ -113,7 +116,8 @@ def write(ledger: Ledger, drawn: list[Drawn]) -> None:
         added = days_ago(asset["added"])
         tables[schema.assets].append(
             {
-                "id": number, "asset_id": f"x{number}", "kind": "photo", "library": "",
+                "id": number, "asset_id": f"x{number}", "kind": "photo",
+                "library": asset["library"],
                 "created": days_ago(asset["created"]),
                 "filename": f"{number}.jpg", "size": asset["size"], "seen": 1,
                 "favorite": asset["favorite"], "revision": asset["revision"],

@@ -96,7 +96,7 @@ def test_a_shared_drive_is_a_place_of_its_own_whoever_signs_in(tmp_path: Path) -
     let_in("second", "bob")
     sinks = (
         "[gdrive, {type: gdrive, name: team, drive: abc},"
-        " {type: gdrive, name: again, drive: abc, account: second}]"
+        " {type: gdrive, name: again, drive: abc, folder: B, account: second}]"
     )
     with judged(tmp_path, "memory:x", sinks) as found:
         assert found.groups == (("gdrive",), ("team", "again"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Table, select, update
 
-from connectors.base import Role
+from connectors.base import Page, Role
 from connectors.checksums import Checksum
-from connectors.errors import OutpourError
-from connectors.memory import MemorySink
+from connectors.errors import Fatal, OutpourError
+from connectors.memory import MemorySink, MemorySource
 from pipeline.config.models import Select
 from pipeline.ledger import Ledger, schema
 from pipeline.report import rows as report
@@ -278,3 +278,19 @@ def test_the_same_shelf_twice_is_one_copy(tmp_path: Path) -> None:
         world.reclaim()
     world.reclaim(same_disk=True)
     assert len(world.present()) == 9
+
+
+def test_nothing_goes_while_the_source_counts_more_than_it_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    everything, pages = world.present(), MemorySource.pages
+
+    def short(source: MemorySource, since: str | None = None) -> Iterator[Page]:
+        for page in pages(source):
+            yield replace(page, expected=len(everything) + 2)
+
+    monkeypatch.setattr(MemorySource, "pages", short)
+    with pytest.raises(Fatal, match="counts 2 assets more than it lists: nothing is freed"):
+        world.reclaim()
+    assert world.present() == everything
