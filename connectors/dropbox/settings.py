@@ -20,15 +20,7 @@ _KEY = "OUTPOUR_DROPBOX_APP_KEY"
 _REFUSED = re.compile(r"[\\\x00-\x1f\x7f]")
 _LONGEST = 255  # characters of one name
 _IGNORED = frozenset(
-    (
-        "desktop.ini",
-        "thumbs.db",
-        ".ds_store",
-        "icon\r",
-        ".dropbox",
-        ".dropbox.attr",
-        ".dropbox.cache",
-    )
+    ("desktop.ini", "thumbs.db", ".ds_store", ".dropbox", ".dropbox.attr", ".dropbox.cache")
 )
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Misconfigured
-from pipeline.config.load import load, one_shot
-from pipeline.config.passwords import Passwords
+from pipeline.config.load import load
+from tests.config.writing import written
 
 PLACES = "source: memory:a\nsinks: [./Photos]\n"
 
@@ -230,66 +230,16 @@ MISTAKES = {
 def test_a_mistake_is_named_by_line_and_key(case: str, tmp_path: Path) -> None:
     text, expected = MISTAKES[case]
     with pytest.raises(Misconfigured) as raised:
-        load(_written(tmp_path, text))
+        load(written(tmp_path, text))
     lines = str(raised.value).replace(f"{tmp_path}/", "").splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(expected)
 
 
-def test_a_link_to_a_sink_is_no_second_sink(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    text = (
-        "source: memory:a\nsinks: [./real, {type: local, name: usb, path: ./link, readback: true}]"
-    )
-    with pytest.raises(Misconfigured, match="'usb' is the same place as 'local'"):
-        load(_written(tmp_path, text))
-
-
-def test_dropbox_folds_case_and_nothing_else(tmp_path: Path) -> None:
-    text = (
-        "source: memory:a\nsinks: ['dropbox:/Straße', {type: dropbox, name: b, folder: /Strasse}]"
-    )
-    assert len(load(_written(tmp_path, text)).sinks) == 2
-
-
-def test_whose_drive_a_service_account_fills_tells_two_places_apart(tmp_path: Path) -> None:
-    key = "{type: gdrive, service_account: k.json, name: %s, impersonate: %s}"
-    sinks = ", ".join(key % pair for pair in (("a", "Ann@x.org"), ("b", "bob@x.org")))
-    made = load(_written(tmp_path, f"source: memory:a\nsinks: [{sinks}]"))
-    assert [sink.exclusive for sink in made.sinks] == [
-        "gdrive ann@x.org Outpour",
-        "gdrive bob@x.org Outpour",
-    ]
-
-
-def test_one_password_is_compared_with_every_account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "word")
-    made = load(
-        _written(
-            tmp_path,
-            "source: [icloud, {type: icloud, name: a, account: ann@example.com}]\n"
-            "sinks: ['icloud:bob@example.com']",
-        )
-    )
-    with pytest.raises(Misconfigured, match="would be tried at ann@example"):
-        Passwords().check(*made.sources, *made.sinks)
-
-
-@pytest.mark.parametrize("again", ["./Photos", "./Photos/../Photos"])
-def test_a_folder_named_twice_on_the_command_line_is_not_two_copies(
-    again: str, tmp_path: Path
-) -> None:
-    with pytest.raises(Misconfigured, match="'local-2' is the same place as 'local'"):
-        one_shot(["memory:a"], ["./Photos", again], {}, tmp_path)
-
-
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = "nme: x\n" + PLACES + "verify: {attempts: many}\n"
     with pytest.raises(Misconfigured) as raised:
-        load(_written(tmp_path, text))
+        load(written(tmp_path, text))
     keys = [line.split(": ")[1] for line in str(raised.value).splitlines()]
     assert keys == ["nme", "verify.attempts"]
 
@@ -307,7 +257,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
 )
 def test_a_secret_is_refused_and_not_repeated(text: str, key: str, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as raised:
-        load(_written(tmp_path, text.replace("KEY", key)))
+        load(written(tmp_path, text.replace("KEY", key)))
     message = str(raised.value)
     assert f"{key}' must not stand here; remove it: 'outpour connect' asks" in message
     assert "hunter2" not in message
@@ -317,7 +267,7 @@ def test_a_secret_in_a_variable_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("OUTPOUR_SOURCE__PASSWORD", "hunter2")
     text = "source: {type: memory, store: a}\nsinks: [./A]\n"
     with pytest.raises(Misconfigured, match="'OUTPOUR_SOURCE__PASSWORD' must not stand here"):
-        load(_written(tmp_path, text))
+        load(written(tmp_path, text))
 
 
 @pytest.mark.parametrize(
@@ -349,7 +299,7 @@ def test_a_mistake_in_a_variable_names_it(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(Misconfigured) as raised:
-        load(_written(tmp_path, PLACES))
+        load(written(tmp_path, PLACES))
     assert expected in str(raised.value)
 
 
@@ -360,9 +310,9 @@ def test_a_mistake_in_a_variable_names_it(
 def test_variables_that_are_no_keys_are_left_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = load(_written(tmp_path, PLACES))
+    without = load(written(tmp_path, PLACES))
     monkeypatch.setenv(name, "x")
-    assert load(_written(tmp_path, PLACES)) == without
+    assert load(written(tmp_path, PLACES)) == without
 
 
 BOMBS = {
@@ -379,7 +329,7 @@ BOMBS = {
 def test_a_file_made_to_exhaust_the_reader_is_one_line(case: str, tmp_path: Path) -> None:
     text, expected = BOMBS[case]
     with pytest.raises(Misconfigured) as raised:
-        load(_written(tmp_path, text))
+        load(written(tmp_path, text))
     assert expected in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1 and len(str(raised.value)) < 500
 
@@ -393,9 +343,3 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     ):
         with pytest.raises(Misconfigured, match=expected):
             load(tmp_path / name)
-
-
-def _written(folder: Path, text: str) -> Path:
-    path = folder / "p.yaml"
-    path.write_text(text)
-    return path

@@ -64,16 +64,21 @@ class Busy(MemorySink):
         return [self.busy("commit", item.put) or done([item])[0] for item in items]
 
 
+def sent(sink: MemorySink, folder: Path, *, attempts: int = 3) -> Outcome:
+    """A run that sends twelve assets, sixteen files, to the sink."""
+    library = Library()
+    fill(library, 12, size=500)
+    work = job(MemorySource("from", library), [sink], staging=folder / "s", attempts=attempts)
+    return go(work, folder / "ledger.sqlite")
+
+
 @pytest.mark.parametrize("step", ["send", "commit"])
 def test_a_file_the_place_is_too_busy_for_is_waited_for_and_not_failed(
     step: str, tmp_path: Path
 ) -> None:
     """More refusals than a file has attempts, each honoured for as long as it says."""
     sink = Busy(step, Throttled("too many writes", retry_after=0.05), times=7)
-    library = Library()
-    fill(library, 12, size=500)
-    work = job(MemorySource("from", library), [sink], staging=tmp_path / "s", attempts=3)
-    assert go(work, tmp_path / "ledger.sqlite").exit is Exit.OK
+    assert sent(sink, tmp_path).exit is Exit.OK
     assert len(contents(sink._shelf)) == 16
     waits = [after - before for before, after in zip(sink.asked, sink.asked[1:], strict=False)]
     assert len(waits) >= 7 and min(waits[:7]) >= 0.05
@@ -83,20 +88,14 @@ def test_a_file_the_place_is_too_busy_for_is_waited_for_and_not_failed(
 def test_a_line_that_is_down_for_one_answer_is_waited_for(step: str, tmp_path: Path) -> None:
     """As for a place as a whole: longer than by attempts, and no sink is left out for it."""
     sink = Busy(step, Unreachable("no route to it"), times=3)
-    library = Library()
-    fill(library, 12, size=500)
-    work = job(MemorySource("from", library), [sink], staging=tmp_path / "s", attempts=2)
-    outcome = go(work, tmp_path / "ledger.sqlite")
+    outcome = sent(sink, tmp_path, attempts=2)
     assert outcome.exit is Exit.OK and len(contents(sink._shelf)) == 16
 
 
 @pytest.mark.parametrize("step", ["send", "commit"])
 def test_a_file_that_keeps_failing_ends_alone(step: str, tmp_path: Path) -> None:
     sink = Busy(step, Transient("it broke"), times=1000)
-    library = Library()
-    fill(library, 12, size=500)
-    work = job(MemorySource("from", library), [sink], staging=tmp_path / "s", attempts=3)
-    outcome = go(work, tmp_path / "ledger.sqlite")
+    outcome = sent(sink, tmp_path)
     assert outcome.exit is Exit.ITEMS_FAILED and outcome.summary.confirmed == 11
     assert sink.victim not in contents(sink._shelf) and len(sink.asked) <= 6
 

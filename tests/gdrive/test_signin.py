@@ -188,10 +188,11 @@ def test_a_service_that_stumbles_while_the_code_is_typed_does_not_end_the_sign_i
 
 
 def test_a_client_file_with_a_byte_order_mark(
-    client: Path, monkeypatch: pytest.MonkeyPatch
+    double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.write_text(client.read_text(), "utf-8-sig")
-    connect(Person(PASTE), monkeypatch, client=client)
+    settings = connect(Person(PASTE), monkeypatch, client=client)
+    assert load_grant(settings).client_id == double.signin.client.id
 
 
 def test_the_client_may_come_from_the_environment(
