@@ -125,7 +125,7 @@ def _explain(outcome: Outcome, name: str) -> None:
             report += f"try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
         if lost := outcome.lost:
-            text = f"{counted(lost, 'copy')} of freed photos lost, which no other sink gives"
+            text = f"{counted(lost, 'copy')} lost that neither the source nor another sink gives"
             complain(text, "which, and what helps: outpour verify", code)
         if outcome.short:
             complain(outcome.short, f"try again later: {resume_command()}", code)

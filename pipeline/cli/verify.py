@@ -11,6 +11,7 @@ from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_com
 from pipeline.cli.output import answer
 from pipeline.cli.tell import show_verified
 from pipeline.cli.working import working
+from pipeline.ledger.losses import ACCEPT
 from pipeline.runner import verify as verify_job
 from pipeline.states import Exit
 
@@ -28,8 +29,8 @@ AcceptLost = Annotated[
     bool,
     typer.Option(
         "--accept-lost",
-        help="What is missing of photos that reclaim freed is missing on purpose, say because you "
-        "deleted it: no run makes it again or names it any more.",
+        help="What is missing of photos that are no longer at the source, or not selected, is "
+        "missing on purpose, say because you deleted it: it is neither made again nor named.",
     ),
 ]
 
@@ -62,6 +63,8 @@ def verify(
             prompter=at.prompter,
         )
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
+    if any(why.endswith(ACCEPT) for sink in found.sinks for _, why in sink.wrong):
+        hint += ", or what helps stands in their line"
     if found.exit in (Exit.NEEDS_PERSON, Exit.NO_ROOM, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)
         hint = f"then again: {resume_command()}"

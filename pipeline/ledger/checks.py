@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from connectors.base import Receipt, Role
 from pipeline.ledger import schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.store import Ledger, Op
-from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
+from pipeline.states import AssetState, CopyState
 
-_A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _BATCH = 200
 GONE = "missing"
 """Why a copy that is not there is wrong; any other reason says what is there instead."""
-FREED = (
-    ", and freed at the source: outpour run makes it again from another sink that has it; else "
-    "outpour reclaim --undo brings it back while its bin has it (deleted on purpose: outpour "
-    "verify --accept-lost)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +88,6 @@ def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
     return state
 
 
-def lost(ledger: Ledger, sink: str) -> list[Held]:
-    """All copies that a check did not find at the sink."""
-    query = (
-        select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
-        .join(schema.resources)
-        .where(_lost_at(sink), _C.reason == GONE)
-        .order_by(_C.resource)
-    )
-    with ledger.read() as connection:
-        return [load_held(row, sink) for row in connection.execute(query)]
-
-
 def is_copy(ledger: Ledger, sink: str, path: str) -> bool:
     """Whether a copy that counts is at this path."""
     there = select(_C.resource).where(_C.sink == sink, _C.path == path)
@@ -152,14 +135,14 @@ def mark_waiting(ledger: Ledger, sink: str, goal: Goal) -> None:
 
 
 def _mark_waiting(connection: Connection, sink: str, goal: Goal) -> None:
-    losers = select(_R.asset).join(schema.copies).where(_lost_at(sink))
+    losers = select(_R.asset).join(schema.copies).where(lost_at(sink))
     connection.execute(
         update(schema.assets)
         .where(_A.state == AssetState.CONFIRMED, _A.id.in_(losers), goal.missed())
         .values(state=AssetState.WAITING, reason=f"lost its copy at {sink}: run again")
     )
     # What is there in the place of a copy keeps its name: the sidecar goes where the next stands.
-    changed = select(_R.asset).join(schema.copies).where(_lost_at(sink), _C.reason != GONE)
+    changed = select(_R.asset).join(schema.copies).where(lost_at(sink), _C.reason != GONE)
     beside = (
         select(_R.id)
         .join(schema.assets)
@@ -170,51 +153,6 @@ def _mark_waiting(connection: Connection, sink: str, goal: Goal) -> None:
         .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource.in_(beside))
         .values(state=CopyState.PENDING, reason="what it stands beside was changed")
     )
-
-
-def owed(ledger: Ledger, sink: str) -> Wrong:
-    """Copies that were lost, and that no run has made again or found needless since."""
-    at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
-    joined = schema.copies.join(schema.resources).join(schema.assets)
-    columns = (_C.resource, _C.path, _C.reason, _A.state)
-    query = select(*columns).select_from(joined).where(_lost_at(sink))
-    with ledger.read() as connection:
-        which = or_(_A.state.not_in(at_rest), and_(_A.state == AssetState.GONE, _freed()))
-        rows = connection.execute(query.where(which).order_by(_C.resource))
-        return {row.resource: (row.path, row.reason + _note(row.state)) for row in rows}
-
-
-def lost_and_freed(ledger: Ledger, sinks: Sequence[str]) -> int:
-    """How many copies at these sinks are lost of assets that were freed."""
-    joined = schema.copies.join(schema.resources).join(schema.assets)
-    query = select(func.count()).select_from(joined).where(_C.sink.in_(sinks), _is_lost_and_freed())
-    with ledger.read() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
-def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
-    """Rows of assets that were freed and lost a copy at the sink since."""
-    joined = schema.copies.join(schema.resources).join(schema.assets)
-    query = select(_A.id).distinct().select_from(joined)
-    with ledger.read() as connection:
-        found = connection.execute(query.where(_C.sink == sink, _is_lost_and_freed()))
-        return list(found.scalars())
-
-
-def accept_lost(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
-    """Nobody asks any more for the copies of freed assets that are gone from the sink: by resource,
-    the asset and the path of each. One that is there and damaged is asked for still."""
-    joined = schema.copies.join(schema.resources).join(schema.assets)
-    query = select(_C.resource, _R.asset, _C.path).select_from(joined)
-    query = query.where(_C.sink == sink, _C.reason == GONE, _is_lost_and_freed())
-    gone = select(query.subquery().c.resource)
-
-    def work(connection: Connection) -> dict[int, tuple[int, str]]:
-        rows = connection.execute(query.order_by(_C.resource)).all()
-        connection.execute(delete(schema.copies).where(_C.sink == sink, _C.resource.in_(gone)))
-        return {row.resource: (row.asset, row.path) for row in rows}
-
-    return ledger.transact(work)
 
 
 def sha256_of(ledger: Ledger, resource: int) -> str | None:
@@ -236,21 +174,6 @@ def survivors(ledger: Ledger, resource: int) -> list[Held]:
         return [load_held(row, row.sink) for row in connection.execute(query)]
 
 
-def _is_lost_and_freed() -> ColumnElement[bool]:
-    lost = and_(_R.chosen, _C.state == CopyState.MISSING)
-    return and_(lost, _A.state == AssetState.GONE, _freed())
-
-
-def _freed() -> ColumnElement[bool]:
-    """Whether reclaim took an asset from its source: its copies are all that is left of it."""
-    taken = (TrashState.INTENDED, TrashState.TRASHED)
-    return _A.id.in_(select(_T.asset).where(_T.state.in_(taken)))
-
-
-def _note(state: AssetState) -> str:
-    return FREED if state == AssetState.GONE else ""
-
-
-def _lost_at(sink: str) -> Any:
+def lost_at(sink: str) -> Any:
     """Whether a copy of a chosen file at the sink is lost."""
     return and_(_R.chosen, _C.sink == sink, _C.state == CopyState.MISSING)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from connectors.base import Receipt
-from pipeline.ledger import Ledger, checks
+from pipeline.ledger import Ledger, checks, losses
 from pipeline.ledger.checks import Held
 
 Read = Callable[[Receipt], str | None]
@@ -20,7 +20,7 @@ def find(
     """Each copy that was lost and is among the files ``listed``, and where. Only files that have
     the size of such a copy are read. Raises what listing and reading raise."""
     lost: dict[int, list[Held]] = defaultdict(list)
-    for copy in checks.lost(ledger, sink):
+    for copy in losses.lost(ledger, sink):
         lost[copy.size].append(copy)
     if not lost:
         return

@@ -1,6 +1,6 @@
-"""Lost copies of assets that were freed: made again from what another sink has.
+"""Lost copies of what is no longer at the source: made again from what another sink has.
 
-The source has these no more. Each is read back from a sink that has it, proven by its SHA-256,
+The source gives these no more. Each is read back from a sink that has it, proven by its SHA-256,
 and put where it was lost, or beside what somebody put there. A sidecar of our making is written
 again.
 """
@@ -21,7 +21,7 @@ from connectors.errors import (
     OutpourError,
     PathConflict,
 )
-from pipeline.ledger import checks, steps, work
+from pipeline.ledger import checks, losses, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.runner.connections import Connections
@@ -50,13 +50,13 @@ class Healing:
     def heal(self) -> None:
         """At every sink that can be used. Raises what ends the run."""
         for name, sink in self._sinks.items():
-            assets = checks.short_of_copies(self._run.ledger, name)
+            assets = losses.short_of_copies(self._run.ledger, name)
             if not assets:
                 continue
             with self._tolerating(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
                 made = sum(workers.map(partial(self._asset, sink), self._items(assets)))
                 if made:
-                    text = f"{counted(made, 'copy')} of freed photos made again from another sink"
+                    text = f"{counted(made, 'lost copy')} made again from another sink"
                     self._run.notice("info", text, name)
 
     def _items(self, assets: Sequence[int]) -> Iterator[Item]:

@@ -69,7 +69,8 @@ def meaning(ledger: Ledger, name: str, why: OutpourError) -> OutpourError:
 class Outcome:
     """How a run ended. ``error`` is one line for the person, empty when all is well; ``idle``
     says why there was nothing to do yet, ``short`` what beside the assets themselves is not as
-    it was asked for. ``lost`` counts copies of freed assets that an earlier check missed."""
+    it was asked for. ``lost`` counts copies that an earlier check missed,
+    of assets that are no longer at the source."""
 
     state: RunState
     exit: Exit

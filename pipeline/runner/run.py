@@ -12,7 +12,7 @@ from connectors.errors import (
     SessionExpired,
 )
 from pipeline.events import Observer, Progress
-from pipeline.ledger import Ledger, checks, steps
+from pipeline.ledger import Ledger, losses, steps
 from pipeline.report import Summary, summarize
 from pipeline.runner.ending import EXITS, recorded, state_after, state_without
 from pipeline.runner.job import Job, Outcome
@@ -50,7 +50,7 @@ def run(
         return Outcome(state, _exit(state, True), summary, _error(mover), idle=mover.idle)
     if isinstance(stop.error, Misconfigured) and not mover.moved:
         return Outcome(state, Exit.USAGE, summary, _error(mover))
-    short, lost = _short(mover), checks.lost_and_freed(ledger, [sink.name for sink in job.sinks])
+    short, lost = _short(mover), losses.count_last(ledger, [sink.name for sink in job.sinks])
     whole = summary.whole and not short and not lost
     return Outcome(state, _exit(state, whole), summary, _error(mover), short=short, lost=lost)
 

@@ -13,7 +13,7 @@ from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
-from pipeline.ledger import Ledger, checks, steps, work
+from pipeline.ledger import Ledger, checks, losses, steps, work
 from pipeline.ledger.comparison import Comparison
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
@@ -86,10 +86,10 @@ def verify(
     A sink whose listing carries its own checksums is checked by listing, without a download;
     ``download`` (a share from 0 to 1) reads that part of the files back as well. Any other
     sink is read back whole. What is missing or changed is moved again by the next run; of what
-    could not be read nothing changes. With ``accept_lost`` copies of freed assets that are missing
-    are asked for no more. A sink that cannot be looked at holds up no other; where none can, the
-    last one's error is raised. ``prompter`` asks a person whose sign-in has ended for a new one;
-    None where nobody can be asked.
+    could not be read nothing changes. With ``accept_lost`` copies that are missing of assets that
+    are no longer at the source, or not selected, are asked for no more. A sink that cannot be
+    looked at holds up no other; where none can, the last one's error is raised. ``prompter`` asks
+    a person whose sign-in has ended for a new one; None where nobody can be asked.
     """
     meter = Meter()
     meter.begin("verifying", unit="file")
@@ -158,14 +158,14 @@ class _Checker:
         if self._accepting is not None and not self._result.away:  # to the end: no empty disk
             self._accept_lost(self._accepting)
         self._result.wrong = list(
-            {**self._wrong, **checks.owed(self._ledger, self._sink.name)}.values()
+            {**self._wrong, **losses.owed(self._ledger, self._sink.name)}.values()
         )
         for path, why in self._result.wrong:
             self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
         return self._result
 
     def _accept_lost(self, run: int) -> None:
-        for resource, (asset, path) in checks.accept_lost(self._ledger, self._sink.name).items():
+        for resource, (asset, path) in losses.accept(self._ledger, self._sink.name).items():
             told = f"{self._sink.name}: {path} is missing, which was accepted"
             steps.note(self._ledger, run, "accepted", told, asset=asset, resource=resource)
             self._result.accepted.append(path)

@@ -21,7 +21,7 @@ from connectors.memory import Library as Memory
 from connectors.memory import MemorySink, MemorySource, Shelf
 from connectors.private import state_dir
 from pipeline.cli.app import invoke
-from pipeline.ledger import Ledger, checks
+from pipeline.ledger import Ledger, losses
 from pipeline.runner import Outcome
 from pipeline.states import Exit
 from pipeline.stopping import Stop
@@ -130,4 +130,4 @@ def test_nothing_is_concluded_from_what_was_not_listed(
         cloud.sandbox.latency = 0
         assert cloud.library.find(twin.id).trashed is not None
         with Ledger.open(next(state_dir("pipelines").glob("*.sqlite"))) as ledger:
-            assert not checks.lost(ledger, "icloud")
+            assert not losses.lost(ledger, "icloud")

@@ -140,7 +140,7 @@ def test_the_next_run_makes_it_again_from_another_sink(tmp_path: Path) -> None:
     watcher = Recorder()
     assert go(world.job, world.ledger, watcher).exit is Exit.OK
     assert [contents(shelf) for shelf in world.shelves] == before
-    assert any("1 copy of freed photos made again" in notice.text for notice in watcher.notices)
+    assert any("1 lost copy made again" in notice.text for notice in watcher.notices)
     assert checked(world).exit is Exit.OK
     assert not world.present(), "it is not back at its source for that"
 

@@ -1,0 +1,126 @@
+"""Copies that a check found lost: who brings them again, and what helps where nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
+
+from connectors.base import Role
+from pipeline.ledger import schema
+from pipeline.ledger.checks import GONE, Held, Wrong, load_held, lost_at
+from pipeline.ledger.store import Ledger
+from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
+
+_A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
+_IS_LOST = _C.state == CopyState.MISSING
+_COPIES = schema.copies.join(schema.resources).join(schema.assets)
+
+ACCEPT = "(deleted on purpose: outpour verify --accept-lost)"
+FREED = (
+    ", and freed at the source: outpour run makes it again from another sink that has it; else "
+    f"outpour reclaim --undo brings it back while its bin has it {ACCEPT}"
+)
+LEFT = (
+    ", and no longer at the source: outpour run makes it again from another sink that has it "
+    f"{ACCEPT}"
+)
+LEFT_OUT = f", and select leaves it out: nothing makes it again while it does {ACCEPT}"
+
+
+def lost(ledger: Ledger, sink: str) -> list[Held]:
+    """All copies that a check did not find at the sink."""
+    query = (
+        select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+        .join(schema.resources)
+        .where(lost_at(sink), _C.reason == GONE)
+        .order_by(_C.resource)
+    )
+    with ledger.read() as connection:
+        return [load_held(row, sink) for row in connection.execute(query)]
+
+
+def owed(ledger: Ledger, sink: str) -> Wrong:
+    """Copies that were lost, and that no run has made again or found needless since."""
+    left_out, freed = _is_left_out().label("left_out"), _freed().label("freed")
+    at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
+    which = or_(and_(_R.chosen, _A.state.not_in(at_rest)), _is_last(), left_out)
+    query = select(_C.resource, _C.path, _C.reason, _A.state, left_out, freed)
+    query = query.select_from(_COPIES).where(_C.sink == sink, _IS_LOST, which)
+    with ledger.read() as connection:
+        rows = connection.execute(query.order_by(_C.resource)).all()
+    return {row.resource: (row.path, row.reason + _note(row)) for row in rows}
+
+
+def _note(row: Any) -> str:
+    if row.left_out:
+        return LEFT_OUT
+    if row.state != AssetState.GONE:
+        return ""
+    return FREED if row.freed else LEFT
+
+
+def count_last(ledger: Ledger, sinks: Sequence[str]) -> int:
+    """How many copies at these sinks are lost of assets that are no longer at the source."""
+    query = select(func.count()).select_from(_COPIES)
+    with ledger.read() as connection:
+        found = connection.execute(query.where(_C.sink.in_(sinks), _IS_LOST, _is_last()))
+        return int(found.scalar_one())
+
+
+def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
+    """Rows of assets that are no longer at the source and lost a copy at the sink since."""
+    query = select(_A.id).distinct().select_from(_COPIES)
+    with ledger.read() as connection:
+        found = connection.execute(query.where(_C.sink == sink, _IS_LOST, _is_last()))
+        return list(found.scalars())
+
+
+def accept(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
+    """Nobody asks any more for the copies that are gone from the sink of what is no longer at the
+    source or not selected: by resource, the asset and the path of each. One that is there and
+    damaged is asked for still."""
+    query = select(_C.resource, _R.asset, _C.path).select_from(_COPIES)
+    query = query.where(_C.sink == sink, _IS_LOST, _C.reason == GONE)
+    query = query.where(or_(_is_last(), _is_left_out()))
+    gone = select(query.subquery().c.resource)
+
+    def work(connection: Connection) -> dict[int, tuple[int, str]]:
+        rows = connection.execute(query.order_by(_C.resource)).all()
+        connection.execute(delete(schema.copies).where(_C.sink == sink, _C.resource.in_(gone)))
+        return {row.resource: (row.asset, row.path) for row in rows}
+
+    return ledger.transact(work)
+
+
+def _is_last() -> ColumnElement[bool]:
+    """Whether the source can give a file no more, and a copy of it is something to lose: it was
+    freed, so that its copies are all that is left; or its content is nowhere else at the sink."""
+    something = or_(_freed(), ~_is_there_otherwise())
+    return and_(_R.chosen, _A.state == AssetState.GONE, something)
+
+
+def _is_left_out() -> ColumnElement[bool]:
+    """Whether nobody asks for a file, whose content is nowhere else at the sink."""
+    return and_(or_(~_R.chosen, _A.state == AssetState.EXCLUDED), ~_is_there_otherwise())
+
+
+def _freed() -> ColumnElement[bool]:
+    """Whether reclaim took an asset from its source."""
+    taken = (TrashState.INTENDED, TrashState.TRASHED)
+    return _A.id.in_(select(_T.asset).where(_T.state.in_(taken)))
+
+
+def _is_there_otherwise() -> ColumnElement[bool]:
+    """Whether the sink has the bytes of a lost copy as the copy of another file, say because the
+    photo was brought in again; a sidecar goes with its photo."""
+    other, copy = schema.resources.alias(), schema.copies.alias()
+    same = exists().where(
+        other.c.size == _R.size,  # has an index
+        other.c.sha256 == _R.sha256,
+        copy.c.resource == other.c.id,
+        copy.c.sink == _C.sink,
+        copy.c.state == CopyState.CONFIRMED,
+    )
+    return or_(_R.role == Role.METADATA, same)
