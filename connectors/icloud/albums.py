@@ -15,6 +15,7 @@ _MEMBERS = "CPLContainerRelationLiveByAssetDate"
 _COUNT = "CPLContainerRelationNotDeletedByAssetDate:"  # and the album's id
 _KEYS = ("albumNameEnc", "albumType", "parentId", "isDeleted", "isExpunged")
 _DEEPEST = 32
+_ATTEMPTS = 3
 
 
 def tree(cloudkit: CloudKit) -> Iterator[Album]:
@@ -23,19 +24,33 @@ def tree(cloudkit: CloudKit) -> Iterator[Album]:
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
-    """Asset ids of one album."""
+    """Asset ids of one album. Read again where one left it meanwhile: those behind it moved up,
+    and one of them may have been passed over."""
     patience = Patience(cloudkit)
-    (count,) = patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))
-    seen: set[str] = set()
+
+    def count() -> int | None:
+        return patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))[0]
+
+    expected = count()
+    for _ in range(_ATTEMPTS):
+        found = _read(cloudkit, patience, album, expected)
+        if len(found) == expected:
+            break
+        before, expected = expected, count()
+        if expected == before:
+            break
+    return iter(found)
+
+
+def _read(cloudkit: CloudKit, patience: Patience, album: Album, expected: int | None) -> list[str]:
+    seen: dict[str, None] = {}
     rank, empty = 0, 0
-    while empty < silence(rank, count):
+    while empty < silence(rank, expected):
         found = _relations(cloudkit, patience, album, rank)
         rank += len(found)
         empty = 0 if found else empty + 1
-        for item in found:
-            if item not in seen:
-                seen.add(item)
-                yield item
+        seen.update(dict.fromkeys(found))
+    return list(seen)
 
 
 def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) -> list[str]:

@@ -35,6 +35,12 @@ class AlbumReader:
     _failed: OutpourError | None = None  # why none could be read
     _refused: dict[str, OutpourError] = field(default_factory=dict)  # single ones, by name
     _told: str = ""
+    _asked: bool = False
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the source says that albums changed, and was not asked for them yet."""
+        return not self._asked and albums.stale(self.run.ledger)
 
     @property
     def unread(self) -> bool:
@@ -42,10 +48,14 @@ class AlbumReader:
         return self._failed is not None or bool(self._refused)
 
     def selected(self, wanted: Sequence[str]) -> set[str]:
-        """Ids of what these albums hold. Misconfigured if there is none of them, Fatal where
-        they could not be read and nothing is known of them."""
-        self._load()
-        members, unknown = albums.members(self.run.ledger, wanted)
+        """Ids of what these albums hold. The source is asked only where its albums changed or
+        one is not known. Misconfigured if there is none of them, Fatal where they could not be
+        read and nothing is known of them."""
+        ledger = self.run.ledger
+        members, unknown = albums.members(ledger, wanted)
+        if albums.stale(ledger) or (unknown and not self._asked):
+            self._load()
+            members, unknown = albums.members(ledger, wanted)
         trouble = self._trouble(wanted)
         if trouble is None:
             self._check(wanted, unknown)
@@ -63,7 +73,7 @@ class AlbumReader:
 
     def _load(self) -> None:
         run = self.run
-        self._failed, self._refused = None, {}
+        self._asked, self._failed, self._refused = True, None, {}
         try:
             self._refused = retry.call(run.source_gate, lambda: load_albums(run.ledger, run.source))
         except (Paused, Unreachable, Misconfigured, DiskFailed):

@@ -41,7 +41,8 @@ class Catalogue:
                 check_source(self._run.ledger, part, partial(self._connections.ask, part))
         members = self._members()
         found = self._list(members)
-        if members is not None and isinstance(source, Together) and source.unsure:
+        unsure = isinstance(source, Together) and source.unsure
+        if members is not None and (unsure or self.album_reader.outdated):
             members = self._members()  # what was listed just now can be in albums too
             found = self._list(members)
         if found.missing:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from connectors.abilities import HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects
 from connectors.errors import OutpourError, Transient
-from tests.icloud.rig import Rig
+from sandbox.icloud.queries import Queries
+from sandbox.library import Library
+from tests.icloud.rig import Rig, rig
+from tests.pointing import Point
 
 
 def test_everything_it_can_do_is_asked_for_with_isinstance(ready: Rig) -> None:
@@ -58,6 +63,33 @@ def test_an_album_that_apple_does_not_count_is_listed_all_the_same(ready: Rig) -
         ready.faults.retry_after = 0
         assert len(list(source.members(album))) == len(truth)
         ready.faults.clear()
+
+
+def test_a_member_that_leaves_while_its_album_is_read_hides_no_other(
+    use_sandbox: Point, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those behind it move up by one, over the edge of a page."""
+    library = Library(250, plain=True, size=100)
+    wedding = library.albums.add("Wedding")
+    for asset in list(library):
+        library.put(asset.id, wedding)
+    query, first = Queries.query, iter([min(library, key=lambda asset: asset.number).id])
+
+    def leaving(self: Queries, zone: Any, body: Any) -> Any:
+        answer = query(self, zone, body)
+        if body["query"]["recordType"].startswith("CPLContainerRelation"):
+            for asset_id in first:
+                library.trash(asset_id)
+        return answer
+
+    with rig(use_sandbox, library) as made:
+        made.connect()
+        source = made.source()
+        (album,) = source.albums()
+        monkeypatch.setattr(Queries, "query", leaving)
+        found = set(source.members(album))
+        assert found == {library.get(number).id for number in library.members(wedding)}
+        assert len(found) == 249
 
 
 def test_capacity_is_read_afresh(ready: Rig) -> None:

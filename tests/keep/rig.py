@@ -10,7 +10,7 @@ from connectors.abilities import Album
 from connectors.base import Page, Sink
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySource
-from pipeline.config.models import Keep
+from pipeline.config.models import Keep, Select
 from pipeline.ledger import Ledger
 from pipeline.runner import Outcome, verify
 from pipeline.runner.verification import Verified
@@ -50,6 +50,7 @@ class World:
         self.root = folder / "Photos"
         self.ledger = folder / "l.sqlite"
         self.keep = Keep()
+        self.select = Select()
         self.template = "{created:%Y/%m}/{filename}"
         self.attempts = 4
         self.recorder = Recorder()
@@ -63,7 +64,7 @@ class World:
     def run(self, *sinks: Sink) -> Outcome:
         places = sinks or [LocalSink("here", self.root)]
         made = job(self.source, places, staging=self.folder / "s", attempts=self.attempts)
-        changed = {"keep": self.keep, "path": self.template}
+        changed = {"keep": self.keep, "path": self.template, "select": self.select}
         made = replace(made, pipeline=made.pipeline.model_copy(update=changed))
         self.recorder = Recorder()
         return go(made, self.ledger, self.recorder)

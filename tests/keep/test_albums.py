@@ -15,7 +15,7 @@ from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.errors import CapacityExceeded, Fatal, ItemError, OutpourError, Transient
 from connectors.local import LocalSink
 from connectors.memory import MemorySink, Shelf
-from pipeline.config.models import Keep
+from pipeline.config.models import Keep, Select
 from pipeline.states import Exit
 from tests.engine.rig import contents
 from tests.keep.reading import read
@@ -169,3 +169,28 @@ def test_a_photo_that_is_new_since_the_last_listing_asks_for_no_albums(world: Wo
     world.library.put(replace(photo, id="new", resources=files, metadata=metadata), data)
     assert world.run().exit is Exit.OK
     assert world.source.asked == asked
+
+
+def test_selected_albums_are_read_only_once_they_changed(world: World) -> None:
+    """A photo that joined one is brought by the very run that hears of it."""
+    world.select = Select(albums=("Trips/Norway",))
+    assert world.run().summary.confirmed == 2
+    world.source.albums_changed = False
+    world.run()  # the first listing was of everything, and may have had changed albums
+    asked = world.source.asked
+    assert world.run().summary.confirmed == 2 and world.source.asked == asked
+    world.library.albums[NORWAY] = ("asset-00001", "asset-00004")
+    world.source.albums_changed = True
+    outcome = world.run()
+    assert (outcome.exit, outcome.summary.confirmed) == (Exit.OK, 2)
+    assert world.source.asked == asked + 1
+    assert set(world.sidecars()) == {"asset-00000", "asset-00001", "asset-00004"}
+
+
+def test_an_album_that_nobody_knows_yet_is_asked_for(world: World) -> None:
+    world.run()
+    world.source.albums_changed = False
+    world.run()
+    world.library.albums[GARDEN] = ("asset-00005",)
+    world.select = Select(albums=("Garden",))
+    assert world.run().summary.confirmed == 1
