@@ -11,7 +11,7 @@ a connector serialises what its SDK cannot share. Errors are those of ``connecto
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,9 @@ from typing import Protocol, runtime_checkable
 
 from connectors.checksums import Algorithm, Checksum, Digests
 from connectors.errors import OutpourError, Unreadable
+
+PIECE = 256 * 1024
+"""Bytes of a file that are in memory at a time, where a sink can send it as it is read."""
 
 # --- what is moved -----------------------------------------------------------------------
 
@@ -228,12 +231,15 @@ class Body:
     It is unchanged while a sink reads it, save where the sink's receipts carry a checksum: such
     a sink may be given a person's own file, and finds out whether what arrived is the ``Put``.
     ``sole`` says that no other sink needs it, so that a sink on the same disk may take the
-    file itself (link it) instead of copying its bytes.
+    file itself (link it) instead of copying its bytes. A sink on a network calls ``spend`` with the
+    number of bytes that are about to leave; it waits where they may not yet, and what it raises
+    is not for the sink.
     """
 
     path: Path
     size: int
     sole: bool = False
+    spend: Callable[[int], None] = lambda _: None
 
     def check(self, put: Put) -> None:
         """Refuse a file that is not what it should be, before any of it is sent: Unreadable."""
@@ -245,6 +251,19 @@ class Body:
             raise Unreadable(f"{put.path}: the file cannot be read: {error.strerror}") from error
         if not size == self.size == put.size:
             raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
+
+    def pieces(self, start: int, end: int) -> Iterator[bytes]:
+        """A part of the file, to be sent in pieces of at most ``PIECE`` bytes, which are spent as
+        they go. Unreadable if the file is shorter than it was."""
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while start < end:
+                data = file.read(min(PIECE, end - start))
+                if not data:
+                    raise Unreadable(f"the file {self.path.name} is shorter than it was")
+                start += len(data)
+                self.spend(len(data))
+                yield data
 
 
 @dataclass(frozen=True, slots=True)

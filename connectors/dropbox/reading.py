@@ -36,7 +36,7 @@ class Budget:
 
 
 def read(body: Body, start: int, end: int) -> bytes:
-    """A part of a file; Unreadable if the file is shorter than it was."""
+    """A part of a file, about to be sent; Unreadable if the file is shorter than it was."""
     try:
         with body.path.open("rb", buffering=0) as file:
             file.seek(start)
@@ -47,6 +47,7 @@ def read(body: Body, start: int, end: int) -> bytes:
         raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     if len(data) != end - start:
         raise Unreadable(f"the file {body.path.name} is shorter than it was")
+    body.spend(len(data))
     return data
 
 

@@ -12,22 +12,21 @@ import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from connectors.base import Body, Checkpoint
+from connectors.base import PIECE, Body, Checkpoint
 from connectors.errors import (
     CapacityExceeded,
     OutpourError,
     SessionExpired,
     Transient,
-    Unreadable,
 )
 from connectors.gdrive.api import Api, File
 from connectors.gdrive.meaning import IdTaken, meaning
 from connectors.gdrive.transport import Answer
 
 SMALL = 5_000_000  # "5 MB or less" may go in one request with its metadata
-_PIECE = 256 * 1024
 _STUCK = 3  # answers in a row that accept nothing
 _ID = re.compile(r"[A-Za-z0-9_-]{12,128}")
 
@@ -88,7 +87,7 @@ class Uploader:
             "POST",
             self._api.upload_url("multipart"),
             headers,
-            lambda: _framed(head, _pieces(body, 0, body.size), tail),
+            lambda: _framed(head, body.pieces(0, body.size), tail),
         )
         return _made(answer, "an upload")
 
@@ -142,7 +141,7 @@ class Uploader:
                 "content-length": str(end - offset),
                 "content-range": f"bytes {offset}-{end - 1}/{body.size}",
             }
-            piece = _Piece(body, offset, end)
+            piece = partial(body.pieces, offset, end)
             state = _progress(self._api.channel.send("PUT", ticket.session, headers, piece))
             if isinstance(state, dict):
                 return state
@@ -159,16 +158,6 @@ class _SessionGone(OutpourError):
     def __init__(self, why: OutpourError) -> None:
         super().__init__(str(why))
         self.why = why
-
-
-class _Piece:
-    """A part of a body; called, it gives a fresh stream of it."""
-
-    def __init__(self, body: Body, start: int, end: int) -> None:
-        self._part = (body, start, end)
-
-    def __call__(self) -> Iterator[bytes]:
-        return _pieces(*self._part)
 
 
 def _progress(answer: Answer) -> File | int:
@@ -198,23 +187,11 @@ def _made(answer: Answer, doing: str) -> File:
     return found
 
 
-def _pieces(body: Body, start: int, end: int) -> Iterator[bytes]:
-    """A part of a staged file. Never more than one piece of it is in memory."""
-    with body.path.open("rb", buffering=0) as file:
-        file.seek(start)
-        while start < end:
-            data = file.read(min(_PIECE, end - start))
-            if not data:
-                raise Unreadable(f"the file {body.path.name} is shorter than it was")
-            start += len(data)
-            yield data
-
-
 def _framed(head: bytes, pieces: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
     """The three joined, so that a small file leaves in one write."""
     before = head
     for piece in pieces:
-        if len(before) >= _PIECE:
+        if len(before) >= PIECE:
             yield before
             before = piece
         else:

@@ -229,7 +229,7 @@ class ICloudSink:
 
     def _send(self, put: Put, body: Body, fingerprint: str) -> Single:
         body.check(put)
-        single = self._uploads.send(self._uploads.reserve(put.size), body.path, put.size)
+        single = self._uploads.send(self._uploads.reserve(put.size), body)
         told = Checksum(Algorithm.APPLE, str(single.get("fileChecksum")))
         if told.verifiable and told.value != fingerprint:
             raise Transient(f"{put.path}: iCloud received other bytes than were sent")

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -20,6 +19,7 @@ import urllib3
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
 from connectors import unanswered
+from connectors.base import Body
 from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreadable
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import PRIMARY, unsent
@@ -59,20 +59,19 @@ class Uploads:
             raise Unreadable("iCloud gave an address that is not encrypted")
         return url
 
-    def send(self, url: str, path: Path, size: int) -> Single:
+    def send(self, url: str, body: Body) -> Single:
         """Send a file's bytes, streamed. Nothing is visible yet."""
-        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        headers = {"Content-Length": str(body.size), "Content-Type": "application/octet-stream"}
         try:
-            with path.open("rb") as body:
-                answer = self._pools.reaching(url).request(
-                    "POST",
-                    url,
-                    body=body,
-                    headers=headers,
-                    redirect=False,
-                    retries=False,
-                    timeout=_PATIENT,
-                )
+            answer = self._pools.reaching(url).request(
+                "POST",
+                url,
+                body=body.pieces(0, body.size),
+                headers=headers,
+                redirect=False,
+                retries=False,
+                timeout=_PATIENT,
+            )
         except FAILURES as error:
             raise unanswered.explain(error, "iCloud") from error
         if answer.status != 200:

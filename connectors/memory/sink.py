@@ -6,8 +6,6 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
 from connectors.abilities import Capacity
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
@@ -74,8 +72,8 @@ class MemorySink:
         incoming = self._begin(token, put.size)
         keep(token)
         try:
-            with incoming.busy, body.path.open("rb") as file:
-                _receive(incoming, file, body.path)
+            with incoming.busy:
+                _receive(incoming, body)
         except OutpourError:
             self._drop(token)
             raise
@@ -203,11 +201,8 @@ def _outdated(held: Receipt, put: Put) -> bool:
     return sums[0] in put.replaces and sums[0] != sums[1]
 
 
-def _receive(incoming: _Incoming, file: BinaryIO, path: Path) -> None:
-    file.seek(len(incoming.data))
-    while chunk := file.read(_CHUNK):
-        incoming.data += chunk
-        if len(incoming.data) > incoming.size:
-            break
+def _receive(incoming: _Incoming, body: Body) -> None:
+    for piece in body.pieces(len(incoming.data), body.size):
+        incoming.data += piece
     if len(incoming.data) != incoming.size:
-        raise ItemError(f"{path.name} does not have the {incoming.size} bytes it should have")
+        raise ItemError(f"{body.path.name} does not have the {incoming.size} bytes it should have")

@@ -24,7 +24,7 @@ from pydantic import (
 from connectors.base import Kind, Role, Sink, Source
 from connectors.errors import Misconfigured
 from connectors.registry import Connector, Settings
-from pipeline.config.sizes import parse_share, parse_size
+from pipeline.config.sizes import parse_rate, parse_share, parse_size
 from pipeline.config.targets import home
 from pipeline.naming import Template
 
@@ -118,6 +118,7 @@ Size = Annotated[
     int,
     BeforeValidator(parse_size, json_schema_input_type=int | str),
 ]
+Rate = Annotated[int, BeforeValidator(parse_rate, json_schema_input_type=int | str), Field(ge=1000)]
 Since = Annotated[dt.datetime, BeforeValidator(_moment, json_schema_input_type=str)]
 Until = Annotated[dt.datetime, BeforeValidator(_last_moment, json_schema_input_type=str)]
 
@@ -199,6 +200,10 @@ class Limits(Section):
     """Most files sent to each sink at the same time; by default what suits each kind of place."""
     attempts: int = Field(default=5, ge=1, le=100)
     """Tries for one file and step before it is recorded as failed in this run."""
+    download_rate: Rate | None = None
+    """Most bytes that are fetched from the source in a second; by default any number."""
+    upload_rate: Rate | None = None
+    """Most bytes that are sent to clouds in a second, all of them together."""
 
 
 class Verify(Section):

@@ -1,4 +1,5 @@
-"""Sizes as people write them: ``500``, ``1MB``, ``4 GiB``, ``1.5TB``; shares: ``95%``.
+"""Sizes as people write them: ``500``, ``1MB``, ``4 GiB``, ``1.5TB``; rates: ``2MB/s``; shares:
+``95%``.
 
 kB, MB, GB and TB are powers of 1000, as disks and clouds are sold; KiB and so on are powers
 of 1024.
@@ -28,6 +29,15 @@ def parse_size(value: object) -> int:
     if found is None or factor is None or parted:
         raise ValueError(f"{given!r} is no size; write for example 500MB or 4GB")
     return int(number * factor)
+
+
+def parse_rate(value: object) -> int:
+    """Bytes in a second of ``value``, a size with or without ``/s``; ValueError as of a size."""
+    size = re.sub(r"\s*/\s*s\s*$", "", value) if isinstance(value, str) else value
+    try:
+        return parse_size(size)
+    except ValueError:
+        raise ValueError(f"{value!r} is no rate; write bytes a second, for example 2MB/s") from None
 
 
 def parse_share(value: object) -> float:

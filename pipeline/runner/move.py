@@ -18,6 +18,7 @@ from connectors.errors import (
     OutpourError,
     SessionExpired,
 )
+from pipeline.bandwidth import Bandwidth
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.ledger import Ledger, adoption, work
@@ -93,6 +94,8 @@ class Mover:
             verify_attempts=self.job.pipeline.verify.attempts,
             notice=history.notice,
             leave_out=self.connections.sinks_left_out.leave_out,
+            downloading=Bandwidth(self.job.pipeline.limits.download_rate, self.stop),
+            uploading=Bandwidth(self.job.pipeline.limits.upload_rate, self.stop),
         )
         self.footing = Footing(self.job, self.run, self.goal, self.connections)
         self.catalogue = Catalogue(self.job, self.run, self.connections, self.goal)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from connectors.base import Source, Traits
 from connectors.errors import OutpourError
+from pipeline.bandwidth import Bandwidth
 from pipeline.events import ItemEvent, Observer, Tell
 from pipeline.ledger import Ledger, steps
 from pipeline.ledger.items import Item, Piece
@@ -41,6 +42,8 @@ class Run:
     verify_attempts: int
     notice: Tell
     leave_out: Callable[[Gate, OutpourError], bool]
+    downloading: Bandwidth
+    uploading: Bandwidth
     out_of_reach: set[int] = field(default_factory=set)  # assets that cannot come in this run
 
 

@@ -138,6 +138,7 @@ class Fetch:
 
     def _take(self, chunk: bytes) -> None:
         self._run.stop.check()
+        self._run.downloading.spend(len(chunk))
         self._hasher.update(chunk)
         if self._hasher.size > self._counted:  # bytes fetched again are not progress
             self._run.meter.add(downloaded=self._hasher.size - self._counted)

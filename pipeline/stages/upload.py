@@ -206,8 +206,9 @@ class Lane:
         return sent.receipt is None
 
     def _triple(self, parcel: Parcel) -> tuple[Put, Body, str | None]:
-        staged = parcel.staged
-        return parcel.put, Body(staged.path, staged.digests.size, sole=staged.sole), parcel.token
+        staged, spend = parcel.staged, self._run.uploading.spend
+        body = Body(staged.path, staged.digests.size, staged.sole, spend)
+        return parcel.put, body, parcel.token
 
     def _attempt(self, parcel: Parcel) -> Transferred:
         self._run.ledger.wait_durable(parcel.ticket)

@@ -15,7 +15,7 @@ from connectors.errors import Misconfigured
 from pipeline.config.document import parse
 from pipeline.config.load import load, one_place, one_shot
 from pipeline.config.models import Pipeline, Select
-from pipeline.config.sizes import parse_size, show_size
+from pipeline.config.sizes import parse_rate, parse_size, show_size
 
 FULL = """
 name: family
@@ -148,6 +148,7 @@ def test_sizes_mean_their_unit(number: int, unit: tuple[str, int, int]) -> None:
     name, decimal, binary = unit
     expected = number * 1000**decimal * 1024**binary
     assert parse_size(f"{number}{name}") == parse_size(f" {number} {name} ") == expected
+    assert parse_rate(f"{number}{name}") == parse_rate(f"{number} {name} / s") == expected
 
 
 @given(st.integers(0, 10**16))

@@ -37,6 +37,14 @@ MISTAKES = {
         PLACES + "limits: {uploads: 0}\n",
         "p.yaml:3: limits.uploads: must be greater",
     ),
+    "bits a second": (
+        PLACES + "limits: {upload_rate: 20Mbit/s}\n",
+        "p.yaml:3: limits.upload_rate: '20Mbit/s' is no rate; write bytes a second",
+    ),
+    "no rate worth the name": (
+        PLACES + "limits: {download_rate: 5}\n",
+        "p.yaml:3: limits.download_rate: must be greater than or equal to 1000",
+    ),
     "bad size": (PLACES + "staging: {size: 4XB}\n", "p.yaml:3: staging.size: '4XB' is no size"),
     "bad date": (
         PLACES + "select: {since: 2020-02-30}\n",

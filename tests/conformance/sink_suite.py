@@ -104,6 +104,31 @@ class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
             assert Checksum(algorithm, put.digests[algorithm]) in receipt.checksums
         assert body.path.read_bytes() == data, "a staged file is only read"
 
+    @pytest.mark.parametrize("size", [1000, 6_000_000])
+    def test_what_leaves_this_machine_is_spent(self, sink: Sink, bench: Bench, size: int) -> None:
+        if sink.traits.links:
+            pytest.skip("nothing leaves this machine")
+        spent: list[int] = []
+        put, body = bench.stage("2021/IMG_1.jpg", content(size))
+        paced = replace(body, spend=spent.append)
+        only(sink.commit([sink.transfer(put, paced, None, bench.keep)]))
+        assert sum(spent) == size
+
+    def test_a_run_that_ends_meanwhile_ends_the_transfer(self, sink: Sink, bench: Bench) -> None:
+        if sink.traits.links:
+            pytest.skip("nothing leaves this machine")
+        put, body = bench.stage("2021/IMG_1.jpg", content(6_000_000))
+
+        class Ended(Exception):
+            """Of the engine, and unknown to any sink."""
+
+        def stopped(_: int) -> None:
+            raise Ended
+
+        with pytest.raises(Ended):
+            sink.transfer(put, replace(body, spend=stopped), None, bench.keep)
+        assert sink.stat(put.path) is None
+
     @pytest.mark.parametrize("path", NAMES, ids=range(len(NAMES)))
     def test_names_come_back_as_they_went(self, sink: Sink, bench: Bench, path: str) -> None:
         receipt = bench.place(sink, path, content(1000))
