@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import Field, asdict
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from connectors.errors import SessionExpired
 from connectors.private import forget_secret, load_secret, store_secret
+
+_KEPT = "The keyring does not let go of it: unlock it, and remove what is called 'outpour' there"
 
 
 class _Dataclass(Protocol):
@@ -36,23 +39,44 @@ class Grants(Generic[G]):
         store_secret(self._key(settings), json.dumps(asdict(grant)))
 
     def load(self, settings: HasAccount) -> G:
-        """The grant of the settings' account. Raises SessionExpired where nobody signed in,
-        ValueError or TypeError where what is kept is none."""
-        grant = self.find(settings)
+        """The grant of the settings' account. Raises SessionExpired where nobody signed in, or
+        what is kept of it is damaged."""
+        grant = self._parse(self._stored(settings))
         if grant is None:
-            raise SessionExpired(
-                f"{self._title} is not connected", hint=f"run: outpour connect {self._name}"
-            )
+            raise self._missing("is not connected any more: its stored sign-in is damaged")
         return grant
 
-    def find(self, settings: HasAccount) -> G | None:
-        """As ``load``; None where nobody signed in."""
-        stored = load_secret(self._key(settings))
-        return self._kind(**json.loads(stored)) if stored else None
+    def sign_out(self, settings: HasAccount, revoke: Callable[[G], bool], by_hand: str) -> str:
+        """Forget the grant, be it damaged, and have the service end it by ``revoke``, which says
+        whether it has. Returns what is left to do by hand, empty for nothing.
 
-    def forget(self, settings: HasAccount) -> bool:
-        """Whether nothing of it is left here."""
-        return forget_secret(self._key(settings))
+        Raises SessionExpired where nobody signed in.
+        """
+        grant = self._parse(self._stored(settings))
+        gone = forget_secret(self._key(settings))
+        told = grant is not None and revoke(grant)
+        return left_to_do(told=told, by_hand=by_hand, gone=gone)
+
+    def _stored(self, settings: HasAccount) -> str:
+        stored = load_secret(self._key(settings))
+        if stored is None:
+            raise self._missing("is not connected")
+        return stored
+
+    def _parse(self, stored: str) -> G | None:
+        try:
+            return self._kind(**json.loads(stored))
+        except (ValueError, TypeError):
+            return None
+
+    def _missing(self, why: str) -> SessionExpired:
+        return SessionExpired(f"{self._title} {why}", hint=f"run: outpour connect {self._name}")
 
     def _key(self, settings: HasAccount) -> str:
         return f"{self._name}:{settings.account}"
+
+
+def left_to_do(*, told: bool, by_hand: str, gone: bool) -> str:
+    """What a sign-out leaves to the person; empty for nothing. ``by_hand`` is to be done where the
+    service could not be ``told``; ``gone`` is what ``forget_secret`` answered."""
+    return ". ".join(text for done, text in ((told, by_hand), (gone, _KEPT)) if not done)

@@ -26,7 +26,6 @@ from connectors.durable import sync, sync_folder
 from connectors.errors import Misconfigured
 
 _SERVICE = "outpour"
-_KEPT = "The keyring does not let go of it: unlock it, and remove what is called 'outpour' there"
 _PRIVATE = 0o700
 
 
@@ -136,12 +135,6 @@ def forget_secret(key: str) -> bool:
     except keyring.errors.KeyringError:
         return False
     return True
-
-
-def left_to_do(*, told: bool, by_hand: str, gone: bool) -> str:
-    """What a sign-out leaves to the person; empty for nothing. ``by_hand`` is to be done where the
-    service could not be ``told``; ``gone`` is what ``forget_secret`` answered."""
-    return ". ".join(text for done, text in ((told, by_hand), (gone, _KEPT)) if not done)
 
 
 def _ring() -> KeyringBackend:

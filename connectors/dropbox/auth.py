@@ -6,10 +6,11 @@ access token, so a wrong clock can spoil nothing that is stored.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from connectors.dropbox.settings import DropboxSettings
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, SessionExpired
 from connectors.grants import Grants
 
 SCOPES = (
@@ -33,8 +34,8 @@ class Grant:
         return f"Grant(app_key={self.app_key!r}, account={self.account!r})"
 
 
-_grants = Grants("dropbox", "Dropbox", Grant)
-store_grant, forget_grant = _grants.store, _grants.forget
+grants = Grants("dropbox", "Dropbox", Grant)
+store_grant = grants.store
 
 
 def load_grant(settings: DropboxSettings) -> Grant:
@@ -42,7 +43,7 @@ def load_grant(settings: DropboxSettings) -> Grant:
 
     Raises what ``Grants.load`` raises.
     """
-    grant = _grants.load(settings)
+    grant = grants.load(settings)
     if settings.app_key and settings.app_key != grant.app_key:
         raise Misconfigured(
             f"app_key is {settings.app_key}, but the sign-in was for {grant.app_key}",
@@ -52,6 +53,7 @@ def load_grant(settings: DropboxSettings) -> Grant:
 
 
 def signed_in(settings: DropboxSettings) -> str:
-    """Who signed in before; empty where nobody did, or an earlier version did not ask."""
-    grant = _grants.find(settings)
-    return grant.account if grant else ""
+    """Who signed in before; empty where that is not known."""
+    with contextlib.suppress(SessionExpired):
+        return grants.load(settings).account
+    return ""

@@ -6,13 +6,14 @@ refresh token that it came from ends, and every other access token of that.
 
 from __future__ import annotations
 
+from functools import partial
+
 from dropbox.exceptions import ApiError
 
-from connectors.dropbox.auth import Grant, forget_grant, load_grant
+from connectors.dropbox.auth import Grant, grants
 from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import OutpourError, SessionExpired
-from connectors.private import left_to_do
 
 _BY_HAND = "Dropbox could not be told: remove the app at www.dropbox.com/account/connected_apps"
 
@@ -20,15 +21,9 @@ _BY_HAND = "Dropbox could not be told: remove the app at www.dropbox.com/account
 def sign_out(settings: DropboxSettings) -> str:
     """Forget the sign-in, and have Dropbox end it; what is left to do by hand, empty for nothing.
 
-    Raises SessionExpired where nobody signed in, Misconfigured where another app was.
+    Raises SessionExpired where nobody signed in.
     """
-    try:
-        grant = load_grant(settings)
-    except (ValueError, TypeError):  # whatever is kept there opens nothing
-        grant = None
-    gone = forget_grant(settings)
-    told = grant is not None and _revoked(settings, grant)
-    return left_to_do(told=told, by_hand=_BY_HAND, gone=gone)
+    return grants.sign_out(settings, partial(_revoked, settings), _BY_HAND)
 
 
 def _revoked(settings: DropboxSettings, grant: Grant) -> bool:

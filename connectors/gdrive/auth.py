@@ -7,6 +7,7 @@ accounts" guides, google-auth.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -92,14 +93,15 @@ def _client_file(path: Path) -> Client:
     )
 
 
-_grants = Grants("gdrive", "Google Drive", Grant)
-store_grant, load_grant, forget_grant = _grants.store, _grants.load, _grants.forget
+grants = Grants("gdrive", "Google Drive", Grant)
+store_grant, load_grant = grants.store, grants.load
 
 
 def signed_in(settings: DriveSettings) -> str:
-    """Who signed in before; empty where nobody did, or an earlier version did not ask."""
-    grant = _grants.find(settings)
-    return grant.user if grant else ""
+    """Who signed in before; empty where that is not known."""
+    with contextlib.suppress(SessionExpired):
+        return load_grant(settings).user
+    return ""
 
 
 class Auth:

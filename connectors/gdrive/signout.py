@@ -8,10 +8,9 @@ from __future__ import annotations
 from urllib.parse import urlencode, urljoin
 
 from connectors.errors import Misconfigured, OutpourError
-from connectors.gdrive.auth import Grant, forget_grant, load_grant
+from connectors.gdrive.auth import Grant, grants
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.transport import Transport
-from connectors.private import left_to_do
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _BY_HAND = "Google could not be told: remove Outpour at myaccount.google.com/permissions"
@@ -27,13 +26,7 @@ def sign_out(settings: DriveSettings) -> str:
             "a service account is not signed in: its key file is all there is",
             hint="Delete the key in Google's console, and the file.",
         )
-    try:
-        grant = load_grant(settings)
-    except (ValueError, TypeError):  # whatever is kept there opens nothing
-        grant = None
-    gone = forget_grant(settings)
-    told = grant is not None and _revoked(grant)
-    return left_to_do(told=told, by_hand=_BY_HAND, gone=gone)
+    return grants.sign_out(settings, _revoked, _BY_HAND)
 
 
 def _revoked(grant: Grant) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from connectors.errors import SessionExpired
+from connectors.grants import left_to_do
 from connectors.icloud import lockout
 from connectors.icloud.account import Account, password_key
 from connectors.icloud.session import Api, forget_account, is_connected
 from connectors.icloud.settings import ICloudSettings
-from connectors.private import forget_secret, left_to_do, load_secret
+from connectors.private import forget_secret, load_secret
 
 _BY_HAND = (
     "Apple could not be told: the session ends by itself, or with 'Sign out of all browsers' "

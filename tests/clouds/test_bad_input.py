@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.private import forget_secret
+from connectors.private import forget_secret, store_secret
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.dropbox.content import Content
@@ -72,6 +72,19 @@ def test_never_connected(job: FanOut, said: Say, kind: str) -> None:
     assert f"outpour connect {job.config}" in said()
     _ = DrivePlace(job.world.drive), DropboxPlace(job.world.dropbox)
     assert job.run() == 0
+
+
+@pytest.mark.parametrize("kept", ["{not json", "[]", '{"foo": 1}'])
+@pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
+def test_a_stored_sign_in_that_is_damaged_is_one_that_has_ended(
+    job: FanOut, said: Say, kind: str, kept: str
+) -> None:
+    store_secret(f"{kind}:default", kept)
+    to(job, kind)
+    assert job.run() == Exit.NEEDS_PERSON
+    told = said()
+    assert "its stored sign-in is damaged" in told and f"outpour connect {job.config}" in told
+    assert invoke(["status", str(job.config)]) == Exit.OK
 
 
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
