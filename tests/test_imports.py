@@ -1,9 +1,8 @@
 """The architecture rule: imports run one way.
 
-cli -> runner -> stages -> {ledger, retry, staging, routing} -> connectors.registry ->
-connectors.base <- connectors.<place>. A place that imported another, or the engine, could
-no longer be replaced or shipped apart; product code that imported the doubles could behave
-differently under test.
+The rooms of the engine, in the order of ``LAYERS`` -> connectors.registry -> connectors.base <-
+connectors.<place>. A place that imported another, or the engine, could no longer be replaced or
+shipped apart; product code that imported the doubles could behave differently under test.
 """
 
 from __future__ import annotations
@@ -82,7 +81,17 @@ def test_imports_run_one_way(name: str, targets: set[str]) -> None:
     assert not wrong, f"{name} may not import {wrong}"
 
 
-LAYERS = ["cli", "runner", "stages", "ledger"]
+LAYERS = (
+    "cli", "display", "batch", "reclaim", "runner", "stages",
+    "together", "report", "ledger", "keep", "config",
+)  # fmt: skip
+
+
+def test_every_room_of_the_engine_has_its_place_in_the_order() -> None:
+    rooms = {path.parent.name for path in ROOT.glob("pipeline/*/__init__.py")}
+    assert rooms == set(LAYERS)
+    told = " -> ".join(LAYERS)
+    assert told in " ".join((ROOT / "docs" / "architecture.md").read_text().split())
 
 
 def test_the_engine_is_layered() -> None:
@@ -116,8 +125,8 @@ def _is_gpl(target: str) -> bool:
     return target.split(".")[0] == "pymobiledevice3"
 
 
-def test_the_ledger_alone_speaks_sql() -> None:
-    """And what is joined into it or reported from it: how it is kept can be changed in one room."""
+def test_sql_is_spoken_in_three_rooms_only() -> None:
+    """The ledger, what is joined into it and what is reported from it."""
     users = {
         name for name, targets in modules() if any(t.startswith("sqlalchemy") for t in targets)
     }

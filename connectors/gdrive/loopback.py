@@ -51,7 +51,8 @@ class Loopback:
             if "state=" in query:
                 return query
         raise SessionExpired(
-            "nobody signed in within five minutes", hint="run again: outpour connect gdrive"
+            f"nobody signed in within {seconds / 60:.0f} minutes",
+            hint="run again: outpour connect gdrive",
         )
 
     @staticmethod

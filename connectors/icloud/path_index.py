@@ -25,13 +25,16 @@ create table if not exists shelf (
 create index if not exists shelf_fingerprint on shelf (fingerprint);
 """
 
+_SELECT = "select path, fingerprint, asset from shelf"
+
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PathEntry:
+    """Which photo is called what here; as the table has it."""
+
     path: str
     fingerprint: str
     asset: str = ""
-    entered: float = 0.0
 
 
 class PathIndex:
@@ -42,14 +45,17 @@ class PathIndex:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
-    def get(self, path: str) -> Held | None:
-        rows = self._all("select * from shelf where path = ?", path)
+    def get(self, path: str) -> PathEntry | None:
+        rows = self._all("where path = ?", path)
         return rows[0] if rows else None
 
-    def of(self, fingerprint: str) -> list[Held]:
-        return self._all("select * from shelf where fingerprint = ? order by path", fingerprint)
+    def of(self, fingerprint: str) -> list[PathEntry]:
+        return self._all(
+            "where fingerprint = ? order by path",
+            fingerprint,
+        )
 
-    def enter(self, held: Sequence[Held]) -> None:
+    def enter(self, held: Sequence[PathEntry]) -> None:
         """Make entries durable, all or none; an entry of the same path is replaced."""
         with self._connection() as database:
             database.executemany(
@@ -63,9 +69,10 @@ class PathIndex:
         if database is not None:
             database.close()
 
-    def _all(self, query: str, *values: object) -> list[Held]:
+    def _all(self, which: str, *values: object) -> list[PathEntry]:
         with self._connection() as database:
-            return [Held(*row) for row in database.execute(query, values)]
+            rows = database.execute(f"{_SELECT} {which}", values)
+            return [PathEntry(*row) for row in rows]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -40,7 +40,7 @@ from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import CloudKit, Zone
 from connectors.icloud.content import Content
 from connectors.icloud.library import Libraries
-from connectors.icloud.path_index import Held, PathIndex
+from connectors.icloud.path_index import PathEntry, PathIndex
 from connectors.icloud.presence import Photo, Presence
 from connectors.icloud.records import ORIGINAL, Handle
 from connectors.icloud.session import folder
@@ -98,11 +98,7 @@ class ICloudSink:
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
         suffix = PurePosixPath(put.path).suffix.lower()
         if suffix in _SIDECARS:
-            roles = ", ".join(role for role in Role if role not in (Role.SIDECAR, Role.METADATA))
-            raise ItemError(
-                f"iCloud Photos takes pictures and videos, no {suffix} files: leave them out "
-                f"with select: {{roles: [{roles}]}}"
-            )
+            raise ItemError(f"iCloud Photos takes pictures and videos, no {suffix} files")
         self._check_free(put)
         fingerprint = put.digests[Algorithm.APPLE]
         there = self._there({put.path: fingerprint}).get(put.path)
@@ -213,7 +209,7 @@ class ICloudSink:
         for path, fingerprint in wanted.items():
             photo = photos.get(fingerprint)
             if photo is not None:
-                one = Held(path, fingerprint, photo.asset)
+                one = PathEntry(path, fingerprint, photo.asset)
                 held.append(one)
                 receipts[path] = _receipt(one, photo)
         self._index.enter(held)
@@ -278,7 +274,7 @@ class ICloudSink:
     def _listed(self, assets: Sequence[Asset]) -> list[Receipt]:
         """What was brought by others is entered too: it may be adopted, and looked at again."""
         receipts: list[Receipt] = []
-        fresh: list[Held] = []
+        fresh: list[PathEntry] = []
         for asset in assets:
             for resource in asset.resources:
                 size, checksum = resource.size, resource.checksum
@@ -286,7 +282,7 @@ class ICloudSink:
                     continue
                 known = self._index.of(checksum.value)
                 if not known:
-                    known = [Held(f"{asset.id}/{resource.filename}", checksum.value, asset.id)]
+                    known = [PathEntry(f"{asset.id}/{resource.filename}", checksum.value, asset.id)]
                     fresh += known
                 receipts += [Receipt(one.path, size, (checksum,), id=asset.id) for one in known]
         if fresh:
@@ -304,7 +300,7 @@ def _single(token: str | None, fingerprint: str) -> Single | None:
     return found if isinstance(found, dict) else None
 
 
-def _receipt(held: Held, photo: Photo) -> Receipt:
+def _receipt(held: PathEntry, photo: Photo) -> Receipt:
     checksum = Checksum(Algorithm.APPLE, photo.fingerprint)
     return Receipt(held.path, photo.size, (checksum,), id=held.asset or None)
 

@@ -30,7 +30,11 @@ def needs_extra(text: str) -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
 def test_example_files_load(path: Path) -> None:
     needs_extra(path.read_text())
-    assert all(pipeline.sinks for _, pipeline in load_all(path))
+    for _, made in load_all(path):
+        assert made.sinks
+        folders = [getattr(sink.settings, "path", ROOT) for sink in made.sinks]
+        inside = [one for one in folders if one.resolve().is_relative_to(ROOT / "configs")]
+        assert not inside, "whoever tries it finds photos among the examples"
 
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", GUIDE + README, re.S))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Receipt
-from connectors.errors import ItemError, NotFound, Transient
+from connectors.errors import NotFound, Transient
 from connectors.icloud import sink as module
 from pipeline.cli.app import invoke
 from sandbox.library import Library, apple_fingerprint
@@ -153,12 +153,6 @@ def test_bytes_apple_no_longer_has_are_sent_again(cloud: Rig, bench: Bench) -> N
     cloud.icloud.uploads._slots.clear()
     (answer,) = sink.commit([sent])
     assert isinstance(answer, NotFound)
-
-
-def test_what_photos_cannot_keep_is_refused_in_one_line(cloud: Rig, bench: Bench) -> None:
-    with pytest.raises(ItemError, match=r"no \.xmp files"):
-        bench.send(cloud.sink(), "IMG_1.jpg.xmp", content(50))
-    assert cloud.icloud.uploads.received == 0
 
 
 # --- through the command line ---------------------------------------------------------------

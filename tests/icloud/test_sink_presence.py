@@ -125,7 +125,7 @@ def test_a_sidecar_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(ItemError) as caught:
         bench.place(sink, name, content(300))
-    assert "\n" not in str(caught.value) and "select: {roles: [original, " in str(caught.value)
+    assert "\n" not in str(caught.value) and "takes pictures and videos" in str(caught.value)
     assert place.received() == 0
 
 
