@@ -11,7 +11,6 @@ from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_com
 from pipeline.cli.output import answer
 from pipeline.cli.tell import show_verified
 from pipeline.cli.working import working
-from pipeline.ledger.losses import ACCEPT
 from pipeline.runner import verify as verify_job
 from pipeline.states import Exit
 
@@ -63,7 +62,7 @@ def verify(
             prompter=at.prompter,
         )
     wrong, hint = "some copies are not as they were", "outpour run brings them again"
-    if any(why.endswith(ACCEPT) for sink in found.sinks for _, why in sink.wrong):
+    if any(sink.acceptable for sink in found.sinks):
         hint += ", or what helps stands in their line"
     if found.exit in (Exit.NEEDS_PERSON, Exit.NO_ROOM, Exit.FATAL):
         wrong = "; ".join(sink.away for sink in found.sinks if sink.away)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
 
 from connectors.base import Role
 from pipeline.ledger import schema
-from pipeline.ledger.checks import GONE, Held, Wrong, load_held, lost_at
+from pipeline.ledger.checks import GONE, Held, load_held, lost_at
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
 
@@ -17,16 +19,23 @@ _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.tr
 _IS_LOST = _C.state == CopyState.MISSING
 _COPIES = schema.copies.join(schema.resources).join(schema.assets)
 
-ACCEPT = "(deleted on purpose: outpour verify --accept-lost)"
-FREED = (
-    ", and freed at the source: outpour run makes it again from another sink that has it; else "
-    f"outpour reclaim --undo brings it back while its bin has it {ACCEPT}"
-)
-LEFT = (
-    ", and no longer at the source: outpour run makes it again from another sink that has it "
-    f"{ACCEPT}"
-)
-LEFT_OUT = f", and select leaves it out: nothing makes it again while it does {ACCEPT}"
+
+class Fate(StrEnum):
+    """What becomes of a lost copy."""
+
+    AGAIN = "again"  # the next run brings it from the source
+    FREED = "freed"  # reclaim took it from the source: another sink may have it, or the bin
+    LEFT = "left"  # no longer at the source: another sink may have it
+    LEFT_OUT = "left out"  # select leaves it out: nobody makes it again
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A copy that is missing or changed, and why it does not count."""
+
+    path: str
+    reason: str
+    fate: Fate
 
 
 def lost(ledger: Ledger, sink: str) -> list[Held]:
@@ -41,8 +50,8 @@ def lost(ledger: Ledger, sink: str) -> list[Held]:
         return [load_held(row, sink) for row in connection.execute(query)]
 
 
-def owed(ledger: Ledger, sink: str) -> Wrong:
-    """Copies that were lost, and that no run has made again or found needless since."""
+def owed(ledger: Ledger, sink: str) -> dict[int, Loss]:
+    """By resource: copies that were lost, and that no run has made again or found needless."""
     left_out, freed = _is_left_out().label("left_out"), _freed().label("freed")
     at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     which = or_(and_(_R.chosen, _A.state.not_in(at_rest)), _is_last(), left_out)
@@ -50,15 +59,15 @@ def owed(ledger: Ledger, sink: str) -> Wrong:
     query = query.select_from(_COPIES).where(_C.sink == sink, _IS_LOST, which)
     with ledger.read() as connection:
         rows = connection.execute(query.order_by(_C.resource)).all()
-    return {row.resource: (row.path, row.reason + _note(row)) for row in rows}
+    return {row.resource: Loss(row.path, row.reason, _fate(row)) for row in rows}
 
 
-def _note(row: Any) -> str:
+def _fate(row: Any) -> Fate:
     if row.left_out:
-        return LEFT_OUT
+        return Fate.LEFT_OUT
     if row.state != AssetState.GONE:
-        return ""
-    return FREED if row.freed else LEFT
+        return Fate.AGAIN
+    return Fate.FREED if row.freed else Fate.LEFT
 
 
 def count_last(ledger: Ledger, sinks: Sequence[str]) -> int:

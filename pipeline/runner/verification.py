@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,6 +15,7 @@ from pipeline import retry
 from pipeline.events import Notice, Observer, telling
 from pipeline.ledger import Ledger, checks, losses, steps, work
 from pipeline.ledger.comparison import Comparison
+from pipeline.ledger.losses import Fate, Loss
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
@@ -31,17 +32,30 @@ from pipeline.stopping import Stop
 
 T = TypeVar("T")
 _READERS = 4
+_ACCEPT = "(deleted on purpose: outpour verify --accept-lost)"
+_ELSEWHERE = "outpour run makes it again from another sink that has it"
+_FATES = {
+    Fate.AGAIN: "",
+    Fate.FREED: f", and freed at the source: {_ELSEWHERE}; else outpour reclaim --undo brings it "
+    f"back while its bin has it {_ACCEPT}",
+    Fate.LEFT: f", and no longer at the source: {_ELSEWHERE} {_ACCEPT}",
+    Fate.LEFT_OUT: f", and select leaves it out: nothing makes it again while it does {_ACCEPT}",
+}
 
 
 @dataclass
 class SinkCheck:
-    """What one sink was found to hold. ``wrong`` names copies that are missing or changed, also
-    those that an earlier check found so and no run has brought back; ``unread`` those of which
-    nothing more is known because they could not be read; ``edited`` counts sidecars that somebody
-    changed (theirs now, and not wrong), ``foreign`` files the ledger does not know, of which
-    ``strangers`` names a thousand at most; ``doubled`` names content held twice, ``moved`` counts
-    copies that are elsewhere now, unchanged; ``accepted`` names what is missed no more.
-    ``away`` says why it could not be looked at, or not to the end."""
+    """What one sink was found to hold.
+
+    ``wrong`` names copies that are missing or changed, also those that an earlier check found so
+    and no run has brought back; ``acceptable`` counts those of them that the source does not give
+    (``accept_lost``). ``unread`` names those of which nothing more is known because they could
+    not be read; ``edited`` counts sidecars that somebody changed (theirs now, and not wrong),
+    ``foreign`` files the ledger does not know, of which ``strangers`` names a thousand at most;
+    ``doubled`` names content held twice, ``moved`` counts copies that are elsewhere now,
+    unchanged; ``accepted`` names what is missed no more. ``away`` says why it could not be looked
+    at, or not to the end.
+    """
 
     name: str
     checked: int = 0
@@ -53,6 +67,7 @@ class SinkCheck:
     moved: int = 0
     edited: int = 0
     doubled: list[str] = field(default_factory=list)
+    acceptable: int = 0
     accepted: list[str] = field(default_factory=list)
     away: str = ""
 
@@ -157,12 +172,15 @@ class _Checker:
         checks.mark_waiting(self._ledger, self._sink.name, self._goal)
         if self._accepting is not None and not self._result.away:  # to the end: no empty disk
             self._accept_lost(self._accepting)
-        self._result.wrong = list(
-            {**self._wrong, **losses.owed(self._ledger, self._sink.name)}.values()
-        )
+        self._tell_wrong(losses.owed(self._ledger, self._sink.name))
+        return self._result
+
+    def _tell_wrong(self, owed: Mapping[int, Loss]) -> None:
+        told = {key: (one.path, one.reason + _FATES[one.fate]) for key, one in owed.items()}
+        self._result.wrong = list({**self._wrong, **told}.values())
+        self._result.acceptable = sum(one.fate is not Fate.AGAIN for one in owed.values())
         for path, why in self._result.wrong:
             self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
-        return self._result
 
     def _accept_lost(self, run: int) -> None:
         for resource, (asset, path) in losses.accept(self._ledger, self._sink.name).items():
