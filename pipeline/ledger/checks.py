@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
 from connectors.base import Receipt, Role
 from pipeline.ledger import schema
@@ -34,6 +34,8 @@ class Held:
     generated: bool = False  # a sidecar of our making, which people and programs may edit
 
 
+HELD = (_C.resource, _C.sink, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+
 _CHECKED = Op(
     7,
     update(schema.copies)
@@ -58,7 +60,7 @@ def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
     after = 0
     while True:
         query = (
-            select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+            select(*HELD)
             .join(schema.resources)
             .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource > after)
             .order_by(_C.resource)
@@ -69,13 +71,13 @@ def held(ledger: Ledger, sink: str) -> Iterator[list[Held]]:
         if not rows:
             return
         after = rows[-1].resource
-        yield [load_held(row, sink) for row in rows]
+        yield [load_held(row) for row in rows]
 
 
-def load_held(row: Any, sink: str) -> Held:
-    """From a row with what this needs of a copy and of its resource."""
+def load_held(row: Any) -> Held:
+    """From a row that has the columns ``HELD``."""
     generated = row.role == Role.METADATA
-    return Held(row.resource, sink, row.path, row.size, row.remote_id, row.sha256, generated)
+    return Held(row.resource, row.sink, row.path, row.size, row.remote_id, row.sha256, generated)
 
 
 def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
@@ -113,11 +115,10 @@ def withdraw(ledger: Ledger, sink: str, folder: str, run: int, goal: Goal) -> in
     need them wait for the next run; how many."""
     runs = schema.runs.c
     begun = select(runs.started).where(runs.id == run).scalar_subquery()
-    below = f"{folder}/" if folder else ""
     statement = (
         update(schema.copies)
         .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
-        .where(func.substr(_C.path, 1, len(below)) == below)
+        .where(below(_C.path, folder))
     )
     values = {"state": CopyState.MISSING, "reason": GONE, "checked": now()}
 
@@ -166,12 +167,18 @@ def sha256_of(ledger: Ledger, resource: int) -> str | None:
 def survivors(ledger: Ledger, resource: int) -> list[Held]:
     """Confirmed copies of a file, at any sink."""
     query = (
-        select(_C.resource, _C.sink, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+        select(*HELD)
         .join(schema.resources)
         .where(_C.resource == resource, _C.state == CopyState.CONFIRMED)
     )
     with ledger.read() as connection:
-        return [load_held(row, row.sink) for row in connection.execute(query)]
+        return [load_held(row) for row in connection.execute(query)]
+
+
+def below(path: ColumnElement[Any], folder: str) -> ColumnElement[bool]:
+    """Whether a path is somewhere in a folder (blank: all are). A range, so that an index can tell:
+    "0" comes after "/"."""
+    return and_(path > f"{folder}/", path < f"{folder}0") if folder else path.is_not(None)
 
 
 def lost_at(sink: str) -> Any:

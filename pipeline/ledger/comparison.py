@@ -141,7 +141,7 @@ class Comparison:
         self._seen.add(row.resource)
         self.bare = self.bare or not receipt.checksums
         why = _difference(row, receipt)
-        copy = load_held(row, self._sink)
+        copy = load_held(row)
         if not why and (receipt.path, receipt.id) != (row.path, row.remote_id):
             # Also where only the case of a name differs: the sink's way to write it counts.
             self.moved += receipt.path.casefold() != row.path.casefold()

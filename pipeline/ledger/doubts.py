@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import Select, select
 
 from pipeline.ledger import meta, schema
-from pipeline.ledger.checks import Held, load_held
+from pipeline.ledger.checks import HELD, Held, below, load_held
 from pipeline.ledger.store import Ledger
 from pipeline.states import CopyState
 
@@ -45,25 +45,22 @@ def latest(ledger: Ledger, sink: str, run: int) -> dict[str, Held]:
     found: dict[str, Held] = {}
     with ledger.read() as connection:
         for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
-            found[row.path.rpartition("/")[0]] = load_held(row, sink)
+            found[row.path.rpartition("/")[0]] = load_held(row)
     return found
 
 
 def copies(ledger: Ledger, sink: str, run: int, folder: str) -> Iterator[Held]:
     """What the folder itself got since this run began."""
-    query = _confirmed(sink, run)
-    if folder:  # a range of the index: "0" comes after "/"
-        query = query.where(_C.path > f"{folder}/", _C.path < f"{folder}0")
+    query = _confirmed(sink, run).where(below(_C.path, folder))
     with ledger.read() as connection:
         for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
             if row.path.rpartition("/")[0] == folder:
-                yield load_held(row, sink)
+                yield load_held(row)
 
 
 def _confirmed(sink: str, run: int) -> Select[tuple[object, ...]]:
     begun = select(schema.runs.c.started).where(schema.runs.c.id == run).scalar_subquery()
-    columns = select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
-    query = columns.join(schema.resources).where(_C.sink == sink, _C.path.is_not(None))
+    query = select(*HELD).join(schema.resources).where(_C.sink == sink, _C.path.is_not(None))
     return query.where(_C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, case, exists, func, literal, or_, selec
 from connectors.base import Role
 from connectors.checksums import Digests
 from pipeline.ledger import schema
-from pipeline.ledger.checks import Held
+from pipeline.ledger.checks import HELD, Held, load_held
 from pipeline.ledger.codec import load_digests
 from pipeline.ledger.items import Totals
 from pipeline.ledger.store import Ledger
@@ -184,7 +184,7 @@ def _files(
 ) -> dict[int, tuple[File, ...]]:
     held: dict[int, list[Held]] = defaultdict(list)
     query = (
-        select(schema.copies, _R.sha256)
+        select(*HELD)
         .join(schema.resources)
         .where(
             _R.asset.in_(keys),
@@ -194,8 +194,7 @@ def _files(
         )
     )
     for row in connection.execute(query.order_by(_C.sink)):
-        copy = Held(row.resource, row.sink, row.path, row.size, row.remote_id, row.sha256)
-        held[row.resource].append(copy)
+        held[row.resource].append(load_held(row))
     files: dict[int, list[File]] = defaultdict(list)
     for row in connection.execute(
         select(schema.resources).where(_R.asset.in_(keys), _FILE).order_by(_R.id)

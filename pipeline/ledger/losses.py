@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 
 from connectors.base import Role
 from pipeline.ledger import schema
-from pipeline.ledger.checks import GONE, Held, load_held, lost_at
+from pipeline.ledger.checks import GONE, HELD, Held, load_held, lost_at
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
 
@@ -41,13 +41,13 @@ class Loss:
 def lost(ledger: Ledger, sink: str) -> list[Held]:
     """All copies that a check did not find at the sink."""
     query = (
-        select(_C.resource, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+        select(*HELD)
         .join(schema.resources)
         .where(lost_at(sink), _C.reason == GONE)
         .order_by(_C.resource)
     )
     with ledger.read() as connection:
-        return [load_held(row, sink) for row in connection.execute(query)]
+        return [load_held(row) for row in connection.execute(query)]
 
 
 def owed(ledger: Ledger, sink: str) -> dict[int, Loss]:

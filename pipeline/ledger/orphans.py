@@ -17,7 +17,7 @@ from connectors.base import Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
 from pipeline.ledger import adoption, meta, schema
 from pipeline.ledger.adoption import Wanted
-from pipeline.ledger.checks import Held, load_held
+from pipeline.ledger.checks import HELD, Held, load_held
 from pipeline.ledger.codec import load_digests
 from pipeline.ledger.store import Ledger
 from pipeline.naming import COMPANIONS
@@ -94,9 +94,9 @@ def _orphans(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Orph
         other.c.state == CopyState.CONFIRMED,
     )  # fmt: skip
     digests = [getattr(_R, algorithm) for algorithm in Algorithm]
-    columns = (_C.resource, _C.path, _C.size, _C.remote_id, _R.asset, _R.role, *digests)
+    others = [one for one in digests if one is not _R.sha256]
     query = (
-        select(*columns)
+        select(*HELD, _R.asset, *others)
         .select_from(schema.resources.join(schema.assets).join(schema.copies))
         .where(which, _R.role != Role.METADATA, _gone(), *_confirmed(sink), ~shared)
         .order_by(_R.id)
@@ -104,8 +104,7 @@ def _orphans(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Orph
     with ledger.read() as connection:
         rows = connection.execute(query).all()
     return [
-        Orphan(row.asset, row.role, load_held(row, sink), load_digests(row, row.size))
-        for row in rows
+        Orphan(row.asset, row.role, load_held(row), load_digests(row, row.size)) for row in rows
     ]
 
 

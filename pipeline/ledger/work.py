@@ -13,6 +13,7 @@ from connectors.base import Role
 from connectors.checksums import Digests
 from connectors.spelling import folded
 from pipeline.ledger import meta, schema
+from pipeline.ledger.checks import below
 from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
 from pipeline.ledger.goal import ExcludedRoles, Goal, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
@@ -146,13 +147,12 @@ def missing_bytes(
 
 def missing_below(ledger: Ledger, sink: str, folder: str, excluded: ExcludedRoles) -> str | None:
     """A path below ``folder`` of a file of a pending asset that is not confirmed at the sink."""
-    start = folded(folder)
     query = (
         select(_R.path)
         .join(schema.assets)
         .join(schema.paths, schema.paths.c.resource == _R.id)
         .where(_A.state == AssetState.PENDING, wanted_at(sink, excluded), ~complete_at(sink))
-        .where(schema.paths.c.folded > f"{start}/", schema.paths.c.folded < f"{start}0")
+        .where(below(schema.paths.c.folded, folded(folder)))
     )
     with ledger.read() as connection:
         return connection.execute(query.limit(1)).scalar()

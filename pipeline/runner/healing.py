@@ -29,7 +29,7 @@ from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 from pipeline.stages.names import Names
 from pipeline.stages.parcel import put_of
-from pipeline.stages.recheck import differs, reread
+from pipeline.stages.recheck import differs, other_content, reread
 from pipeline.stages.sidecars import write_sidecar
 from pipeline.states import CopyState, Proof
 from pipeline.wording import counted
@@ -144,7 +144,7 @@ class Healing:
             found = digests[Algorithm.SHA256]
             if found == copy.sha256:
                 return digests
-        checks.mark(self._run.ledger, copy, f"holds sha256:{found}, not sha256:{copy.sha256}")
+        checks.mark(self._run.ledger, copy, other_content(found, copy))
         return None
 
     def _staged(self, sink: ReadBack, copy: Held) -> Digests:

@@ -23,7 +23,12 @@ def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:
         found = sha256(sink, receipt, stop)
     except NotFound:
         return GONE
-    return "" if found == copy.sha256 else f"holds sha256:{found}, not sha256:{copy.sha256}"
+    return "" if found == copy.sha256 else other_content(found, copy)
+
+
+def other_content(found: str, copy: Held) -> str:
+    """Why a copy whose bytes have the SHA-256 ``found`` does not count."""
+    return f"holds sha256:{found}, not sha256:{copy.sha256}"
 
 
 def sha256(sink: ReadBack, receipt: Receipt, stop: Stop) -> str:
