@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
 from connectors.base import Receipt, Role
+from connectors.checksums import Digests
 from pipeline.ledger import schema
-from pipeline.ledger.codec import now
+from pipeline.ledger.codec import load_digests, now
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.store import Ledger, Op
 from pipeline.states import AssetState, CopyState
@@ -154,6 +155,13 @@ def _mark_waiting(connection: Connection, sink: str, goal: Goal) -> None:
         .where(_C.sink == sink, _C.state == CopyState.CONFIRMED, _C.resource.in_(beside))
         .values(state=CopyState.PENDING, reason="what it stands beside was changed")
     )
+
+
+def digests_of(ledger: Ledger, resource: int) -> Digests | None:
+    """Of the bytes that were received last; None if there were none."""
+    with ledger.read() as connection:
+        row = connection.execute(select(schema.resources).where(_R.id == resource)).one()
+    return None if row.received is None else load_digests(row, row.received)
 
 
 def sha256_of(ledger: Ledger, resource: int) -> str | None:

@@ -7,17 +7,34 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 
 from connectors.base import Role
-from pipeline.ledger import schema
+from pipeline.ledger import meta, schema
 from pipeline.ledger.checks import GONE, HELD, Held, load_held, lost_at
+from pipeline.ledger.goal import Goal, wanted_at
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
 
 _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _IS_LOST = _C.state == CopyState.MISSING
 _COPIES = schema.copies.join(schema.resources).join(schema.assets)
+
+_OWED = "owed"
+_BATCH = 500
+ACCEPTED = "accepted"
+"""The kind of event by which a loss was accepted."""
 
 
 class Fate(StrEnum):
@@ -86,6 +103,54 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
         return list(found.scalars())
 
 
+def owe(ledger: Ledger, goal: Goal) -> None:
+    """Where the goal is another than it was: what was freed and falls short of it is missing at
+    each sink that never had it, as if it had been lost there, at the path of another copy: the
+    sink may only have another name."""
+
+    def work(connection: Connection) -> None:
+        if meta.get(connection, _OWED) == str(goal):
+            return
+        short = select(_A.id).where(_is_freed_and_gone(), goal.missed())
+        keys = connection.execute(short.order_by(_A.id)).scalars().all()
+        for start in range(0, len(keys), _BATCH):
+            for sink in goal.sinks:
+                _owe(connection, sink, goal, keys[start : start + _BATCH])
+        meta.put(connection, _OWED, str(goal))
+
+    ledger.transact(work)
+
+
+def _owe(connection: Connection, sink: str, goal: Goal, assets: Sequence[int]) -> None:
+    other = schema.copies.alias()
+    elsewhere = select(func.min(other.c.path)).where(
+        other.c.resource == _R.id, other.c.state == CopyState.CONFIRMED
+    )
+    path = func.coalesce(elsewhere.scalar_subquery(), _R.path)
+    here = exists().where(_C.resource == _R.id, _C.sink == sink)
+    missing = select(
+        _R.id, literal(sink), literal(CopyState.MISSING.value), path, literal(GONE)
+    ).where(_R.asset.in_(assets), wanted_at(sink, goal.excluded), ~here)
+    columns = ["resource", "sink", "state", "path", "reason"]
+    connection.execute(insert(schema.copies).from_select(columns, missing))
+
+
+def forgive(ledger: Ledger, goal: Goal) -> None:
+    """What was freed and meets the goal by now is owed to no sink that never had it."""
+
+    def work(connection: Connection) -> None:
+        never = and_(_IS_LOST, _C.confirmed.is_(None))
+        owed = select(_R.asset).distinct().join(schema.copies).where(never)
+        keys = connection.execute(owed).scalars().all()
+        for start in range(0, len(keys), _BATCH):
+            these = _A.id.in_(keys[start : start + _BATCH])
+            query = select(_A.id).where(these, _is_freed_and_gone(), ~goal.missed())
+            files = select(_R.id).where(_R.asset.in_(connection.execute(query).scalars().all()))
+            connection.execute(delete(schema.copies).where(never, _C.resource.in_(files)))
+
+    ledger.transact(work)
+
+
 def accept(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
     """Nobody asks any more for the copies that are gone from the sink of what is no longer at the
     source or not selected: by resource, the asset and the path of each. One that is there and
@@ -113,6 +178,13 @@ def _is_last() -> ColumnElement[bool]:
 def _is_left_out() -> ColumnElement[bool]:
     """Whether nobody asks for a file, whose content is nowhere else at the sink."""
     return and_(or_(~_R.chosen, _A.state == AssetState.EXCLUDED), ~_is_there_otherwise())
+
+
+def _is_freed_and_gone() -> ColumnElement[bool]:
+    """Whether an asset was freed, and nobody said that it may be missing since."""
+    events = schema.events.c
+    accepted = select(events.asset).where(events.kind == ACCEPTED, events.asset.is_not(None))
+    return and_(_A.state == AssetState.GONE, _freed(), _A.id.not_in(accepted))
 
 
 def _freed() -> ColumnElement[bool]:

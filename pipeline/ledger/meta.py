@@ -8,6 +8,7 @@ sidecars                    the form in which they are made (``sidecars``)
 place NAME, copies at NAME  which place it was, and that it has had copies (``places``)
 looked through SINK         with which selection it was (``adoption``)
 handed over SINK            that copies of assets that left became others' (``orphans``)
+owed                        the goal for which sinks owe copies of what was freed (``losses``)
 doubt SINK                  since which run nobody looked back (``doubts``)
 index SINK FILE             the digests of what was written there (``indexes``)
 """

@@ -23,6 +23,7 @@ from connectors.errors import (
 )
 from pipeline.ledger import checks, losses, steps, work
 from pipeline.ledger.checks import Held
+from pipeline.ledger.goal import Goal
 from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.runner.connections import Connections
 from pipeline.stages.confirm import commit_one, confirm
@@ -41,15 +42,19 @@ _BATCH = 200
 class Healing:
     """What cannot be made again stays lost, and is named."""
 
-    def __init__(self, run: Run, connections: Connections) -> None:
+    def __init__(self, run: Run, goal: Goal, connections: Connections) -> None:
         self._run = run
+        self._goal = goal
         self._ask = connections.ask
         self._tolerating = connections.sinks_left_out.tolerating
         self._sinks = {sink.name: sink for sink in connections.usable[1]}
 
     def heal(self) -> None:
         """At every sink that can be used. Raises what ends the run."""
+        ledger = self._run.ledger
+        losses.owe(ledger, self._goal)
         for name, sink in self._sinks.items():
+            losses.forgive(ledger, self._goal)
             assets = losses.short_of_copies(self._run.ledger, name)
             if not assets:
                 continue
@@ -58,6 +63,7 @@ class Healing:
                 if made:
                     text = f"{counted(made, 'lost copy')} made again from another sink"
                     self._run.notice("info", text, name)
+        losses.forgive(ledger, self._goal)
 
     def _items(self, assets: Sequence[int]) -> Iterator[Item]:
         for start in range(0, len(assets), _BATCH):
@@ -87,10 +93,12 @@ class Healing:
         staging, ledger = self._run.staging, self._run.ledger
         cost = staging.reserve(piece.resource.size or 0)
         try:
-            digests = self._content(item, piece)
-            if digests is None:
-                return None
-            receipt = self._put(sink, item, piece, digests, spot)
+            receipt = self._in_place(sink, piece)
+            if receipt is None:
+                digests = self._content(item, piece)
+                if digests is None:
+                    return None
+                receipt = self._put(sink, item, piece, digests, spot)
             steps.confirmed(ledger, piece.key, sink.name, receipt)
             return receipt.path
         except (ItemError, CapacityExceeded) as error:
@@ -105,6 +113,20 @@ class Healing:
             staging.release(cost)
             with staging.in_use():
                 staging.path(piece.key).unlink(missing_ok=True)
+
+    def _in_place(self, sink: Sink, piece: Piece) -> Receipt | None:
+        """The copy, where it should be: an earlier run was killed after it had put it there, or the
+        sink had another name when it got it."""
+        path, digests = piece.copies[sink.name].path, checks.digests_of(self._run.ledger, piece.key)
+        if piece.generated or path is None or digests is None:
+            return None
+        if (
+            not {sink.traits.algorithm or Algorithm.SHA256, Algorithm.SHA256}
+            <= digests.values.keys()
+        ):
+            return None
+        there = self._ask(sink, partial(sink.stat, path))
+        return there if there and self._is_it(sink, piece, there, digests) else None
 
     def _content(self, item: Item, piece: Piece) -> Digests | None:
         """Into staging, what it was; of a sidecar that no sink has, what is known now."""
@@ -165,10 +187,6 @@ class Healing:
         self, sink: Sink, item: Item, piece: Piece, digests: Digests, spot: Spot | None
     ) -> Receipt:
         before = piece.copies[sink.name].path
-        if before and not piece.generated:
-            there = self._ask(sink, partial(sink.stat, before))
-            if there is not None and self._is_it(sink, piece, there, digests):
-                return there  # an earlier run put it there, and was killed
         names = Names(self._run.ledger, sink.name)
         conflict = PathConflict(f"no name is free for {piece.path}")
         for path in names.of(piece, item, spot, digests[Algorithm.SHA256]):

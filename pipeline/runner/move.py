@@ -137,7 +137,7 @@ class Mover:
                 # where it cannot be removed, the next run meets that.
                 with contextlib.suppress(DiskFailed):
                     self._sweep()
-            Healing(self.run, self.connections).heal()
+            Healing(self.run, self.goal, self.connections).heal()
             self._index()
         except Stopped:
             pass

@@ -185,7 +185,7 @@ class _Checker:
     def _accept_lost(self, run: int) -> None:
         for resource, (asset, path) in losses.accept(self._ledger, self._sink.name).items():
             told = f"{self._sink.name}: {path} is missing, which was accepted"
-            steps.note(self._ledger, run, "accepted", told, asset=asset, resource=resource)
+            steps.note(self._ledger, run, losses.ACCEPTED, told, asset=asset, resource=resource)
             self._result.accepted.append(path)
             self._wrong.pop(resource, None)
 

@@ -1,0 +1,90 @@
+"""Promise: what was freed goes along when the sinks of its pipeline change, or is missed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.memory import MemorySink, Shelf
+from pipeline.config.models import Route
+from pipeline.states import Exit
+from tests.engine.rig import contents, go
+from tests.reclaim.rig import World
+from tests.reclaim.test_lost_after import checked
+from tests.reclaim.test_reclaim import LIVE
+
+
+def freed(tmp_path: Path, sinks: int = 1, route: Route | None = None) -> World:
+    world = World(tmp_path, sinks=sinks, route=route)
+    _, done = world.reclaim(copies=1)
+    assert done.whole and not world.present()
+    return world
+
+
+def test_a_sink_that_is_added_gets_it_from_another(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    added = Shelf()
+    world.sinks = [*world.sinks, MemorySink("added", added)]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert contents(added) == contents(world.shelves[0])
+    assert checked(world).exit is Exit.OK
+    world.sinks = world.sinks[1:]  # the old one goes
+    world.shelves[0].visible.clear()
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert checked(world).exit is Exit.OK
+
+
+def test_one_that_took_the_place_of_the_only_other_is_said_to_lack_it(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    world.sinks = [MemorySink("instead", Shelf())]
+    outcome = go(world.job, world.ledger)
+    assert (outcome.exit, outcome.lost) == (Exit.ITEMS_FAILED, 12)
+    assert checked(world).exit is Exit.ITEMS_FAILED
+    assert checked(world, accept_lost=True).exit is Exit.OK
+    for _ in range(2):
+        assert go(world.job, world.ledger).exit is Exit.OK
+    world.sinks = [*world.sinks, MemorySink("further", Shelf())]
+    assert go(world.job, world.ledger).exit is Exit.OK, "what was accepted is missed nowhere"
+
+
+def test_one_with_another_name_has_what_it_had(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    shelf = world.shelves[0]
+    before = contents(shelf)
+    world.sinks = [MemorySink("renamed", shelf)]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert contents(shelf) == before
+    del shelf.visible[world.path(shelf, LIVE)]
+    assert checked(world).exit is Exit.ITEMS_FAILED
+
+
+def test_more_copies_than_before_are_made_of_it_too(tmp_path: Path) -> None:
+    world = freed(tmp_path, 3, Route(to="first", copies=1))
+    assert not world.shelves[1].visible
+    world.route = Route(to="first", copies=2)
+    assert go(world.job, world.ledger).exit is Exit.OK
+    first, second, third = map(contents, world.shelves)
+    assert first == second and not third
+    assert checked(world).exit is Exit.OK
+
+
+@pytest.mark.parametrize("limit", [0, 4000])
+def test_where_the_first_is_full_the_next_gets_it(tmp_path: Path, limit: int) -> None:
+    world = freed(tmp_path, route=Route(to="first", copies=1))
+    old, full, roomy = world.sinks[0], Shelf(limit), Shelf()
+    world.route = Route(to="first", copies=2)
+    world.sinks = [old, MemorySink("full", full), MemorySink("roomy", roomy)]
+    go(world.job, world.ledger)
+    held = sorted([*contents(full).values(), *contents(roomy).values()])
+    assert set(contents(world.shelves[0]).values()) <= set(held)
+    assert go(world.job, world.ledger).exit is Exit.OK and checked(world).exit is Exit.OK
+
+
+def test_undone_it_is_like_any_other(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    world.sinks = [MemorySink("instead", Shelf())]
+    assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED
+    assert not world.undo().ended_early
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert checked(world).exit is Exit.OK
