@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -138,11 +138,13 @@ def summarize(
     state: RunState,
     meter: Meter,
     seconds: float,
+    sinks: Collection[str],
     quarantine: Path | None = None,
     spared: tuple[Spared, ...] = (),
 ) -> Summary:
     """The summary of ``run``, which ended in ``state`` after ``seconds``.
 
+    ``sinks`` are those of the pipeline now: what the ledger knows of others, nobody looks after.
     ``quarantine`` is the folder of files whose bytes contradict the source.
     """
     ledger.flush()
@@ -172,7 +174,7 @@ def summarize(
             mismatches=meter.mismatches,
             listed=listed,
             expected=expected,
-            sinks=_sinks(connection),
+            sinks=_sinks(connection, sinks),
             failures=failures(connection),
             waiting=_waiting(connection),
             problem_count=unreadable,
@@ -199,13 +201,13 @@ def _proofs(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _sinks(connection: Connection) -> tuple[SinkTotals, ...]:
+def _sinks(connection: Connection, names: Collection[str]) -> tuple[SinkTotals, ...]:
     generated = case((_R.role == Role.METADATA, 1), else_=0)
     of_files = func.coalesce(func.sum(_C.size).filter(generated == 0), 0)
     query = (
         select(_C.sink, func.count(), of_files, func.sum(generated))
         .join(schema.resources)
-        .where(_C.state == CopyState.CONFIRMED)
+        .where(_C.state == CopyState.CONFIRMED, _C.sink.in_(names))
         .group_by(_C.sink)
     )
     rows = connection.execute(query.order_by(_C.sink))

@@ -58,8 +58,10 @@ def run(
 def _summary(mover: Mover, state: RunState, seconds: float) -> Summary:
     folder = mover.job.quarantine
     quarantine = folder if folder.is_dir() and any(folder.iterdir()) else None
-    meter, spared = mover.meter, mover.spared
-    return summarize(mover.ledger, mover.run_id, state, meter, seconds, quarantine, spared)
+    sinks = [sink.name for sink in mover.job.sinks]
+    return summarize(
+        mover.ledger, mover.run_id, state, mover.meter, seconds, sinks, quarantine, mover.spared
+    )
 
 
 def _snapshot(mover: Mover) -> Progress:

@@ -31,7 +31,9 @@ def test_a_sink_that_is_added_gets_it_from_another(tmp_path: Path) -> None:
     assert checked(world).exit is Exit.OK
     world.sinks = world.sinks[1:]  # the old one goes
     world.shelves[0].visible.clear()
-    assert go(world.job, world.ledger).exit is Exit.OK
+    outcome = go(world.job, world.ledger)
+    assert outcome.exit is Exit.OK
+    assert [sink.name for sink in outcome.summary.sinks] == ["added"], "nobody looks after another"
     assert checked(world).exit is Exit.OK
 
 
