@@ -119,6 +119,8 @@ def _told(do: Do) -> Callable[[Ended], str]:
         said, hint = ended.error or _BAD.get(ended.exit, ""), ended.hint
         if ended.exit is Exit.OK and ended.answer is not None:
             said = _numbers(do, ended.answer)
+        elif do is Do.PLAN and ended.answer is not None:
+            said = f"{_numbers(do, ended.answer)}; {said}"
         elif do is Do.VERIFY and (lost := _wrong(ended)):
             said = f"{counted(lost, 'copy')} missing or changed"
             hint = f"which: {shlex.join(['outpour', *ended.task.arguments])}"
@@ -174,5 +176,10 @@ def _show(console: Console, result: Result, do: Do) -> None:
             console.print(Text(f"    {printable(tell(one))}"), soft_wrap=True)
         if len(group) > _NAMED:
             console.print(f"    and {count(len(group) - _NAMED)} more")
+    if do is Do.PLAN:
+        answers = [one.answer for one in result.ended if one.answer is not None]
+        size = show_size(sum(answer["bytes"] for answer in answers))
+        assets = counted(sum(answer["assets"] for answer in answers))
+        console.print(f"  to move in all: {assets}, {size}")
     if result.left:
         console.print(f"  not started: {counted(len(result.left), 'pipeline')}")

@@ -12,10 +12,11 @@ from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resum
 from pipeline.cli.output import complain, emit, paper, postscript
 from pipeline.cli.tell import show_plan, show_summary
 from pipeline.cli.working import working
+from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.display.machine import Machine
 from pipeline.events import Notice
-from pipeline.runner import Outcome
+from pipeline.runner import Outcome, Plan
 from pipeline.runner import plan as plan_job
 from pipeline.runner import run as run_job
 from pipeline.states import Exit
@@ -95,7 +96,19 @@ def plan(
     else:
         with paper() as console:
             show_plan(console, found)
-    return int(Exit.OK if found.fits else Exit.NO_ROOM)
+    if found.fits:
+        return int(Exit.OK)
+    return complain(_too_much(found), f"what does not fit: {found.if_full}", Exit.NO_ROOM)
+
+
+def _too_much(found: Plan) -> str:
+    lacking = [f"{show_size(sink.lacking)} at {sink.name}" for sink in found.sinks if sink.lacking]
+    if found.unplaced:
+        lacking.append(f"{show_size(found.unplaced)} at all sinks together")
+    if not found.staging.fits:
+        short = found.staging.needed - found.staging.free
+        lacking.append(f"{show_size(short)} in the staging folder")
+    return f"not everything fits: {', '.join(lacking)} too much"
 
 
 def _stopping() -> Notice:

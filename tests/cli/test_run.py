@@ -130,7 +130,11 @@ def test_plan_tells_that_it_will_not_fit(
     sink = f"{{type: memory, store: {store}-out, limit: 20000}}"
     config.write_text(f"source: memory:{store}\nsinks: [{sink}]\n")
     assert invoke(["plan", str(config)]) == Exit.NO_ROOM
-    assert "it does not fit" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "it does not fit" in out
+    (said, advice) = err.splitlines()[-2:]
+    assert re.search(r"not everything fits: [\d.]+ kB at memory too much", said), said
+    assert advice.startswith("  what does not fit: "), "in one line, for a batch of many too"
 
 
 def test_a_plan_blames_no_sink_for_what_fits_at_none(
