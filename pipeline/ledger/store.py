@@ -34,8 +34,16 @@ _BRIEF = 0.004  # the same, when somebody waits for it already
 _MOST = 5000  # rows in one transaction
 _INSTANT = 0.5  # seconds: for no longer does a question whether it is in use hold the lock
 _MAKE_ROOM = "Make room on its disk, then run again: it goes on from here."
+_REPLACE = "Put a copy of it back; or move it away, then: outpour rebuild."
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # The second where the index of the log does not fit any more.
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+def damaged(path: Path, why: object) -> Misconfigured:
+    """What to raise where a file is no ledger, or none any more."""
+    told = why.orig if isinstance(why, DBAPIError) else why
+    return Misconfigured(f"{path} is not a readable ledger: {told}", hint=_REPLACE)
 
 
 class Unwritable(DiskFailed):
@@ -47,6 +55,8 @@ class Unwritable(DiskFailed):
         hint = "Is there room on its disk, and may you write there? Then run again."
         if _is_full(why):
             hint = _MAKE_ROOM
+        elif _code(why) in _CORRUPT:
+            hint = _REPLACE
         super().__init__(
             f"cannot write the ledger {path}: {told or type(told).__name__}", hint=hint
         )
@@ -61,8 +71,12 @@ def _unwritable(path: Path, why: BaseException) -> Unwritable:
 
 
 def _is_full(why: BaseException) -> bool:
+    return _code(why) in _FULL
+
+
+def _code(why: BaseException) -> int | None:
     told = why.orig if isinstance(why, DBAPIError) else why
-    return getattr(told, "sqlite_errorcode", None) in _FULL
+    return getattr(told, "sqlite_errorcode", None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +147,27 @@ class Ledger:
             raise Fatal(reason, hint="May you read it, and write there?") from None
         except DatabaseError as broken:
             _release(engine, lock)
-            raise Misconfigured(f"{path} is not a readable ledger: {broken.orig}") from None
+            raise damaged(path, broken) from None
         except migrations.NoLedger as other:
             _release(engine, lock)
-            raise Misconfigured(f"{path} is not a readable ledger: {other}") from None
+            raise damaged(path, other) from None
         except BaseException:
             _release(engine, lock)
             raise
         return cls(path, engine, lock)
+
+    @staticmethod
+    def copy(path: Path, to: Path) -> None:
+        """Copy a ledger, which others may be writing, to a new file. Misconfigured where it cannot
+        be read."""
+        engine = _engine(path, exclusive=False)
+        try:
+            with engine.connect() as old, contextlib.closing(sqlite3.connect(to)) as new:
+                old.connection.driver_connection.backup(new)  # type: ignore[union-attr]
+        except (DatabaseError, sqlite3.DatabaseError) as broken:
+            raise damaged(path, broken) from None
+        finally:
+            engine.dispose()
 
     @staticmethod
     def in_use(path: Path) -> bool:

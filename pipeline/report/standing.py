@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.exc import DatabaseError
 
-from connectors.errors import Misconfigured
 from pipeline.ledger import schema, work
 from pipeline.ledger.items import Totals
-from pipeline.ledger.store import Ledger
+from pipeline.ledger.store import Ledger, damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def standing(ledger: Ledger) -> Standing:
     try:
         return _standing(ledger)
     except DatabaseError as broken:
-        raise Misconfigured(f"{ledger.path} is not a readable ledger: {broken.orig}") from None
+        raise damaged(ledger.path, broken) from None
 
 
 def _standing(ledger: Ledger) -> Standing:

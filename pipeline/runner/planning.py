@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +80,7 @@ def scratch(ledger: Path | None) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory(prefix="outpour-plan-") as folder:
         copy = Path(folder, "plan.sqlite")
         if ledger is not None and ledger.is_file():
-            with closing(sqlite3.connect(ledger)) as old, closing(sqlite3.connect(copy)) as new:
-                old.backup(new)
+            Ledger.copy(ledger, copy)
         with Ledger.open(copy) as opened:
             yield opened
 

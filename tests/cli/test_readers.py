@@ -127,3 +127,22 @@ def test_a_reader_writes_nothing_into_what_is_no_ledger(
     assert invoke(["status"]) == Exit.ITEMS_FAILED
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["music.sqlite"]
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "verify", "rebuild", "reclaim"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_damaged_ledger_is_told_with_what_helps(
+    whole: bool, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(library("readers-d"), 300)
+    places = ["--from", "memory:readers-d", "--to", "memory:rd"]
+    assert invoke(["run", "-q", *places]) == Exit.OK
+    path = next(state_dir("pipelines").glob("*.sqlite"))
+    for beside in path.parent.glob("*.sqlite-*"):
+        beside.unlink()
+    data = path.read_bytes()
+    path.write_bytes(b"x" * len(data) if whole else data[:8192] + b"x" * (len(data) - 8192))
+    capsys.readouterr()
+    assert invoke([command, *places]) in (Exit.USAGE, Exit.FATAL)
+    err = capsys.readouterr().err
+    assert "outpour rebuild" in err and "unexpected" not in err and "room" not in err
