@@ -119,7 +119,7 @@ def _told(do: Do) -> Callable[[Ended], str]:
         said, hint = ended.error or _BAD.get(ended.exit, ""), ended.hint
         if ended.exit is Exit.OK and ended.answer is not None:
             said = _numbers(do, ended.answer)
-        elif do is Do.PLAN and ended.answer is not None:
+        elif do is Do.PLAN and ended.answer is not None and "assets" in ended.answer:
             said = f"{_numbers(do, ended.answer)}; {said}"
         elif do is Do.VERIFY and (lost := _wrong(ended)):
             said = f"{counted(lost, 'copy')} missing or changed"
@@ -177,7 +177,8 @@ def _show(console: Console, result: Result, do: Do) -> None:
         if len(group) > _NAMED:
             console.print(f"    and {count(len(group) - _NAMED)} more")
     if do is Do.PLAN:
-        answers = [one.answer for one in result.ended if one.answer is not None]
+        told = (one.answer or {} for one in result.ended)
+        answers = [answer for answer in told if "assets" in answer]  # else it is why there is none
         size = show_size(sum(answer["bytes"] for answer in answers))
         assets = counted(sum(answer["assets"] for answer in answers))
         console.print(f"  to move in all: {assets}, {size}")
