@@ -50,7 +50,18 @@ def _missing(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _sidecars, 2: _files, 3: _sizes, 4: _missing}
+def _lookalikes(connection: Connection) -> None:
+    """What a sink holds may be known for a copy later."""
+    schema.lookalikes.create(connection, checkfirst=True)
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {
+    1: _sidecars,
+    2: _files,
+    3: _sizes,
+    4: _missing,
+    5: _lookalikes,
+}
 """``STEPS[n]`` turns version n into n + 1."""
 
 

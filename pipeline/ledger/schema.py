@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 5
+VERSION = 6
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -163,6 +163,19 @@ sidecars_due = Table(
     metadata,
     # Assets whose sidecar is to be made anew; their metadata or albums changed.
     Column("asset_id", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+lookalikes = Table(
+    "lookalikes",
+    metadata,
+    # Files at a sink that may be copies: only the bytes of the library's own files will tell.
+    Column("sink", String, nullable=False),
+    Column("checksum", String, nullable=False),  # the sink's own, as algo:value
+    Column("path", String, nullable=False),
+    Column("remote_id", String),
+    Column("resource", Integer),  # whose copy it is taken for
+    PrimaryKeyConstraint("sink", "checksum", "path"),
     sqlite_with_rowid=False,
 )
 

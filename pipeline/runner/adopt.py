@@ -3,7 +3,8 @@
 Files are matched by content alone, never by name: by the source's checksum that we once left
 with the copy, by the sink's own checksum where the bytes came here once, by reading the sink's
 file and recomputing the source's checksum, or, where the source tells none and its file lies on
-a local disk, by reading that. What cannot match (of another size) is never read.
+a local disk, by reading that. What cannot match (of another size) is never read. What might match
+and is far is remembered: once the bytes of the library's own file have come, they tell.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from connectors.base import Receipt, Sink
 from connectors.checksums import digest
 from connectors.errors import ItemError
 from pipeline import retry
-from pipeline.ledger import adoption
+from pipeline.ledger import adoption, lookalikes
 from pipeline.ledger.adoption import Evidence, Files
 from pipeline.ledger.checks import Held, held
 from pipeline.ledger.comparison import Marks
@@ -94,6 +95,7 @@ class Adoption:
         assert isinstance(self.sink, Inventory)
         self.found.known = self.found.foreign = self.found.unproven = 0
         self._seen, self._others = Marks(), set()
+        lookalikes.forget(self.run.ledger, self.sink.name)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="adopt") as readers:
             for batch in _batches(self.sink.inventory()):
                 self.run.stop.check()
@@ -135,9 +137,10 @@ class Adoption:
             self._done += self._source.learn(asked, readers)
             left = self._adopt(left, files)
         left = self._sidecars(left, readers)
-        unproven = sum(bool(adoption.open_question(one, files)) for one in left)
-        self.found.unproven += unproven
-        self.found.foreign += len(left) - unproven
+        unproven = [one.receipt for one in left if adoption.open_question(one, files)]
+        lookalikes.remember(ledger, name, self.sink.traits.algorithm, unproven)
+        self.found.unproven += len(unproven)
+        self.found.foreign += len(left) - len(unproven)
 
     def _adopt(self, found: Sequence[Evidence], files: Files) -> list[Evidence]:
         """Confirm those that are proven to be copies; returns the others."""

@@ -62,4 +62,5 @@ class Outbox:
         return group, alone
 
     def _groups(self, parcel: Parcel) -> bool:
-        return self._batches and parcel.put.size <= self._traits.batch_below
+        small = parcel.put.size <= self._traits.batch_below
+        return self._batches and small and parcel.lookalike is None

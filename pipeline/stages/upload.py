@@ -19,7 +19,8 @@ from connectors.errors import (
     Transient,
 )
 from pipeline import retry
-from pipeline.ledger import steps
+from pipeline.ledger import lookalikes, steps
+from pipeline.ledger.checks import is_copy
 from pipeline.limits import Gate
 from pipeline.stages.ahead import Ahead
 from pipeline.stages.confirm import confirm
@@ -56,6 +57,9 @@ class Lane:
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._tokens = tokens
         self._names = Names(run.ledger, sink.name)
+        self._algorithm = (
+            sink.traits.algorithm if lookalikes.any_at(run.ledger, sink.name) else None
+        )
         self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
         self._threads = [
             threading.Thread(target=self._transfers, name=f"{sink.name}-{n}", daemon=True)
@@ -97,6 +101,10 @@ class Lane:
             parcel.token = None  # of an upload to another name
         replaces = parcel.put.replaces | self._names.replaced(parcel.piece, path)
         parcel.put = replace(parcel.put, path=path, replaces=replaces)
+        if self._algorithm is not None and not parcel.generated:
+            parcel.lookalike = lookalikes.claim(
+                self._run.ledger, self._sink.name, self._algorithm, parcel.put.digests, parcel.key
+            )
         self._outbox.put(parcel)
 
     def finish(self) -> None:
@@ -175,7 +183,7 @@ class Lane:
 
     def _transfer(self, parcel: Parcel) -> bool:
         """Whether it waits for its commit now."""
-        there = self._there(parcel)
+        there = self._found(parcel) or self._there(parcel)
         if there is not None:
             return self._arrived(parcel, there)
         if parcel.token is None and self._tokens is not None:
@@ -183,6 +191,19 @@ class Lane:
             self._keep(parcel, token)
         sent = retry.call(self._gate, lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
+
+    def _found(self, parcel: Parcel) -> Transferred | None:
+        """The copy, that was at the sink before this ledger knew of it, now that its bytes tell."""
+        if parcel.lookalike is None:
+            return None
+        sink, (path, identity) = self._sink, parcel.lookalike
+        receipt = retry.call(self._gate, lambda: look_for(sink, path, identity))
+        if receipt is None or differs(sink.traits, receipt, parcel.put.digests):
+            return None
+        if is_copy(self._run.ledger, sink.name, receipt.path):
+            return None
+        self._run.meter.add(adopted=1)
+        return Transferred(parcel.put, "", receipt)
 
     def _there(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""

@@ -24,7 +24,14 @@ def as_version_one(path: Path) -> None:
     set_version(path, 1)
 
 
+def as_version_five(path: Path) -> None:
+    with opened(path) as raw:
+        raw.execute("drop table lookalikes")
+    set_version(path, 5)
+
+
 def as_version_four(path: Path) -> None:
+    as_version_five(path)
     with opened(path) as raw:
         raw.execute("drop index copies_missing")
     set_version(path, 4)
