@@ -259,7 +259,8 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
 
 def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
     """What the sinks were found to hold, and what of the library is whole again."""
-    text = f"{count(rebuilt.confirmed)} of {counted(rebuilt.wanted)} confirmed from what is there"
+    proven = rebuilt.confirmed + rebuilt.unlabelled
+    text = f"{count(proven)} of {counted(rebuilt.wanted)} confirmed from what is there"
     if rebuilt.missing:
         text = f"{counted(rebuilt.missing, 'copy')} not there that were confirmed before"
     whole = rebuilt.whole
@@ -276,8 +277,12 @@ def show_rebuilt(console: Console, rebuilt: Rebuilt) -> None:
             parts.append(f"{count(sink.foreign)} others")
         _number(console, sink.sink, ", ".join(parts))
     for state in UNFINISHED:
-        if number := rebuilt.assets.get(state):
+        number = rebuilt.assets.get(state, 0)
+        number -= rebuilt.unlabelled if state is AssetState.WAITING else 0
+        if number:
             _number(console, state, counted(number))
+    if rebuilt.unlabelled:
+        _number(console, "sidecars", f"of {counted(rebuilt.unlabelled)}: the next run sees to them")
 
 
 def headline(console: Console, mark: str, style: str, text: str, *more: tuple[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, case, exists, literal, or_
@@ -35,6 +35,11 @@ class Goal:
         goal += f"sidecars at {[sink for sink in roles if Role.METADATA not in roles[sink]]}"
         refused = {sink: sorted(kept) for sink in roles if (kept := roles[sink] - _SIDECARS)}
         return f"{goal}, without {refused}" if refused else goal
+
+    def without_sidecars(self) -> Goal:
+        """The same for the files that the source has."""
+        kept = {sink: self.excluded.get(sink, _SIDECARS) | _SIDECARS for sink in self.sinks}
+        return replace(self, excluded=kept)
 
     def missed(self) -> Any:
         """Whether an asset falls short of it, as a condition on the table of assets."""

@@ -87,6 +87,14 @@ def doubting(ledger: Ledger) -> Iterator[None]:
         ledger.transact(lambda connection: meta.put(connection, _GOAL, told))
 
 
+def await_sidecars(ledger: Ledger, goal: Goal, why: str) -> int:
+    """What is pending for its sidecars alone waits, for this reason; returns how many."""
+    missed = goal.without_sidecars().missed()
+    statement = update(schema.assets).where(_A.state == AssetState.PENDING, ~missed)
+    statement = statement.values(state=AssetState.WAITING, reason=why)
+    return ledger.transact(lambda connection: connection.execute(statement).rowcount)
+
+
 def recognize(ledger: Ledger, goal: Goal) -> None:
     """Confirm what is pending although its copies are there (an asset that came back)."""
     ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], goal))

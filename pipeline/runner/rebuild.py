@@ -15,15 +15,18 @@ from pipeline.states import NOT_WANTED, AssetState, Exit
 from pipeline.stopping import Stop
 
 WAITS = "not found at the sinks"
+WAITS_FOR_SIDECAR = "found at the sinks; its sidecar is looked after by the next run"
 
 
 @dataclass(frozen=True)
 class Rebuilt:
     """``assets`` counts all that is known by state: confirmed are those whose every file was
-    found at as many sinks as the policy asks for, the others wait for the next run."""
+    found at as many sinks as the policy asks for, the others wait for the next run: ``unlabelled``
+    of them only for their sidecars, which are not there, or not as they would be written now."""
 
     sinks: tuple[Adopted, ...]
     assets: dict[str, int]
+    unlabelled: int = 0
 
     @property
     def confirmed(self) -> int:
@@ -40,7 +43,7 @@ class Rebuilt:
 
     @property
     def whole(self) -> bool:
-        return self.confirmed == self.wanted and not self.missing
+        return self.confirmed + self.unlabelled == self.wanted and not self.missing
 
     @property
     def exit(self) -> Exit:
@@ -71,8 +74,9 @@ def rebuild(
                 lambda: observer.progress(mover.meter.snapshot(0, {})),
             )
         finally:
+            unlabelled = work.await_sidecars(ledger, mover.goal, WAITS_FOR_SIDECAR)
             steps.leave_waiting(ledger, WAITS)
-    return Rebuilt(sinks, work.counts(ledger))
+    return Rebuilt(sinks, work.counts(ledger), unlabelled)
 
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
