@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from pipeline.parent import MARK
 from pipeline.states import Exit
 
 _TOLD = 100_000  # characters of what it complains of that are read
@@ -55,7 +57,8 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  (our own command)
                 # -P: a folder here of the same name as ours is not ours.
                 [sys.executable, "-P", "-m", "pipeline.cli", *task.arguments, "--json"],
-                stdin=subprocess.DEVNULL,
+                env={**os.environ, MARK: "yes"},
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
                 # Of its own: Ctrl-C is passed on once, and not also by the terminal.

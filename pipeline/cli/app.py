@@ -16,6 +16,7 @@ import typer
 
 from connectors import registry
 from connectors.errors import Misconfigured
+from pipeline import parent
 from pipeline.cli.failure import Failure, failure
 from pipeline.cli.opening import ARGUMENTS, resume_command
 from pipeline.cli.output import begin, fail
@@ -61,6 +62,8 @@ def main(*, stopped: bool = False) -> None:
     prepare()
     if not (sys.warnoptions or os.environ.get("OUTPOUR_DEBUG")):
         warnings.simplefilter("ignore")  # what libraries have to say is for whoever develops
+    if os.environ.get(parent.MARK):
+        parent.end_with_parent()
     code = _stopped(sys.argv[1:]) if stopped else invoke(sys.argv[1:])
     hush()
     sys.exit(code)

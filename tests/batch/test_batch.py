@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.private import state_dir
 from pipeline.cli.app import invoke
+from pipeline.ledger import Ledger
 from pipeline.states import Exit
 
 PEOPLE = ["ann", "bob", "cid"]
@@ -290,15 +292,20 @@ def test_a_signal_ends_all_cleanly_and_the_same_command_goes_on(
     all_there(many)
 
 
-def test_a_killed_batch_goes_on(many: Path) -> None:
+def test_a_killed_batch_leaves_nothing_at_work_and_goes_on(many: Path) -> None:
+    more = "limits: {downloads: 1, uploads: 1, download_rate: 200kB/s}\n"
+    many.write_text(many.read_text().replace("limits: {downloads: 1, uploads: 1}\n", more))
     running = started(many)
     until_files(many.parent / "out", 20)
     running.kill()
     running.communicate(timeout=60)
     deadline = time.monotonic() + 60
-    while invoke(["batch", str(many)]) != Exit.OK:  # the pipelines it had begun are still at work
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    while any(map(Ledger.in_use, state_dir("pipelines").glob("*.sqlite"))):
+        assert time.monotonic() < deadline, "its pipelines go on without it"
+        time.sleep(0.1)
+    assert len(contents(many.parent / "out")) < 150 * len(MANY)
+    many.write_text(many.read_text().replace(", download_rate: 200kB/s", ""))
+    assert invoke(["batch", str(many)]) == Exit.OK
     all_there(many)
 
 
