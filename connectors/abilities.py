@@ -53,10 +53,14 @@ class Album:
 
 @runtime_checkable
 class HasAlbums(Protocol):
-    def albums(self) -> Iterator[Album]: ...
+    def albums(self) -> Iterator[Album]:
+        """All albums, each once; an id is stable over listings. Raises Transient, SessionExpired;
+        ItemError or Fatal where the place refuses to tell them."""
+        ...
 
     def members(self, album: Album) -> Iterator[str]:
-        """Asset ids of one album."""
+        """Asset ids of one album, each once, in the place's own order. Raises as ``albums``, of
+        this album alone."""
         ...
 
 
@@ -81,7 +85,8 @@ class Lends(Protocol):
 @runtime_checkable
 class Reserves(Protocol):
     def reserve(self, count: int) -> list[str]:
-        """Fresh tokens to give to ``transfer``, so that each is durable before it is used."""
+        """``count`` fresh tokens to give to ``transfer``, so that each is durable before it
+        is used. One that is never used costs nothing. Raises Transient, SessionExpired."""
         ...
 
 
@@ -104,7 +109,9 @@ class BatchTransfers(Protocol):
 @runtime_checkable
 class Inventory(Protocol):
     def inventory(self) -> Iterator[Receipt]:
-        """Everything the sink holds under its root, with the checksums it lists for free."""
+        """Every file the sink holds below its root, in no order, with the checksums it lists for
+        free. A file that was made lately may be missing. Raises Transient (the caller begins
+        again), SessionExpired."""
         ...
 
 
@@ -148,14 +155,16 @@ class TellsApart(Protocol):
 
     def stat_known(self, path: str, identity: str) -> Receipt | None:
         """The file at ``path`` whose id (of a receipt) is ``identity``; where it is not among them,
-        what ``stat`` says of the others."""
+        what ``stat`` says of the others. Raises as ``stat``."""
         ...
 
 
 @runtime_checkable
 class ReadBack(Protocol):
     def read(self, receipt: Receipt) -> Iterator[bytes]:
-        """The bytes as the sink holds them now, from its medium and not from a cache."""
+        """The bytes as the sink holds them now, from its medium and not from a cache, in chunks of
+        at most a few MiB. Raises NotFound, ItemError (it may not or cannot be read), Transient,
+        SessionExpired."""
         ...
 
 
@@ -167,12 +176,14 @@ class Reclaims(Protocol):
         """Move (asset id, revision) pairs to the place's own bin; an answer for each, in order.
 
         An asset whose revision is another by now is refused with ItemError. Repeating is
-        harmless.
+        harmless. Raises what concerns them all: Transient, SessionExpired, Fatal; then none of
+        them may be taken for done or for not done.
         """
         ...
 
     def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
-        """Bring assets back from the bin; an answer for each, in order."""
+        """Bring assets back from the bin; an answer for each, in order: NotFound for one that was
+        removed for good. Raises as ``trash``."""
         ...
 
 
@@ -225,11 +236,20 @@ class Identifies(Protocol):
 
 
 class Prompter(Protocol):
-    """How a connector speaks with the person while connecting."""
+    """How a connector speaks with the person while connecting. Questions raise SessionExpired where
+    nobody answers them."""
 
-    def tell(self, message: str) -> None: ...
-    def ask(self, question: str, *, secret: bool = False) -> str: ...
-    def choose(self, question: str, options: Sequence[str]) -> int: ...
+    def tell(self, message: str) -> None:
+        """Say something, on as many lines as it has."""
+        ...
+
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        """The answer, without space around it; a ``secret`` one is not shown as it is typed."""
+        ...
+
+    def choose(self, question: str, options: Sequence[str]) -> int:
+        """The index, from 0, of the option that was chosen."""
+        ...
 
 
 @runtime_checkable

@@ -83,7 +83,8 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What people would miss if it were lost. Dates are timezone-aware."""
+    """What a source knows of an asset beside its bytes, and people would miss: None, False or empty
+    where it does not know. Dates are timezone-aware."""
 
     title: str | None = None
     caption: str | None = None
@@ -340,7 +341,8 @@ class Sink(Protocol):
     traits: Traits
 
     def stat(self, path: str) -> Receipt | None:
-        """What is visible at ``path``; None if nothing is."""
+        """What is visible at ``path``; None if nothing is. Raises Transient, SessionExpired;
+        ItemError where something is that cannot be looked at."""
         ...
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
