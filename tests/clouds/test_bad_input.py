@@ -144,7 +144,9 @@ def test_a_folder_that_is_a_file_in_dropbox_or_would_be_in_one(
 
 
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
-def test_full_at_the_start(job: FanOut, said: Say, kind: str) -> None:
+def test_a_full_cloud_ends_with_4_and_the_next_run_completes_it(
+    job: FanOut, said: Say, kind: str
+) -> None:
     to(job, kind)
     if kind == "gdrive":
         job.world.drive.store.limit = 0

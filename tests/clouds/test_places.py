@@ -64,7 +64,9 @@ def test_another_folder(job: FanOut, kind: str, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_another_account(job: FanOut, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_account_is_the_same_place_only_while_the_copies_are_in_it(
+    job: FanOut, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     job.config.write_text(f"source: icloud:demo@example.com\nsinks: [{kind}]\n")
     assert job.run() == Exit.OK
     sign_in_somebody_else(kind, "second")

@@ -158,7 +158,9 @@ def test_the_months_traffic_is_used_up(double: Double, place: DropboxPlace, benc
     assert "month" in str(caught.value) and not held(double)
 
 
-def test_full_at_the_start(double: Double, place: DropboxPlace, bench: Bench) -> None:
+def test_a_full_account_is_capacity_exceeded_and_keeps_nothing(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
     place.fill_up(0)
     sink = place.open()
     assert sink.capacity().free == 0 and sink.capacity().full

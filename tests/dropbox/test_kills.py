@@ -79,7 +79,9 @@ def life(place: DropboxPlace, put: Put, body: Body, token: str | None) -> str | 
     return kept[-1]
 
 
-def test_kill_9(mortal: Mortal[Double], tmp_path: Path) -> None:
+def test_a_killed_upload_is_completed_without_a_second_copy(
+    mortal: Mortal[Double], tmp_path: Path
+) -> None:
     assert rehearse(mortal, tmp_path, [5, 11]), "no kill struck: proves nothing"
 
 

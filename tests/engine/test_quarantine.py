@@ -68,7 +68,9 @@ def test_across_file_systems(tmp_path: Path, other_disk: Path) -> None:
     assert kept(work).stat().st_mode & 0o777 == 0o600
 
 
-def test_across_what_the_system_calls_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quarantine_on_another_file_system_is_copied_and_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "replace", divide)
     work = damaged(tmp_path / "s")
     assert f"kept as {work.quarantine}" in reason(work, tmp_path)

@@ -89,7 +89,9 @@ def run(place: DrivePlace, staged: dict[str, tuple[Put, Body]], tokens: dict[str
     return True
 
 
-def test_kill_9(mortal: Mortal[Double], tmp_path: Path) -> None:
+def test_a_killed_upload_is_completed_without_a_second_copy(
+    mortal: Mortal[Double], tmp_path: Path
+) -> None:
     assert rehearse(mortal, tmp_path, [4, 9]), "no kill struck: proves nothing"
 
 

@@ -232,7 +232,9 @@ class Touched:
         return SimpleNamespace(get_response=lambda _index: result)
 
 
-def test_a_security_key(bare: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_security_key_that_is_touched_signs_in(
+    bare: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare.account.second_factor = "key"
     monkeypatch.setattr(pyicloud.base.CtapHidDevice, "list_devices", lambda: [object()])
     monkeypatch.setattr(pyicloud.base, "Fido2Client", Touched(bare))

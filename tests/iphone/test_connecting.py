@@ -185,7 +185,7 @@ def test_a_phone_that_forgot_this_computer_asks_to_be_trusted_again(
         list(open_source().pages())
 
 
-def test_without_tls_too(plug: Plug, open_source: Open) -> None:
+def test_a_phone_that_asks_for_no_tls_is_listed(plug: Plug, open_source: Open) -> None:
     phone = Phone(tls=False)
     OnPhone(phone, Library(5, plain=True))
     plug(phone)
