@@ -96,8 +96,8 @@ class LimitReached(CapacityExceeded):
 class DailyLimit(LimitReached):
     """A limit that time lifts. ``resume_at`` is timezone-aware."""
 
-    def __init__(self, message: str, *, resume_at: datetime) -> None:
-        super().__init__(message, hint=f"It goes on {resume_at.astimezone():%d %b %H:%M}.")
+    def __init__(self, message: str, *, resume_at: datetime, hint: str = "") -> None:
+        super().__init__(message, hint=hint or f"It goes on {resume_at.astimezone():%d %b %H:%M}.")
         self.resume_at = resume_at
 
 

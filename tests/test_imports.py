@@ -24,12 +24,12 @@ SHARED = {
     "flushing",
     "grants",
     "headers",
+    "network_errors",
     "pools",
     "private",
     "certificates",
     "registry",
     "spelling",
-    "unanswered",
 }
 
 

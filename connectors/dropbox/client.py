@@ -21,7 +21,7 @@ from dropbox.session import HOST_API, HOST_CONTENT, HOST_NOTIFY
 from stone.backends.python_rsrc.stone_validators import ValidationError
 
 from connectors.dropbox.auth import Grant
-from connectors.dropbox.meaning import (
+from connectors.dropbox.errors import (
     RECONNECT,
     NoRoute,
     forbidden,
@@ -32,7 +32,7 @@ from connectors.dropbox.network import TIMEOUT, session
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import Misconfigured, SessionExpired, Transient
 from connectors.headers import retry_after
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 
 _EARLY = 300.0  # seconds before its end that an access token is renewed
 _UNINTELLIGIBLE = (AssertionError, ValueError, KeyError, ValidationError)
@@ -132,7 +132,7 @@ def speaking(doing: str) -> Iterator[None]:
     except requests.exceptions.InvalidJSONError as error:
         raise Transient(f"Dropbox's answer to {doing} makes no sense") from error
     except (requests.RequestException, OSError) as error:
-        raise explain(error, "Dropbox") from error
+        raise network_error(error, "Dropbox") from error
     except _UNINTELLIGIBLE as error:
         raise Transient(f"Dropbox's answer to {doing} makes no sense") from error
 

@@ -18,8 +18,8 @@ from dropbox.files import CommitInfo, UploadSessionCursor, UploadSessionFinishAr
 
 from connectors.base import Put, Receipt, Transferred
 from connectors.dropbox.client import Client, speaking
+from connectors.dropbox.errors import NoRoute, entry_refused, tag_of
 from connectors.dropbox.files import Files
-from connectors.dropbox.meaning import NoRoute, entry_refused, tag_of
 from connectors.dropbox.receipts import Root, outdated, receipt, same, written
 from connectors.dropbox.ticket import Ticket
 from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient

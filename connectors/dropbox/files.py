@@ -12,10 +12,10 @@ from dropbox.files import FileMetadata, FolderMetadata
 
 from connectors.base import Receipt
 from connectors.dropbox.client import Client, speaking
-from connectors.dropbox.meaning import path_refused, tag_of
+from connectors.dropbox.errors import path_refused, tag_of
 from connectors.dropbox.receipts import Root, receipt
 from connectors.errors import Misconfigured, NotFound, OutpourError, Transient
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 
 _PAGE = 2000  # entries of one listing request, the most Dropbox gives
 _CHUNK = 1024 * 1024
@@ -94,7 +94,7 @@ class Files:
         try:
             yield from response.iter_content(_CHUNK)  # complains itself about a missing part
         except requests.RequestException as error:
-            raise explain(error, "Dropbox") from error
+            raise network_error(error, "Dropbox") from error
         finally:
             response.close()
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.checksums import DROPBOX_BLOCK
-from connectors.dropbox.meaning import SessionGone
+from connectors.dropbox.errors import SessionGone
 from connectors.dropbox.reading import Budget, check, content_hash, read
 from connectors.dropbox.sessions import AlreadyClosed, Sessions, WrongOffset
 from connectors.dropbox.ticket import Ticket

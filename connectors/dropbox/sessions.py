@@ -20,7 +20,7 @@ from dropbox.files import (
 )
 
 from connectors.dropbox.client import Client, speaking
-from connectors.dropbox.meaning import NoRoute, SessionGone, tag_of
+from connectors.dropbox.errors import NoRoute, SessionGone, tag_of
 from connectors.dropbox.reading import check
 from connectors.errors import ItemError, OutpourError, Transient
 

@@ -25,7 +25,7 @@ from connectors.dropbox.settings import GUIDE, DropboxSettings, app_key
 from connectors.dropbox.space import capacity
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.headers import retry_after
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 
 
 class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is not typed
@@ -76,7 +76,7 @@ def _refresh_token(flow: _Flow, code: str) -> str:
     except requests.HTTPError as error:
         raise _denied(error.response) from error
     except requests.RequestException as error:
-        raise explain(error, "Dropbox") from error
+        raise network_error(error, "Dropbox") from error
     except (KeyError, ValueError) as error:
         raise Transient("Dropbox's answer to the sign-in makes no sense") from error
     missing = set(SCOPES) - set((found.scope or " ".join(SCOPES)).split())

@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 
 from connectors.base import Body, Put, Transferred
 from connectors.checksums import Algorithm
-from connectors.dropbox.meaning import NoRoute, SessionGone
+from connectors.dropbox.errors import NoRoute, SessionGone
 from connectors.dropbox.reading import Budget, check, content_hash, read
 from connectors.dropbox.sessions import (
     BATCH_ENTRIES,

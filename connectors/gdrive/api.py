@@ -19,7 +19,7 @@ from googleapiclient.errors import HttpError
 
 from connectors.errors import NotFound, Transient
 from connectors.gdrive.channel import Channel
-from connectors.gdrive.meaning import meaning
+from connectors.gdrive.errors import error_of
 
 FOLDER = "application/vnd.google-apps.folder"
 FIELDS = (
@@ -35,7 +35,7 @@ File = dict[str, Any]
 
 
 class Api:
-    """Thread-safe. Errors are those of ``meaning``."""
+    """Thread-safe. Errors are those of ``errors.error_of``."""
 
     def __init__(self, channel: Channel, root: str, drive: str | None) -> None:
         self.channel = channel
@@ -158,7 +158,7 @@ class Api:
         try:
             return dict(request.execute(num_retries=0))
         except HttpError as error:
-            raise meaning(error.resp.status, error.resp, error.content, doing) from None
+            raise error_of(error.resp.status, error.resp, error.content, doing) from None
         except ValueError as error:
             raise Transient(f"Google Drive, asked {doing}, answered without JSON") from error
 

@@ -21,9 +21,9 @@ from google.oauth2.credentials import Credentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 
 from connectors.errors import Misconfigured, SessionExpired, Transient
-from connectors.gdrive.meaning import RECONNECT
-from connectors.gdrive.refusals import GUIDE, refused_person, refused_service_account
+from connectors.gdrive.errors import RECONNECT
 from connectors.gdrive.settings import SCOPE, DriveSettings
+from connectors.gdrive.signin_errors import GUIDE, refused_person, refused_service_account
 from connectors.gdrive.transport import Answer, Transport
 from connectors.grants import Grants
 

@@ -10,9 +10,9 @@ import urllib3
 
 from connectors.errors import Transient
 from connectors.gdrive.auth import Auth
-from connectors.gdrive.meaning import meaning
+from connectors.gdrive.errors import error_of
 from connectors.gdrive.transport import Answer, RequestBody, Transport
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 
 _PIECE = 1024 * 1024
 
@@ -58,10 +58,10 @@ class Channel:
         try:
             if response.status != 200:
                 fields = {name.lower(): value for name, value in response.headers.items()}
-                raise meaning(response.status, fields, response.read(), doing)
+                raise error_of(response.status, fields, response.read(), doing)
             yield from response.stream(_PIECE)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise explain(error, "Google Drive") from error
+            raise network_error(error, "Google Drive") from error
         finally:
             response.close()
 

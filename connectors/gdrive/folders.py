@@ -27,7 +27,7 @@ from unicodedata import normalize
 from connectors.durable import sync, sync_folder
 from connectors.errors import Fatal, Misconfigured, NotFound, PathConflict
 from connectors.gdrive.api import FOLDER, NAMES, Api, File, Ids
-from connectors.gdrive.meaning import IdTaken, IdUnusable
+from connectors.gdrive.errors import IdTaken, IdUnusable
 from connectors.gdrive.used import Used
 from connectors.private import private_dir
 

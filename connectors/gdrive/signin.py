@@ -28,10 +28,10 @@ from connectors.gdrive.api import Api
 from connectors.gdrive.auth import Auth, Client, Grant, load_client, signed_in, store_grant
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.loopback import Loopback
-from connectors.gdrive.refusals import GUIDE
 from connectors.gdrive.settings import DriveSettings
+from connectors.gdrive.signin_errors import GUIDE
 from connectors.gdrive.transport import Transport
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 
 DEVICE_URI = "https://oauth2.googleapis.com/device/code"
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -167,7 +167,7 @@ def _exchanged(flow: Flow, code: str) -> Mapping[str, Any]:
             hint="Sign in again and tick the box that allows access to Google Drive.",
         ) from changed
     except requests.RequestException as error:
-        raise explain(error, "Google's sign-in service") from error
+        raise network_error(error, "Google's sign-in service") from error
     return found
 
 

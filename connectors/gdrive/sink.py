@@ -27,8 +27,8 @@ from connectors.gdrive import properties
 from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.channel import Channel
+from connectors.gdrive.errors import IdTaken, IdUnusable, Malformed
 from connectors.gdrive.folders import Folder, Reserved, Tree
-from connectors.gdrive.meaning import IdTaken, IdUnusable, Malformed
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport

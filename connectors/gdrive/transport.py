@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import urllib3
 import urllib3.exceptions as broken
 
+from connectors.network_errors import network_error
 from connectors.pools import CONNECT_TIMEOUT, Pools
-from connectors.unanswered import explain
 
 RequestBody = bytes | Callable[[], Iterable[bytes]] | None
 """Bytes, or what makes a fresh stream of them for each attempt (with Content-Length set)."""
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Transport:
-    """Thread-safe. Raises what ``unanswered`` and ``Pools`` make of a failure to get an answer."""
+    """Thread-safe. Raises what ``network_errors`` and ``Pools`` make of no answer."""
 
     def __init__(self, connections: int) -> None:
         self._pools = Pools(connections)
@@ -66,7 +66,7 @@ class Transport:
                 timeout=_TIMEOUT,
             )
         except (broken.HTTPError, OSError) as error:
-            raise explain(error, urlsplit(url).hostname or "") from error
+            raise network_error(error, urlsplit(url).hostname or "") from error
 
     def close(self) -> None:
         self._pools.close()

@@ -23,7 +23,7 @@ from connectors.errors import (
     Transient,
 )
 from connectors.gdrive.api import Api, File
-from connectors.gdrive.meaning import IdTaken, meaning
+from connectors.gdrive.errors import IdTaken, error_of
 from connectors.gdrive.transport import Answer
 
 SMALL = 5_000_000  # "5 MB or less" may go in one request with its metadata
@@ -123,7 +123,7 @@ class Uploader:
             "POST", self._api.upload_url("resumable"), headers, json.dumps(metadata).encode()
         )
         if answer.status != 200:
-            raise meaning(answer.status, answer.headers, answer.data, "an upload", upload=True)
+            raise error_of(answer.status, answer.headers, answer.data, "an upload", upload=True)
         if not answer.headers.get("location"):
             raise Transient("Google Drive opened an upload session without an address")
         return answer.headers["location"]
@@ -167,7 +167,7 @@ def _progress(answer: Answer) -> File | int:
         return int(covered[1]) + 1 if covered else 0
     if answer.status in (200, 201):
         return _made(answer, "an upload")
-    why = meaning(answer.status, answer.headers, answer.data, "an upload", upload=True)
+    why = error_of(answer.status, answer.headers, answer.data, "an upload", upload=True)
     if answer.status in (404, 410):
         raise _SessionGone(Transient("Google Drive's upload session has expired"))
     if isinstance(why, (Transient, CapacityExceeded, SessionExpired, IdTaken)):
@@ -177,7 +177,7 @@ def _progress(answer: Answer) -> File | int:
 
 def _made(answer: Answer, doing: str) -> File:
     if answer.status not in (200, 201):
-        raise meaning(answer.status, answer.headers, answer.data, doing, upload=True)
+        raise error_of(answer.status, answer.headers, answer.data, doing, upload=True)
     try:
         found: Any = json.loads(answer.data)
     except ValueError:

@@ -13,9 +13,9 @@ from typing import Any
 
 from connectors.abilities import Prompter
 from connectors.errors import SessionExpired
-from connectors.icloud.refusals import by_apple
+from connectors.icloud.errors import WEB_ACCESS
 from connectors.icloud.session import Api
-from connectors.icloud.trouble import WEB_ACCESS
+from connectors.icloud.signin_errors import by_apple
 
 Pause = Callable[[float], None]
 """Lets so many seconds go by; Transient where nobody waits any more."""

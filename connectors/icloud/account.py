@@ -15,9 +15,9 @@ from pyicloud.utils import KEYRING_SYSTEM
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access, lockout
-from connectors.icloud.refusals import explain, final, wrong_password
 from connectors.icloud.session import Api, known_accounts
 from connectors.icloud.settings import PASSWORD_VARIABLE, ICloudSettings
+from connectors.icloud.signin_errors import final, signin_error, wrong_password
 from connectors.private import foreign_secret, load_secret
 
 T = TypeVar("T")
@@ -154,7 +154,9 @@ class Account:
             if not (api.by_password and final(error)):
                 raise
             outdated = wrong_password(error)
-            refusal = self._outdated() if outdated else explain(error, self.name, api.session.busy)
+            refusal = (
+                self._outdated() if outdated else signin_error(error, self.name, api.session.busy)
+            )
         if api.by_password and isinstance(refusal, SessionExpired):
             lockout.note(self.name, api.password or "", refusal)
         if refusal is not None:
@@ -174,7 +176,7 @@ class Account:
         try:
             step()
         except (OutpourError, PyiCloudException) as error:
-            failure = explain(error, api.account_name, api.session.busy)
+            failure = signin_error(error, api.account_name, api.session.busy)
         if failure is None:
             return
         if isinstance(failure, SessionExpired):

@@ -14,9 +14,9 @@ from connectors.base import Asset, Page, Problem
 from connectors.errors import CursorLost, Fatal, ItemError, Transient
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
+from connectors.icloud.errors import Unservable, of_record
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
-from connectors.icloud.trouble import Unservable, of_record
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}

@@ -19,9 +19,9 @@ from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 from connectors.errors import Transient
 from connectors.headers import server_time
 from connectors.icloud.account import Account
-from connectors.icloud.refusals import explain
+from connectors.icloud.errors import TooMany, of_answer
 from connectors.icloud.session import Api
-from connectors.icloud.trouble import TooMany, of_answer
+from connectors.icloud.signin_errors import signin_error
 
 Record = dict[str, Any]
 
@@ -214,7 +214,7 @@ def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
             headers={"Content-Type": "text/plain"},
         )
     except PyiCloudConnectionException as error:
-        raise explain(error, api.account_name) from error
+        raise signin_error(error, api.account_name) from error
     except PyiCloudException as error:
         raise unsent(error, api) from error
     return read(answer)
@@ -239,7 +239,7 @@ def unsent(error: PyiCloudException, api: Api) -> Exception:
     """pyicloud raises one general exception for answers that break off in the middle."""
     if isinstance(error.__cause__, requests.RequestException):
         return Transient(f"iCloud's answer broke off ({type(error.__cause__).__name__})")
-    return explain(error, api.account_name)
+    return signin_error(error, api.account_name)
 
 
 def _count(answer: Any) -> int | None:

@@ -15,8 +15,8 @@ from pyicloud.exceptions import (
 
 from connectors.abilities import Prompter
 from connectors.errors import OutpourError, SessionExpired
-from connectors.icloud.refusals import explain
 from connectors.icloud.session import Api
+from connectors.icloud.signin_errors import signin_error
 
 _TRIES = 3
 _SENDINGS = 4  # Apple locks who asks for many more
@@ -64,7 +64,9 @@ class _Codes:
             except PyiCloudConnectionException:
                 raise
             except (PyiCloudAPIResponseException, PyiCloudNoTrustedNumberAvailable) as error:
-                self._leave(way, explain(error, self._api.account_name, self._api.session.busy))
+                self._leave(
+                    way, signin_error(error, self._api.account_name, self._api.session.busy)
+                )
         raise SessionExpired(
             "no code arrived",
             hint="connect again and choose a text message where one is offered; before iOS 26.4, "

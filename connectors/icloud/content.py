@@ -29,8 +29,8 @@ from connectors.headers import retry_after
 from connectors.icloud.records import Handle
 from connectors.icloud.session import CONNECTIONS
 from connectors.icloud.signed_urls import SignedUrl, SignedUrls
+from connectors.network_errors import network_error
 from connectors.pools import CONNECT_TIMEOUT, Pools
-from connectors.unanswered import explain
 
 CHUNK = 1 << 20
 _READ_TIMEOUT = 30.0  # between two packets of a body
@@ -95,7 +95,7 @@ class Content:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=_READ_TIMEOUT),
             )
         except FAILURES as error:
-            raise explain(error, "iCloud") from error
+            raise network_error(error, "iCloud") from error
 
     def _stream(
         self, answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int
@@ -137,7 +137,7 @@ class ContentStream:
                 yield chunk
         except FAILURES as error:
             self.close()
-            raise explain(error, "iCloud") from error
+            raise network_error(error, "iCloud") from error
         if self.total is not None and position != self.total:
             self.close()
             raise Transient(f"the connection ended after {position} of {self.total} bytes")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from connectors.base import Asset, Problem
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_ASSETS, PAGE_RECORDS, CloudKit, Record, Zone
+from connectors.icloud.errors import of_record
 from connectors.icloud.patience import Patience
-from connectors.icloud.trouble import of_record
 
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"

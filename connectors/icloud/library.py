@@ -19,10 +19,10 @@ from connectors.errors import (
 from connectors.icloud import fields, records
 from connectors.icloud.changes import Changes, Cursor
 from connectors.icloud.cloudkit import CloudKit, Zone
+from connectors.icloud.errors import Unservable
 from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE, Asked, Lister
 from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
-from connectors.icloud.trouble import Unservable
 from connectors.icloud.window import Index
 
 _PASSES = 3

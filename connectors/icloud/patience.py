@@ -16,7 +16,7 @@ import tenacity
 
 from connectors.errors import Transient, Unreachable
 from connectors.icloud.cloudkit import CloudKit
-from connectors.icloud.trouble import Unservable
+from connectors.icloud.errors import Unservable
 
 T = TypeVar("T")
 

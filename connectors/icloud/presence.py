@@ -17,10 +17,10 @@ from connectors.base import Asset
 from connectors.errors import NotFound
 from connectors.icloud import fields, reclaim, records
 from connectors.icloud.cloudkit import CloudKit, Record, Zone
+from connectors.icloud.errors import of_record
 from connectors.icloud.listing import HIDDEN, VISIBLE, Lister
 from connectors.icloud.records import ORIGINAL, Handle
 from connectors.icloud.signed_urls import SignedUrls
-from connectors.icloud.trouble import of_record
 
 _LASTS = 3600.0  # seconds; an older listing only means that something is sent for nothing
 _BATCH = 100  # contents of one lookup: two records each

@@ -12,10 +12,10 @@ from connectors.base import Asset
 from connectors.errors import ItemError, NotFound, OutpourError, Transient, Unreadable
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, PRIMARY, CloudKit, Record, Zone, equals
+from connectors.icloud.errors import of_record
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import DELETED
 from connectors.icloud.patience import Patience, silence
-from connectors.icloud.trouble import of_record
 
 _BATCH = 100
 

@@ -36,7 +36,13 @@ from connectors.certificates import ca_bundle
 from connectors.errors import Throttled
 from connectors.headers import retry_after
 from connectors.icloud.logs import keep_logs_clean
-from connectors.icloud.refusals import by_apple, elsewhere, explain, valid_code, wrong_code
+from connectors.icloud.signin_errors import (
+    by_apple,
+    elsewhere,
+    signin_error,
+    valid_code,
+    wrong_code,
+)
 from connectors.pools import CONNECT_TIMEOUT
 from connectors.private import private_dir, state_dir, write_private
 
@@ -282,7 +288,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
     def validate_2fa_code(self, code: str) -> bool:
         """Whether Apple accepts the code; then the session is a trusted one.
 
-        Raises what ``refusals`` makes of anything but a wrong code, pyicloud's exceptions when
+        Raises what ``signin_errors`` makes of anything but a wrong code, pyicloud's exceptions when
         a trusted device cannot be asked, and those of ``authenticate``.
         """
         self.session.busy = None
@@ -290,7 +296,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
         self.code_spent = bridge is not None and not bridge.uses_legacy_trusted_device_verifier
         accepted = cast(bool, super().validate_2fa_code(code))
         if not accepted and self.session.busy is not None:
-            raise explain(PyiCloudException(), self.account_name, self.session.busy)
+            raise signin_error(PyiCloudException(), self.account_name, self.session.busy)
         return accepted
 
     def _validate_trusted_device_code(self, code: str) -> None:
@@ -306,7 +312,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
         except (PyiCloudAPIResponseException, PyiCloud2FARequiredException) as error:
             if wrong_code(error):
                 raise
-            raise explain(error, self.account_name, self.session.busy) from error
+            raise signin_error(error, self.account_name, self.session.busy) from error
 
     @staticmethod
     def _is_accepted_security_code_conflict(response: requests.Response | None) -> bool:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from connectors.errors import NotFound, OutpourError, Transient
 from connectors.icloud import records
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Reply, Zone
+from connectors.icloud.errors import of_record
 from connectors.icloud.records import Handle
-from connectors.icloud.trouble import of_record
 
 _MOST = 6_000  # records; about 10 MB of URLs
 _MARGIN = 60.0  # seconds before its end at which one is no longer used

@@ -21,9 +21,9 @@ from connectors.icloud.account import password_key, saved_password
 from connectors.icloud.cloudkit import Zone, ask
 from connectors.icloud.codes import type_code
 from connectors.icloud.lockout import lift
-from connectors.icloud.refusals import explain, wrong_password
 from connectors.icloud.session import Api, known_accounts, remember_account
 from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.signin_errors import signin_error, wrong_password
 from connectors.private import store_secret
 
 _TRIES = 3
@@ -32,7 +32,7 @@ _TERMS = "https://www.apple.com/legal/internet-services/icloud/"
 
 
 def connect(settings: ICloudSettings, prompter: Prompter) -> None:
-    """Sign in, so that later runs need nobody. Raises what ``refusals`` makes of a refusal."""
+    """Sign in, so that later runs need nobody. Raises what ``signin_errors`` makes of a refusal."""
     account = settings.account or _which(prompter)
     api = sign_in(settings, account, prompter)
     try:
@@ -88,12 +88,12 @@ class _Door:
                     _enter(api, self._prompter)
                 return api
             except PyiCloudFailedLoginException as error:
-                failure = explain(error, self._account, api.session.busy)
+                failure = signin_error(error, self._account, api.session.busy)
                 hopeless = not isinstance(failure, SessionExpired) or asked == _TRIES
                 if hopeless or not (self._password is None or wrong_password(error)):
                     raise failure from error
             except PyiCloudException as error:
-                raise explain(error, self._account, api.session.busy) from error
+                raise signin_error(error, self._account, api.session.busy) from error
             self._ask(failure)
             asked += 1
 
@@ -125,7 +125,7 @@ def _look_in(api: Api, prompter: Prompter) -> None:
     try:
         access.allow(api, prompter)
     except PyiCloudException as error:
-        raise explain(error, api.account_name, api.session.busy) from error
+        raise signin_error(error, api.account_name, api.session.busy) from error
     zone = Zone()
     question = {"query": {"recordType": "CheckIndexingState"}, "zoneID": zone.id}
     try:

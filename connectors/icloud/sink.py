@@ -39,6 +39,7 @@ from connectors.icloud import reclaim, storage
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import CloudKit, Zone
 from connectors.icloud.content import Content
+from connectors.icloud.errors import FULL
 from connectors.icloud.library import Libraries
 from connectors.icloud.path_index import PathEntry, PathIndex
 from connectors.icloud.presence import Photo, Presence
@@ -47,7 +48,6 @@ from connectors.icloud.session import folder
 from connectors.icloud.settings import ICloudSettings
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.signin import sign_in
-from connectors.icloud.trouble import FULL
 from connectors.icloud.uploads import Once, Single, Uploads
 
 _SIDECARS = {".xmp", ".aae", ".xml", ".json", ".txt", ".html"}

@@ -8,9 +8,9 @@ from pyicloud.services import AccountService
 from connectors.abilities import Capacity
 from connectors.errors import Transient
 from connectors.icloud.account import Account
-from connectors.icloud.refusals import explain
+from connectors.icloud.errors import of_answer
 from connectors.icloud.session import Api
-from connectors.icloud.trouble import of_answer
+from connectors.icloud.signin_errors import signin_error
 
 
 def capacity(account: Account) -> Capacity:
@@ -44,6 +44,6 @@ def _read(api: Api) -> Capacity:
         response = getattr(error, "response", None)
         if api.session.busy is None and response is not None and response.status_code == 500:
             raise of_answer(500, response.headers, response.content) from error
-        raise explain(error, api.account_name, api.session.busy) from error
+        raise signin_error(error, api.account_name, api.session.busy) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Transient("iCloud's answer about its storage makes no sense") from error

@@ -18,15 +18,15 @@ import requests
 import urllib3
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
-from connectors import unanswered
 from connectors.base import Body
 from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreadable
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import PRIMARY, unsent
 from connectors.icloud.content import FAILURES
-from connectors.icloud.refusals import explain
+from connectors.icloud.errors import of_answer
 from connectors.icloud.session import CONNECTIONS, Api
-from connectors.icloud.trouble import of_answer
+from connectors.icloud.signin_errors import signin_error
+from connectors.network_errors import network_error
 from connectors.pools import CONNECT_TIMEOUT, Pools
 
 # Apple answers only when it has taken in and hashed the whole file.
@@ -73,7 +73,7 @@ class Uploads:
                 timeout=_PATIENT,
             )
         except FAILURES as error:
-            raise unanswered.explain(error, "iCloud") from error
+            raise network_error(error, "iCloud") from error
         if answer.status != 200:
             raise _refusal(answer)
         try:
@@ -135,7 +135,7 @@ def _post(api: Api, step: str, body: object) -> Any:
             "POST", f"{root}/photosupload/{step}", params=api.params, json=body
         )
     except PyiCloudConnectionException as error:
-        raise explain(error, api.account_name) from error
+        raise signin_error(error, api.account_name) from error
     except PyiCloudException as error:
         raise unsent(error, api) from error
     if not answer.ok:

@@ -19,10 +19,10 @@ from itertools import cycle
 from connectors.base import Asset, Problem
 from connectors.icloud import records
 from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Record, Reply, Zone, equals
+from connectors.icloud.errors import Unservable
 from connectors.icloud.gather import ASSET, Gather
 from connectors.icloud.patience import EMPTY, Patience
 from connectors.icloud.signed_urls import SignedUrls
-from connectors.icloud.trouble import Unservable
 
 _SILENT = 2  # answers in a row that bring nothing, where perhaps there is nothing
 _TRIES = 3  # of a whole page, and of one asset, that Apple fails over

@@ -10,8 +10,8 @@ from connectors.base import Asset, Problem
 from connectors.iphone import names
 from connectors.iphone.assembly import sized, unsized
 from connectors.iphone.device import Files, Stat
+from connectors.iphone.errors import Denied, Missing
 from connectors.iphone.link import Link
-from connectors.iphone.trouble import Denied, Missing
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

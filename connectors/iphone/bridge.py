@@ -9,7 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from connectors.iphone.trouble import Away, Trouble
+from connectors.iphone.errors import Away, Trouble
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

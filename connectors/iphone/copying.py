@@ -14,11 +14,11 @@ from pathlib import Path
 
 from connectors.errors import Fatal, NotFound, Transient
 from connectors.iphone.device import Files, Stat
+from connectors.iphone.errors import Denied, Missing
 from connectors.iphone.library import Library
 from connectors.iphone.link import Link
 from connectors.iphone.reading import open_file
 from connectors.iphone.schema import UnknownLibrary
-from connectors.iphone.trouble import Denied, Missing
 
 MAIN = "PhotoData/Photos.sqlite"
 LOG = f"{MAIN}-wal"

@@ -21,7 +21,7 @@ from pymobiledevice3.lockdown import LockdownClient, create_using_usbmux
 from pymobiledevice3.services.afc import AfcError, AfcService
 from pymobiledevice3.usbmux import list_devices
 
-from connectors.iphone.trouble import Away, Denied, Missing, Trouble
+from connectors.iphone.errors import Away, Denied, Missing, Trouble
 from connectors.private import state_dir
 
 # It warns about what we handle; without a handler that would go to the terminal.

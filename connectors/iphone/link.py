@@ -18,7 +18,7 @@ from connectors.abilities import Prompter
 from connectors.errors import Misconfigured, OutpourError, Paused, SessionExpired, Transient
 from connectors.iphone.bridge import Bridge
 from connectors.iphone.device import Files, Phone, Present, present
-from connectors.iphone.trouble import Away, Trouble
+from connectors.iphone.errors import Away, Trouble
 
 T = TypeVar("T")
 Work = Callable[[Files], Coroutine[Any, Any, T]]

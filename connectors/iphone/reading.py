@@ -18,8 +18,8 @@ from typing import Any
 from connectors.errors import NotFound, OutpourError, Transient, Unreadable
 from connectors.iphone.bridge import wait
 from connectors.iphone.device import LONGEST_READ, Files, Phone, Stat
+from connectors.iphone.errors import Away, Denied, Missing
 from connectors.iphone.link import Link
-from connectors.iphone.trouble import Away, Denied, Missing
 
 SMALL = 1024 * 1024
 _AHEAD = 2

@@ -15,11 +15,11 @@ from connectors.base import Page, Problem, Resource, Stream
 from connectors.errors import CursorLost, Misconfigured, NotFound
 from connectors.iphone.copying import Copy, State, state
 from connectors.iphone.device import Files, Stat
+from connectors.iphone.errors import Denied, Missing
 from connectors.iphone.link import Link
 from connectors.iphone.listing import Listing
 from connectors.iphone.reading import SMALL, Whole, fetch, open_file, understood
 from connectors.iphone.schema import UnknownLibrary
-from connectors.iphone.trouble import Denied, Missing
 from connectors.registry import Settings
 
 _REMEMBERED = 1000  # interrupted files whose state is known

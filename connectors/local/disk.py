@@ -32,7 +32,7 @@ _statx = getattr(ctypes.CDLL(None), "statx", None)  # of Linux
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def meaning(error: OSError, what: str) -> OutpourError:
+def error_of(error: OSError, what: str) -> OutpourError:
     """The error of the contract that an error of the system stands for."""
     reason = f"{what}: {error.strerror or error}"
     match error.errno:
@@ -177,7 +177,7 @@ def room(place: Path) -> Capacity:
     try:
         now = os.statvfs(place)
     except OSError as error:
-        raise meaning(error, str(place)) from error
+        raise error_of(error, str(place)) from error
     used = (now.f_blocks - now.f_bfree) * now.f_frsize
     return Capacity(used, now.f_blocks * now.f_frsize, now.f_bavail * now.f_frsize)
 

@@ -101,10 +101,10 @@ class Folders:
         else:
             check_same(self.root, self._device)
 
-    def meaning(self, error: OSError, what: str) -> OutpourError:
+    def error_of(self, error: OSError, what: str) -> OutpourError:
         """What an error of the system stands for; Misconfigured where the root is gone."""
         self.check()
-        return disk.meaning(error, what)
+        return disk.error_of(error, what)
 
     def clash(self, path: str) -> Path | None:
         """A file whose name differs from ``path`` only in case or composition."""
@@ -145,7 +145,7 @@ class Folders:
                     (self.root / part).mkdir()
             self.check()
         except OSError as error:
-            raise self.meaning(error, f"folder {self.root / folder}") from error
+            raise self.error_of(error, f"folder {self.root / folder}") from error
 
     def _inside(self, place: Path, path: str) -> None:
         try:
@@ -167,7 +167,7 @@ def _look_through(folder: Path) -> array[int]:
     except OSError as error:
         if error.errno == errno.ENOTDIR:
             raise ItemError(f"{folder} is a file, not a folder") from error
-        raise disk.meaning(error, f"folder {folder}") from error
+        raise disk.error_of(error, f"folder {folder}") from error
     return array("q", sorted(names))
 
 

@@ -54,7 +54,7 @@ class LocalSink:
             self._folders.check()
             return None
         except OSError as error:
-            raise self._folders.meaning(error, path) from error
+            raise self._folders.error_of(error, path) from error
         return _receipt(path, status) if stat.S_ISREG(status.st_mode) else None
 
     def transfer(self, put: Put, body: Body, token: str | None, keep: Checkpoint) -> Transferred:
@@ -80,7 +80,7 @@ class LocalSink:
                 self._folders.forget(put.path)
                 raise Transient(f"{put.path}: {error.strerror}") from error
             if isinstance(error, OSError):
-                raise self._folders.meaning(error, put.path) from error
+                raise self._folders.error_of(error, put.path) from error
             raise
         token = str(PurePosixPath(put.path).with_name(temporary.name))
         if checksum:
@@ -94,7 +94,7 @@ class LocalSink:
         try:
             self._folders.make_durable(done)
         except OSError as error:
-            raise self._folders.meaning(error, f"folder {self._root}") from error
+            raise self._folders.error_of(error, f"folder {self._root}") from error
         return answers
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class LocalSink:
             if error.errno in _NO_FILE:
                 self._folders.check()
                 raise NotFound(f"{receipt.path} is no file any more") from error
-            raise self._folders.meaning(error, receipt.path) from error
+            raise self._folders.error_of(error, receipt.path) from error
 
     def whereabouts(self) -> str:
         return disk.whereabouts(self._root)
@@ -141,7 +141,7 @@ class LocalSink:
         try:
             status = self._folders.target(path).lstat()
         except OSError as error:
-            raise self._folders.meaning(error, path) from error
+            raise self._folders.error_of(error, path) from error
         return f"disk:{status.st_dev}:{status.st_ino}"
 
     # --- steps of a transfer ---
@@ -158,14 +158,14 @@ class LocalSink:
                 return None
             target, status, replaces = other, other.lstat(), frozenset()  # not its very name
         except OSError as error:
-            raise self._folders.meaning(error, put.path) from error
+            raise self._folders.error_of(error, put.path) from error
         path = target.relative_to(self._root).as_posix()
         if not stat.S_ISREG(status.st_mode) or not (replaces or status.st_size == put.size):
             raise PathConflict(f"{path} is something else")
         try:
             value = disk.sha256(target, fresh=self._readback)
         except OSError as error:
-            raise self._folders.meaning(error, path) from error
+            raise self._folders.error_of(error, path) from error
         if value == put.digests[Algorithm.SHA256]:
             return _receipt(path, status, value)
         if value in replaces:
@@ -226,7 +226,7 @@ class LocalSink:
         except OutpourError as error:
             return error
         except OSError as error:
-            return disk.meaning(error, put.path)
+            return disk.error_of(error, put.path)
         finally:
             self._read_back.pop(item.token, None)
 
@@ -323,6 +323,6 @@ def _walk(folder: Path, prefix: str) -> Iterator[Receipt]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise disk.meaning(error, str(folder)) from error
+        raise disk.error_of(error, str(folder)) from error
     for name in sorted(below):
         yield from _walk(folder / name, f"{prefix}{name}/")

@@ -227,7 +227,7 @@ class FileStream:
             self._handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise (
-                disk.meaning(error, path.name)
+                disk.error_of(error, path.name)
                 if isinstance(error, OSError)
                 else NotFound("no file has such a name")
             ) from error
@@ -261,7 +261,7 @@ class FileStream:
             try:
                 return os.pread(self._handle, disk.CHUNK, at)
             except OSError as error:
-                raise disk.meaning(error, self._path.name) from error
+                raise disk.error_of(error, self._path.name) from error
 
 
 def _identity(status: os.stat_result) -> str:

@@ -18,7 +18,7 @@ from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
-from pipeline.runner.job import meaning
+from pipeline.runner.job import fatal_if_used_before
 from pipeline.runner.planning import scratch
 from pipeline.runner.same_place import check_source
 from pipeline.stopping import Stop
@@ -53,7 +53,7 @@ def compare(
         if pipeline is not None:
             claim(copy, pipeline)
         for name, why in (away or {}).items():
-            raise meaning(copy, name, why)
+            raise fatal_if_used_before(copy, name, why)
         tell = telling(observer)
         gates = {source.name: Gate(source.name, 1, stop, attempts) for source in sources}
         together = Together(sources, copy, gates, LeftOut(gates, tell, lambda _: False))

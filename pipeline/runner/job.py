@@ -35,7 +35,7 @@ class Job:
 
     def after(self, ledger: Ledger) -> Job:
         """The same, knowing what the ledger does."""
-        away = {name: meaning(ledger, name, why) for name, why in self.away.items()}
+        away = {name: fatal_if_used_before(ledger, name, why) for name, why in self.away.items()}
         return replace(self, away=away)
 
     def require_all(self) -> None:
@@ -59,7 +59,7 @@ class Job:
         return state_path("pipelines", self.pipeline.name, "quarantine")
 
 
-def meaning(ledger: Ledger, name: str, why: OutpourError) -> OutpourError:
+def fatal_if_used_before(ledger: Ledger, name: str, why: OutpourError) -> OutpourError:
     """What it means that a place cannot be used as it is: Fatal for one that was used before, which
     is not there now; as it is for any other, which is more likely misspelt."""
     return Fatal(str(why), hint=why.hint) if places.was_used(ledger, name) else why

@@ -13,7 +13,7 @@ from connectors.errors import Misconfigured
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, work
 from pipeline.report.summary import Failure, failed, failures, unshown
-from pipeline.runner.job import Job, meaning
+from pipeline.runner.job import Job, fatal_if_used_before
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import (
     Forecast,
@@ -106,7 +106,7 @@ def _compared(mover: Mover) -> Plan:
             try:
                 sink.check(writing=True)
             except Misconfigured as why:
-                raise meaning(ledger, sink.name, why) from None
+                raise fatal_if_used_before(ledger, sink.name, why) from None
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dropbox import files
 
-from connectors.dropbox.meaning import entry_refused, throttled, write_refused
+from connectors.dropbox.errors import entry_refused, throttled, write_refused
 from connectors.errors import (
     CapacityExceeded,
     Fatal,

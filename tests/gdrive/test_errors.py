@@ -21,7 +21,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.gdrive.meaning import Malformed, meaning
+from connectors.gdrive.errors import Malformed, error_of
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import SharedDrive
 from tests.conformance.making import Bench, content
@@ -70,38 +70,38 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
     ],
 )
 def test_by_reason(status: int, reason: str, kind: type[OutpourError]) -> None:
-    error = meaning(status, {}, said(reason, code=status), "an upload", upload=True)
+    error = error_of(status, {}, said(reason, code=status), "an upload", upload=True)
     assert type(error) is kind
     assert error.hint or kind in (Transient, Throttled, NotFound, DailyLimit) or status == 400
 
 
 def test_a_full_account_of_a_service_account_is_no_lack_of_room() -> None:
     body = said("storageQuotaExceeded", "Service Accounts do not have storage quota.")
-    assert type(meaning(403, {}, body, "an upload")) is Fatal
+    assert type(error_of(403, {}, body, "an upload")) is Fatal
 
 
 def test_the_750_gb_of_a_day_wait_for_tomorrow() -> None:
     body = said("userRateLimitExceeded", "User rate limit exceeded.")
-    error = meaning(403, {}, body, "an upload", upload=True)
+    error = error_of(403, {}, body, "an upload", upload=True)
     assert isinstance(error, DailyLimit) and error.resume_at
     assert timedelta(hours=1) < error.resume_at - datetime.now(UTC) <= timedelta(days=1)
-    assert type(meaning(403, {}, body, "a listing")) is Throttled
+    assert type(error_of(403, {}, body, "a listing")) is Throttled
 
 
 def test_a_daily_limit_ends_at_midnight_in_california() -> None:
-    error = meaning(403, {}, said("dailyLimitExceeded"), "a listing")
+    error = error_of(403, {}, said("dailyLimitExceeded"), "a listing")
     assert isinstance(error, DailyLimit) and error.resume_at
     assert timedelta(0) < error.resume_at - datetime.now(UTC) <= timedelta(hours=25)
     assert (error.resume_at.hour, error.resume_at.minute) == (0, 0)
 
 
 def test_retry_after_in_both_forms() -> None:
-    error = meaning(503, {"retry-after": "17"}, b"", "it")
+    error = error_of(503, {"retry-after": "17"}, b"", "it")
     assert isinstance(error, Transient) and error.retry_after == 17
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    error = meaning(429, {"retry-after": later}, b"", "it")
+    error = error_of(429, {"retry-after": later}, b"", "it")
     assert isinstance(error, Throttled) and error.retry_after and 50 < error.retry_after <= 60
-    error = meaning(429, {"retry-after": "soon"}, b"", "it")
+    error = error_of(429, {"retry-after": "soon"}, b"", "it")
     assert isinstance(error, Throttled) and error.retry_after is None
 
 
@@ -113,7 +113,7 @@ def test_the_newer_form_of_errors() -> None:
         "errors": [{"reason": "forbidden", "message": "disabled"}],
         "details": [{"@type": "x"}, {"@type": "y", "reason": "SERVICE_DISABLED"}],
     }
-    found = meaning(403, {}, json.dumps({"error": error}).encode(), "it")
+    found = error_of(403, {}, json.dumps({"error": error}).encode(), "it")
     assert type(found) is Fatal and "Enable" in found.hint
 
 

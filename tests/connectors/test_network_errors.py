@@ -13,7 +13,7 @@ import urllib3
 
 from connectors.certificates import ca_bundle, trust
 from connectors.errors import Fatal, Transient, Unreachable
-from connectors.unanswered import explain
+from connectors.network_errors import network_error
 from sandbox.ca import Authority
 from sandbox.server import Sandbox
 
@@ -44,7 +44,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 def meaning(ask: Ask, host: str, proxy: str = "") -> Fatal | Transient:
     with pytest.raises((OSError, urllib3.exceptions.HTTPError)) as caught:
         ask(f"https://{host}/a.jpg?signature=s3cret", proxy)
-    found = explain(caught.value, "the attic")
+    found = network_error(caught.value, "the attic")
     assert "the attic" in str(found) and "s3cret" not in f"{found} {found.hint}"
     return found
 

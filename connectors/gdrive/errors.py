@@ -74,7 +74,7 @@ class Malformed(ItemError):
     """400: a value in the request is none that Drive takes."""
 
 
-def meaning(
+def error_of(
     status: int, headers: Mapping[str, str], data: bytes, doing: str, *, upload: bool = False
 ) -> OutpourError:
     """The error for an answer that is no success. ``doing`` reads: 'Drive refused <doing>'.

@@ -22,7 +22,6 @@ from pyicloud.exceptions import (
     PyiCloudTrustedDeviceVerificationException,
 )
 
-from connectors import unanswered
 from connectors.errors import (
     Misconfigured,
     OutpourError,
@@ -30,7 +29,7 @@ from connectors.errors import (
     Throttled,
     Transient,
 )
-from connectors.unanswered import causes, untrusted
+from connectors.network_errors import causes, network_error, untrusted
 
 WRONG_PASSWORD = -20101
 _WRONG_CODE = -21669
@@ -85,7 +84,7 @@ _KINDS: dict[type[PyiCloudException], tuple[str, str]] = {
 }
 
 
-def explain(error: BaseException, account: str, busy: Throttled | None = None) -> OutpourError:
+def signin_error(error: BaseException, account: str, busy: Throttled | None = None) -> OutpourError:
     """The error to raise for what pyicloud raised while signing in.
 
     ``busy``: Apple asked to come back later during this attempt.
@@ -104,7 +103,7 @@ def explain(error: BaseException, account: str, busy: Throttled | None = None) -
         )
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
-            return unanswered.explain(known.__cause__ or known, "iCloud")
+            return network_error(known.__cause__ or known, "iCloud")
         for kind, (message, todo) in _KINDS.items():
             if isinstance(known, kind):
                 return SessionExpired(message, hint=todo or connect)

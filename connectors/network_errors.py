@@ -18,7 +18,7 @@ _NOT_YET_VALID, _EXPIRED = 9, 10  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HA
 _NO_CONNECTION = (NewConnectionError, ConnectTimeoutError)  # no such host, no network, nobody there
 
 
-def explain(error: BaseException, who: str) -> Fatal | Transient:
+def network_error(error: BaseException, who: str) -> Fatal | Transient:
     """The error to raise; ``who`` was asked."""
     fatal, away = untrusted(error, who), unreachable(error, who)
     return (

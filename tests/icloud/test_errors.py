@@ -18,7 +18,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.trouble import TooMany, Unservable, of_answer, of_record
+from connectors.icloud.errors import TooMany, Unservable, of_answer, of_record
 
 
 def body(code: str, reason: str = "because") -> bytes:

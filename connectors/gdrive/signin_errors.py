@@ -9,7 +9,7 @@ from __future__ import annotations
 from google.auth.exceptions import RefreshError
 
 from connectors.errors import Fatal, OutpourError, SessionExpired, Transient
-from connectors.gdrive.meaning import RECONNECT
+from connectors.gdrive.errors import RECONNECT
 
 GUIDE = (
     "Make one in Google's console, for free: enable the Drive API, publish the consent screen, "
