@@ -17,7 +17,7 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class SampleCopy:
     """A confirmed copy: where it is, its bytes, and the sink's own name for it."""
 
     path: str
@@ -47,7 +47,7 @@ def rename_sources(connection: Connection, names: Mapping[str, str]) -> None:
 
 def note_copies(ledger: Ledger, name: str) -> None:
     """Remember that the place has copies, if it has: later they may all be of the past."""
-    if not has_had_copies(ledger, name) and witnesses(ledger, name, 1):
+    if not has_had_copies(ledger, name) and sample_copies(ledger, name, 1):
         ledger.transact(lambda connection: meta.put(connection, _copies(name), "1"))
 
 
@@ -57,7 +57,7 @@ def has_had_copies(ledger: Ledger, name: str) -> bool:
         return meta.get(connection, _copies(name)) is not None
 
 
-def witnesses(ledger: Ledger, sink: str, most: int) -> list[Witness]:
+def sample_copies(ledger: Ledger, sink: str, most: int) -> list[SampleCopy]:
     """Confirmed copies at the sink, at most so many, spread over all of them from the one that
     came last, which is what a backup lacks. Sidecars, which people edit, are not among them."""
     of_ours = exists().where(_R.id == _C.resource, _R.role != Role.METADATA)
@@ -68,7 +68,7 @@ def witnesses(ledger: Ledger, sink: str, most: int) -> list[Witness]:
         count = connection.execute(select(func.count()).select_from(_C.path.table).where(*here))
         step = max(1, -(-count.scalar_one() // most))
         rows = connection.execute(query.execution_options(yield_per=1000))
-        return [Witness(*row) for row in islice(rows, 0, None, step)]
+        return [SampleCopy(*row) for row in islice(rows, 0, None, step)]
 
 
 def was_listed(ledger: Ledger, source: str) -> bool:

@@ -13,9 +13,10 @@ from pipeline.ledger import adoption, checks, trash, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.evidence import Claim, File
 from pipeline.reclaim.asking import Answers, Pace, batches
+from pipeline.reclaim.copy_check import AssetCheck, CopyCheck, check_copy, unchecked
 from pipeline.reclaim.done import Done
+from pipeline.reclaim.groups import SinkGroups
 from pipeline.reclaim.policy import Policy
-from pipeline.reclaim.witness import Hearing, Panel, Seen, examine, unheard
 from pipeline.runner.move import Mover
 
 _READERS = 4  # for each sink
@@ -23,17 +24,17 @@ _ABSENT = 5  # files that are missing, all that were asked for, before we doubt 
 
 
 class Freeing:
-    """Moves what was chosen into the source's bin, each asset once ``panel`` has seen all its
-    copies, and writes down why and how it went."""
+    """Moves what was chosen into the source's bin, each asset once all its copies were
+    looked at, and writes down why and how it went."""
 
     def __init__(
-        self, mover: Mover, source: Reclaims, policy: Policy, panel: Panel, pace: Pace
+        self, mover: Mover, source: Reclaims, policy: Policy, grouped: SinkGroups, pace: Pace
     ) -> None:
         self._mover = mover
         self._source = source
         self._copies = policy.copies
-        self._panel = panel
-        self._rules = policy.rules(panel.groups)
+        self._grouped = grouped
+        self._rules = policy.rules(grouped.groups)
         self._pace = pace
         self._done = Done(mover.run_id)
 
@@ -51,41 +52,40 @@ class Freeing:
 
     def _proven(self, batch: Sequence[Claim]) -> list[tuple[Claim, str]]:
         """Those whose copies all are right now, with the evidence; the others are withdrawn."""
-        hearings = self._hear(batch)
         proven = []
-        for hearing in hearings:
-            why = hearing.objection(self._panel.groups, self._copies)
+        for checked in self._look(batch):
+            why = checked.why_not(self._grouped.groups, self._copies)
             if why:
-                self._withdraw(hearing.claim, why)
+                self._withdraw(checked.claim, why)
             else:
-                proven.append((hearing.claim, _evidence(hearing)))
+                proven.append((checked.claim, _evidence(checked)))
         return proven
 
-    def _hear(self, batch: Sequence[Claim]) -> list[Hearing]:
-        hearings = {claim.key: Hearing(claim) for claim in batch}
+    def _look(self, batch: Sequence[Claim]) -> list[AssetCheck]:
+        by_key = {claim.key: AssetCheck(claim) for claim in batch}
         asked = [(claim, file, copy) for claim in batch for file in claim.files
                  for copy in file.copies]  # fmt: skip
-        with ThreadPoolExecutor(_READERS * len(self._panel.sinks), "reclaim") as readers:
-            answers = list(readers.map(lambda one: self._examine(one[1], one[2]), asked))
+        with ThreadPoolExecutor(_READERS * len(self._grouped.sinks), "reclaim") as readers:
+            answers = list(readers.map(lambda one: self._check(one[1], one[2]), asked))
         _refuse_absent(answers)
         for (claim, file, copy), seen in zip(asked, answers, strict=True):
-            hearings[claim.key].hear(file, seen)
+            by_key[claim.key].add(file, seen)
             if not seen.unproven:
                 checks.mark(self._mover.ledger, copy, seen.wrong)
-        wrong = [seen for hearing in hearings.values() for seen in hearing.wrong]
+        wrong = [seen for checked in by_key.values() for seen in checked.wrong]
         for sink in {seen.copy.sink for seen in wrong}:
             checks.mark_waiting(self._mover.ledger, sink, self._mover.goal)
         for sink in {seen.copy.sink for seen in wrong if seen.wrong == checks.GONE}:
             adoption.look_again(self._mover.ledger, sink)  # its owner may have moved it
         self._mover.ledger.flush()
-        return list(hearings.values())
+        return list(by_key.values())
 
-    def _examine(self, file: File, copy: Held) -> Seen:
-        sink, stop = self._panel.sinks[copy.sink], self._mover.stop
+    def _check(self, file: File, copy: Held) -> CopyCheck:
+        sink, stop = self._grouped.sinks[copy.sink], self._mover.stop
         try:
-            return self._mover.connections.ask(sink, lambda: examine(sink, file, copy, stop))
+            return self._mover.connections.ask(sink, lambda: check_copy(sink, file, copy, stop))
         except OutpourError as error:
-            return unheard(copy, error)
+            return unchecked(copy, error)
 
     # --- deletion ---
 
@@ -137,7 +137,7 @@ class Freeing:
         self._mover.observer.item(event)
 
 
-def _refuse_absent(seen: Sequence[Seen]) -> None:
+def _refuse_absent(seen: Sequence[CopyCheck]) -> None:
     """A sink that holds nothing at all is more likely not there than empty."""
     for sink in {one.copy.sink for one in seen}:
         answers = [one for one in seen if one.copy.sink == sink]
@@ -148,7 +148,7 @@ def _refuse_absent(seen: Sequence[Seen]) -> None:
             )
 
 
-def _evidence(hearing: Hearing) -> str:
+def _evidence(checked: AssetCheck) -> str:
     """What the deletion rests on, as the ledger keeps it."""
     files = [
         {
@@ -166,9 +166,9 @@ def _evidence(hearing: Hearing) -> str:
                     "checksum": seen.checksum,
                     "checked": seen.time,
                 }
-                for seen in hearing.seen[file.key]
+                for seen in checked.seen[file.key]
             ],
         }
-        for file in hearing.claim.files
+        for file in checked.claim.files
     ]
-    return json.dumps({"revision": hearing.claim.revision, "files": files}, ensure_ascii=False)
+    return json.dumps({"revision": checked.claim.revision, "files": files}, ensure_ascii=False)

@@ -9,8 +9,8 @@ from connectors.abilities import Reclaims
 from pipeline.ledger import Ledger, evidence
 from pipeline.ledger.evidence import Kept
 from pipeline.ledger.items import Totals
+from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import KEEP, Policy, moment
-from pipeline.reclaim.witness import panel
 from pipeline.runner.job import Job
 
 
@@ -31,7 +31,7 @@ def prospect(job: Job, ledger: Ledger) -> Prospect | None:
     away = any(sink.name in job.away for sink in job.sinks)
     if away or job.others or not isinstance(job.source, Reclaims):
         return None
-    counted = panel(job.pipeline, job.sinks, same_disk=False)
+    counted = group_sinks(job.pipeline, job.sinks, same_disk=False)
     today = datetime.now(UTC)
     copies = min(2, len(counted.groups), job.goal.enough)
     policy = Policy(fresh=moment(KEEP, today), copies=copies)

@@ -15,10 +15,10 @@ from pipeline.reclaim.aftermath import Aftermath, aftermath
 from pipeline.reclaim.asking import Pace
 from pipeline.reclaim.done import Done
 from pipeline.reclaim.freeing import Freeing
+from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.survey import Survey, in_bin, survey
 from pipeline.reclaim.undo import Undo
-from pipeline.reclaim.witness import panel
 from pipeline.runner.attention import Attention
 from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
@@ -105,7 +105,7 @@ class Session:
             raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
         if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint=_LATER)
-        places = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        places = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
         if policy.until is not None:
             capacity, binned = self._capacity(), self._binned()
@@ -115,7 +115,7 @@ class Session:
 
     def _free(self, policy: Policy, chosen: Survey) -> Done:
         self._check_sinks(chosen)  # again: a person may have thought it over for long
-        places = panel(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        places = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         return Freeing(self._mover, self._source, policy, places, self._pace).free(chosen.claims)
 
     def _check_sinks(self, chosen: Survey) -> None:

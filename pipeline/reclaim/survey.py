@@ -12,8 +12,8 @@ from pipeline.ledger import Ledger, evidence, trash
 from pipeline.ledger.codec import timestamp
 from pipeline.ledger.evidence import Claim, Kept
 from pipeline.ledger.items import Totals
+from pipeline.reclaim.groups import SinkGroups
 from pipeline.reclaim.policy import Policy
-from pipeline.reclaim.witness import Panel
 from pipeline.wording import counted
 
 _BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
@@ -42,20 +42,20 @@ class Survey:
 
 
 def survey(
-    ledger: Ledger, policy: Policy, panel: Panel, capacity: Capacity | None, binned: int
+    ledger: Ledger, policy: Policy, grouped: SinkGroups, capacity: Capacity | None, binned: int
 ) -> Survey:
     """Choose what would go. ``capacity`` is the source's, ``binned`` the bytes in its bin.
 
     Misconfigured, with what is possible instead, where the goal cannot be met.
     """
-    if len(panel.groups) < policy.copies:
-        places = ", ".join("+".join(group) for group in panel.groups) or "none"
+    if len(grouped.groups) < policy.copies:
+        places = ", ".join("+".join(group) for group in grouped.groups) or "none"
         raise Misconfigured(
             f"{policy.copies} independent copies are asked for, but the sinks that count are: "
-            + "; ".join((places, *panel.remarks)),
+            + "; ".join((places, *grouped.remarks)),
             hint="Add a sink, or lower --copies.",
         )
-    rules = policy.rules(panel.groups)
+    rules = policy.rules(grouped.groups)
     totals = evidence.tally(ledger, rules)
     possible = totals.get(None, Totals())
     kept = {why: totals[why] for why in Kept if why in totals}
@@ -63,9 +63,9 @@ def survey(
     if wanted is not None and wanted > possible.bytes:
         raise Misconfigured(unmet(wanted, possible, kept))
     if wanted == 0:
-        return Survey((), 0, possible, kept, panel.remarks)
+        return Survey((), 0, possible, kept, grouped.remarks)
     claims = evidence.claims(ledger, rules, policy.ordered, policy.limit, wanted)
-    return Survey(tuple(claims), wanted, possible, kept, panel.remarks)
+    return Survey(tuple(claims), wanted, possible, kept, grouped.remarks)
 
 
 def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:

@@ -21,8 +21,8 @@ from pipeline.ledger import Ledger, places
 from pipeline.stages.looking import look
 
 T = TypeVar("T")
-_WITNESSES = 20
-_AT_ONCE = _WITNESSES  # a cloud takes its time for each question
+_SAMPLES = 20
+_AT_ONCE = _SAMPLES  # a cloud takes its time for each question
 _END = '"]'  # of a place's JSON
 _OF_ANY = "Connect the disk or account that does."
 _NEW = "A new place gets a name of its own in a pipeline file, or with --to another folder."
@@ -45,7 +45,7 @@ def check_sink(
     the sink's until it was looked into.
     """
     try:
-        where = _recognised(ledger, pipeline, sink, ask, _WITNESSES)
+        where = _recognised(ledger, pipeline, sink, ask, _SAMPLES)
         _remember(ledger, sink, where)
     except Fatal:
         if after:
@@ -59,7 +59,7 @@ def why_elsewhere(ledger: Ledger, pipeline: Pipeline, sink: Sink) -> OutpourErro
     one that would have to be asked over a network. Remembers nothing."""
     if isinstance(sink, Checks):
         try:
-            _recognised(ledger, pipeline, sink, lambda question: question(), _WITNESSES)
+            _recognised(ledger, pipeline, sink, lambda question: question(), _SAMPLES)
         except OutpourError as error:
             return error
     return None
@@ -105,7 +105,7 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     before = places.remembered(ledger, sink.name)
     if where and where == before:
         return where
-    wanted = places.witnesses(ledger, sink.name, _WITNESSES)
+    wanted = places.sample_copies(ledger, sink.name, _SAMPLES)
     if before and not wanted:
         if places.has_had_copies(ledger, sink.name):
             raise _gone(pipeline, sink, ask)  # all may have changed at the source
@@ -139,12 +139,12 @@ def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     return where and json.dumps([place.type if place else "", where])  # ends with _END
 
 
-def _found(sink: Sink, wanted: Sequence[places.Witness], ask: Ask) -> int:
+def _found(sink: Sink, wanted: Sequence[places.SampleCopy], ask: Ask) -> int:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="same-place") as workers:
         return sum(workers.map(lambda known: ask(lambda: _holds(sink, known)), wanted))
 
 
-def _holds(sink: Sink, known: places.Witness) -> bool:
+def _holds(sink: Sink, known: places.SampleCopy) -> bool:
     try:
         receipt = look(sink, known.path, known.remote_id)
     except ItemError:

@@ -15,16 +15,18 @@ from connectors.gdrive import auth as drive_auth
 from connectors.icloud.session import remember_account
 from pipeline.cli.opening import job_of
 from pipeline.config.load import load
-from pipeline.reclaim.witness import Panel, panel
+from pipeline.reclaim.groups import SinkGroups, group_sinks
 
 
 @contextmanager
-def judged(folder: Path, source: str, sinks: str, *, same_disk: bool = False) -> Iterator[Panel]:
+def judged(
+    folder: Path, source: str, sinks: str, *, same_disk: bool = False
+) -> Iterator[SinkGroups]:
     path = folder / "p.yaml"
     path.write_text(f"source: {source}\nsinks: {sinks}\n")
     pipeline = load(path)
     with job_of(pipeline) as job:
-        yield panel(pipeline, job.sinks, same_disk=same_disk)
+        yield group_sinks(pipeline, job.sinks, same_disk=same_disk)
 
 
 ANN = "icloud:ann@example.com"
