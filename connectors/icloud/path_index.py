@@ -50,10 +50,7 @@ class PathIndex:
         return rows[0] if rows else None
 
     def of(self, fingerprint: str) -> list[PathEntry]:
-        return self._all(
-            "where fingerprint = ? order by path",
-            fingerprint,
-        )
+        return self._all("where fingerprint = ? order by path", fingerprint)
 
     def enter(self, held: Sequence[PathEntry]) -> None:
         """Make entries durable, all or none; an entry of the same path is replaced."""
