@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import Field, asdict
+from dataclasses import MISSING, Field, asdict, fields
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from connectors.errors import SessionExpired
@@ -64,10 +64,17 @@ class Grants(Generic[G]):
         return stored
 
     def _parse(self, stored: str) -> G | None:
+        """None where it is none: only what has a default may be blank."""
         try:
-            return self._kind(**json.loads(stored))
+            grant = self._kind(**json.loads(stored))
         except (ValueError, TypeError):
             return None
+        for one in fields(grant):
+            value = getattr(grant, one.name)
+            blank = value == "" and one.default is MISSING
+            if not isinstance(value, str) or not value.isprintable() or blank:
+                return None
+        return grant
 
     def _missing(self, why: str) -> SessionExpired:
         return SessionExpired(f"{self._title} {why}", hint=f"run: outpour connect {self._name}")

@@ -48,9 +48,9 @@ class Grant:
 
     refresh_token: str
     client_id: str
-    client_secret: str
-    token_uri: str
-    user: str
+    client_secret: str = ""
+    token_uri: str = TOKEN_URI
+    user: str = ""
 
     def __repr__(self) -> str:
         return f"Grant(user={self.user!r})"

@@ -138,7 +138,7 @@ def _explain(outcome: Outcome, name: str) -> None:
             report += f"try again: {resume_command()}"
             complain("not everything is confirmed", report, code)
         if lost := outcome.lost:
-            text = f"{counted(lost, 'copy')} lost that neither the source nor another sink gives"
+            text = f"{counted(lost, 'copy')} missing of what the source has no more"
             complain(text, "which, and what helps: outpour verify", code)
         if outcome.short:
             complain(outcome.short, f"try again later: {resume_command()}", code)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, update
 
 from connectors.base import Receipt, Role
 from connectors.checksums import Digests
@@ -91,9 +91,12 @@ def mark(ledger: Ledger, copy: Held, why: str) -> CopyState:
     return state
 
 
-def is_copy(ledger: Ledger, sink: str, path: str) -> bool:
-    """Whether a copy that counts is at this path."""
+def is_copy(ledger: Ledger, sink: str, path: str, identity: str | None = None) -> bool:
+    """Whether a copy that counts is at this path, and has this id where both have one: several
+    files may be called alike."""
     there = select(_C.resource).where(_C.sink == sink, _C.path == path)
+    if identity is not None:
+        there = there.where(or_(_C.remote_id.is_(None), _C.remote_id == identity))
     with ledger.read() as connection:
         query = there.where(_C.state == CopyState.CONFIRMED).limit(1)
         return connection.execute(query).first() is not None

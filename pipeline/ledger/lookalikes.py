@@ -26,7 +26,12 @@ def remember(
 ) -> None:
     """Those of these files whose listing tells such a checksum."""
     rows = [
-        {"sink": sink, "checksum": str(checksum), "path": receipt.path, "remote_id": receipt.id}
+        {
+            "sink": sink,
+            "checksum": str(checksum),
+            "path": receipt.path,
+            "remote_id": receipt.id or "",
+        }
         for receipt in receipts
         for checksum in receipt.checksums
         if checksum.algorithm == algorithm
@@ -60,8 +65,15 @@ def claim(
         row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        taken = update(schema.lookalikes).where(*here, _L.path == row.path)
+        this = (_L.path == row.path, _L.remote_id == row.remote_id)
+        taken = update(schema.lookalikes).where(*here, *this)
         connection.execute(taken.values(resource=resource))
-        return row.path, row.remote_id
+        return row.path, row.remote_id or None
 
     return ledger.transact(work)
+
+
+def drop(ledger: Ledger, sink: str, path: str, identity: str | None) -> None:
+    """That file is not what it was listed as."""
+    this = (_L.sink == sink, _L.path == path, _L.remote_id == (identity or ""))
+    ledger.transact(lambda connection: connection.execute(delete(schema.lookalikes).where(*this)))

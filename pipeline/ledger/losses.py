@@ -44,6 +44,7 @@ class Fate(StrEnum):
     FREED = "freed"  # reclaim took it from the source: another sink may have it, or the bin
     LEFT = "left"  # no longer at the source: another sink may have it
     LEFT_OUT = "left out"  # select leaves it out: nobody makes it again
+    OWED = "owed"  # freed, and never there: another sink has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,14 @@ def lost(ledger: Ledger, sink: str) -> list[Held]:
         return [load_held(row) for row in connection.execute(query)]
 
 
-def owed(ledger: Ledger, sink: str) -> dict[int, Loss]:
-    """By resource: copies that were lost, and that no run has made again or found needless."""
+def owed(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, Loss]:
+    """By resource: copies that were lost, and that no run has made again or found needless.
+    ``sinks`` are all that the pipeline has."""
     left_out, freed = _is_left_out().label("left_out"), _freed().label("freed")
     at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     which = or_(and_(_R.chosen, _A.state.not_in(at_rest)), _is_last(), left_out)
-    query = select(_C.resource, _C.path, _C.reason, _A.state, left_out, freed)
+    owed = _is_owed(sinks).label("owed")
+    query = select(_C.resource, _C.path, _C.reason, _A.state, left_out, freed, owed)
     query = query.select_from(_COPIES).where(_C.sink == sink, _IS_LOST, which)
     with ledger.read() as connection:
         rows = connection.execute(query.order_by(_C.resource)).all()
@@ -84,6 +87,8 @@ def _fate(row: Any) -> Fate:
         return Fate.LEFT_OUT
     if row.state != AssetState.GONE:
         return Fate.AGAIN
+    if row.owed:
+        return Fate.OWED
     return Fate.FREED if row.freed else Fate.LEFT
 
 
@@ -103,6 +108,13 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
         return list(found.scalars())
 
 
+def any_never_there(ledger: Ledger, sink: str) -> bool:
+    """Whether the sink lacks something that it never had a copy of."""
+    query = select(_C.resource).where(_C.sink == sink, _IS_LOST, _C.confirmed.is_(None)).limit(1)
+    with ledger.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def owe(ledger: Ledger, goal: Goal) -> None:
     """Where the goal is another than it was: what was freed and falls short of it is missing at
     each sink that never had it, as if it had been lost there, at the path of another copy: the
@@ -111,7 +123,7 @@ def owe(ledger: Ledger, goal: Goal) -> None:
     def work(connection: Connection) -> None:
         if meta.get(connection, _OWED) == str(goal):
             return
-        short = select(_A.id).where(_is_freed_and_gone(), goal.missed())
+        short = select(_A.id).where(_A.state == AssetState.GONE, _freed(), goal.missed())
         keys = connection.execute(short.order_by(_A.id)).scalars().all()
         for start in range(0, len(keys), _BATCH):
             for sink in goal.sinks:
@@ -128,10 +140,11 @@ def _owe(connection: Connection, sink: str, goal: Goal, assets: Sequence[int]) -
     )
     path = func.coalesce(elsewhere.scalar_subquery(), _R.path)
     here = exists().where(_C.resource == _R.id, _C.sink == sink)
-    missing = select(
-        _R.id, literal(sink), literal(CopyState.MISSING.value), path, literal(GONE)
-    ).where(_R.asset.in_(assets), wanted_at(sink, goal.excluded), ~here)
-    columns = ["resource", "sink", "state", "path", "reason"]
+    values = (literal(sink), literal(CopyState.MISSING.value), path, _R.received, literal(GONE))
+    missing = select(_R.id, *values).where(
+        _R.asset.in_(assets), wanted_at(sink, goal.excluded), ~here, ~_accepted_at(sink)
+    )
+    columns = ["resource", "sink", "state", "path", "size", "reason"]
     connection.execute(insert(schema.copies).from_select(columns, missing))
 
 
@@ -144,19 +157,19 @@ def forgive(ledger: Ledger, goal: Goal) -> None:
         keys = connection.execute(owed).scalars().all()
         for start in range(0, len(keys), _BATCH):
             these = _A.id.in_(keys[start : start + _BATCH])
-            query = select(_A.id).where(these, _is_freed_and_gone(), ~goal.missed())
+            query = select(_A.id).where(these, _A.state == AssetState.GONE, ~goal.missed())
             files = select(_R.id).where(_R.asset.in_(connection.execute(query).scalars().all()))
             connection.execute(delete(schema.copies).where(never, _C.resource.in_(files)))
 
     ledger.transact(work)
 
 
-def accept(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
+def accept(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, tuple[int, str]]:
     """Nobody asks any more for the copies that are gone from the sink of what is no longer at the
     source or not selected: by resource, the asset and the path of each. One that is there and
-    damaged is asked for still."""
+    damaged is asked for still, and so is one that never was there and another sink has."""
     query = select(_C.resource, _R.asset, _C.path).select_from(_COPIES)
-    query = query.where(_C.sink == sink, _IS_LOST, _C.reason == GONE)
+    query = query.where(_C.sink == sink, _IS_LOST, _C.reason == GONE, ~_is_owed(sinks))
     query = query.where(or_(_is_last(), _is_left_out()))
     gone = select(query.subquery().c.resource)
 
@@ -171,7 +184,7 @@ def accept(ledger: Ledger, sink: str) -> dict[int, tuple[int, str]]:
 def _is_last() -> ColumnElement[bool]:
     """Whether the source can give a file no more, and a copy of it is something to lose: it was
     freed, so that its copies are all that is left; or its content is nowhere else at the sink."""
-    something = or_(_freed(), ~_is_there_otherwise())
+    something = or_(and_(_freed(), _C.confirmed.is_not(None)), ~_is_there_otherwise())
     return and_(_R.chosen, _A.state == AssetState.GONE, something)
 
 
@@ -180,11 +193,29 @@ def _is_left_out() -> ColumnElement[bool]:
     return and_(or_(~_R.chosen, _A.state == AssetState.EXCLUDED), ~_is_there_otherwise())
 
 
-def _is_freed_and_gone() -> ColumnElement[bool]:
-    """Whether an asset was freed, and nobody said that it may be missing since."""
+def _is_owed(sinks: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the sink never had a copy that it lacks, and another of these has."""
+    other = schema.copies.alias()
+    elsewhere = exists().where(
+        other.c.resource == _C.resource,
+        other.c.state == CopyState.CONFIRMED,
+        other.c.sink.in_(sinks),
+    )
+    return and_(_C.confirmed.is_(None), elsewhere)
+
+
+def _accepted_at(sink: str) -> ColumnElement[bool]:
+    """Whether it was accepted that the sink lacks the files of an asset, since it was freed."""
     events = schema.events.c
-    accepted = select(events.asset).where(events.kind == ACCEPTED, events.asset.is_not(None))
-    return and_(_A.state == AssetState.GONE, _freed(), _A.id.not_in(accepted))
+    freed = select(func.max(_T.time)).where(_T.asset == _R.asset).scalar_subquery()
+    here = events.detail.startswith(told_of(sink), autoescape=True)
+    since = and_(events.kind == ACCEPTED, events.asset == _R.asset, events.time >= freed)
+    return exists().where(since, here)
+
+
+def told_of(sink: str) -> str:
+    """How the note of an accepted loss begins."""
+    return f"{sink}: "
 
 
 def _freed() -> ColumnElement[bool]:

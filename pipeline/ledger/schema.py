@@ -173,9 +173,9 @@ lookalikes = Table(
     Column("sink", String, nullable=False),
     Column("checksum", String, nullable=False),  # the sink's own, as algo:value
     Column("path", String, nullable=False),
-    Column("remote_id", String),
+    Column("remote_id", String, nullable=False),  # blank where the sink gives none
     Column("resource", Integer),  # whose copy it is taken for
-    PrimaryKeyConstraint("sink", "checksum", "path"),
+    PrimaryKeyConstraint("sink", "checksum", "path", "remote_id"),
     sqlite_with_rowid=False,
 )
 

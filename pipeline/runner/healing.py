@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from connectors.abilities import ReadBack
+from connectors.abilities import Inventory, ReadBack
 from connectors.base import Body, Receipt, Sink
 from connectors.checksums import Algorithm, Digests, Hasher
 from connectors.errors import (
@@ -21,16 +21,19 @@ from connectors.errors import (
     OutpourError,
     PathConflict,
 )
+from pipeline.config.models import Pipeline
 from pipeline.ledger import checks, losses, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.items import Item, Piece, Spot
+from pipeline.runner import elsewhere
 from pipeline.runner.connections import Connections
+from pipeline.runner.overlap import sources_own
 from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 from pipeline.stages.names import Names
 from pipeline.stages.parcel import put_of
-from pipeline.stages.recheck import differs, other_content, reread
+from pipeline.stages.recheck import differs, other_content, reread, sha256
 from pipeline.stages.sidecars import write_sidecar
 from pipeline.states import CopyState, Proof
 from pipeline.wording import counted
@@ -42,12 +45,17 @@ _BATCH = 200
 class Healing:
     """What cannot be made again stays lost, and is named."""
 
-    def __init__(self, run: Run, goal: Goal, connections: Connections) -> None:
+    def __init__(self, run: Run, pipeline: Pipeline, goal: Goal, connections: Connections) -> None:
         self._run = run
         self._goal = goal
         self._ask = connections.ask
         self._tolerating = connections.sinks_left_out.tolerating
         self._sinks = {sink.name: sink for sink in connections.usable[1]}
+        self._left_out = connections.sinks_left_out.reasons
+        self._pipeline = pipeline
+        self._full: set[str] = set()
+        self.unmade: CapacityExceeded | None = None
+        """What kept a sink from taking the copies that it lacks."""
 
     def heal(self) -> None:
         """At every sink that can be used. Raises what ends the run."""
@@ -59,11 +67,35 @@ class Healing:
             if not assets:
                 continue
             with self._tolerating(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
+                self._look_around(sink)
+                assets = losses.short_of_copies(ledger, name)
                 made = sum(workers.map(partial(self._asset, sink), self._items(assets)))
                 if made:
                     text = f"{counted(made, 'lost copy')} made again from another sink"
                     self._run.notice("info", text, name)
         losses.forgive(ledger, self._goal)
+
+    def _look_around(self, sink: Sink) -> None:
+        """Of what the sink never had, as far as is known: what it has under other names counts as
+        it lies there. The sink may have another name itself, or hold an archive."""
+        ledger = self._run.ledger
+        if not (isinstance(sink, Inventory) and isinstance(sink, ReadBack)):
+            return
+        if losses.any_never_there(ledger, sink.name):
+            self._ask(sink, partial(self._recognise, sink.name, sink, sink))
+            ledger.flush()
+
+    def _recognise(self, name: str, listing: Inventory, sink: ReadBack) -> None:
+        def read(receipt: Receipt) -> str | None:
+            try:
+                return sha256(sink, receipt, self._run.stop)
+            except ItemError:
+                return None
+
+        apart = sources_own(self._pipeline, name)
+        listed = (one for one in listing.inventory() if not apart(one.path))
+        for copy, receipt in elsewhere.find(self._run.ledger, name, listed, read):
+            steps.confirmed(self._run.ledger, copy.resource, name, receipt)
 
     def _items(self, assets: Sequence[int]) -> Iterator[Item]:
         for start in range(0, len(assets), _BATCH):
@@ -90,6 +122,8 @@ class Healing:
     def _again(self, sink: Sink, item: Item, piece: Piece, spot: Spot | None) -> str | None:
         """Where the sink has it again; None if it has not."""
         self._run.stop.check()
+        if sink.name in self._full:
+            return None
         staging, ledger = self._run.staging, self._run.ledger
         cost = staging.reserve(piece.resource.size or 0)
         try:
@@ -101,7 +135,12 @@ class Healing:
                 receipt = self._put(sink, item, piece, digests, spot)
             steps.confirmed(ledger, piece.key, sink.name, receipt)
             return receipt.path
-        except (ItemError, CapacityExceeded) as error:
+        except CapacityExceeded as error:
+            self._full.add(sink.name)
+            self.unmade = error
+            self._run.notice("error", f"no room for lost copies: {error}", sink.name, error.hint)
+            return None
+        except ItemError as error:
             if piece.generated and isinstance(error, PathConflict):
                 why = f"{error}: that stays"
                 steps.copy_failed(ledger, piece.key, sink.name, CopyState.YIELDED, why)
@@ -144,7 +183,7 @@ class Healing:
         """Into staging, from the first sink that has its very bytes; None if none has."""
         for copy in checks.survivors(self._run.ledger, piece.key):
             sink = self._sinks.get(copy.sink)
-            if sink is None or not isinstance(sink, ReadBack):
+            if sink is None or copy.sink in self._left_out or not isinstance(sink, ReadBack):
                 continue
             read = partial(self._staged, sink, copy)
             try:

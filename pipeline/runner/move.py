@@ -64,6 +64,7 @@ class Mover:
     compare: bool = True  # read files, if need be, to know whether two sources have the same
     meter: Meter = field(default_factory=Meter)
     unindexed: OutpourError | None = None  # what kept an album index from being written
+    unmade: CapacityExceeded | None = None  # what kept a lost copy from being made again
     moved: bool = False  # began to
     idle: str = ""  # why there is nothing to do yet
 
@@ -137,7 +138,9 @@ class Mover:
                 # where it cannot be removed, the next run meets that.
                 with contextlib.suppress(DiskFailed):
                     self._sweep()
-            Healing(self.run, self.goal, self.connections).heal()
+            healing = Healing(self.run, self.job.pipeline, self.goal, self.connections)
+            healing.heal()
+            self.unmade = healing.unmade
             self._index()
         except Stopped:
             pass

@@ -89,7 +89,7 @@ def _why_waiting(mover: Mover) -> str:
 
 
 def _state(mover: Mover, waiting: int) -> RunState:
-    full = waiting or isinstance(mover.unindexed, CapacityExceeded)
+    full = waiting or mover.unmade or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
     if state is RunState.COMPLETE and (lost := mover.connections.lost):
         return state_without(lost)
@@ -109,4 +109,6 @@ def _short(mover: Mover) -> str:
 def _error(mover: Mover) -> str:
     errors = [mover.stop.error] if mover.stop.error else mover.connections.lost
     advice = [error.advice for error in errors if isinstance(error, OutpourError)]
+    if not errors and mover.unmade is not None:
+        advice = [mover.unmade.advice]
     return "; ".join([*(one.rstrip(".") for one in advice[:-1]), *advice[-1:]])

@@ -39,6 +39,7 @@ _FATES = {
     Fate.FREED: f", and freed at the source: {_ELSEWHERE}; else outpour reclaim --undo brings it "
     f"back while its bin has it {_ACCEPT}",
     Fate.LEFT: f", and no longer at the source: {_ELSEWHERE} {_ACCEPT}",
+    Fate.OWED: f", and freed at the source: {_ELSEWHERE}",
     Fate.LEFT_OUT: f", and select leaves it out: nothing makes it again while it does {_ACCEPT}",
 }
 
@@ -128,6 +129,7 @@ def verify(
             for gate, sink in places
         )
 
+    losses.owe(ledger, job.goal)
     with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
         checked = attention.during(lambda: check(record.run if accept_lost else None))
         lost = list(left_out.reasons.values())
@@ -172,19 +174,21 @@ class _Checker:
         checks.mark_waiting(self._ledger, self._sink.name, self._goal)
         if self._accepting is not None and not self._result.away:  # to the end: no empty disk
             self._accept_lost(self._accepting)
-        self._tell_wrong(losses.owed(self._ledger, self._sink.name))
+        self._tell_wrong(losses.owed(self._ledger, self._sink.name, self._goal.sinks))
         return self._result
 
     def _tell_wrong(self, owed: Mapping[int, Loss]) -> None:
         told = {key: (one.path, one.reason + _FATES[one.fate]) for key, one in owed.items()}
         self._result.wrong = list({**self._wrong, **told}.values())
-        self._result.acceptable = sum(one.fate is not Fate.AGAIN for one in owed.values())
+        acceptable = (one.fate not in (Fate.AGAIN, Fate.OWED) for one in owed.values())
+        self._result.acceptable = sum(acceptable)
         for path, why in self._result.wrong:
             self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
 
     def _accept_lost(self, run: int) -> None:
-        for resource, (asset, path) in losses.accept(self._ledger, self._sink.name).items():
-            told = f"{self._sink.name}: {path} is missing, which was accepted"
+        gone = losses.accept(self._ledger, self._sink.name, self._goal.sinks)
+        for resource, (asset, path) in gone.items():
+            told = f"{losses.told_of(self._sink.name)}{path} is missing, which was accepted"
             steps.note(self._ledger, run, losses.ACCEPTED, told, asset=asset, resource=resource)
             self._result.accepted.append(path)
             self._wrong.pop(resource, None)

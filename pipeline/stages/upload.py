@@ -101,10 +101,7 @@ class Lane:
             parcel.token = None  # of an upload to another name
         replaces = parcel.put.replaces | self._names.replaced(parcel.piece, path)
         parcel.put = replace(parcel.put, path=path, replaces=replaces)
-        if self._algorithm is not None and not parcel.generated:
-            parcel.lookalike = lookalikes.claim(
-                self._run.ledger, self._sink.name, self._algorithm, parcel.put.digests, parcel.key
-            )
+        parcel.lookalike = self._lookalike(parcel)
         self._outbox.put(parcel)
 
     def finish(self) -> None:
@@ -194,16 +191,24 @@ class Lane:
 
     def _found(self, parcel: Parcel) -> Transferred | None:
         """The copy, that was at the sink before this ledger knew of it, now that its bytes tell."""
-        if parcel.lookalike is None:
+        ledger, sink = self._run.ledger, self._sink
+        while parcel.lookalike is not None:
+            path, identity = parcel.lookalike
+            receipt = retry.call(self._gate, partial(look_for, sink, path, identity))
+            if receipt is not None and not differs(sink.traits, receipt, parcel.put.digests):
+                if is_copy(ledger, sink.name, receipt.path, receipt.id):
+                    return None
+                self._run.meter.add(adopted=1)
+                return Transferred(parcel.put, "", receipt)
+            lookalikes.drop(ledger, sink.name, path, identity)
+            parcel.lookalike = self._lookalike(parcel)
+        return None
+
+    def _lookalike(self, parcel: Parcel) -> tuple[str, str | None] | None:
+        if self._algorithm is None or parcel.generated:
             return None
-        sink, (path, identity) = self._sink, parcel.lookalike
-        receipt = retry.call(self._gate, lambda: look_for(sink, path, identity))
-        if receipt is None or differs(sink.traits, receipt, parcel.put.digests):
-            return None
-        if is_copy(self._run.ledger, sink.name, receipt.path):
-            return None
-        self._run.meter.add(adopted=1)
-        return Transferred(parcel.put, "", receipt)
+        ledger, digests = self._run.ledger, parcel.put.digests
+        return lookalikes.claim(ledger, self._sink.name, self._algorithm, digests, parcel.key)
 
     def _there(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""

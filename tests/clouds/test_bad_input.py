@@ -6,6 +6,7 @@ completes the library.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -74,11 +75,16 @@ def test_never_connected(job: FanOut, said: Say, kind: str) -> None:
     assert job.run() == 0
 
 
-@pytest.mark.parametrize("kept", ["{not json", "[]", '{"foo": 1}'])
+KEYS = {"gdrive": ("refresh_token", "client_id"), "dropbox": ("refresh_token", "app_key")}
+
+
+@pytest.mark.parametrize("kept", ["{not json", "[]", '{"foo": 1}', "", None, "a\nb"])
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
 def test_a_stored_sign_in_that_is_damaged_is_one_that_has_ended(
-    job: FanOut, said: Say, kind: str, kept: str
+    job: FanOut, said: Say, kind: str, kept: str | None
 ) -> None:
+    if kept is None or kept[:1] not in ("{", "["):  # of the right form
+        kept = json.dumps(dict.fromkeys(KEYS[kind], kept))
     store_secret(f"{kind}:default", kept)
     to(job, kind)
     assert job.run() == Exit.NEEDS_PERSON

@@ -94,3 +94,21 @@ def test_what_went_meanwhile_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(MemorySink, "inventory", emptied)
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
     assert sorted(contents(shelf).values()) == sorted(library.contents.values())
+
+
+def test_the_second_of_two_is_taken_where_the_first_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, shelf, work = archive(tmp_path)
+    for number, data in enumerate(library.contents.values()):
+        archived(shelf, f"Second/{number}.bin", data)
+    looked = MemorySink.inventory
+
+    def tidied(self: MemorySink) -> object:
+        yield from list(looked(self))
+        for path in [path for path in shelf.visible if path.startswith("Old/")]:
+            del shelf.visible[path]
+
+    monkeypatch.setattr(MemorySink, "inventory", tidied)
+    assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
+    assert len(shelf.visible) == COUNT

@@ -10,6 +10,7 @@ from connectors.memory import MemorySink, Shelf
 from pipeline.config.models import Route
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
+from tests.engine.test_lookalikes import archived
 from tests.reclaim.rig import World
 from tests.reclaim.test_lost_after import checked
 from tests.reclaim.test_reclaim import LIVE
@@ -47,7 +48,9 @@ def test_one_that_took_the_place_of_the_only_other_is_said_to_lack_it(tmp_path: 
     for _ in range(2):
         assert go(world.job, world.ledger).exit is Exit.OK
     world.sinks = [*world.sinks, MemorySink("further", Shelf())]
-    assert go(world.job, world.ledger).exit is Exit.OK, "what was accepted is missed nowhere"
+    assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED, "it was accepted of the other"
+    assert checked(world, accept_lost=True).exit is Exit.OK
+    assert go(world.job, world.ledger).exit is Exit.OK
 
 
 def test_one_with_another_name_has_what_it_had(tmp_path: Path) -> None:
@@ -89,4 +92,50 @@ def test_undone_it_is_like_any_other(tmp_path: Path) -> None:
     assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED
     assert not world.undo().ended_early
     assert go(world.job, world.ledger).exit is Exit.OK
+    assert checked(world).exit is Exit.OK
+
+
+def test_what_was_accepted_once_is_not_given_up_for_good(tmp_path: Path) -> None:
+    """Brought back and freed again, it goes along like any other."""
+    world = freed(tmp_path)
+    world.shelves[0].visible.clear()
+    assert checked(world, accept_lost=True).exit is Exit.OK
+    assert not world.undo().ended_early
+    assert go(world.job, world.ledger).exit is Exit.OK
+    _, done = world.reclaim(copies=1)
+    assert done.whole
+    added = Shelf()
+    world.sinks = [*world.sinks, MemorySink("added", added)]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert contents(added) == contents(world.shelves[0])
+
+
+def test_what_another_sink_has_is_not_accepted_as_lost(tmp_path: Path) -> None:
+    """It was never there: the added sink had no room yet."""
+    world = freed(tmp_path)
+    added = Shelf(0)
+    world.sinks = [*world.sinks, MemorySink("added", added)]
+    outcome = go(world.job, world.ledger)
+    assert outcome.exit is Exit.NO_ROOM and "no room" in outcome.error
+    checked(world, accept_lost=True)
+    added.limit = None
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert contents(added) == contents(world.shelves[0])
+
+
+def test_verify_alone_misses_what_a_new_sink_lacks(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    world.sinks = [MemorySink("instead", Shelf())]
+    assert checked(world).exit is Exit.ITEMS_FAILED
+
+
+def test_what_the_added_sink_has_under_other_names_is_not_doubled(tmp_path: Path) -> None:
+    world = freed(tmp_path)
+    added = Shelf()
+    for number, data in enumerate(contents(world.shelves[0]).values()):
+        archived(added, f"Old/{number}.bin", data)
+    before = contents(added)
+    world.sinks = [*world.sinks, MemorySink("added", added)]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert contents(added) == before
     assert checked(world).exit is Exit.OK
