@@ -136,9 +136,11 @@ class Healing:
             steps.confirmed(ledger, piece.key, sink.name, receipt)
             return receipt.path
         except CapacityExceeded as error:
-            self._full.add(sink.name)
+            if sink.name not in self._full:  # else others were on their way there
+                self._full.add(sink.name)
+                text = f"no room for lost copies: {error}"
+                self._run.notice("error", text, sink.name, error.hint)
             self.unmade = error
-            self._run.notice("error", f"no room for lost copies: {error}", sink.name, error.hint)
             return None
         except ItemError as error:
             if piece.generated and isinstance(error, PathConflict):
