@@ -51,7 +51,7 @@ class Healing:
         self._ask = connections.ask
         self._tolerating = connections.sinks_left_out.tolerating
         self._sinks = {sink.name: sink for sink in connections.usable[1]}
-        self._left_out = connections.sinks_left_out.reasons
+        self._left_out = connections.sinks_left_out
         self._pipeline = pipeline
         self._full: set[str] = set()
         self.unmade: CapacityExceeded | None = None
@@ -185,7 +185,8 @@ class Healing:
         """Into staging, from the first sink that has its very bytes; None if none has."""
         for copy in checks.survivors(self._run.ledger, piece.key):
             sink = self._sinks.get(copy.sink)
-            if sink is None or copy.sink in self._left_out or not isinstance(sink, ReadBack):
+            left_out = copy.sink in self._left_out.reasons
+            if sink is None or left_out or not isinstance(sink, ReadBack):
                 continue
             read = partial(self._staged, sink, copy)
             try:
