@@ -29,6 +29,7 @@ from connectors.iphone.found import (
 from connectors.iphone.library import Row
 
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
+_DAY = 86_400  # seconds
 _BY_SUBTYPE = {
     1: Role.ORIGINAL,
     2: Role.EDITED,
@@ -79,7 +80,7 @@ def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Fo
     kind = Kind.VIDEO if row["kind"] == _VIDEO else Kind.PHOTO
     if any(resource.role is Role.LIVE_VIDEO for resource in resources):
         kind = Kind.LIVE
-    offset = row["utc_offset"]
+    offset = _offset(row)
     paths = tuple(resource.handle for resource in resources if resource.handle)
     asset = Asset(
         row["id"],
@@ -233,6 +234,12 @@ def _location(row: Row) -> Location | None:
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
         return None  # -180 stands for none in both
     return Location(latitude, longitude)
+
+
+def _offset(row: Row) -> int | None:
+    """Seconds east of UTC; None where no clock could be set so."""
+    offset = row["utc_offset"]
+    return None if offset is None or abs(offset) >= _DAY else int(offset)
 
 
 def _time(seconds: float | None, offset: int | None) -> datetime | None:

@@ -17,6 +17,12 @@ _DEEPEST = 20  # folders within folders; a ring of parents would never end
 
 Row = dict[str, Any]
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("created", "added", "utc_offset", "latitude", "longitude"), (int, float)),
+    **dict.fromkeys(("original_size", "size"), int),
+    **dict.fromkeys(("original_name", "title", "caption", "burst", "fingerprint"), str),
+}
+
 
 class Library:
     """An opened database, never written to. Not for two threads at once.
@@ -71,10 +77,11 @@ class Library:
             "caption": caption,
         }
         columns = ", ".join(f"{sql} AS {name}" for name, sql in wanted.items())
-        yield from self._select(
+        rows = self._select(
             f"SELECT {columns} FROM {a} LEFT JOIN {t} ON {t}.ZASSET = {a}.Z_PK {joined} "
             f"ORDER BY {a}.ZDIRECTORY, {a}.Z_PK"
         )
+        yield from map(_useful, rows)
 
     def resources(self, keys: Iterable[int]) -> dict[int, list[Row]]:
         """The resource rows of some assets, by asset."""
@@ -87,7 +94,7 @@ class Library:
             f"FROM {r} WHERE ZASSET IN ({{}}) ORDER BY Z_PK"
         )
         found: dict[int, list[Row]] = {}
-        for row in self._among(query, keys):
+        for row in map(_useful, self._among(query, keys)):
             found.setdefault(row["asset"], []).append(row)
         return found
 
@@ -156,6 +163,15 @@ class Library:
         finally:
             with contextlib.suppress(sqlite3.ProgrammingError):  # closed before a caller was done
                 cursor.close()
+
+
+def _useful(row: Row) -> Row:
+    """The row, without values of another kind than their columns are for: SQLite keeps any in
+    any, and no check of it finds that wrong."""
+    for name, value in row.items():
+        if value is not None and not isinstance(value, _KINDS.get(name, object)):
+            row[name] = None
+    return row
 
 
 def _path(found: dict[int, Row], album: Row) -> list[str]:

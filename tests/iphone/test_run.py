@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 import sys
 from collections import Counter
 from pathlib import Path
@@ -128,6 +130,52 @@ def test_a_library_of_an_unknown_ios_is_one_line_and_every_file_lands(
     lines = [line for line in said.splitlines() if "cannot be read (model 99999" in line]
     assert len(lines) == 1 and "files were listed as they lie" in said
     assert not held(whole) - landed(tmp_path / "photos"), "all of it, and what is in the bin"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "ZADDITIONALASSETATTRIBUTES SET ZTIMEZONEOFFSET = 'x', ZTITLE = x'00ff'",
+        "ZADDITIONALASSETATTRIBUTES SET ZORIGINALFILESIZE = 'x', ZORIGINALFILENAME = x'00ff'",
+        "ZASSET SET ZDATECREATED = 'x', ZADDEDDATE = x'00ff'",
+        "ZASSET SET ZLATITUDE = 'x', ZLONGITUDE = 12.5",
+        "ZINTERNALRESOURCE SET ZDATALENGTH = 'x'",
+    ],
+)
+def test_a_value_that_is_of_no_use_keeps_no_photo_back(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path, odd: str
+) -> None:
+    """SQLite keeps any kind of value in any column, and finds nothing wrong with that."""
+    change(whole, tmp_path / "Photos.sqlite", f"UPDATE {odd}")
+    code, said = outpour(*run(tmp_path / "photos"))
+    assert code == 0, said
+    assert landed(tmp_path / "photos") == held(whole)
+
+
+def test_a_zone_that_cannot_be_costs_no_capture_time(
+    whole: OnPhone, outpour: Outpour, tmp_path: Path
+) -> None:
+    zone = "UPDATE ZADDITIONALASSETATTRIBUTES SET ZTIMEZONEOFFSET = 90000"
+    change(whole, tmp_path / "Photos.sqlite", zone)
+    code, said = outpour(*run(tmp_path / "photos"))
+    assert code == 0, said
+    assert landed(tmp_path / "photos") == held(whole)
+    assert not (tmp_path / "photos" / "undated").exists()
+
+
+def change(on_phone: OnPhone, path: Path, statement: str) -> None:
+    """Another value in the phone's library."""
+    media = on_phone.phone.media
+    for end in ("", "-wal"):
+        found = media.find(f"PhotoData/Photos.sqlite{end}")
+        if isinstance(found, File):
+            Path(f"{path}{end}").write_bytes(found.content.read())
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    media.add("PhotoData/Photos.sqlite", path.read_bytes())
+    media.remove("PhotoData/Photos.sqlite-wal")
 
 
 def pulled(on_phone: OnPhone, folder: Path, outpour: Outpour, pulls: int) -> None:
