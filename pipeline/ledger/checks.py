@@ -36,6 +36,7 @@ class Held:
 
 
 HELD = (_C.resource, _C.sink, _C.path, _C.size, _C.remote_id, _R.sha256, _R.role)
+"""Columns that ``load_held`` needs."""
 
 _CHECKED = Op(
     7,

@@ -149,7 +149,7 @@ def _owe(connection: Connection, sink: str, goal: Goal, assets: Sequence[int]) -
 
 
 def forgive(ledger: Ledger, goal: Goal) -> None:
-    """What was freed and meets the goal by now is owed to no sink that never had it."""
+    """What meets the goal by now is owed to no sink that never had it."""
 
     def work(connection: Connection) -> None:
         never = and_(_IS_LOST, _C.confirmed.is_(None))

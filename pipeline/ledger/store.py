@@ -40,18 +40,16 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
-def damaged(path: Path, why: object) -> Misconfigured:
+def damaged(path: Path, why: BaseException) -> Misconfigured:
     """What to raise where a file is no ledger, or none any more."""
-    told = why.orig if isinstance(why, DBAPIError) else why
-    return Misconfigured(f"{path} is not a readable ledger: {told}", hint=_REPLACE)
+    return Misconfigured(f"{path} is not a readable ledger: {_own(why)}", hint=_REPLACE)
 
 
 class Unwritable(DiskFailed):
     """The ledger cannot be written: whatever is done from now on would not be remembered."""
 
     def __init__(self, path: Path, why: BaseException) -> None:
-        # SQLAlchemy's own text has the statement in it, on many lines.
-        told = why.orig if isinstance(why, DBAPIError) else why
+        told = _own(why)
         hint = "Is there room on its disk, and may you write there? Then run again."
         if _is_full(why):
             hint = _MAKE_ROOM
@@ -75,8 +73,12 @@ def _is_full(why: BaseException) -> bool:
 
 
 def _code(why: BaseException) -> int | None:
-    told = why.orig if isinstance(why, DBAPIError) else why
-    return getattr(told, "sqlite_errorcode", None)
+    return getattr(_own(why), "sqlite_errorcode", None)
+
+
+def _own(why: BaseException) -> BaseException | None:
+    """What SQLite said; SQLAlchemy's own text has the statement in it, on many lines."""
+    return why.orig if isinstance(why, DBAPIError) else why
 
 
 @dataclass(frozen=True, eq=False)
