@@ -25,7 +25,7 @@ def find(
     if not lost:
         return
     for receipt in listed:
-        if not lost.get(receipt.size) or checks.is_copy(ledger, sink, receipt.path):
+        if not lost.get(receipt.size) or checks.is_copy(ledger, sink, receipt.path, receipt.id):
             continue
         found = read(receipt)
         alike = [copy for copy in lost[receipt.size] if copy.sha256 == found]

@@ -63,8 +63,7 @@ class Healing:
         losses.owe(ledger, self._goal)
         for name, sink in self._sinks.items():
             losses.forgive(ledger, self._goal)
-            assets = losses.short_of_copies(self._run.ledger, name)
-            if not assets:
+            if not losses.short_of_copies(ledger, name):
                 continue
             with self._tolerating(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
                 self._look_around(sink)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors.base import Receipt
 from connectors.memory import MemorySink, Shelf
 from pipeline.config.models import Route
+from pipeline.ledger import Ledger, checks
+from pipeline.runner import elsewhere
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
 from tests.engine.test_lookalikes import archived
@@ -139,3 +142,17 @@ def test_what_the_added_sink_has_under_other_names_is_not_doubled(tmp_path: Path
     assert go(world.job, world.ledger).exit is Exit.OK
     assert contents(added) == before
     assert checked(world).exit is Exit.OK
+
+
+def test_of_files_of_one_name_each_is_looked_at(tmp_path: Path) -> None:
+    """Where names are no keys: beside the copy that is there, the one that is missed may lie."""
+    world = freed(tmp_path)
+    with Ledger.open(world.ledger) as ledger:
+        there, missed, *_ = next(checks.held(ledger, "to0"))
+        checks.found_at(ledger, there, Receipt(there.path, there.size, (), "one"))
+        checks.mark(ledger, missed, checks.GONE)
+        ledger.flush()
+        for identity, found in (("one", 0), ("two", 1)):
+            beside = Receipt(there.path, missed.size, (), identity)
+            pairs = elsewhere.find(ledger, "to0", iter([beside]), lambda _: missed.sha256)
+            assert len(list(pairs)) == found
