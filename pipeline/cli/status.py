@@ -18,7 +18,7 @@ from connectors.errors import OutpourError
 from connectors.private import state_path
 from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, pipeline_of
-from pipeline.cli.output import emit, paper
+from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.tell import show_capacity
 from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
@@ -52,14 +52,13 @@ def status(
                     _show_standing(console, one)
                 if not found:
                     console.print("No pipeline ran here yet. Try: outpour demo")
-        return _code(found)
+        return _unread(found)
     pipeline = pipeline_of(config, from_, to, for_)
     with job_of(pipeline) as job, ThreadPoolExecutor(8) as asking:
         away, ahead = _by_ledger(job)
         every: list[Source | Sink] = [*job.sources, *job.sinks]
         rooms = list(asking.map(_room, every, [away.get(end.name) for end in every]))
     now = _standing(ledger_path(pipeline.name))
-    code = _code([now] if now else [])
     if json:
         emit(
             {
@@ -68,7 +67,7 @@ def status(
                 "reclaim": asdict(ahead) if ahead else None,
             }
         )
-        return code
+        return _unread([now] if now else [])
     ends = [f"--from={end}" for end in from_ or ()] + [f"--to={end}" for end in to or ()]
     places = shlex.join([str(config), *o.chosen(for_)] if config else ends)
     with paper() as console:
@@ -80,12 +79,13 @@ def status(
             show_capacity(console, name, capacity, trouble)
         if ahead:
             _show_prospect(console, ahead, places)
-    return code
+    return _unread([now] if now else [])
 
 
-def _code(found: Sequence[Standing]) -> int:
-    """Not 0 where a ledger could not be read: what it knows is not shown."""
-    return int(Exit.ITEMS_FAILED if any(one.error for one in found) else Exit.OK)
+def _unread(found: Sequence[Standing]) -> int:
+    """Tell of the ledgers that could not be read, whose pipelines are not shown."""
+    told = [one.error for one in found if one.error]
+    return complain("\n".join(told), "", Exit.ITEMS_FAILED) if told else Exit.OK
 
 
 def _ledgers() -> list[Path]:

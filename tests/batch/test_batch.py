@@ -101,6 +101,35 @@ def test_what_is_wrong_with_one_stops_no_other_and_is_named(
     assert invoke(["batch", str(config)]) == Exit.OK
 
 
+def test_where_each_stands_is_told_and_added_up(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["batch", str(config), "-q"]) == Exit.OK
+    ann, _, cid = sorted(state_dir("pipelines").glob("*.sqlite"))
+    ann.unlink()
+    cid.write_bytes(b"?" * 9999)
+    capfd.readouterr()
+    assert invoke(["batch", str(config), "--do", "status"]) == Exit.ITEMS_FAILED
+    out, err = capfd.readouterr()
+    assert "2 of 3 pipelines looked up" in out and "in all: 3 confirmed\n" in out
+    assert "staff-ann@example.com: has not run yet; " in err
+    assert re.search(r"staff-bob@example.com: last run complete; 3 confirmed; .*% full", err)
+    assert re.search(r"    staff-cid@.*: .* is not a readable ledger", out)
+
+
+def test_lost_ledgers_are_rebuilt_together(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["batch", str(config), "-q"]) == Exit.OK
+    for path in state_dir("pipelines").glob("*.sqlite*"):
+        path.unlink()
+    next((config.parent / "out" / "bob").rglob("*.JPG")).unlink()
+    capfd.readouterr()
+    assert invoke(["batch", str(config), "--do", "rebuild"]) == Exit.ITEMS_FAILED
+    out, err = capfd.readouterr()
+    assert "staff-ann@example.com: 3 of 3 assets confirmed from what is there" in err
+    assert re.search(r"    staff-bob@.*: 2 of 3 assets confirmed .*; not everything was found", out)
+    assert f"bring what is missing: outpour batch {config}\n" in err
+
+
 def test_verify_names_the_pipeline_whose_copy_is_gone(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,7 +140,7 @@ def test_verify_names_the_pipeline_whose_copy_is_gone(
     out, err = capfd.readouterr()
     assert re.findall(r"    staff-(\w+)@.*: 1 copy missing or changed", out) == ["cid"]
     assert f"(which: outpour verify {config} --for=cid@example.com)" in out
-    assert f"bring them again: outpour batch {config}\n" in err
+    assert f"bring what is missing: outpour batch {config}\n" in err
 
 
 def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
