@@ -10,6 +10,7 @@ a connector serialises what its SDK cannot share. Errors are those of ``connecto
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -244,27 +245,36 @@ class Body:
 
     def check(self, put: Put) -> None:
         """Refuse a file that is not what it should be, before any of it is sent: Unreadable."""
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                file.read(1)  # a disk that is failing may know its names still
-                size = os.fstat(file.fileno()).st_size
-        except OSError as error:
-            raise Unreadable(f"{put.path}: the file cannot be read: {error.strerror}") from error
+        with self._readable(), self.path.open("rb", buffering=0) as file:
+            file.read(1)  # a disk that is failing may know its names still
+            size = os.fstat(file.fileno()).st_size
         if not size == self.size == put.size:
             raise Unreadable(f"{put.path}: the file is not {put.size} bytes long")
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
         """A part of the file, to be sent in pieces of at most ``PIECE`` bytes, which are spent as
-        they go. Unreadable if the file is shorter than it was."""
-        with self.path.open("rb", buffering=0) as file:
+        they go. Unreadable if the file is shorter than it was, or its disk fails."""
+        with self._readable():
+            file = self.path.open("rb", buffering=0)
+        with file:
             file.seek(start)
             while start < end:
-                data = file.read(min(PIECE, end - start))
+                with self._readable():
+                    data = file.read(min(PIECE, end - start))
                 if not data:
                     raise Unreadable(f"the file {self.path.name} is shorter than it was")
                 start += len(data)
                 self.spend(len(data))
                 yield data
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What goes wrong here is no fault of the network, and none of the sink."""
+        try:
+            yield
+        except OSError as error:
+            name, why = self.path.name, error.strerror
+            raise Unreadable(f"the file {name} cannot be read: {why}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +320,8 @@ class Traits:
     new one, whole, and content that is neither stays and is a PathConflict. ``refuses`` are
     roles of files that the place cannot keep at all: they do not go there. ``links`` says that
     the sink may take a staged file itself (see ``Body.sole``) and asks the medium for it.
+    ``local`` says that it is a place of this computer, which is asked without a network and
+    is missing as a whole where its disk is not connected.
     """
 
     algorithm: Algorithm | None = None
@@ -322,6 +334,7 @@ class Traits:
     replaces: bool = False
     refuses: frozenset[Role] = frozenset()
     links: bool = False
+    local: bool = False
 
 
 class Checkpoint(Protocol):

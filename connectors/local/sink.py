@@ -39,6 +39,7 @@ class LocalSink:
             sidecars=True,
             replaces=True,
             links=True,
+            local=True,
         )
         self._readback = readback
         self._folders = Folders(root)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from connectors.abilities import Checks, Situated, Traces
+from connectors.abilities import Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
@@ -57,7 +57,7 @@ def check_sink(
 def why_elsewhere(ledger: Ledger, pipeline: Pipeline, sink: Sink) -> OutpourError | None:
     """Why a sink on this computer is not the place that its copies went to; None if it is, and of
     one that would have to be asked over a network. Remembers nothing."""
-    if isinstance(sink, Checks):
+    if sink.traits.local:
         try:
             _recognised(ledger, pipeline, sink, lambda question: question(), _SAMPLES)
         except OutpourError as error:
@@ -109,7 +109,7 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
     if before and not wanted:
         if places.has_had_copies(ledger, sink.name):
             raise _gone(pipeline, sink, ask)  # all may have changed at the source
-        if not where and isinstance(sink, Checks):  # a folder here does not go by itself
+        if not where and sink.traits.local:  # a folder here does not go by itself
             raise Fatal(
                 f"{sink.name}: its folder is gone",
                 hint="Connect its disk, or make the folder again.",
@@ -158,7 +158,7 @@ def _gone(pipeline: Pipeline, sink: Sink, ask: Ask) -> Fatal:
     known = ask(sink.trace) if isinstance(sink, Traces) else ""
     place = pipeline.sink(sink.name)
     now = place.identity[1] if place else ""
-    return (Fatal if isinstance(sink, Checks) else Misconfigured)(
+    return (Fatal if sink.traits.local else Misconfigured)(
         f"{sink.name} holds none of the copies that were made there",
         hint=f"{f'It is {now} now. ' if now else ''}{known or _OF_ANY} {_NEW}",
     )

@@ -20,6 +20,8 @@ class SinkPlace:
     """Bytes of a file that takes the sink's way for large files, in several steps."""
     exclusive = True
     """Two transfers to one path, both begun when it was free: only the first commit wins."""
+    streams = True
+    """Reads a body as it is sent; False where the system copies it from disk to disk."""
 
     def open(self) -> Sink:
         """A connector object of its own over the same place, as a new process makes it."""

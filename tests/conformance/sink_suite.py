@@ -48,6 +48,7 @@ from tests.conformance.making import (
     assert_same,
     content,
     crash_at,
+    fail_to_read,
     only,
 )
 from tests.conformance.places import SinkPlace, assert_silent
@@ -282,6 +283,18 @@ class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
         body.path.unlink()
         with pytest.raises(Unreadable):
             sink.transfer(put, body, None, bench.keep)
+
+    @pytest.mark.parametrize("size", ["small", "large"])
+    def test_a_body_whose_disk_fails_is_no_fault_of_the_network(
+        self, place: SinkPlace, sink: Sink, bench: Bench, size: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not place.streams:
+            pytest.skip("this sink has its bytes copied by the system")
+        put, body = bench.stage("IMG_1.jpg", content(place.large if size == "large" else 5000))
+        with monkeypatch.context() as patch, pytest.raises(Unreadable, match="cannot be read"):
+            fail_to_read(body, patch)
+            sink.transfer(put, body, None, bench.keep)
+        assert place.open().stat("IMG_1.jpg") is None
 
     @pytest.mark.parametrize("size", ["small", "large"])
     def test_an_upload_goes_on_in_a_new_process_whenever_it_died(

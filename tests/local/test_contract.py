@@ -19,6 +19,8 @@ from tests.conformance.source_suite import SourceSuite
 
 
 class Folder(SinkPlace):
+    streams = False
+
     def __init__(self, root: Path, readback: bool = False) -> None:
         self.settings = LocalSettings(path=root, readback=readback)
 
