@@ -14,7 +14,7 @@ from pathlib import Path
 
 from connectors.base import Asset, Kind, Metadata, Page, Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests, digest
-from pipeline.ledger import Ledger, listing, steps, work
+from pipeline.ledger import Ledger, asset_states, listing, steps, work
 from pipeline.ledger.goal import Goal
 from pipeline.states import AssetState, Proof
 
@@ -50,7 +50,7 @@ def list_all(ledger: Ledger, count: int) -> None:
 
 
 def move_all(ledger: Ledger) -> None:
-    work.open_assets(ledger, _GOAL)
+    asset_states.open_assets(ledger, _GOAL)
     for batch in work.pending(ledger):
         for item in batch:
             for piece in item.pieces:
@@ -65,7 +65,7 @@ def move_all(ledger: Ledger) -> None:
 
 def look_again(ledger: Ledger) -> None:
     """What a run over an unchanged library asks."""
-    work.open_assets(ledger, _GOAL)
+    asset_states.open_assets(ledger, _GOAL)
     work.totals(ledger)
 
 

@@ -46,18 +46,18 @@ class LeftOut:
     @property
     def reasons(self) -> dict[str, OutpourError]:
         """Why places were left out, by name."""
-        return {name: gate.lost for name, gate in self._gates.items() if gate.lost}
+        return {name: gate.left_out for name, gate in self._gates.items() if gate.left_out}
 
     def leave_out(self, gate: Gate, why: OutpourError) -> bool:
         """Go on without this place, and say so. False where the command cannot: the place is the
         last, not one of these, or failed at what all of them need."""
         with self._lock:
-            if gate.lost:
+            if gate.left_out:
                 return True
             if isinstance(why, DiskFailed):
                 return False  # all of them need it
             here = self._gates.values()
-            others = [one for one in here if one is not gate and not one.lost]
+            others = [one for one in here if one is not gate and not one.left_out]
             if gate not in here or not others or not self._may(gate.name):
                 return False
             self._closing(gate.name)

@@ -20,6 +20,7 @@ _UNIT = 128 * 1024  # a request costs about as much as this many bytes
 _GAIN = 1.03  # more parallel work must bring at least this much more
 _WINDOW = 0.2  # seconds over which throughput is judged, at least
 _PATIENCE = 3
+_LATER = "Check the connection, then run again: it goes on here."
 _DEAD_ENDS = 20
 _TICK = 0.25  # seconds between two looks of whoever waits
 _REPROBE = 20.0  # seconds until a limit that did not help is tried again
@@ -110,7 +111,7 @@ class Gate:
         self._active = 0
         self._closed_until = 0.0
         self._expired: SessionExpired | None = None
-        self.lost: OutpourError | None = None
+        self.left_out: OutpourError | None = None
         self._renewed_at = 0.0
         self._trouble: Transient | None = None
         self.reached = False
@@ -123,8 +124,8 @@ class Gate:
         with self._changed:
             while not self._open():
                 self.stop.check()
-                if self.lost is not None:
-                    raise GivenUp(self.lost)
+                if self.left_out is not None:
+                    raise GivenUp(self.left_out)
                 self._changed.wait(self._patience())
             self._active += 1
         try:
@@ -135,7 +136,7 @@ class Gate:
                 self._changed.notify()
 
     def _open(self) -> bool:
-        usable = self._expired is None and self.lost is None
+        usable = self._expired is None and self.left_out is None
         ready = usable and time.monotonic() >= self._closed_until
         return ready and self._active < self.limit.value
 
@@ -159,12 +160,14 @@ class Gate:
             if less:
                 self.limit.throttled()
 
-    def dead_end(self) -> bool:
-        """An item's retries ran out. Whether so many did since the last success that it is the
-        place, and not the items."""
+    def dead_end(self, error: Transient) -> Fatal | None:
+        """An item's retries ran out, the last time with this. What to end with instead once so
+        many did since the last success that it is the place, and not the items."""
         with self._changed:
             self._dead_ends += 1
-            return self._dead_ends >= _DEAD_ENDS
+            if self._dead_ends < _DEAD_ENDS:
+                return None
+        return Fatal(f"{self.name} keeps failing: {error}", hint=error.hint or _LATER)
 
     def expired(self, error: SessionExpired) -> None:
         """No work until ``renewed``."""
@@ -178,9 +181,9 @@ class Gate:
             self._changed.notify_all()
 
     def give_up(self, error: OutpourError) -> None:
-        """It is asked no more: ``lost`` says why from now on, to whoever waits as well."""
+        """It is asked no more: ``left_out`` says why from now on, to whoever waits as well."""
         with self._changed:
-            self.lost = error
+            self.left_out = error
             self._changed.notify_all()
 
     def waited(self, since: float) -> float:
@@ -212,7 +215,7 @@ class Gate:
         """A few words for the display; empty when all is well."""
         if self._expired is not None:
             return "waits for you"
-        if self.lost is not None:
+        if self.left_out is not None:
             return "left out"
         if (trouble := self._trouble) is not None:
             return f"waits: {trouble}"

@@ -70,8 +70,8 @@ class Meter:
         with self._lock:
             self.listed_expected = listed
 
-    def looked_at(self) -> int:
-        """One more asset or file was; how many were."""
+    def count_one(self) -> int:
+        """One more asset or file was looked at; how many were."""
         with self._lock:
             self.assets_done += 1
             return self.assets_done

@@ -92,7 +92,7 @@ def _born(folder: Path) -> str:
 
 
 def reserve(handle: int, size: int) -> None:
-    """Claim room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
+    """Candidate room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
     if size <= CHUNK or not hasattr(os, "posix_fallocate"):
         return  # writing a small one finds out as early
     try:

@@ -21,27 +21,27 @@ def show_survey(
     ``asking``: after a person said so."""
     for remark in chosen.remarks:
         console.print(printable(remark), style="yellow", soft_wrap=True)
-    if not chosen.claims:
+    if not chosen.candidates:
         reached = chosen.wanted == 0
         text = "Nothing to free: the goal is reached" if reached else "Nothing may go"
         headline(console, "✔", "green", text)
-    for claim in chosen.claims:
-        day = (claim.created or "")[:10]
-        sinks = sorted({copy.sink for file in claim.files for copy in file.copies})
-        line = Text.assemble((f"  {day:<10} {show_size(claim.size):>8}  ", "dim"))
-        line.append(printable(claim.filename))
+    for candidate in chosen.candidates:
+        day = (candidate.created or "")[:10]
+        sinks = sorted({copy.sink for file in candidate.files for copy in file.copies})
+        line = Text.assemble((f"  {day:<10} {show_size(candidate.size):>8}  ", "dim"))
+        line.append(printable(candidate.filename))
         line.append(f"  {', '.join(map(printable, sinks))}", style="dim")
         console.print(line, soft_wrap=True)
-    if chosen.claims:
-        number = counted(len(chosen.claims))
+    if chosen.candidates:
+        number = counted(len(chosen.candidates))
         headline(console, "→", "cyan", f"{number} would go, {show_size(chosen.bytes)}")
-    if chosen.claims and chosen.left:
+    if chosen.candidates and chosen.left:
         cap = f"--limit {policy.limit}"
         console.print(f"  {show_size(chosen.left)} more is left to the next run ({cap})")
     for why, total in chosen.kept.items():
         text = f"  {count(total.assets)} {why} ({show_size(total.bytes)})"
         console.print(text, style="dim", soft_wrap=True)
-    if chosen.claims and not acting:
+    if chosen.candidates and not acting:
         note = "Every copy is checked again just before. Nothing was changed yet."
         console.print(note, style="dim", soft_wrap=True)
         if policy.has_goal and not asking:

@@ -20,7 +20,7 @@ from pipeline.config.passwords import Passwords
 from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
-from pipeline.runner.occupied import occupying
+from pipeline.runner.sink_locks import exclusive_sinks
 from pipeline.together.owning import claim
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
@@ -96,7 +96,7 @@ def opened(
             claim(ledger, pipeline)
             known = job.after(ledger)
             if writing:
-                occupied = stack.enter_context(occupying(pipeline))
+                occupied = stack.enter_context(exclusive_sinks(pipeline))
                 known = replace(known, away={**known.away, **occupied})
             if not may_leave_out:
                 known.require_all()

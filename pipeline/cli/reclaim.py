@@ -180,8 +180,8 @@ def _free(session: Session, policy: Policy, at: Working, *, yes: bool, json: boo
         with at.screen.pause(), paper() as console:
             asking = at.prompter is not None
             show_survey(console, chosen, policy, acting=yes, asking=asking)
-    may_ask = chosen.claims and policy.has_goal
-    if not (yes or (may_ask and _agreed(at.prompter, len(chosen.claims)))):
+    may_ask = chosen.candidates and policy.has_goal
+    if not (yes or (may_ask and _agreed(at.prompter, len(chosen.candidates)))):
         if json:
             emit({"would_free": _survey(chosen)})
         return int(Exit.OK)
@@ -264,13 +264,13 @@ def _survey(chosen: Survey) -> dict[str, Any]:
     return {
         "assets": [
             {
-                "asset": claim.asset,
-                "filename": claim.filename,
-                "created": claim.created,
-                "bytes": claim.size,
-                "copies": sorted({copy.sink for file in claim.files for copy in file.copies}),
+                "asset": candidate.asset,
+                "filename": candidate.filename,
+                "created": candidate.created,
+                "bytes": candidate.size,
+                "copies": sorted({copy.sink for file in candidate.files for copy in file.copies}),
             }
-            for claim in chosen.claims
+            for candidate in chosen.candidates
         ],
         "bytes": chosen.bytes,
         "goal": chosen.wanted,

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, 
 from connectors.base import Receipt, Resource, Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
 from connectors.spelling import folded
-from pipeline.ledger import chosen, meta, schema
+from pipeline.ledger import meta, schema, selection_digest
 from pipeline.ledger.codec import load_digests, load_resource, now
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, CopyState, Proof
@@ -93,7 +93,7 @@ def _mark(sink: str) -> str:
 
 
 def _selected(connection: Connection) -> str:
-    return chosen.selection(connection) or ""
+    return selection_digest.selection(connection) or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 
 from connectors.abilities import Album
 from pipeline.ledger import meta, schema
-from pipeline.ledger.outdated import outdated_sidecars
+from pipeline.ledger.sidecars_due import mark_due
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 
@@ -48,7 +48,7 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str] | None]]
     def finish(connection: Connection) -> None:
         for row in connection.execute(select(schema.albums)).all():
             if row.album_id not in seen:
-                outdated_sidecars(connection, _members(connection, row.id))
+                mark_due(connection, _members(connection, row.id))
                 connection.execute(delete(schema.album_members).where(_M.album == row.id, ~_LEFT))
                 empty = ~exists().where(_M.album == _B.id)
                 connection.execute(delete(schema.albums).where(_B.id == row.id, empty))
@@ -69,8 +69,8 @@ def _put(connection: Connection, album: Album, members: set[str]) -> None:
         key, before = row.id, set(_members(connection, row.id))
         if row.path != path:
             connection.execute(update(schema.albums).where(_B.id == key).values(path=path))
-            outdated_sidecars(connection, before & members)
-    outdated_sidecars(connection, before ^ members)
+            mark_due(connection, before & members)
+    mark_due(connection, before ^ members)
     gone = [{"was": asset_id} for asset_id in before - members]
     if gone:
         connection.execute(
@@ -88,7 +88,7 @@ def _members(connection: Connection, album: int) -> Iterable[str]:
     return connection.execute(select(_M.asset_id).where(_M.album == album)).scalars().all()
 
 
-def outdated(connection: Connection) -> None:
+def mark_stale(connection: Connection) -> None:
     """The source says that albums changed: what is known of them is stale."""
     meta.put(connection, _ALBUMS, _STALE)
 

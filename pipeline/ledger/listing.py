@@ -13,9 +13,9 @@ from connectors.base import Asset, Page, Resource, Role
 from connectors.spelling import folded
 from pipeline.ledger import albums, recognition, renewal, revisions, schema
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
-from pipeline.ledger.outdated import outdated_sidecars
-from pipeline.ledger.showing import shown_otherwise
+from pipeline.ledger.sidecars_due import mark_due
 from pipeline.ledger.store import Ledger
+from pipeline.ledger.visibility import shown_otherwise
 from pipeline.naming import beside
 from pipeline.states import AssetState
 
@@ -185,9 +185,9 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
     for asset in fresh:
         writer.put(asset, known.get(asset.id))
     writer.write()
-    outdated_sidecars(connection, [asset.id for asset in fresh])
+    mark_due(connection, [asset.id for asset in fresh])
     if page.albums_changed or (not page.full and shown_otherwise(connection, assets, known)):
-        albums.outdated(connection)
+        albums.mark_stale(connection)
     if page.gone:
         connection.execute(
             update(schema.assets)  # of what is gone already, the reason is known: it may be ours
@@ -302,7 +302,7 @@ class _Writer:
             values["path"] = values["path"] or row.path  # what is not chosen keeps its own
             self._take(values["path"], row.id)
             renewed = revisions.renewed(row.revisions, before, resource, asset.revision)
-            lost = renewal.outdated(self._connection, row, values, renewed)
+            lost = renewal.invalidate(self._connection, row, values, renewed)
             more = more or bool(lost)
             values |= lost
             self._connection.execute(

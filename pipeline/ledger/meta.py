@@ -2,14 +2,14 @@
 
 source, source names        whose ledger it is (``together/owning.py``)
 goal                        by what assets were last called confirmed (``work``)
-selection                   with which the choices were made (``chosen``)
+selection                   with which the choices were made (``selection_digest``)
 albums                      whether they are as the source has them (``albums``)
 sidecars                    the form in which they are made (``sidecars``)
 place NAME, copies at NAME  which place it was, and that it has had copies (``places``)
 looked through SINK         with which selection it was (``adoption``)
 handed over SINK            that copies of assets that left became others' (``orphans``)
 owed                        the goal for which sinks owe copies of what was freed (``losses``)
-doubt SINK                  since which run nobody looked back (``doubts``)
+doubt SINK                  since which run nobody looked back (``unchecked``)
 index SINK FILE             the digests of what was written there (``indexes``)
 """
 

@@ -9,7 +9,7 @@ from itertools import islice
 from sqlalchemy import Connection, exists, func, select
 
 from connectors.base import Role
-from pipeline.ledger import doubts, meta, schema, sightings
+from pipeline.ledger import meta, schema, sightings, unchecked
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 
@@ -81,7 +81,7 @@ def was_listed(ledger: Ledger, source: str) -> bool:
 
 def was_used(ledger: Ledger, name: str) -> bool:
     """Whether any command had to do with the place so far that is called so."""
-    known = (remembered(ledger, name), doubts.since(ledger, name))
+    known = (remembered(ledger, name), unchecked.since(ledger, name))
     return known != (None, None) or was_listed(ledger, name)
 
 

@@ -19,7 +19,7 @@ _UNSENT: dict[str, Any] = dict.fromkeys(
 )
 
 
-def outdated(
+def invalidate(
     connection: Connection, row: Any, listed: Mapping[str, Any], renewed: bool
 ) -> dict[str, Any]:
     """What no longer holds of the file in ``row``, as values; empty if it is the same.

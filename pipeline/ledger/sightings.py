@@ -209,7 +209,7 @@ def count(connection: Connection, source: str) -> int:
     return int(connection.execute(query.where(_S.source == source, ~_S.gone)).scalar_one())
 
 
-def principals(connection: Connection) -> int:
+def count_principals(connection: Connection) -> int:
     """How many merged assets there are."""
     query = select(func.count(func.distinct(_S.principal))).where(~_S.gone)
     return int(connection.execute(query).scalar_one())

@@ -42,22 +42,19 @@ _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 def damaged(path: Path, why: BaseException) -> Misconfigured:
     """What to raise where a file is no ledger, or none any more."""
-    return Misconfigured(f"{path} is not a readable ledger: {_own(why)}", hint=_REPLACE)
+    return Misconfigured(f"{path} is not a readable ledger: {_text(why)}", hint=_REPLACE)
 
 
 class Unwritable(DiskFailed):
     """The ledger cannot be written: whatever is done from now on would not be remembered."""
 
     def __init__(self, path: Path, why: BaseException) -> None:
-        told = _own(why)
         hint = "Is there room on its disk, and may you write there? Then run again."
         if _is_full(why):
             hint = _MAKE_ROOM
         elif _code(why) in _CORRUPT:
             hint = _REPLACE
-        super().__init__(
-            f"cannot write the ledger {path}: {told or type(told).__name__}", hint=hint
-        )
+        super().__init__(f"cannot write the ledger {path}: {_text(why)}", hint=hint)
 
 
 class _Full(Unwritable, DiskFull):
@@ -74,6 +71,10 @@ def _is_full(why: BaseException) -> bool:
 
 def _code(why: BaseException) -> int | None:
     return getattr(_own(why), "sqlite_errorcode", None)
+
+
+def _text(why: BaseException) -> str:
+    return str(_own(why)) or type(why).__name__
 
 
 def _own(why: BaseException) -> BaseException | None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from connectors.errors import Fatal
-from pipeline.ledger import evidence, listing, schema
+from pipeline.ledger import listing, reclaimable, schema
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, TrashState
@@ -35,12 +35,12 @@ def intend(
     ledger: Ledger,
     run: int,
     source: str,
-    rules: evidence.Rules,
-    claims: Mapping[int, tuple[str, str]],
+    rules: reclaimable.Rules,
+    candidates: Mapping[int, tuple[str, str]],
 ) -> set[int]:
     """Record what is about to go, (revision, evidence) by asset; returns what may.
 
-    In one transaction with a last look at the ledger: whatever changed since the claim was
+    In one transaction with a last look at the ledger: whatever changed since the candidate was
     made stays. Raises Fatal while a listing of the source is not complete.
     """
 
@@ -48,11 +48,11 @@ def intend(
         known = listing.last(connection, source)
         if known is None or not known.complete:
             raise Fatal(f"the listing of {source} is not complete", hint="Run again.")
-        still = evidence.still(connection, rules, claims)
-        going = {key for key, revision in still.items() if claims[key][0] == revision}
+        still = reclaimable.still(connection, rules, candidates)
+        going = {key for key, revision in still.items() if candidates[key][0] == revision}
         rows = [
             {"run": run, "asset": key, "state": TrashState.INTENDED, "time": now(),
-             "evidence": claims[key][1], "reason": ""}
+             "evidence": candidates[key][1], "reason": ""}
             for key in sorted(going)
         ]  # fmt: skip
         if rows:

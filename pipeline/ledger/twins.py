@@ -138,7 +138,7 @@ def unrecorded(connection: Connection, most: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def orphans(connection: Connection, after: str, most: int) -> list[str]:
+def without_sighting(connection: Connection, after: str, most: int) -> list[str]:
     """Assets of the ledger, in the order of their ids, that are no principal (any more): they
     became one with others in a run that was killed before it could say so."""
     seen = exists().where(_S.principal == _A.asset_id, ~_S.gone)

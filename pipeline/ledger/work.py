@@ -2,110 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, func, select
 
 from connectors.base import Role
 from connectors.checksums import Digests
 from connectors.spelling import folded
-from pipeline.ledger import meta, schema
+from pipeline.ledger import schema
 from pipeline.ledger.checks import below
-from pipeline.ledger.codec import load_asset, load_digests, load_resource, now
-from pipeline.ledger.goal import ExcludedRoles, Goal, complete_at, wanted_at
+from pipeline.ledger.codec import load_asset, load_digests, load_resource
+from pipeline.ledger.goal import ExcludedRoles, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger
-from pipeline.states import NOT_WANTED, AssetState, CopyState, RunState
+from pipeline.states import NOT_WANTED, AssetState, CopyState
 
-_GOAL = "goal"
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
-
-
-def begin_run(ledger: Ledger, command: str) -> int:
-    """Record that a run began; one that never ended is marked as interrupted."""
-
-    def work(connection: Connection) -> int:
-        connection.execute(
-            update(schema.runs)
-            .where(schema.runs.c.state == RunState.RUNNING)
-            .values(state=RunState.INTERRUPTED, ended=now())
-        )
-        done = connection.execute(
-            insert(schema.runs).values(command=command, started=now(), state=RunState.RUNNING)
-        )
-        assert done.inserted_primary_key is not None
-        return int(done.inserted_primary_key[0])
-
-    return ledger.transact(work)
-
-
-def end_run(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
-    statement = update(schema.runs).where(schema.runs.c.id == run)
-    values = {"state": state, "ended": now(), "summary": summary}
-    ledger.transact(lambda connection: connection.execute(statement.values(**values)))
-
-
-def open_assets(ledger: Ledger, goal: Goal) -> None:
-    """Set to pending what has work left: what falls short of the goal.
-
-    What was confirmed is looked at again only when the goal is another than last time, so that
-    an unchanged library of any size costs next to nothing.
-    """
-    told = str(goal)
-
-    def work(connection: Connection) -> None:
-        before = meta.get(connection, _GOAL)
-        unfinished = [AssetState.FAILED, AssetState.WAITING, AssetState.QUARANTINED]
-        states = unfinished if before == told else [*unfinished, AssetState.CONFIRMED]
-        connection.execute(
-            update(schema.assets)
-            .where(_A.state.in_(states), goal.missed())
-            .values(state=AssetState.PENDING, reason="")
-        )
-        _confirm(connection, [*unfinished, AssetState.PENDING], goal)
-        meta.put(connection, _GOAL, told)
-
-    ledger.transact(work)
-
-
-@contextlib.contextmanager
-def doubting(ledger: Ledger) -> Iterator[None]:
-    """Around whatever may find copies wrong one by one: should it not come to its end, the next
-    run looks at every asset that was called confirmed."""
-
-    def forget(connection: Connection) -> str | None:
-        told = meta.get(connection, _GOAL)
-        meta.forget(connection, _GOAL)
-        return told
-
-    told = ledger.transact(forget)
-    yield
-    if told is not None:
-        ledger.transact(lambda connection: meta.put(connection, _GOAL, told))
-
-
-def await_sidecars(ledger: Ledger, goal: Goal, why: str) -> int:
-    """What is pending for its sidecars alone waits, for this reason; returns how many."""
-    missed = goal.without_sidecars().missed()
-    statement = update(schema.assets).where(_A.state == AssetState.PENDING, ~missed)
-    statement = statement.values(state=AssetState.WAITING, reason=why)
-    return ledger.transact(lambda connection: connection.execute(statement).rowcount)
-
-
-def recognize(ledger: Ledger, goal: Goal) -> None:
-    """Confirm what is pending although its copies are there (an asset that came back)."""
-    ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], goal))
-
-
-def _confirm(connection: Connection, states: Sequence[AssetState], goal: Goal) -> None:
-    connection.execute(
-        update(schema.assets)
-        .where(_A.state.in_(states), ~goal.missed())
-        .values(state=AssetState.CONFIRMED, reason="")
-    )
 
 
 def refused(ledger: Ledger, roles: Collection[Role]) -> int:
@@ -117,12 +31,12 @@ def refused(ledger: Ledger, roles: Collection[Role]) -> int:
         return int(connection.execute(found).scalar_one())
 
 
-def totals(ledger: Ledger) -> tuple[int, int]:
-    """Assets and bytes that are pending."""
+def totals(ledger: Ledger) -> Totals:
+    """Of the assets that are pending."""
     query = select(func.count(), func.coalesce(func.sum(_A.size), 0))
     with ledger.read() as connection:
         row = connection.execute(query.where(_A.state == AssetState.PENDING)).one()
-    return row[0], row[1]
+    return Totals(row[0], row[1])
 
 
 def by_state(connection: Connection) -> dict[str, Totals]:

@@ -15,8 +15,8 @@ from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
 from pipeline.ledger.checks import GONE, Held
 from pipeline.ledger.codec import now
-from pipeline.ledger.evidence import Claim, File
-from pipeline.stages.looking import look
+from pipeline.ledger.reclaimable import Candidate, File
+from pipeline.stages.copy_lookup import stat_copy
 from pipeline.stages.recheck import differs, reread
 from pipeline.stopping import Stop
 
@@ -44,7 +44,7 @@ def check_copy(sink: Sink, file: File, copy: Held, stop: Stop) -> CopyCheck:
 
     Raises what says nothing about the copy (Transient, SessionExpired, ...).
     """
-    receipt = look(sink, copy.path, copy.remote_id)
+    receipt = stat_copy(sink, copy.path, copy.remote_id)
     if receipt is None:
         return CopyCheck(copy, wrong=GONE)
     algorithm = sink.traits.algorithm
@@ -78,7 +78,7 @@ def _identity(sink: Sink, copy: Held, receipt: Receipt) -> str | None:
 class AssetCheck:
     """What the sinks said of all copies of one asset."""
 
-    claim: Claim
+    candidate: Candidate
     seen: dict[int, list[CopyCheck]] = field(default_factory=dict)  # by file
 
     def add(self, file: File, seen: CopyCheck) -> None:
@@ -91,7 +91,7 @@ class AssetCheck:
 
     def why_not(self, groups: Iterable[Sequence[str]], copies: int) -> str:
         """Why the asset may not go; empty if it may."""
-        for file in self.claim.files:
+        for file in self.candidate.files:
             for one in self.seen.get(file.key, ()):
                 if not one.good:
                     return f"{one.copy.sink}: {one.copy.path}: {one.wrong or one.unproven}"
@@ -103,7 +103,7 @@ class AssetCheck:
     def _distinct(self, groups: Iterable[Sequence[str]]) -> int:
         """Places that hold every file; those that share the bytes of one count once."""
         clusters = [set(group) for group in groups]
-        for file in self.claim.files:
+        for file in self.candidate.files:
             shared: dict[str, set[str]] = {}
             for one in self.seen.get(file.key, ()):
                 if one.identity is not None:
@@ -117,7 +117,7 @@ class AssetCheck:
     def _whole(self) -> set[str]:
         held = [
             {one.copy.sink for one in self.seen.get(file.key, ()) if one.good}
-            for file in self.claim.files
+            for file in self.candidate.files
         ]
         return set.intersection(*held) if held else set()
 

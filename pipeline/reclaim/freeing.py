@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError
 from pipeline.events import ItemEvent
-from pipeline.ledger import adoption, checks, trash, work
+from pipeline.ledger import adoption, asset_states, checks, trash
 from pipeline.ledger.checks import Held
-from pipeline.ledger.evidence import Claim, File
+from pipeline.ledger.reclaimable import Candidate, File
 from pipeline.reclaim.asking import Answers, Pace, batches
 from pipeline.reclaim.copy_check import AssetCheck, CopyCheck, check_copy, unchecked
 from pipeline.reclaim.done import Done
@@ -38,38 +38,38 @@ class Freeing:
         self._pace = pace
         self._done = Done(mover.run_id)
 
-    def free(self, claims: Sequence[Claim]) -> Done:
+    def free(self, candidates: Sequence[Candidate]) -> Done:
         """Free these, in order. What ends it early stands in the answer."""
         mover, done = self._mover, self._done
-        size = sum(claim.size for claim in claims)
-        mover.meter.begin("freeing", assets=len(claims), size=size)
-        with done.keeping(mover.stop), work.doubting(mover.ledger):
-            for batch in batches(claims, self._pace, mover.stop):
+        size = sum(candidate.size for candidate in candidates)
+        mover.meter.begin("freeing", assets=len(candidates), size=size)
+        with done.keeping(mover.stop), asset_states.rechecked_if_interrupted(mover.ledger):
+            for batch in batches(candidates, self._pace, mover.stop):
                 self._delete(self._proven(batch))
         return done
 
     # --- proof ---
 
-    def _proven(self, batch: Sequence[Claim]) -> list[tuple[Claim, str]]:
+    def _proven(self, batch: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
         """Those whose copies all are right now, with the evidence; the others are withdrawn."""
         proven = []
         for checked in self._look(batch):
             why = checked.why_not(self._grouped.groups, self._copies)
             if why:
-                self._withdraw(checked.claim, why)
+                self._withdraw(checked.candidate, why)
             else:
-                proven.append((checked.claim, _evidence(checked)))
+                proven.append((checked.candidate, _evidence(checked)))
         return proven
 
-    def _look(self, batch: Sequence[Claim]) -> list[AssetCheck]:
-        by_key = {claim.key: AssetCheck(claim) for claim in batch}
-        asked = [(claim, file, copy) for claim in batch for file in claim.files
+    def _look(self, batch: Sequence[Candidate]) -> list[AssetCheck]:
+        by_key = {candidate.key: AssetCheck(candidate) for candidate in batch}
+        asked = [(candidate, file, copy) for candidate in batch for file in candidate.files
                  for copy in file.copies]  # fmt: skip
         with ThreadPoolExecutor(_READERS * len(self._grouped.sinks), "reclaim") as readers:
             answers = list(readers.map(lambda one: self._check(one[1], one[2]), asked))
         _refuse_absent(answers)
-        for (claim, file, copy), seen in zip(asked, answers, strict=True):
-            by_key[claim.key].add(file, seen)
+        for (candidate, file, copy), seen in zip(asked, answers, strict=True):
+            by_key[candidate.key].add(file, seen)
             if not seen.unproven:
                 checks.mark(self._mover.ledger, copy, seen.wrong)
         wrong = [seen for checked in by_key.values() for seen in checked.wrong]
@@ -89,19 +89,19 @@ class Freeing:
 
     # --- deletion ---
 
-    def _delete(self, proven: Sequence[tuple[Claim, str]]) -> None:
+    def _delete(self, proven: Sequence[tuple[Candidate, str]]) -> None:
         mover = self._mover
         going = trash.intend(
             mover.ledger,
             mover.run_id,
             mover.job.source.name,
             self._rules,
-            {claim.key: (claim.revision, evidence) for claim, evidence in proven},
+            {candidate.key: (candidate.revision, evidence) for candidate, evidence in proven},
         )
-        for claim, _ in proven:
-            if claim.key not in going:
-                self._withdraw(claim, "is another in the ledger since it was chosen")
-        chosen = {claim.key: claim for claim, _ in proven if claim.key in going}
+        for candidate, _ in proven:
+            if candidate.key not in going:
+                self._withdraw(candidate, "is another in the ledger since it was chosen")
+        chosen = {candidate.key: candidate for candidate, _ in proven if candidate.key in going}
         answers = Answers(mover)
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
@@ -111,29 +111,29 @@ class Freeing:
             if chosen:
                 answers.gather(list(chosen), ask)
         finally:
-            for key, claim in chosen.items():  # first: the ledger's disk may be full
-                self._tell(claim, answers.told.get(key))
+            for key, candidate in chosen.items():  # first: the ledger's disk may be full
+                self._tell(candidate, answers.told.get(key))
             trash.record_answers(mover.ledger, mover.run_id, answers.told)
 
-    def _tell(self, claim: Claim, answer: str | None) -> None:
+    def _tell(self, candidate: Candidate, answer: str | None) -> None:
         if answer is None:
             self._done.unclear += 1
         elif answer:
-            self._done.refused.append((claim.filename, answer))
-            self._item(claim, "refused", answer)
+            self._done.refused.append((candidate.filename, answer))
+            self._item(candidate, "refused", answer)
         else:
             self._done.assets += 1
-            self._done.bytes += claim.size
-            self._mover.meter.add(done=claim.size)
-            self._item(claim, "freed")
+            self._done.bytes += candidate.size
+            self._mover.meter.add(done=candidate.size)
+            self._item(candidate, "freed")
 
-    def _withdraw(self, claim: Claim, why: str) -> None:
-        self._done.withdrawn.append((claim.filename, why))
-        self._item(claim, "withdrawn", why)
+    def _withdraw(self, candidate: Candidate, why: str) -> None:
+        self._done.withdrawn.append((candidate.filename, why))
+        self._item(candidate, "withdrawn", why)
 
-    def _item(self, claim: Claim, state: str, why: str = "") -> None:
+    def _item(self, candidate: Candidate, state: str, why: str = "") -> None:
         self._mover.meter.finished(ok=not why)
-        event = ItemEvent(claim.asset, claim.filename, state, why, claim.size)
+        event = ItemEvent(candidate.asset, candidate.filename, state, why, candidate.size)
         self._mover.observer.item(event)
 
 
@@ -169,6 +169,6 @@ def _evidence(checked: AssetCheck) -> str:
                 for seen in checked.seen[file.key]
             ],
         }
-        for file in checked.claim.files
+        for file in checked.candidate.files
     ]
-    return json.dumps({"revision": checked.claim.revision, "files": files}, ensure_ascii=False)
+    return json.dumps({"revision": checked.candidate.revision, "files": files}, ensure_ascii=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from pipeline.ledger.codec import timestamp
-from pipeline.ledger.evidence import Order, Rules
+from pipeline.ledger.reclaimable import Order, Rules
 from pipeline.states import Proof
 
 LIMIT = 500

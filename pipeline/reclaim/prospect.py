@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors.abilities import Reclaims
-from pipeline.ledger import Ledger, evidence
-from pipeline.ledger.evidence import Kept
+from pipeline.ledger import Ledger, reclaimable
 from pipeline.ledger.items import Totals
+from pipeline.ledger.reclaimable import Kept
 from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import KEEP, Policy, moment
 from pipeline.runner.job import Job
@@ -37,7 +37,7 @@ def prospect(job: Job, ledger: Ledger) -> Prospect | None:
     policy = Policy(fresh=moment(KEEP, today), copies=copies)
     if not policy.copies:
         return None
-    totals = evidence.tally(ledger, policy.rules(counted.groups))
+    totals = reclaimable.tally(ledger, policy.rules(counted.groups))
     return Prospect(
         job.source.name,
         policy.copies,

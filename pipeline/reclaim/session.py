@@ -10,7 +10,7 @@ from connectors.abilities import Binned, Capacity, HasBin, HasCapacity, Prompter
 from connectors.base import Source
 from connectors.errors import Fatal, Misconfigured
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, trash, work
+from pipeline.ledger import Ledger, asset_states, trash
 from pipeline.reclaim.aftermath import Aftermath, aftermath
 from pipeline.reclaim.asking import Pace
 from pipeline.reclaim.done import Done
@@ -116,12 +116,14 @@ class Session:
     def _free(self, policy: Policy, chosen: Survey) -> Done:
         self._check_sinks(chosen)  # again: a person may have thought it over for long
         places = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
-        return Freeing(self._mover, self._source, policy, places, self._pace).free(chosen.claims)
+        return Freeing(self._mover, self._source, policy, places, self._pace).free(
+            chosen.candidates
+        )
 
     def _check_sinks(self, chosen: Survey) -> None:
         """A place that is not connected has not lost its copies."""
-        files = (file for claim in chosen.claims for file in claim.files)
-        self._mover.footing.check({copy.sink for file in files for copy in file.copies})
+        files = (file for candidate in chosen.candidates for file in candidate.files)
+        self._mover.guard.check({copy.sink for file in files for copy in file.copies})
 
     def _undo(self, run: int | None) -> Done:
         self._discover()
@@ -147,7 +149,7 @@ class Session:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
         found = mover.catalogue.refresh()
-        work.recognize(self._ledger, mover.goal)
+        asset_states.recognize(self._ledger, mover.goal)
         gone, there = trash.reconcile(self._ledger)
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
 from pipeline.config.sizes import show_size
-from pipeline.ledger import Ledger, evidence, trash
+from pipeline.ledger import Ledger, reclaimable, trash
 from pipeline.ledger.codec import timestamp
-from pipeline.ledger.evidence import Claim, Kept
 from pipeline.ledger.items import Totals
+from pipeline.ledger.reclaimable import Candidate, Kept
 from pipeline.reclaim.groups import SinkGroups
 from pipeline.reclaim.policy import Policy
 from pipeline.wording import counted
@@ -21,10 +21,10 @@ _BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
 
 @dataclass(frozen=True)
 class Survey:
-    """``claims`` are what would go, in order. ``wanted`` are the bytes the goal asks for (None:
+    """``candidates`` are what would go, in order. ``wanted`` are the bytes the goal asks for (None:
     all that may go); ``possible`` is all that may go, ``kept`` the rest by reason."""
 
-    claims: tuple[Claim, ...]
+    candidates: tuple[Candidate, ...]
     wanted: int | None
     possible: Totals
     kept: dict[Kept, Totals]
@@ -32,7 +32,7 @@ class Survey:
 
     @property
     def bytes(self) -> int:
-        return sum(claim.size for claim in self.claims)
+        return sum(candidate.size for candidate in self.candidates)
 
     @property
     def left(self) -> int:
@@ -56,7 +56,7 @@ def survey(
             hint="Add a sink, or lower --copies.",
         )
     rules = policy.rules(grouped.groups)
-    totals = evidence.tally(ledger, rules)
+    totals = reclaimable.tally(ledger, rules)
     possible = totals.get(None, Totals())
     kept = {why: totals[why] for why in Kept if why in totals}
     wanted = _wanted(policy, capacity, binned)
@@ -64,8 +64,8 @@ def survey(
         raise Misconfigured(unmet(wanted, possible, kept))
     if wanted == 0:
         return Survey((), 0, possible, kept, grouped.remarks)
-    claims = evidence.claims(ledger, rules, policy.ordered, policy.limit, wanted)
-    return Survey(tuple(claims), wanted, possible, kept, grouped.remarks)
+    candidates = reclaimable.candidates(ledger, rules, policy.ordered, policy.limit, wanted)
+    return Survey(tuple(candidates), wanted, possible, kept, grouped.remarks)
 
 
 def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:

@@ -25,9 +25,9 @@ from pipeline.ledger.checks import Held, held
 from pipeline.ledger.comparison import Marks
 from pipeline.limits import Gate
 from pipeline.naming import SIDECAR
-from pipeline.runner.at_hand import AtHand
+from pipeline.runner.local_reader import LocalReader
 from pipeline.stages.context import Run
-from pipeline.stages.looking import SecondLook, look_for
+from pipeline.stages.copy_lookup import SecondLook, find_copy
 
 _BATCH = 64
 _READERS = 4
@@ -78,7 +78,7 @@ class Adoption:
         self._apart = apart
         self.found = Adopted(sink.name)
         self._mine = Marks()  # what was found by this search, over all attempts
-        self._source = AtHand(run)
+        self._source = LocalReader(run)
         self._seen = Marks()
         self._others: set[str] = set()  # ids of files that are no known copy where they are
         self._done = 0  # files adopted or read, over all attempts
@@ -104,7 +104,7 @@ class Adoption:
 
     def _look_again(self) -> None:
         """Ask for the copies that the listing does not show."""
-        look = SecondLook(lambda copy: look_for(self.sink, copy.path, copy.remote_id))
+        look = SecondLook(lambda copy: find_copy(self.sink, copy.path, copy.remote_id))
         self.found.missing = 0
         for batch in held(self.run.ledger, self.sink.name):
             self.run.stop.check()

@@ -71,7 +71,7 @@ class Attention:
     def _renew(self) -> None:
         for gate, connector in self.places:
             error = gate.needs_person
-            if error is None or gate.lost or self.stop:
+            if error is None or gate.left_out or self.stop:
                 continue
             if self.prompter is None or not isinstance(connector, Reconnects):
                 self._lose(gate, error)
@@ -103,7 +103,7 @@ class Attention:
             while not answered.wait(_TICK):
                 for gate, _ in self.places:
                     error = gate.needs_person
-                    if error is None or gate.lost:
+                    if error is None or gate.left_out:
                         since.pop(gate.name, None)
                         continue
                     began = since.setdefault(gate.name, time.monotonic())
@@ -123,7 +123,7 @@ class Attention:
             trouble = gate.trouble
             text = _said(trouble)
             before = self._told.get(gate.name, "")
-            if text == before or gate.needs_person or gate.lost:
+            if text == before or gate.needs_person or gate.left_out:
                 continue
             self._told[gate.name] = text
             if text.endswith(_AGAIN) and before.endswith(_AGAIN):

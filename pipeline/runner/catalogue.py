@@ -8,7 +8,7 @@ from functools import partial
 from connectors.errors import OutpourError
 from pipeline.keep import policy
 from pipeline.keep.xmp import compose
-from pipeline.ledger import chosen, sidecars
+from pipeline.ledger import selection_digest, sidecars
 from pipeline.ledger.goal import Goal
 from pipeline.runner.album_reader import AlbumReader
 from pipeline.runner.connections import Connections
@@ -67,7 +67,7 @@ class Catalogue:
             except OutpourError as error:
                 self._connections.go_on_without(error)
         if not self._connections.sources_left_out.reasons:  # what one has was not chosen anew
-            chosen.remember(self._run.ledger, selection.digest)
+            selection_digest.remember(self._run.ledger, selection.digest)
         return found
 
     def _members(self) -> set[str] | None:

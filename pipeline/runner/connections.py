@@ -64,15 +64,15 @@ class Connections:
         return [(self.source_gate, self.source), *(parts if self._job.others else ()), *sinks]
 
     @property
-    def lost(self) -> list[OutpourError]:
+    def left_out(self) -> list[OutpourError]:
         """Why places were left out."""
         return [*self.sources_left_out.reasons.values(), *self.sinks_left_out.reasons.values()]
 
     @property
     def usable(self) -> tuple[list[Source], list[Sink]]:
         """Those that were not left out."""
-        sources = [one for one in self._job.sources if not self.sources[one.name].lost]
-        return sources, [one for one in self._job.sinks if not self.sinks[one.name].lost]
+        sources = [one for one in self._job.sources if not self.sources[one.name].left_out]
+        return sources, [one for one in self._job.sinks if not self.sinks[one.name].left_out]
 
     def ask(self, end: Source | Sink, question: Callable[[], T]) -> T:
         """One question to a place, asked again as its errors say. A sink that only asks for pauses

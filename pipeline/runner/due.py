@@ -9,11 +9,11 @@ from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 from pipeline.config.models import When
 
-Ask = Callable[[Source | Sink, Callable[[], Capacity]], Capacity]
+AskCapacity = Callable[[Source | Sink, Callable[[], Capacity]], Capacity]
 """Reads the capacity of a place, however many attempts that takes."""
 
 
-def why_idle(when: When, sources: Sequence[Source], sinks: Sequence[Sink], ask: Ask) -> str:
+def why_idle(when: When, sources: Sequence[Source], sinks: Sequence[Sink], ask: AskCapacity) -> str:
     """Why nothing is to be done now; empty if a run is due.
 
     Misconfigured where the policy names a place that does not tell how full it is.
@@ -40,7 +40,7 @@ def why_idle(when: When, sources: Sequence[Source], sinks: Sequence[Sink], ask: 
     return ", ".join(reasons)
 
 
-def _capacity(end: Source | Sink, ask: Ask) -> Capacity:
+def _capacity(end: Source | Sink, ask: AskCapacity) -> Capacity:
     if not isinstance(end, HasCapacity):
         raise Misconfigured(f"when: {end.name} does not tell how full it is")
     return ask(end, end.capacity)

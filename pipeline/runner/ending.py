@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from connectors.errors import CapacityExceeded, DiskFull, OutpourError, SessionExpired
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, runs
 from pipeline.states import Exit, RunState
 from pipeline.stopping import Stop, Stopped
 
@@ -31,11 +31,11 @@ def state_after(error: BaseException | None, stop: Stop) -> RunState:
     return RunState.INTERRUPTED if stop or error is not None else RunState.COMPLETE
 
 
-def state_without(lost: Sequence[OutpourError]) -> RunState:
+def state_without(reasons: Sequence[OutpourError]) -> RunState:
     """What it means for a command that places were left out for these reasons."""
-    if any(isinstance(why, SessionExpired) for why in lost):
+    if any(isinstance(why, SessionExpired) for why in reasons):
         return RunState.NEEDS_PERSON
-    full = all(isinstance(why, CapacityExceeded) for why in lost)
+    full = all(isinstance(why, CapacityExceeded) for why in reasons)
     return RunState.NO_ROOM if full else RunState.FAILED
 
 
@@ -52,11 +52,11 @@ class Record:
 @contextlib.contextmanager
 def recorded(ledger: Ledger, command: str, stop: Stop) -> Iterator[Record]:
     """Around a command: its record, which is ended however the command ends."""
-    record = Record(work.begin_run(ledger, command))
+    record = Record(runs.begin(ledger, command))
     try:
         yield record
     except BaseException as error:
         with contextlib.suppress(Exception):  # what cannot be written must not hide why
-            work.end_run(ledger, record.run, state_after(error, stop), "")
+            runs.end(ledger, record.run, state_after(error, stop), "")
         raise
-    work.end_run(ledger, record.run, record.state or state_after(None, stop), record.summary)
+    runs.end(ledger, record.run, record.state or state_after(None, stop), record.summary)

@@ -38,9 +38,9 @@ class Fullness:
         self._leave_out = run.leave_out
         self._silent: set[str] = set()  # sinks that could not be asked, and the person knows
         self._told: set[str] = set()  # sinks that take nothing, and the person knows
-        self.owed = False  # an asset found too little room
+        self.cramped = False  # an asset found too little room
 
-    def fills(self, sink: str, error: CapacityExceeded) -> None:
+    def sink_is_full(self, sink: str, error: CapacityExceeded) -> None:
         """The sink said it is full."""
         if not self._rooms[sink].sleep(error):
             return
@@ -50,10 +50,10 @@ class Fullness:
         self._tell("warning", text, sink, error.hint)
 
     @property
-    def ends(self) -> bool:
+    def ends_run(self) -> bool:
         """Whether nothing more is to be started: with ``stop``, once a place is full."""
         asleep = any(room.asleep for room in self._open)
-        return self._policy == "stop" and (asleep or self.owed)
+        return self._policy == "stop" and (asleep or self.cramped)
 
     def look(self, reopen: Callable[[str], None]) -> bool:
         """Ask the sleeping sinks for which it is time; True if one takes files again, or one to
@@ -78,7 +78,7 @@ class Fullness:
         self._tell_who_woke()
         return bool(woken)
 
-    def returns(self, needed: int, reopen: Callable[[str], None], stop: Stop) -> bool:
+    def wait_for_room(self, needed: int, reopen: Callable[[str], None], stop: Stop) -> bool:
         """What is left, ``needed`` bytes at least, fits nowhere: whether it does after a wait.
 
         With ``wait`` until there is room, however long; else only for a limit that time lifts.

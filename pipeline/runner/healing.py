@@ -26,9 +26,9 @@ from pipeline.ledger import checks, losses, steps, work
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.items import Item, Piece, Spot
-from pipeline.runner import elsewhere
+from pipeline.runner import moved_copies
 from pipeline.runner.connections import Connections
-from pipeline.runner.overlap import sources_own
+from pipeline.runner.overlap import in_sources
 from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 from pipeline.stages.names import Names
@@ -85,15 +85,11 @@ class Healing:
             ledger.flush()
 
     def _recognise(self, name: str, listing: Inventory, sink: ReadBack) -> None:
-        def read(receipt: Receipt) -> str | None:
-            try:
-                return sha256(sink, receipt, self._run.stop)
-            except ItemError:
-                return None
+        def read(receipt: Receipt) -> str:
+            return sha256(sink, receipt, self._run.stop)
 
-        apart = sources_own(self._pipeline, name)
-        listed = (one for one in listing.inventory() if not apart(one.path))
-        for copy, receipt in elsewhere.find(self._run.ledger, name, listed, read):
+        apart, listed = in_sources(self._pipeline, name), listing.inventory()
+        for copy, receipt in moved_copies.find(self._run.ledger, name, listed, apart, read):
             steps.confirmed(self._run.ledger, copy.resource, name, receipt)
 
     def _items(self, assets: Sequence[int]) -> Iterator[Item]:

@@ -20,9 +20,9 @@ from pipeline.ledger import adoption, checks, orphans
 from pipeline.ledger.adoption import Evidence, Wanted
 from pipeline.ledger.orphans import Orphan
 from pipeline.limits import Gate, GivenUp
-from pipeline.runner.at_hand import AtHand
+from pipeline.runner.local_reader import LocalReader
 from pipeline.stages.context import Run
-from pipeline.stages.looking import look_for
+from pipeline.stages.copy_lookup import find_copy
 from pipeline.stages.recheck import differs, reread
 
 _AT_ONCE = 4
@@ -39,7 +39,7 @@ class Inheritance:
         self._sink = sink
         self._gate = gate
         self._apart = apart
-        self._source = AtHand(run)
+        self._source = LocalReader(run)
         self._taken: set[int] = set()
         self._unsure: set[int] = set()  # copies that could not be looked at
         self._failures = 0  # in a row
@@ -145,7 +145,7 @@ class Inheritance:
 
     def _seen(self, orphan: Orphan) -> Receipt | None:
         sink, copy = self._sink, orphan.copy
-        receipt = look_for(sink, copy.path, copy.remote_id)
+        receipt = find_copy(sink, copy.path, copy.remote_id)
         if receipt is None:
             why, self.missed = checks.GONE, True
         elif receipt.checksums:

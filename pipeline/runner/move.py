@@ -21,7 +21,7 @@ from connectors.errors import (
 from pipeline.bandwidth import Bandwidth
 from pipeline.events import Observer
 from pipeline.keep import policy
-from pipeline.ledger import Ledger, adoption, work
+from pipeline.ledger import Ledger, adoption, asset_states, work
 from pipeline.limits import GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -31,15 +31,15 @@ from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.catalogue import Catalogue
 from pipeline.runner.connections import Connections
 from pipeline.runner.due import why_idle
-from pipeline.runner.footing import Footing
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.healing import Healing
 from pipeline.runner.history import History
 from pipeline.runner.index import write_index
 from pipeline.runner.inherit import Inheritance
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import check_paths, sources_own
+from pipeline.runner.overlap import check_paths, in_sources
 from pipeline.runner.passes import Passes, Sending
+from pipeline.runner.place_guard import PlaceGuard
 from pipeline.runner.preflight import check_staging, outlook, preflight
 from pipeline.stages.context import Run
 from pipeline.stages.parcel import Tokens
@@ -98,7 +98,7 @@ class Mover:
             downloading=Bandwidth(self.job.pipeline.limits.download_rate, self.stop),
             uploading=Bandwidth(self.job.pipeline.limits.upload_rate, self.stop),
         )
-        self.footing = Footing(self.job, self.run, self.goal, self.connections)
+        self.guard = PlaceGuard(self.job, self.run, self.goal, self.connections)
         self.catalogue = Catalogue(self.job, self.run, self.connections, self.goal)
         self.full = Fullness(self.job, self.run, self.connections, self.goal.excluded)
 
@@ -121,19 +121,19 @@ class Mover:
                 return
             check_staging(self.job)
             self.run.staging.make()
-            self.footing.check()
-            self.footing.resolve_doubts()
+            self.guard.check()
+            self.guard.recheck()
             self.catalogue.refresh()
             self.open_assets()
             self._survey()
-            assets, size = work.totals(self.ledger)
-            self.meter.begin("moving", assets=assets, size=size)
+            pending = work.totals(self.ledger)
+            self.meter.begin("moving", assets=pending.assets, size=pending.bytes)
             self._sweep()
-            if assets:
+            if pending.assets:
                 self.moved = True
-                self.footing.begin()
+                self.guard.begin()
                 self._passes().move()
-                self.footing.look_back()
+                self.guard.look_back()
                 # What a sink had already of an earlier run lies there still. All has been moved:
                 # where it cannot be removed, the next run meets that.
                 with contextlib.suppress(DiskFailed):
@@ -169,14 +169,13 @@ class Mover:
 
     def open_assets(self) -> None:
         """Set to pending whatever has work left; Misconfigured if a source would list it."""
-        work.open_assets(self.ledger, self.goal)
+        asset_states.open_assets(self.ledger, self.goal)
         check_paths(self.ledger, self.job.pipeline, self.goal.excluded)
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
         the rest will not fit. Of sinks that nothing is for, only what they hold."""
-        pending, _ = work.totals(self.ledger)
-        asked = self.job.sinks if pending else ()
+        asked = self.job.sinks if work.totals(self.ledger).assets else ()
         with ThreadPoolExecutor(thread_name_prefix="survey") as workers:
             looks = {
                 sink.name: workers.submit(self.connections.ask, sink, self.rooms[sink.name].look)
@@ -199,7 +198,7 @@ class Mover:
             with self.connections.sinks_left_out.tolerating(sink.name):
                 found = adopt(self.search(sink))
                 adopted, beside = adopted + found.files, beside + found.sidecars
-                apart = sources_own(self.job.pipeline, sink.name)
+                apart = in_sources(self.job.pipeline, sink.name)
                 gate = self.connections.sinks[sink.name]
                 inheritance = Inheritance(self.run, sink, gate, apart)
                 adopted += inheritance.look()
@@ -213,7 +212,7 @@ class Mover:
 
     def search(self, sink: Sink) -> Adoption:
         """What looks for copies that are at the sink already."""
-        apart = sources_own(self.job.pipeline, sink.name)
+        apart = in_sources(self.job.pipeline, sink.name)
         return Adoption(self.run, sink, self.connections.sinks[sink.name], apart)
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:

@@ -27,7 +27,7 @@ def check_paths(ledger: Ledger, pipeline: Pipeline, excluded: ExcludedRoles) -> 
                 )
 
 
-def sources_own(pipeline: Pipeline, sink: str) -> Callable[[str], bool]:
+def in_sources(pipeline: Pipeline, sink: str) -> Callable[[str], bool]:
     """Whether a path of the sink is in a folder that a source lists: what lies there is no copy."""
     folders = tuple(f"{folded(folder)}/" for folder in _listed(pipeline, sink))
     return lambda path: folded(path).startswith(folders)

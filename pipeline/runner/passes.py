@@ -66,12 +66,12 @@ class Passes:
         """Until nothing is left that any sink takes. Raises what ends the run, or Stopped."""
         lanes = {sending.sink.name: self._lane(sending) for sending in self._sinks}
 
-        def deliver(piece: PieceWork, staged: Staged) -> None:
-            for sink in piece.sinks:
-                lanes[sink].put(piece, staged)
+        def deliver(work: PieceWork, staged: Staged) -> None:
+            for sink in work.sinks:
+                lanes[sink].put(work, staged)
 
-        def in_vain(piece: PieceWork) -> OutpourError | None:
-            broken = [lanes[sink].broken for sink in piece.sinks]
+        def in_vain(work: PieceWork) -> OutpourError | None:
+            broken = [lanes[sink].broken for sink in work.sinks]
             return broken[0] if all(broken) else None
 
         def reopen(sink: str) -> None:
@@ -84,11 +84,11 @@ class Passes:
                 started = self._pass(downloads, writer, reopen)
                 self._drain()
                 left = work.smallest(self._run.ledger)
-                if left is None or self._full.ends:
+                if left is None or self._full.ends_run:
                     break
                 if started:
                     continue
-                if not self._offered or not self._full.returns(left, reopen, self._run.stop):
+                if not self._offered or not self._full.wait_for_room(left, reopen, self._run.stop):
                     break
         finally:
             downloads.finish()
@@ -99,7 +99,7 @@ class Passes:
             self._run.ledger.flush()
 
     def _lane(self, sending: Sending) -> Lane:
-        sink, full = sending.sink, partial(self._full.fills, sending.sink.name)
+        sink, full = sending.sink, partial(self._full.sink_is_full, sending.sink.name)
         threads = sending.threads or sink.traits.transfers
         return Lane(self._run, sink, sending.gate, sending.tokens, threads, full)
 
@@ -108,12 +108,12 @@ class Passes:
         started = self._offered = 0
         for batch in work.pending(self._run.ledger, batch=_BATCH):
             self._full.look(reopen)
-            if self._full.ends:
+            if self._full.ends_run:
                 break
             items = [item for item in batch if self._can_come(item)]
             self._offered += len(items)
             chosen = [(item, self._router.assign(item)) for item in items]
-            self._full.owed |= any(assigned.cramped for _, assigned in chosen)
+            self._full.cramped |= any(assigned.cramped for _, assigned in chosen)
             self._prefetch([item for item, assigned in chosen if assigned.sinks])
             for item, assigned in chosen:
                 if assigned.sinks:
@@ -155,20 +155,20 @@ class Passes:
         with self._changed:
             self._under_way += 1
         works = [PieceWork(asset, piece, sinks) for piece, sinks in pieces]
-        works.sort(key=lambda work: work.piece is not item.first)  # the others stand beside it
-        files = [piece for piece in works if piece.piece.resource.role not in COMPANIONS]
-        files = files or [piece for piece in works if not piece.piece.generated]
-        after = [piece for piece in works if all(piece is not file for file in files)]
-        for piece in files:
-            lineup.expect(piece.piece.key, piece.sinks)
+        works.sort(key=lambda one: one.piece is not item.first)  # the others stand beside it
+        files = [one for one in works if one.piece.resource.role not in COMPANIONS]
+        files = files or [one for one in works if not one.piece.generated]
+        after = [one for one in works if all(one is not file for file in files)]
+        for one in files:
+            lineup.expect(one.piece.key, one.sinks)
         if files and after:
-            last = sum(len(piece.sinks) for piece in after)
+            last = sum(len(one.sinks) for one in after)
             asset.finale = Finale(last, partial(writer.put, *after))
-        for piece in works:
-            for sink in piece.sinks:
-                steps.plan_copy(self._run.ledger, piece.piece.key, sink)
-        for piece in files:
-            downloads.put(piece)
+        for one in works:
+            for sink in one.sinks:
+                steps.plan_copy(self._run.ledger, one.piece.key, sink)
+        for one in files:
+            downloads.put(one)
         if not files:
             writer.offer(works[0])
 

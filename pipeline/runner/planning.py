@@ -11,7 +11,7 @@ from pathlib import Path
 from connectors.abilities import Checks
 from connectors.errors import Misconfigured
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, work
+from pipeline.ledger import Ledger, runs, work
 from pipeline.report.summary import Failure, failed, failures, unshown
 from pipeline.runner.job import Job, fatal_if_used_before
 from pipeline.runner.move import Mover
@@ -86,7 +86,7 @@ def scratch(ledger: Path | None) -> Iterator[Ledger]:
 
 
 def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
-    run = work.begin_run(ledger, "plan")
+    run = runs.begin(ledger, "plan")
     mover = Mover(job, ledger, observer, stop, run, compare=False)
     return mover.connections.attention(None).during(lambda: _compared(mover))
 
@@ -94,15 +94,15 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
 def _compared(mover: Mover) -> Plan:
     job, ledger = mover.job, mover.ledger
     check_staging(job)
-    mover.footing.check()
+    mover.guard.check()
     found = mover.catalogue.refresh()
     mover.open_assets()
     ask, rooms = mover.connections.ask, mover.rooms
     capacities = {sink.name: ask(sink, rooms[sink.name].look) for sink in job.sinks}
     forecast = preflight(ledger, job.pipeline.route, capacities, mover.goal.excluded)
-    assets, size = work.totals(ledger)
+    pending = work.totals(ledger)
     for sink in job.sinks:
-        if assets and isinstance(sink, Checks):
+        if pending.assets and isinstance(sink, Checks):
             try:
                 sink.check(writing=True)
             except Misconfigured as why:
@@ -111,8 +111,8 @@ def _compared(mover: Mover) -> Plan:
         named = failures(connection)
         problem_count, problems = unshown(connection)
     return Plan(
-        assets=assets,
-        bytes=size,
+        assets=pending.assets,
+        bytes=pending.bytes,
         by_state=work.counts(ledger),
         failures=named,
         listed=found.present,

@@ -126,7 +126,7 @@ def _shared(
 
 def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
     """What will lie on the staging disk at most, and what is free there."""
-    _, size = work.totals(ledger)
+    size = work.totals(ledger).bytes
     if not job.others and lends(job.source, [sink.traits for sink in job.sinks]):
         size = 0
     needed = min(size, max(job.pipeline.staging.size, work.largest_file(ledger)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from connectors.abilities import Inventory, Prompter
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, steps, work
+from pipeline.ledger import Ledger, asset_states, steps, work
 from pipeline.runner.adopt import Adopted
 from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
@@ -74,13 +74,13 @@ def rebuild(
                 lambda: observer.progress(mover.meter.snapshot(0, {})),
             )
         finally:
-            unlabelled = work.await_sidecars(ledger, mover.goal, WAITS_FOR_SIDECAR)
+            unlabelled = asset_states.await_sidecars(ledger, mover.goal, WAITS_FOR_SIDECAR)
             steps.leave_waiting(ledger, WAITS)
     return Rebuilt(sinks, work.counts(ledger), unlabelled)
 
 
 def _found(mover: Mover, download: bool) -> tuple[Adopted, ...]:
-    mover.footing.check()
+    mover.guard.check()
     mover.catalogue.refresh()
     mover.meter.begin("adopting")
     searches = [mover.search(sink) for sink in mover.job.sinks if isinstance(sink, Inventory)]

@@ -91,8 +91,8 @@ def _why_waiting(mover: Mover) -> str:
 def _state(mover: Mover, waiting: int) -> RunState:
     full = waiting or mover.unmade or isinstance(mover.unindexed, CapacityExceeded)
     state = state_after(mover.stop.error, mover.stop)
-    if state is RunState.COMPLETE and (lost := mover.connections.lost):
-        return state_without(lost)
+    if state is RunState.COMPLETE and (left_out := mover.connections.left_out):
+        return state_without(left_out)
     return RunState.NO_ROOM if state is RunState.COMPLETE and full else state
 
 
@@ -107,7 +107,7 @@ def _short(mover: Mover) -> str:
 
 
 def _error(mover: Mover) -> str:
-    errors = [mover.stop.error] if mover.stop.error else mover.connections.lost
+    errors = [mover.stop.error] if mover.stop.error else mover.connections.left_out
     advice = [error.advice for error in errors if isinstance(error, OutpourError)]
     if not errors and mover.unmade is not None:
         advice = [mover.unmade.advice]

@@ -18,7 +18,7 @@ from connectors.base import Sink, Source
 from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
-from pipeline.stages.looking import look
+from pipeline.stages.copy_lookup import stat_copy
 
 T = TypeVar("T")
 _SAMPLES = 20
@@ -146,7 +146,7 @@ def _found(sink: Sink, wanted: Sequence[places.SampleCopy], ask: Ask) -> int:
 
 def _holds(sink: Sink, known: places.SampleCopy) -> bool:
     try:
-        receipt = look(sink, known.path, known.remote_id)
+        receipt = stat_copy(sink, known.path, known.remote_id)
     except ItemError:
         return False
     return receipt is not None and receipt.size == known.size

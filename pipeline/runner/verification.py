@@ -13,19 +13,19 @@ from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
-from pipeline.ledger import Ledger, checks, losses, steps, work
+from pipeline.ledger import Ledger, asset_states, checks, losses, steps
 from pipeline.ledger.comparison import Comparison
 from pipeline.ledger.losses import Fate, Loss
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
-from pipeline.runner import elsewhere
+from pipeline.runner import moved_copies
 from pipeline.runner.attention import Attention
 from pipeline.runner.ending import EXITS, recorded, state_without
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import sources_own
+from pipeline.runner.overlap import in_sources
 from pipeline.runner.same_place import looking_through
-from pipeline.stages.looking import SecondLook, look_for
+from pipeline.stages.copy_lookup import SecondLook, find_copy
 from pipeline.stages.recheck import reread, sha256
 from pipeline.states import CopyState, Exit, RunState
 from pipeline.stopping import Stop
@@ -130,7 +130,7 @@ def verify(
         )
 
     losses.owe(ledger, job.goal)
-    with recorded(ledger, "verify", stop) as record, work.doubting(ledger):
+    with recorded(ledger, "verify", stop) as record, asset_states.rechecked_if_interrupted(ledger):
         checked = attention.during(lambda: check(record.run if accept_lost else None))
         lost = list(left_out.reasons.values())
         record.state = state_without(lost) if lost else RunState.COMPLETE
@@ -158,7 +158,7 @@ class _Checker:
         self._meter = meter
         self._pipeline = job.pipeline
         self._goal = job.goal
-        self._apart = sources_own(job.pipeline, sink.name)
+        self._apart = in_sources(job.pipeline, sink.name)
         self._gate = gate
         self._accepting = accepting
         self._result = SinkCheck(sink.name)
@@ -170,7 +170,7 @@ class _Checker:
             looking_through(self._ledger, self._pipeline, self._sink, self._patiently),
         ):
             self._look(download)
-        self._result.away = self._gate.lost.advice if self._gate.lost else ""
+        self._result.away = self._gate.left_out.advice if self._gate.left_out else ""
         checks.mark_waiting(self._ledger, self._sink.name, self._goal)
         if self._accepting is not None and not self._result.away:  # to the end: no empty disk
             self._accept_lost(self._accepting)
@@ -203,12 +203,12 @@ class _Checker:
                 raise Misconfigured(f"{self._sink.name} cannot be read back")
             self._by_reading(self._sink, share, counted=listed)
             if isinstance(self._sink, Inventory) and not listed:
-                self._elsewhere(self._sink, self._sink.inventory)
+                self._find_moved(self._sink, self._sink.inventory)
 
     def _by_listing(self) -> bool:
         """Whether the listing told a checksum of every file we know."""
         compared = self._patiently(self._compared)
-        compared.finish(SecondLook(self._look_for))
+        compared.finish(SecondLook(self._find_copy))
         self._result.foreign, self._result.strangers = compared.foreign, compared.strangers
         self._result.moved = compared.moved
         self._result.doubled = compared.doubled
@@ -229,8 +229,8 @@ class _Checker:
         self._stop.check()  # from here on, what was not listed is missing
         return comparison
 
-    def _look_for(self, copy: checks.Held) -> Receipt | None:
-        return self._patiently(lambda: look_for(self._sink, copy.path, copy.remote_id))
+    def _find_copy(self, copy: checks.Held) -> Receipt | None:
+        return self._patiently(lambda: find_copy(self._sink, copy.path, copy.remote_id))
 
     def _patiently(self, work: Callable[[], T]) -> T:
         self._stop.check()
@@ -254,22 +254,16 @@ class _Checker:
                     if state is CopyState.MISSING:
                         self._wrong[copy.resource] = (copy.path, found)
 
-    def _elsewhere(self, sink: ReadBack, listing: Callable[[], Iterator[Receipt]]) -> None:
+    def _find_moved(self, sink: ReadBack, listing: Callable[[], Iterator[Receipt]]) -> None:
         """Look for copies that are gone among the files that are no copy."""
         self._ledger.flush()
 
-        def read(receipt: Receipt) -> str | None:
-            try:
-                return self._patiently(lambda: sha256(sink, receipt, self._stop))
-            except ItemError:
-                return None  # it is not ours that we know of
-
-        def candidates() -> Iterator[Receipt]:
-            return (one for one in listing() if not self._apart(one.path))
+        def read(receipt: Receipt) -> str:
+            return self._patiently(lambda: sha256(sink, receipt, self._stop))
 
         def look() -> None:
-            found = elsewhere.find(self._ledger, self._sink.name, candidates(), read)
-            for copy, receipt in found:
+            name, apart = self._sink.name, self._apart
+            for copy, receipt in moved_copies.find(self._ledger, name, listing(), apart, read):
                 self._result.moved += receipt.path != copy.path
                 self._wrong.pop(copy.resource, None)
                 checks.found_at(self._ledger, copy, receipt)
@@ -292,12 +286,12 @@ class _Checker:
         try:
             why = self._patiently(lambda: reread(sink, copy, self._stop))
         except (ItemError, Transient) as error:
-            if isinstance(error, Transient) and self._gate.dead_end():
-                raise
+            if isinstance(error, Transient) and (place := self._gate.dead_end(error)):
+                raise place from error
             return error
         self._gate.succeeded(copy.size)
         return why
 
     def _tell(self) -> None:
-        if self._meter.looked_at() % 50 == 0:
+        if self._meter.count_one() % 50 == 0:
             self._observer.progress(self._meter.snapshot(0, {}))

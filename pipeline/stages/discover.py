@@ -10,7 +10,7 @@ from connectors.abilities import Album, HasAlbums
 from connectors.base import Page, Source
 from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
-from pipeline.ledger import Ledger, albums, chosen, listing
+from pipeline.ledger import Ledger, albums, listing, selection_digest
 from pipeline.selection import Selection
 from pipeline.stages.context import Run
 
@@ -47,10 +47,10 @@ class Discovery:
         """
         with self._ledger.read() as connection:
             known = listing.last(connection, self._source.name)
-            same = chosen.selection(connection) == selection.digest
+            same = selection_digest.selection(connection) == selection.digest
         since = known.cursor if known and same else None
         if not same:
-            chosen.forget(self._ledger)
+            selection_digest.forget(self._ledger)
         found = self._listed(selection, since, again=not same)
         if found.missing:
             found = self._listed(selection, None, again=False)

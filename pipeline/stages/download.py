@@ -22,7 +22,7 @@ from pipeline.stopping import Stopped
 
 Deliver = Callable[[PieceWork, Staged], None]
 InVain = Callable[[PieceWork], OutpourError | None]
-"""Why none of its sinks takes a piece any more; None if one may."""
+"""Why none of its sinks takes a file any more; None if one may."""
 
 
 class Downloads:
@@ -42,15 +42,15 @@ class Downloads:
         for thread in self._threads:
             thread.start()
 
-    def put(self, piece: PieceWork) -> None:
-        """Hand over a piece; waits while enough is under way. Raises Stopped, also once it is
+    def put(self, work: PieceWork) -> None:
+        """Hand over a file; waits while enough is under way. Raises Stopped, also once it is
         finished."""
         while True:
             self._run.stop.check()
             if self._finished:
                 raise Stopped
             with contextlib.suppress(queue.Full):
-                self._queue.put(piece, timeout=0.25)
+                self._queue.put(work, timeout=0.25)
                 return
 
     def finish(self) -> None:
@@ -63,95 +63,92 @@ class Downloads:
 
     def _loop(self) -> None:
         while (taken := self._take()) is not None:
-            piece, cost = taken
+            work, cost = taken
             delivered = False
             if cost is not None:
                 with self._run.stop.guard():
-                    delivered = self._delivered(piece, cost)
+                    delivered = self._delivered(work, cost)
             if not delivered:
-                piece.dropped()
+                work.dropped()
 
     def _take(self) -> tuple[PieceWork, int | None] | None:
-        """The next piece, with room for it in staging; None at the end.
+        """The next file, with room for it in staging; None at the end.
 
         Room is given in the order of the pieces: those of an asset may wait for its first.
         """
         with self._turn:
-            piece = self._queue.get()
-            return None if piece is None else (piece, self._room(piece))
+            work = self._queue.get()
+            return None if work is None else (work, self._room(work))
 
-    def _room(self, piece: PieceWork) -> int | None:
-        """None if the run ends: the piece stays pending in the ledger."""
+    def _room(self, work: PieceWork) -> int | None:
+        """None if the run ends: the file stays pending in the ledger."""
         try:
             self._run.stop.check()
-            return self._run.staging.reserve(piece.piece.resource.size or 0)
+            return self._run.staging.reserve(work.piece.resource.size or 0)
         except Stopped:
             return None
 
-    def _delivered(self, piece: PieceWork, cost: int) -> bool:
+    def _delivered(self, work: PieceWork, cost: int) -> bool:
         """Whether it was delivered. Raises only what ends the run."""
         try:
-            return self._one(piece, cost)
+            return self._one(work, cost)
         except (Stopped, Fatal):
             raise
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
-            piece.failed(AssetState.FAILED, unexpected(error))
+            work.failed(AssetState.FAILED, unexpected(error))
             return False
 
-    def _one(self, piece: PieceWork, cost: int) -> bool:
+    def _one(self, work: PieceWork, cost: int) -> bool:
         try:
-            staged = None if self._given_up(piece) else self._fetch(piece, cost)
+            staged = None if self._given_up(work) else self._fetch(work, cost)
         except BaseException:
             self._run.staging.release(cost)
             raise
         if staged is None:
             self._run.staging.release(cost)
             return False
-        self._deliver(piece, staged)
+        self._deliver(work, staged)
         return True
 
-    def _given_up(self, piece: PieceWork) -> bool:
+    def _given_up(self, work: PieceWork) -> bool:
         """Asked when its turn has come, which may be long after it was handed over."""
-        why = self._in_vain(piece)
+        why = self._in_vain(work)
         if why is not None:
             later = isinstance(why, UNUSABLE)
-            piece.failed(AssetState.WAITING if later else AssetState.FAILED, why.advice)
+            work.failed(AssetState.WAITING if later else AssetState.FAILED, why.advice)
         return why is not None
 
-    def _fetch(self, piece: PieceWork, cost: int) -> Staged | None:
-        run, key = self._run, piece.piece.key
+    def _fetch(self, work: PieceWork, cost: int) -> Staged | None:
+        run, key = self._run, work.piece.key
         path = run.staging.path(key)
-        lend = lender(run, piece)
+        lend = lender(run, work)
         try:
-            digests, proof = Fetch(run, piece, None if lend else path).verified()
+            digests, proof = Fetch(run, work, None if lend else path).verified()
             held = lend() if lend else path
         except Mismatch as mismatch:
             if lend:
-                piece.failed(AssetState.FAILED, str(mismatch))
+                work.failed(AssetState.FAILED, str(mismatch))
             else:
-                self._quarantine(piece, path, mismatch)
+                self._quarantine(work, path, mismatch)
             return None
         except Transient as error:
-            piece.failed(AssetState.FAILED, error)
-            if run.source_gate.dead_end():
-                raise Fatal(
-                    f"{run.source_gate.name} keeps failing: {error}",
-                    hint=error.hint or "Check the connection, then run again: it goes on here.",
-                ) from error
+            work.failed(AssetState.FAILED, error)
+            if why := run.source_gate.dead_end(error):
+                raise why from error
             return None
         except GivenUp as error:  # no other source has it
-            run.out_of_reach.add(piece.asset.item.key)
-            piece.failed(AssetState.WAITING, error)
+            run.out_of_reach.add(work.asset.item.key)
+            work.failed(AssetState.WAITING, error)
             return None
         except ItemError as error:
             with run.staging.in_use():
                 path.unlink(missing_ok=True)
-            piece.failed(AssetState.FAILED, error)
+            work.failed(AssetState.FAILED, error)
             return None
         steps.received(run.ledger, key, digests, proof)
-        return Staged(held, digests, cost, run.staging, len(piece.sinks), lend)
+        return Staged(held, digests, cost, run.staging, len(work.sinks), lend)
 
-    def _quarantine(self, piece: PieceWork, path: Path, mismatch: Mismatch) -> None:
-        name = f"{piece.piece.key}{Path(piece.piece.path).suffix}"
+    def _quarantine(self, work: PieceWork, path: Path, mismatch: Mismatch) -> None:
+        name = f"{work.piece.key}{Path(work.piece.path).suffix}"
         told = put_aside(path, self._run.quarantine, name)
-        piece.failed(AssetState.QUARANTINED, f"{mismatch}; {told}")
+        work.failed(AssetState.QUARANTINED, f"{mismatch}; {told}")

@@ -11,7 +11,6 @@ from connectors.base import Sink
 from connectors.errors import (
     CapacityExceeded,
     DiskFailed,
-    Fatal,
     NotFound,
     OutpourError,
     PathConflict,
@@ -84,7 +83,7 @@ class Ends:
 
     def landed(self, parcel: Parcel, path: str, stored: int) -> None:
         """It is at the sink under this path; that took so many bytes there."""
-        asset, piece = parcel.piece.asset, parcel.piece.piece
+        asset, piece = parcel.work.asset, parcel.work.piece
         asset.lineup.stands(self._sink.name, piece, path)
         self._close(parcel, landed=True)
         asset.copied(self._sink.name, piece.bytes_due(self._sink.name), stored)
@@ -127,8 +126,7 @@ class Ends:
         elif isinstance(error, UNUSABLE):
             self._lose(parcel, error)
         elif isinstance(error, OutpourError):
-            if isinstance(error, Transient) and self._gate.dead_end():
-                why = Fatal(f"{self._sink.name} keeps failing: {error}", hint=error.hint)
+            if isinstance(error, Transient) and (why := self._gate.dead_end(error)):
                 self._lose(parcel, why)
             else:
                 self.fail(parcel, error.advice)
@@ -138,7 +136,7 @@ class Ends:
     def _wait(self, parcel: Parcel, reason: str) -> None:
         """A later pass, or the next run, goes on with it."""
         self._close(parcel)
-        parcel.piece.asset.failed(AssetState.WAITING, reason)
+        parcel.work.asset.failed(AssetState.WAITING, reason)
 
     def _lose(self, parcel: Parcel, why: OutpourError) -> None:
         """The sink cannot be used in this run, for this file or any other."""
@@ -151,7 +149,7 @@ class Ends:
         """The sink does not get it in this run, for a reason of its own."""
         reason = f"{self._sink.name}: {reason}"
         steps.copy_failed(self._run.ledger, parcel.key, self._sink.name, CopyState.FAILED, reason)
-        asset = parcel.piece.asset
+        asset = parcel.work.asset
         steps.note(self._run.ledger, self._run.id, "failed", reason, asset=asset.item.key)
         self._close(parcel)
         asset.failed(AssetState.FAILED, reason)
@@ -180,14 +178,14 @@ class Ends:
 
     def _yield(self, parcel: Parcel, error: PathConflict) -> None:
         """A sidecar of another name would be read by nobody: the one that is there stays."""
-        asset, sink = parcel.piece.asset, self._sink.name
+        asset, sink = parcel.work.asset, self._sink.name
         outdated = bool(parcel.put.replaces) and not self._sink.traits.replaces
         why = f"{sink} replaces nothing" if outdated else f"{error}: that stays"
         steps.copy_failed(self._run.ledger, parcel.key, sink, CopyState.YIELDED, why)
         reason = f"{sink}: {parcel.put.path} was not written: {why}"
         steps.note(self._run.ledger, self._run.id, "yielded", reason, asset=asset.item.key)
         self._close(parcel)
-        asset.copied(sink, parcel.piece.piece.bytes_due(sink), 0)
+        asset.copied(sink, parcel.work.piece.bytes_due(sink), 0)
 
     def _close(self, parcel: Parcel, *, landed: bool = False) -> None:
         parcel.ended = True
@@ -198,4 +196,4 @@ class Ends:
             with self._idle:
                 self._open -= 1
                 self._idle.notify_all()
-            parcel.piece.asset.lineup.ended(self._sink.name, parcel.key)
+            parcel.work.asset.lineup.ended(self._sink.name, parcel.key)

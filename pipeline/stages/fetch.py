@@ -24,14 +24,14 @@ class Fetch:
     Without a ``path`` its bytes are only read and hashed: they stay where they are.
     """
 
-    def __init__(self, run: Run, piece: PieceWork, path: Path | None) -> None:
+    def __init__(self, run: Run, work: PieceWork, path: Path | None) -> None:
         self._run = run
-        self._asset = piece.asset.item.asset.id
-        self._resource: Resource = piece.piece.resource
+        self._asset = work.asset.item.asset.id
+        self._resource: Resource = work.piece.resource
         self._path = path
         self._hasher = Hasher()
         self._counted = 0
-        sinks = [run.traits[name] for name in piece.sinks]
+        sinks = [run.traits[name] for name in work.sinks]
         self._read_again = len(sinks) > 1 or not sinks[0].links
 
     def verified(self) -> tuple[Digests, Proof]:

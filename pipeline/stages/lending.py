@@ -20,14 +20,14 @@ def lends(source: Source, sinks: Iterable[Traits]) -> bool:
     return isinstance(source, Lends) and all(sink.algorithm is not None for sink in sinks)
 
 
-def lender(run: Run, piece: PieceWork) -> Callable[[], Path] | None:
-    """What gives the piece's file where it lies; None if it has to come into staging.
+def lender(run: Run, work: PieceWork) -> Callable[[], Path] | None:
+    """What gives the file where it lies; None if it has to come into staging.
 
     A file that the source has a checksum for is staged: only a copy can be put into quarantine.
     """
-    resource, source = piece.piece.resource, run.source
-    sinks = [run.traits[name] for name in piece.sinks]
+    resource, source = work.piece.resource, run.source
+    sinks = [run.traits[name] for name in work.sinks]
     if resource.checksum is not None or not lends(source, sinks):
         return None
     assert isinstance(source, Lends)
-    return partial(source.lend, piece.asset.item.asset.id, resource)
+    return partial(source.lend, work.asset.item.asset.id, resource)

@@ -33,11 +33,11 @@ class Names:
                 tried.add(path)
                 yield path
 
-    def replaced(self, piece: PieceWork, path: str) -> frozenset[str]:
+    def replaced(self, work: PieceWork, path: str) -> frozenset[str]:
         """SHA-256 sums of what a generated file may replace there, beside what it was itself."""
-        if not (piece.piece.generated and self._handed_over):
+        if not (work.piece.generated and self._handed_over):
             return frozenset()
-        return orphans.take_sidecar(self._ledger, self._sink, path, piece.piece.key)
+        return orphans.take_sidecar(self._ledger, self._sink, path, work.piece.key)
 
     def _is_others(self, path: str, own: Piece) -> bool:
         if not self._handed_over:

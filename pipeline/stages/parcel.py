@@ -32,7 +32,7 @@ class Parcel:
     again does not count twice, so that one that loses all it has, time and again, is no progress.
     """
 
-    piece: PieceWork
+    work: PieceWork
     staged: Staged
     put: Put
     token: str | None
@@ -47,11 +47,11 @@ class Parcel:
 
     @property
     def key(self) -> int:
-        return self.piece.piece.key
+        return self.work.piece.key
 
     @property
     def generated(self) -> bool:
-        return self.piece.piece.generated
+        return self.work.piece.generated
 
     def lend(self, stop: Stop) -> None:
         """See that a file which is read where it lies is still what it was. What fails there as a

@@ -36,14 +36,14 @@ class Sidecars:
 
     def put(self, *pieces: PieceWork) -> None:
         """Take over pieces whose asset has all its other files. Never waits."""
-        for piece in pieces:
-            self._queue.put(piece)
+        for work in pieces:
+            self._queue.put(work)
 
-    def offer(self, piece: PieceWork) -> None:
+    def offer(self, work: PieceWork) -> None:
         """The same, once the others have become few. Raises Stopped."""
         while self._queue.qsize() > _MANY:
             self._run.stop.sleep(0.05)
-        self.put(piece)
+        self.put(work)
 
     def finish(self) -> None:
         """Return when all that was taken over has been delivered, or has failed."""
@@ -51,37 +51,37 @@ class Sidecars:
         self._thread.join()
 
     def _loop(self) -> None:
-        while (piece := self._queue.get()) is not None:
+        while (work := self._queue.get()) is not None:
             with self._run.stop.guard():
-                self._one(piece)
+                self._one(work)
 
-    def _one(self, piece: PieceWork) -> None:
+    def _one(self, work: PieceWork) -> None:
         self._run.stop.check()  # what is not begun stays pending in the ledger
-        if not piece.piece.generated:
-            self._fetch(piece)
+        if not work.piece.generated:
+            self._fetch(work)
             return
-        cost = self._run.staging.reserve(piece.piece.resource.size or 0)
+        cost = self._run.staging.reserve(work.piece.resource.size or 0)
         try:
-            staged = self._written(piece, cost)
+            staged = self._written(work, cost)
         except Fatal:
             self._run.staging.release(cost)
             raise
         except Exception as error:  # noqa: BLE001  (a defect must not lose the item silently)
             self._run.staging.release(cost)
             told = str(error) if isinstance(error, ItemError) else unexpected(error)
-            piece.failed(AssetState.FAILED, told)
+            work.failed(AssetState.FAILED, told)
         else:
-            self._deliver(piece, staged)
+            self._deliver(work, staged)
 
-    def _written(self, piece: PieceWork, cost: int) -> Staged:
-        run, key = self._run, piece.piece.key
-        digests = write_sidecar(run, piece.asset.item.asset, key)
+    def _written(self, work: PieceWork, cost: int) -> Staged:
+        run, key = self._run, work.piece.key
+        digests = write_sidecar(run, work.asset.item.asset, key)
         try:
-            proof = prove(piece.piece.resource, digests)
+            proof = prove(work.piece.resource, digests)
         except Mismatch as mismatch:
             raise ItemError(f"its metadata changed meanwhile: {mismatch}") from mismatch
         steps.received(run.ledger, key, digests, proof)
-        return Staged(run.staging.path(key), digests, cost, run.staging, len(piece.sinks))
+        return Staged(run.staging.path(key), digests, cost, run.staging, len(work.sinks))
 
 
 def write_sidecar(run: Run, asset: Asset, key: int) -> Digests:

@@ -22,15 +22,15 @@ from pipeline import retry
 from pipeline.ledger import lookalikes, steps
 from pipeline.ledger.checks import is_copy
 from pipeline.limits import Gate
-from pipeline.stages.ahead import Ahead
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.copy_lookup import find_copy
 from pipeline.stages.ends import Ends
-from pipeline.stages.looking import look_for
 from pipeline.stages.names import Names
 from pipeline.stages.outbox import LINGER, Outbox
 from pipeline.stages.parcel import Parcel, Tokens, put_of
 from pipeline.stages.recheck import differs
+from pipeline.stages.uncommitted import Uncommitted
 from pipeline.staging import Staged
 
 
@@ -60,7 +60,7 @@ class Lane:
         self._algorithm = (
             sink.traits.algorithm if lookalikes.any_at(run.ledger, sink.name) else None
         )
-        self._ahead = Ahead(threads, run.rooms[sink.name], run.stop)
+        self._ahead = Uncommitted(threads, run.rooms[sink.name], run.stop)
         self._threads = [
             threading.Thread(target=self._transfers, name=f"{sink.name}-{n}", daemon=True)
             for n in range(threads)
@@ -71,25 +71,23 @@ class Lane:
         for thread in (*self._threads, self._committer):
             thread.start()
 
-    def put(self, piece: PieceWork, staged: Staged) -> None:
+    def put(self, work: PieceWork, staged: Staged) -> None:
         """Take over a verified file. Never waits: the staging budget bounds what is here."""
-        copy = piece.piece.copies.get(self._sink.name)
+        copy = work.piece.copies.get(self._sink.name)
         replaces = copy.replaces if copy else frozenset()
-        asset, path = piece.asset.item.asset, piece.piece.path
-        put = put_of(asset, piece.piece, staged.digests, path, replaces)
-        parcel = Parcel(
-            piece, staged, put, copy.token if copy else None, retry.Patience(self._gate)
-        )
+        asset, path = work.asset.item.asset, work.piece.path
+        put = put_of(asset, work.piece, staged.digests, path, replaces)
+        parcel = Parcel(work, staged, put, copy.token if copy else None, retry.Patience(self._gate))
         self._ends.begin()
-        if copy and copy.path and piece.piece.stays(self._sink.name, staged.digests):
+        if copy and copy.path and work.piece.stays(self._sink.name, staged.digests):
             steps.kept(self._run.ledger, parcel.key, self._sink.name)
             self._ends.landed(parcel, copy.path, 0)
             return
-        piece.asset.lineup.after_first(self._sink.name, parcel.key, partial(self._begin, parcel))
+        work.asset.lineup.after_first(self._sink.name, parcel.key, partial(self._begin, parcel))
 
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
-        piece, asset = parcel.piece.piece, parcel.piece.asset
+        piece, asset = parcel.work.piece, parcel.work.asset
         spot, sha256 = asset.lineup.spot(self._sink.name), parcel.put.digests[Algorithm.SHA256]
         parcel.names = self._names.of(piece, asset.item, spot, sha256)
         path = next(parcel.names, None)
@@ -99,7 +97,7 @@ class Lane:
         copy = piece.copies.get(self._sink.name)
         if copy and copy.path != path:
             parcel.token = None  # of an upload to another name
-        replaces = parcel.put.replaces | self._names.replaced(parcel.piece, path)
+        replaces = parcel.put.replaces | self._names.replaced(parcel.work, path)
         parcel.put = replace(parcel.put, path=path, replaces=replaces)
         parcel.lookalike = self._lookalike(parcel)
         self._outbox.put(parcel)
@@ -194,7 +192,7 @@ class Lane:
         ledger, sink = self._run.ledger, self._sink
         while parcel.lookalike is not None:
             path, identity = parcel.lookalike
-            receipt = retry.call(self._gate, partial(look_for, sink, path, identity))
+            receipt = retry.call(self._gate, partial(find_copy, sink, path, identity))
             if receipt is not None and not differs(sink.traits, receipt, parcel.put.digests):
                 if is_copy(ledger, sink.name, receipt.path, receipt.id):
                     return None
@@ -213,11 +211,11 @@ class Lane:
     def _there(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""
         sink, put = self._sink, parcel.put
-        copy = parcel.piece.piece.copies.get(sink.name)
+        copy = parcel.work.piece.copies.get(sink.name)
         known = copy.remote_id if copy and copy.path == put.path else None
         if known is None or parcel.generated or not isinstance(sink, TellsApart):
             return None
-        receipt = retry.call(self._gate, lambda: look_for(sink, put.path, known))
+        receipt = retry.call(self._gate, lambda: find_copy(sink, put.path, known))
         if receipt is None or differs(sink.traits, receipt, put.digests):
             return None
         return Transferred(put, "", receipt)

@@ -69,8 +69,8 @@ class Identifying:
         except (Transient, ItemError, GivenUp, Fatal) as error:
             if isinstance(error, Fatal) and not self.leave_out(gate, error):
                 raise
-            if isinstance(error, Transient) and gate.dead_end():
-                raise Fatal(f"{gate.name} keeps failing: {error}", hint=error.hint) from error
+            if isinstance(error, Transient) and (why := gate.dead_end(error)):
+                raise why from error
             reason = f"{resource.filename} cannot be compared: {error}"
             original = resource.role is Role.ORIGINAL
             return Failed(

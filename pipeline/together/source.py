@@ -97,7 +97,7 @@ class Together:
             yield from self._part(source, before.get(source.name), course)
         if self._identifying is not None:
             yield from self._compared(self._identifying, course)
-        alive = self._ledger.transact(sightings.principals) - len(course.waiting)
+        alive = self._ledger.transact(sightings.count_principals) - len(course.waiting)
         expected = alive + course.problems + course.missing
         yield Page(
             # Changes alone are no listing to hold a count against, unless a source fell short.
@@ -162,7 +162,9 @@ class Together:
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:
             yield _page(held, course)
         after = ""
-        while gone := self._ledger.transact(partial(twins.orphans, after=after, most=_STALE)):
+        while gone := self._ledger.transact(
+            partial(twins.without_sighting, after=after, most=_STALE)
+        ):
             yield _page(Joined((), tuple(gone)), course)
             after = gone[-1]
 
@@ -214,7 +216,7 @@ class Together:
         expired: Gate | None = None
         for origin in order:
             gate = self._gates[origin.source]
-            if gate.lost:
+            if gate.left_out:
                 continue
             try:
                 stream = self._open(origin, resource, offset)
@@ -254,10 +256,10 @@ class Together:
             gates = [origin.source for origin in origins(resource.handle)]
         except ValueError:
             return True  # whoever opens it is told what is wrong
-        lost = [self._gates[name].lost for name in gates if name in self._gates]
+        lost = [self._gates[name].left_out for name in gates if name in self._gates]
         return not lost or not all(lost)
 
-    def at_hand(self, resource: Resource) -> Callable[[], Stream] | None:
+    def local_opener(self, resource: Resource) -> Callable[[], Stream] | None:
         """What opens the file where it lies on a local disk; None if it lies on none."""
         try:
             where = origins(resource.handle)
@@ -265,7 +267,7 @@ class Together:
             return None
         for origin in where:
             gate = self._gates.get(origin.source)
-            if gate and not gate.lost and isinstance(self._sources.get(origin.source), Lends):
+            if gate and not gate.left_out and isinstance(self._sources.get(origin.source), Lends):
                 return partial(self._open, origin, resource, 0)
         return None
 
@@ -284,7 +286,7 @@ class Together:
             own = replace(resource, id=first.resource, handle=first.handle)
             wanted.setdefault(first.source, []).append((first.asset, own))
         for name, own_items in wanted.items():
-            if name in self._sources and not self._gates[name].lost:
+            if name in self._sources and not self._gates[name].left_out:
                 source = self._sources[name]
                 if isinstance(source, Prefetches):
                     source.prefetch(own_items)
@@ -325,7 +327,7 @@ class Together:
 
     def _require(self, name: str) -> None:
         """GivenUp once the source was left out."""
-        if why := self._gates[name].lost:
+        if why := self._gates[name].left_out:
             raise GivenUp(why)
 
     @contextlib.contextmanager

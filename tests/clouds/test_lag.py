@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipeline.cli.app import invoke
-from pipeline.stages import looking
+from pipeline.stages import copy_lookup
 from pipeline.states import Exit
 from sandbox.gdrive.store import Node
 from tests.clouds.test_rebuild import rebuilt
@@ -78,8 +78,8 @@ def test_a_copy_that_is_back_is_not_sent_again_though_no_listing_shows_it_yet(
 def test_after_so_many_that_are_gone_the_listing_is_believed(
     drive: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "_ENOUGH", 4)
-    monkeypatch.setattr(looking, "_AT_ONCE", 2)
+    monkeypatch.setattr(copy_lookup, "_ENOUGH", 4)
+    monkeypatch.setattr(copy_lookup, "_AT_ONCE", 2)
     store = drive.world.drive.store
     for node in nodes(drive)[1:]:
         store.delete(node)

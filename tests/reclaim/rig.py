@@ -14,7 +14,7 @@ from connectors.checksums import Algorithm, Checksum, digest
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Route, Select
 from pipeline.ledger import Ledger
-from pipeline.ledger.evidence import Order
+from pipeline.ledger.reclaimable import Order
 from pipeline.reclaim import Done, Pace, Policy, Session, Survey, reclaiming
 from pipeline.runner import Job
 from pipeline.states import Exit

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, insert
 
-from pipeline.ledger import Ledger, evidence, schema
-from pipeline.ledger.evidence import Rules
+from pipeline.ledger import Ledger, reclaimable, schema
 from pipeline.ledger.items import Totals
+from pipeline.ledger.reclaimable import Rules
 from pipeline.states import AssetState, CopyState, Proof
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -156,16 +156,18 @@ def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: i
     expected = {f"x{n}" for n, asset in enumerate(drawn, 1) if proven(asset, rules)}
     with TemporaryDirectory() as folder, Ledger.open(Path(folder, "l.sqlite")) as ledger:
         write(ledger, drawn)
-        chosen = evidence.claims(ledger, rules, "largest", len(drawn), None)
-        assert {claim.asset for claim in chosen} == expected
-        assert [claim.size for claim in chosen] == sorted((c.size for c in chosen), reverse=True)
-        some = evidence.claims(ledger, rules, "oldest", most, 500)
-        assert {claim.asset for claim in some} <= expected and len(some) <= most
-        assert sum(claim.size for claim in some[:-1]) < 500
-        tally = evidence.tally(ledger, rules)
+        chosen = reclaimable.candidates(ledger, rules, "largest", len(drawn), None)
+        assert {candidate.asset for candidate in chosen} == expected
+        assert [candidate.size for candidate in chosen] == sorted(
+            (c.size for c in chosen), reverse=True
+        )
+        some = reclaimable.candidates(ledger, rules, "oldest", most, 500)
+        assert {candidate.asset for candidate in some} <= expected and len(some) <= most
+        assert sum(candidate.size for candidate in some[:-1]) < 500
+        tally = reclaimable.tally(ledger, rules)
         assert tally.get(None, Totals()).assets == len(expected)
         present = [asset for asset in drawn if asset["state"] != AssetState.GONE]
         assert sum(total.assets for total in tally.values()) == len(present)
-        keys = [claim.key for claim in chosen]
+        keys = [candidate.key for candidate in chosen]
         with ledger.read() as connection:
-            assert set(evidence.still(connection, rules, range(1, 13))) == set(keys)
+            assert set(reclaimable.still(connection, rules, range(1, 13))) == set(keys)

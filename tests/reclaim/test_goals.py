@@ -92,7 +92,7 @@ def test_until_counts_what_the_bin_will_give_back(
     source.others = others
     chosen, _ = world.reclaim(until=share, before=None)
     assert chosen.wanted == wanted
-    assert bool(chosen.claims) is bool(wanted)
+    assert bool(chosen.candidates) is bool(wanted)
 
 
 def test_asking_twice_does_not_free_twice(tmp_path: Path) -> None:

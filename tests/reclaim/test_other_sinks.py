@@ -10,7 +10,7 @@ from connectors.base import Receipt
 from connectors.memory import MemorySink, Shelf
 from pipeline.config.models import Route
 from pipeline.ledger import Ledger, checks
-from pipeline.runner import elsewhere
+from pipeline.runner import moved_copies
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
 from tests.engine.test_lookalikes import archived
@@ -154,5 +154,8 @@ def test_of_files_of_one_name_each_is_looked_at(tmp_path: Path) -> None:
         ledger.flush()
         for identity, found in (("one", 0), ("two", 1)):
             beside = Receipt(there.path, missed.size, (), identity)
-            pairs = elsewhere.find(ledger, "to0", iter([beside]), lambda _: missed.sha256)
-            assert len(list(pairs)) == found
+            for apart in (set(), {there.path}):
+                pairs = moved_copies.find(
+                    ledger, "to0", [beside], apart.__contains__, lambda _: missed.sha256
+                )
+                assert len(list(pairs)) == (0 if apart else found)

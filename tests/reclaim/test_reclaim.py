@@ -38,7 +38,7 @@ def test_what_is_proven_goes_and_comes_back(tmp_path: Path) -> None:
     world = World(tmp_path)
     everything = world.present()
     chosen, done = world.reclaim()
-    assert done.whole and done.assets == len(everything) == len(chosen.claims)
+    assert done.whole and done.assets == len(everything) == len(chosen.candidates)
     assert world.present() == set() and set(world.library.bin) == everything
     undone = world.undo()
     assert undone.whole and undone.assets == len(everything)

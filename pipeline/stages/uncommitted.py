@@ -1,4 +1,4 @@
-"""How far transfers may run ahead of their commits.
+"""How many transfers may wait for their commits.
 
 A sink that makes files visible in a second step may say only then that it is full, and what
 was sent until then was sent in vain. With plenty of room that does not happen. Close to the
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pipeline.rooms import Room
 from pipeline.stopping import Stop
 
-TIGHT = 1 << 28  # bytes of room that one may run out of before long
+_TIGHT = 1 << 28  # bytes of room that one may run out of before long
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Turn:
     sent: int = 0
 
 
-class Ahead:
+class Uncommitted:
     """Counts files from the moment they are sent until they are kept; ``workers`` send at the
     same time."""
 
@@ -57,4 +57,4 @@ class Ahead:
             self._changed.notify_all()
 
     def _tight(self) -> bool:
-        return self._room.left is not None and self._room.left < TIGHT
+        return self._room.left is not None and self._room.left < _TIGHT

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert
 from pipeline.ledger import schema
 
 
-def outdated_sidecars(connection: Connection, asset_ids: Iterable[str]) -> None:
+def mark_due(connection: Connection, asset_ids: Iterable[str]) -> None:
     """The sidecars of these assets are to be made anew."""
     rows = [{"asset_id": asset_id} for asset_id in asset_ids]
     if rows:

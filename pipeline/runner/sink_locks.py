@@ -16,7 +16,7 @@ _BRIEF = 30.0  # seconds: as long as a run that finds nothing new may take
 
 
 @contextlib.contextmanager
-def occupying(pipeline: Pipeline) -> Iterator[dict[str, OutpourError]]:
+def exclusive_sinks(pipeline: Pipeline) -> Iterator[dict[str, OutpourError]]:
     """Keep other pipelines of this computer out of such sinks meanwhile. Yields why sinks cannot
     be used, by name: another pipeline has them."""
     occupied: dict[str, OutpourError] = {}

@@ -1,4 +1,4 @@
-"""Files of a source that lie on a local disk: what only their bytes tell, reading them does."""
+"""Reads a source's files that lie on a local disk, to learn their digests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.stages.verify import Mismatch, prove
 from pipeline.together import Together
 
 
-class AtHand:
+class LocalReader:
     """Reads each file once, whatever comes of it."""
 
     def __init__(self, run: Run) -> None:
@@ -32,7 +32,7 @@ class AtHand:
         """What opens it where it lies; None if it lies on no local disk."""
         source, resource = self._run.source, file.resource
         if isinstance(source, Together):
-            return source.at_hand(resource)
+            return source.local_opener(resource)
         if not isinstance(source, Lends) or not resource.local:
             return None
         return partial(source.open, file.asset_id, resource)

@@ -1,4 +1,4 @@
-"""The sinks of a run as places: is each still the one that its copies went to, and did they?"""
+"""Checks that each sink is still the place its copies went to, before a run and after."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from connectors.base import Sink
-from pipeline.ledger import doubts, places
+from pipeline.ledger import places, unchecked
 from pipeline.ledger.goal import Goal
 from pipeline.runner.connections import Connections
-from pipeline.runner.doubting import resolve_doubts
+from pipeline.runner.deleted_folders import withdraw_copies
 from pipeline.runner.job import Job
 from pipeline.runner.same_place import check_distinct, check_sink
-from pipeline.runner.vanished import withdraw
+from pipeline.runner.unchecked_copies import recheck
 from pipeline.stages.context import Run
 
 
-class Footing:
+class PlaceGuard:
     """Asks all sinks at once, and leaves out the one that fails at an answer."""
 
     def __init__(self, job: Job, run: Run, goal: Goal, connections: Connections) -> None:
@@ -45,29 +45,29 @@ class Footing:
             list(workers.map(look, sinks))
         check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
 
-    def resolve_doubts(self) -> None:
+    def recheck(self) -> None:
         """Look after what runs left undone that could not look back."""
         for sink in self._usable:
             with self._left_out.tolerating(sink.name):
-                resolve_doubts(self._run, sink, self._goal, partial(self._ask, sink))
+                recheck(self._run, sink, self._goal, partial(self._ask, sink))
 
     def begin(self) -> None:
         """Copies are about to be made."""
         for sink in self._usable:
-            doubts.raise_at(self._ledger, sink.name, self._run.id)
+            unchecked.mark(self._ledger, sink.name, self._run.id)
 
     def look_back(self) -> None:
         """What was made on the way may have gone again."""
 
         def vanished(sink: Sink) -> None:
             with self._left_out.tolerating(sink.name):
-                withdraw(self._run, sink, self._goal, partial(self._ask, sink))
+                withdraw_copies(self._run, sink, self._goal, partial(self._ask, sink))
 
         with ThreadPoolExecutor(thread_name_prefix="look-back") as workers:
             list(workers.map(vanished, self._job.sinks))
         self.check(after=True)
         for sink in self._usable:
-            doubts.dispel(self._ledger, sink.name)
+            unchecked.clear(self._ledger, sink.name)
             places.note_copies(self._ledger, sink.name)
 
     @property

@@ -1,4 +1,4 @@
-"""With which selection the ledger's choices were made."""
+"""The digest of the selection that all of the ledger's choices were made with."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SELECTION = "selection"
 
 
 def selection(connection: Connection) -> str | None:
-    """Its digest; None while the choices are of none."""
+    """None while the choices are being made anew, or never were."""
     return meta.get(connection, _SELECTION)
 
 
 def forget(ledger: Ledger) -> None:
-    """Choices are about to be made with another: until that came to its end, they are of none."""
+    """Choices are about to be made with another selection: until all are, they are of none."""
     ledger.transact(lambda connection: meta.forget(connection, _SELECTION))
 
 

@@ -15,7 +15,7 @@ _AT_ONCE = 4  # questions
 _ENOUGH = 100  # copies that are gone, in a row
 
 
-def look(sink: Sink, path: str, identity: str | None) -> Receipt | None:
+def stat_copy(sink: Sink, path: str, identity: str | None) -> Receipt | None:
     """What is visible where the copy is: the copy itself, though another file of its name may
     lie beside it. ``identity`` is the sink's own name for it, None where it gave none."""
     if identity and isinstance(sink, TellsApart):
@@ -23,10 +23,10 @@ def look(sink: Sink, path: str, identity: str | None) -> Receipt | None:
     return sink.stat(path)
 
 
-def look_for(sink: Sink, path: str, identity: str | None) -> Receipt | None:
+def find_copy(sink: Sink, path: str, identity: str | None) -> Receipt | None:
     """The copy itself; None if it is not there, whatever is in its place."""
     try:
-        receipt = look(sink, path, identity)
+        receipt = stat_copy(sink, path, identity)
     except ItemError:
         return None
     return receipt if receipt is not None and receipt.id == identity else None

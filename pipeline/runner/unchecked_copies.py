@@ -1,4 +1,4 @@
-"""Were the last copies of a run that never looked back really made where they were meant to?"""
+"""Looks for the last copies of a run that ended before it looked back at the sink."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from itertools import islice
 
 from connectors.base import Sink
 from connectors.errors import ItemError
-from pipeline.ledger import adoption, checks, doubts
+from pipeline.ledger import adoption, checks, unchecked
 from pipeline.ledger.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.runner.same_place import Ask
 from pipeline.stages.context import Run
-from pipeline.stages.looking import look
+from pipeline.stages.copy_lookup import stat_copy
 from pipeline.wording import counted
 
 _AT_ONCE = 20  # questions
 
 
-def resolve_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
+def recheck(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Look at the copy that each folder got last, and at all that it got where that is gone. What
     is not there waits to be brought again. Raises what asking raises."""
     ledger = run.ledger
-    since = doubts.since(ledger, sink.name)
+    since = unchecked.since(ledger, sink.name)
     if since is None:
         return
-    latest = doubts.latest(ledger, sink.name, since)
+    latest = unchecked.latest(ledger, sink.name, since)
     gone = _missing(sink, latest.values(), ask)
     suspects = [folder for folder, copy in latest.items() if copy.resource in gone]
     lost = 0
     for folder in suspects:
-        copies = list(doubts.copies(ledger, sink.name, since, folder))
+        copies = list(unchecked.copies(ledger, sink.name, since, folder))
         missing = _missing(sink, copies, ask)
         lost += len(missing)
         for copy in copies:
@@ -43,7 +43,7 @@ def resolve_doubts(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
         adoption.look_again(ledger, sink.name)  # somebody may have moved them
         text = f"not where an earlier run put them: {counted(lost, 'copy')}"
         run.notice("warning", text, sink.name)
-    doubts.dispel(ledger, sink.name)
+    unchecked.clear(ledger, sink.name)
 
 
 def _missing(sink: Sink, copies: Iterable[Held], ask: Ask) -> set[int]:
@@ -51,13 +51,13 @@ def _missing(sink: Sink, copies: Iterable[Held], ask: Ask) -> set[int]:
 
     def is_there(copy: Held) -> bool:
         try:
-            return ask(lambda: look(sink, copy.path, copy.remote_id)) is not None
+            return ask(lambda: stat_copy(sink, copy.path, copy.remote_id)) is not None
         except ItemError:
             return True  # nothing is known of it
 
     found: set[int] = set()
     rest: Iterator[Held] = iter(copies)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="doubts") as workers:
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="recheck") as workers:
         while some := list(islice(rest, 10 * _AT_ONCE)):
             there = workers.map(is_there, some)
             found |= {copy.resource for copy, yes in zip(some, there, strict=True) if not yes}

@@ -82,7 +82,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Candidate:
     """An asset that may go, by what the ledger knows. ``size`` in bytes, all files together."""
 
     key: int
@@ -103,7 +103,9 @@ def tally(ledger: Ledger, rules: Rules) -> dict[Kept | None, Totals]:
     return {Kept(row[0]) if row[0] else None: Totals(row[1], int(row[2])) for row in rows}
 
 
-def claims(ledger: Ledger, rules: Rules, order: Order, most: int, size: int | None) -> list[Claim]:
+def candidates(
+    ledger: Ledger, rules: Rules, order: Order, most: int, size: int | None
+) -> list[Candidate]:
     """The first assets that may go: at most ``most``, and no more than make up ``size`` bytes."""
     by = {"largest": _A.size.desc(), "oldest": _captured()}[order]
     query = select(schema.assets).where(_why(rules) == "").order_by(by, _A.id).limit(most)
@@ -119,7 +121,7 @@ def claims(ledger: Ledger, rules: Rules, order: Order, most: int, size: int | No
         for start in range(0, len(chosen), 200):
             files |= _files(connection, [row.id for row in chosen[start : start + 200]], rules)
     return [
-        Claim(row.id, row.asset_id, row.filename, row.created, row.size, row.revision,
+        Candidate(row.id, row.asset_id, row.filename, row.created, row.size, row.revision,
               files[row.id])
         for row in chosen
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from pipeline.stages.context import Run
 from pipeline.wording import counted
 
 
-def withdraw(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
+def withdraw_copies(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Let what this run put into folders that are gone by now wait for the next one. What was
     in them before is for verify to find."""
     if not isinstance(sink, HasFolders):

@@ -1,4 +1,4 @@
-"""Copies of a run that did not look back at a place: what it was told there may be of another.
+"""Copies of runs that ended before they looked back at the sink.
 
 A disk that was pulled out, or a folder that went into a cloud's bin, takes copies that were
 confirmed just before. A run finds that out at its end; where it has none, the next one does.
@@ -19,21 +19,21 @@ _R, _C = schema.resources.c, schema.copies.c
 _AT_ONCE = 1000
 
 
-def raise_at(ledger: Ledger, sink: str, run: int) -> None:
-    """Copies are about to be made at the sink. Doubts of an earlier run stay with these."""
+def mark(ledger: Ledger, sink: str, run: int) -> None:
+    """Copies are about to be made at the sink. Those of an earlier run stay unchecked too."""
     with ledger.read() as connection:
         if meta.get(connection, _key(sink)) is not None:
             return
     ledger.transact(lambda connection: meta.put(connection, _key(sink), str(run)))
 
 
-def dispel(ledger: Ledger, sink: str) -> None:
+def clear(ledger: Ledger, sink: str) -> None:
     """Its copies were looked at."""
     ledger.transact(lambda connection: meta.forget(connection, _key(sink)))
 
 
 def since(ledger: Ledger, sink: str) -> int | None:
-    """The first run whose copies at the sink are in doubt; None if none are."""
+    """The first run whose copies at the sink were not looked back at; None if all were."""
     with ledger.read() as connection:
         told = meta.get(connection, _key(sink))
     return None if told is None else int(told)
