@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from connectors.base import Role
-from pipeline.ledger import schema
+from pipeline.ledger import schema, sightings
 from pipeline.states import AssetState, CopyState
 
 _S, _N = schema.sightings.c, schema.prints.c
@@ -23,13 +23,15 @@ class Matching:
     """
 
     def __init__(self, connection: Connection, source: str, rows: Mapping[str, Any]) -> None:
+        self.principals: dict[str, str] = {}
+        self.abandoned: list[str] = []
+        if not rows:
+            return
         self._connection = connection
         self._source = source
         self._contents = self._originals(rows)
         self._candidates = self._others()
         self._taken = self._held()
-        self.principals: dict[str, str] = {}
-        self.abandoned: list[str] = []
         for asset_id, row in rows.items():
             self.principals[asset_id] = self._place(row)
         self._write(rows)
@@ -129,6 +131,25 @@ def principals(connection: Connection, source: str, ids: Sequence[str]) -> list[
     query = select(_S.asset_id, _S.principal).where(_S.source == source, _S.asset_id.in_(ids))
     found = {row.asset_id: row.principal for row in connection.execute(query)}
     return list(dict.fromkeys(found[key] for key in ids if found.get(key)))
+
+
+def substitutes(connection: Connection, source: str, lacking: Sequence[str]) -> Mapping[str, Any]:
+    """Sightings of ``source``, rows by asset id, that may belong to one of the principals which
+    have none of it any more: their originals are the same."""
+    mine, theirs = schema.prints.alias(), schema.prints.alias()
+    own, other = schema.sightings.alias(), schema.sightings.alias()
+    query = (
+        select(own.c.asset_id)
+        .select_from(mine)
+        .join(own, own.c.id == mine.c.sighting)
+        .join(theirs, theirs.c.content == mine.c.content)
+        .join(other, other.c.id == theirs.c.sighting)
+        .where(mine.c.role == Role.ORIGINAL, own.c.source == source, ~own.c.gone)
+        .where(theirs.c.role == Role.ORIGINAL, other.c.source != source, ~other.c.gone)
+        .where(other.c.principal.in_(lacking), own.c.principal != other.c.principal)
+        .distinct()
+    )
+    return sightings.rows(connection, source, list(connection.execute(query).scalars()))
 
 
 def unrecorded(connection: Connection, most: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,10 +15,12 @@ from pipeline.together.merging import KnownFile, Sighting, merge
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """``assets`` as they are now, all sources together; ``gone`` merged ids that have left."""
+    """``assets`` as they are now, all sources together; ``gone`` merged ids that have left.
+    ``united`` says that assets which were apart are one from now on."""
 
     assets: tuple[Asset, ...]
     gone: tuple[str, ...]
+    united: bool = False
 
 
 def take(
@@ -36,11 +38,12 @@ def take(
     """
     assets = recognition.sighted(connection, source, assets, number)
     fresh = sightings.put(connection, source, assets, number)
-    abandoned = twins.Matching(connection, source, fresh).abandoned if fresh else []
+    abandoned = twins.Matching(connection, source, fresh).abandoned
     # All of the page and not only what is fresh: what an interrupted listing entered here
     # may not have reached the ledger's own assets.
     named = twins.principals(connection, source, [asset.id for asset in assets])
-    return _merged(connection, order, [*named, *abandoned], hold=hold)
+    joined = _merged(connection, order, [*named, *abandoned], hold=hold)
+    return replace(joined, united=bool(abandoned))
 
 
 def held(
@@ -60,8 +63,12 @@ def adopt_library(connection: Connection, source: str) -> None:
 def leave(
     connection: Connection, order: Sequence[str], source: str, asset_ids: Sequence[str]
 ) -> Joined:
-    """These assets left ``source``: merged assets lose a part, or leave too."""
-    return _merged(connection, order, sightings.leave(connection, source, asset_ids))
+    """These assets left ``source``: merged assets lose a part, or leave too. Where ``source`` got
+    a part again as another asset, which was listed before this one left, that takes its place."""
+    lacking = sightings.leave(connection, source, asset_ids)
+    matching = twins.Matching(connection, source, twins.substitutes(connection, source, lacking))
+    names = [*lacking, *matching.principals.values(), *matching.abandoned]
+    return replace(_merged(connection, order, names), united=bool(matching.abandoned))
 
 
 def identify(
@@ -73,11 +80,14 @@ def identify(
         sightings.set_content(connection, sighting, resource_id, content)
         concerned.setdefault(source, set()).add(asset_id)
     names: list[str] = []
+    abandoned: list[str] = []
     for source, ids in concerned.items():
         rows = sightings.rows(connection, source, sorted(ids))
         matching = twins.Matching(connection, source, rows)
-        names += [*matching.principals.values(), *matching.abandoned]
-    return _merged(connection, order, names)
+        names += matching.principals.values()
+        abandoned += matching.abandoned
+    joined = _merged(connection, order, [*names, *abandoned])
+    return replace(joined, united=bool(abandoned))
 
 
 def _merged(

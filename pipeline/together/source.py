@@ -132,11 +132,12 @@ class Together:
                 course.cursors[name] = page.cursor
             joined = self._do(partial(joining.take, hold=hold), name, page.assets, number)
             left = self._do(joining.leave, name, page.gone)
-            self.unsure = self.unsure or bool(joined.gone)  # two became one
+            united = joined.united or left.united
+            self.unsure = self.unsure or united
             marked = tuple(replace(one, id=f"{name}/{one.id}") for one in page.problems)
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
-                full=course.full, albums_changed=page.albums_changed or bool(joined.gone),
+                full=course.full, albums_changed=page.albums_changed or united,
                 ignored=page.ignored,
             )  # fmt: skip
         if full:
@@ -156,9 +157,8 @@ class Together:
             course.problems += len(failed)
             problems = tuple(Problem(one.id, one.reason) for one in failed)
             joined = self._do(joining.identify, found)
-            self.unsure = self.unsure or bool(joined.gone)
-            changed = bool(joined.gone)
-            yield replace(_page(joined, course), problems=problems, albums_changed=changed)
+            self.unsure = self.unsure or joined.united
+            yield replace(_page(joined, course), problems=problems)
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:
             yield _page(held, course)
         after = ""
@@ -178,7 +178,9 @@ class Together:
     def _vanished(self, name: str, number: int, course: _Course) -> Iterator[Page]:
         """What a full listing did not name."""
         while gone := self._ledger.transact(lambda c: sightings.stale(c, name, number, _STALE)):
-            yield _page(self._do(joining.leave, name, gone), course)
+            left = self._do(joining.leave, name, gone)
+            self.unsure = self.unsure or left.united
+            yield _page(left, course)
 
     def _do(self, step: Callable[..., Joined], *arguments: object) -> Joined:
         def work(connection: Connection) -> Joined:
@@ -350,7 +352,7 @@ def _wait_for(gate: Gate) -> None:
 
 
 def _page(joined: Joined, course: _Course) -> Page:
-    return Page(joined.assets, joined.gone, full=course.full, albums_changed=False)
+    return Page(joined.assets, joined.gone, full=course.full, albums_changed=joined.united)
 
 
 def _cursors(since: str | None) -> dict[str, str]:

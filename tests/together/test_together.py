@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from connectors.base import Metadata, Page, Role
 from connectors.memory import MemorySource
@@ -64,6 +64,29 @@ def test_a_photo_seen_on_the_phone_first_is_not_copied_again_from_the_cloud(worl
     world.cloud.trash("C1")
     world.run()
     assert states(world) == {AssetState.GONE: 1}
+
+
+@pytest.mark.parametrize("side", ["phone", "cloud"])
+@pytest.mark.parametrize("anew", [False, True], ids=["by its changes", "listed anew"])
+def test_a_photo_that_one_side_got_again_between_two_runs_lands_once(
+    world: World, side: str, anew: bool
+) -> None:
+    """Deleted and imported again, or a phone that was erased and filled again."""
+    photos = [world.both(n, *LIVE) for n in range(5)]
+    world.run()
+    library = world.phone if side == "phone" else world.cloud
+    for photo in photos:
+        library.trash(f"{side[0].upper()}{photo.number}")
+        world.put(library, photo, photo.asset(f"again-{photo.number}"))
+    if anew:
+        with Ledger.open(world.ledger) as ledger:
+            ledger.transact(lambda connection: connection.execute(delete(schema.cursors)))
+    for source in world.sources:
+        source.opened.clear()
+    assert world.run().exit is Exit.OK
+    assert world.landed() == files(*photos)
+    assert not any(source.opened for source in world.sources)
+    assert states(world)[AssetState.CONFIRMED] == 5
 
 
 def test_files_that_only_one_side_has_join_the_one_asset(world: World) -> None:
