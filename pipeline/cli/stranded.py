@@ -14,14 +14,14 @@ from connectors.base import Source
 from connectors.errors import Misconfigured
 from pipeline.cli import options as o
 from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, why_away
-from pipeline.cli.output import emit, paper
-from pipeline.cli.tell import headline
+from pipeline.cli.output import complain, emit, paper
+from pipeline.cli.tell import headline, show_unshown
 from pipeline.cli.working import working
 from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Pipeline, Place
 from pipeline.config.sizes import show_size
 from pipeline.report.whereabouts import Part, Whereabouts
-from pipeline.runner.comparing import compare
+from pipeline.runner.comparing import Compared, compare
 from pipeline.states import Exit
 from pipeline.wording import counted, local_time, printable
 
@@ -50,11 +50,16 @@ def stranded(
             away={source.name: why for source in sources if (why := why_away(source))},
         )
     if json:
-        emit(asdict(found))
+        rest = {"problem_count": found.problem_count, "unlisted": found.unlisted}
+        problems = [asdict(problem) for problem in found.problems]
+        emit({**asdict(found.where), **rest, "problems": problems, "exit": int(found.exit)})
     else:
         with paper() as console:
             show(console, found)
-    return int(Exit.OK)
+    if found.exit is Exit.OK:
+        return 0
+    text = "what could not be listed is not compared: it may be stranded too"
+    return complain(text, "outpour run lists it again, and copies what can be read.", found.exit)
 
 
 @contextlib.contextmanager
@@ -85,12 +90,16 @@ def _asked(
     return several_places(from_, current_folder()), None
 
 
-def show(console: Console, found: Whereabouts) -> None:
-    """The parts of the library by who has them, then the oldest photo that only one has."""
+def show(console: Console, compared: Compared) -> None:
+    """The parts of the library by who has them, then the oldest photo that only one has, and
+    what was not listed."""
+    found = compared.where
     alone = [part for part in found.parts if len(part.sources) == 1]
     first = found.only(found.sources[0])
-    if first is None:
+    if first is None and compared.exit is Exit.OK and not found.unproven:
         headline(console, "✔", "green", f"Nothing is stranded on {found.sources[0]}")
+    elif first is None:
+        headline(console, "…", "yellow", f"Nothing is known to be only on {found.sources[0]}")
     else:
         text = f"{counted(first.assets)}, {show_size(first.bytes)}, only on {found.sources[0]}"
         headline(console, "→", "yellow", text)
@@ -103,6 +112,10 @@ def show(console: Console, found: Whereabouts) -> None:
         when = f", {local_time(part.first)}" if part.first else ""
         text = f"{printable(part.oldest)}{when}"
         console.print(_line("oldest", f"only on {part.sources[0]}: {text}"), soft_wrap=True)
+    if compared.unlisted:
+        text = f"{counted(compared.unlisted)} more that a source counts"
+        console.print(_line("not listed", text), soft_wrap=True)
+    show_unshown(console, compared)
 
 
 def _part(console: Console, found: Whereabouts, part: Part) -> None:

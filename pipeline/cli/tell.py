@@ -14,6 +14,7 @@ from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
+from pipeline.runner.comparing import Compared
 from pipeline.runner.verification import SinkCheck, Verified
 from pipeline.states import WENT_WRONG, AssetState, RunState
 from pipeline.wording import count, counted, duration, printable, share, without_name
@@ -100,7 +101,7 @@ def _overcome(summary: Summary) -> str:
 
 def _failures(console: Console, summary: Summary) -> None:
     _named(console, summary.failures, summary.failed)
-    _unshown(console, summary)
+    show_unshown(console, summary)
     if summary.quarantine and summary.assets.get(AssetState.QUARANTINED):
         text = f"\nWhat arrived differently is kept in {summary.quarantine}"
         console.print(text, soft_wrap=True)
@@ -118,7 +119,8 @@ def _named(console: Console, failures: Sequence[Failure], number: int) -> None:
         console.print(f"  {text}", style="dim", soft_wrap=True)
 
 
-def _unshown(console: Console, found: Summary | Plan) -> None:
+def show_unshown(console: Console, found: Summary | Plan | Compared) -> None:
+    """Items that a listing named and that could not be read."""
     if found.problem_count:
         console.print(f"\n{counted(found.problem_count, 'item')} the source could not show:")
         for problem in found.problems:
@@ -166,7 +168,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     if not plan.staging.fits:
         room = f"needs {show_size(plan.staging.needed)}, {show_size(plan.staging.free)} free"
         console.print(f"\nstaging  {printable(plan.staging.path)}  {room}", soft_wrap=True)
-    _unshown(console, plan)
+    show_unshown(console, plan)
     if plan.unplaced:
         text = f"\n{show_size(plan.unplaced)} will fit nowhere"
         console.print(text, style="yellow", soft_wrap=True)

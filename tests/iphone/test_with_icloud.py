@@ -99,6 +99,15 @@ def test_stranded_is_right_to_the_asset_with_a_full_icloud_and_reads_no_photo(
         assert code == 0 and "only iphone" in said and "only icloud" in said, said
 
 
+def test_stranded_names_what_the_phone_does_not_show(use: Point, outpour: Outpour) -> None:
+    with joint(use, 30, cloud_only=True, account=Account(total=1000)) as both:
+        both.on_phone.phone.faults.add("denied", key="DCIM/100APPLE")
+        code, said = outpour("stranded", *ENDS)
+        assert code == 1 and "DCIM/100APPLE" in said and "it may be stranded too" in said, said
+        code, printed = outpour("stranded", *ENDS, "--json")
+        assert code == 1 and json.JSONDecoder().raw_decode(printed)[0]["problem_count"] == 1
+
+
 @pytest.mark.parametrize("scheme", [0, 2])
 def test_without_fingerprints_the_bytes_decide_though_the_cable_is_pulled_meanwhile(
     use: Point, outpour: Outpour, tmp_path: Path, scheme: int

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from connectors.base import Role
+from connectors.base import Page, Problem, Role
 from connectors.errors import Misconfigured
+from connectors.memory import MemorySource
 from pipeline.cli.app import invoke
+from pipeline.cli.stranded import show
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.whereabouts import Whereabouts
-from pipeline.runner.comparing import compare
+from pipeline.runner.comparing import Compared, compare
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder
@@ -30,7 +36,14 @@ def compared(world: World) -> Whereabouts:
     found = compare(world.sources, world.ledger, Recorder(), stop=Stop(), attempts=2)
     assert world.ledger.exists() is before, "nothing is changed"
     assert not any(source.opened for source in world.sources), "nothing is read"
-    return found
+    assert found.exit is Exit.OK and not found.problem_count
+    return found.where
+
+
+def shown(found: Compared) -> str:
+    text = io.StringIO()
+    show(Console(file=text), found)
+    return text.getvalue()
 
 
 def parts(found: Whereabouts) -> dict[tuple[str, ...], int]:
@@ -62,6 +75,9 @@ def test_what_nobody_can_tell_without_the_bytes_is_counted_apart(world: World) -
     found = compared(world)
     assert found.unproven == 2
     assert parts(found) == {("phone",): 1}
+    world.phone.trash("P2")
+    text = shown(Compared(compared(world)))
+    assert "✔" not in text and "not known     2 assets" in text
 
 
 def test_after_a_run_everything_is_known_and_stands_in_the_report(world: World) -> None:
@@ -77,6 +93,27 @@ def test_after_a_run_everything_is_known_and_stands_in_the_report(world: World) 
         assert '"whereabouts"' in "".join(document.as_page(ledger))
     assert told["sources"] == ["phone", "cloud"]
     assert [part["sources"] for part in told["parts"]] == [["phone", "cloud"]]
+
+
+class Partly(MemorySource):
+    """Cannot show one item, and counts one that it does not list."""
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        for page in super().pages(since):
+            expected = None if page.expected is None else page.expected + 2
+            yield replace(page, problems=(Problem("DCIM/x", "refused"),), expected=expected)
+
+
+def test_what_could_not_be_listed_is_told(world: World) -> None:
+    """It may be stranded too: nobody should give the phone away for what is missing here."""
+    world.both(1)
+    sources = [Partly("phone", world.phone), world.sources[1]]
+    found = compare(sources, world.ledger, Recorder(), stop=Stop(), attempts=2)
+    assert found.exit is Exit.ITEMS_FAILED
+    assert (found.problem_count, found.unlisted) == (1, 1)
+    text = shown(found)
+    assert "✔" not in text and "Nothing is known to be only on phone" in text
+    assert "1 asset more that a source counts" in text and "phone/DCIM/x  refused" in text
 
 
 def test_one_source_has_nothing_to_be_compared_with(world: World) -> None:
