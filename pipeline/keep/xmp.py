@@ -63,9 +63,11 @@ def worth_keeping(metadata: Metadata, albums: Albums) -> bool:
     return any(fields) or metadata.utc_offset is not None
 
 
-def compose(asset: Asset, filename: str, albums: Albums) -> bytes | None:
-    """The sidecar, or None where there is nothing that people would miss."""
-    return render(asset, filename, albums) if worth_keeping(asset.metadata, albums) else None
+def compose(asset: Asset, filename: str, albums: Albums, kept: bool) -> bytes | None:
+    """The sidecar, or None where there is nothing that people would miss. One that is ``kept``
+    already is made anew all the same, or it would go on telling what was taken back."""
+    wanted = kept or worth_keeping(asset.metadata, albums)
+    return render(asset, filename, albums) if wanted else None
 
 
 def render(asset: Asset, filename: str, albums: Albums) -> bytes:

@@ -124,6 +124,14 @@ def names(ledger: Ledger) -> list[str]:
         ]
 
 
+def known(connection: Connection, prefix: str) -> list[Album]:
+    """Those whose ids begin so."""
+    rows = connection.execute(
+        select(schema.albums).where(_B.album_id.startswith(prefix, autoescape=True))
+    )
+    return [Album(row.album_id, tuple(json.loads(row.path))) for row in rows]
+
+
 def of(connection: Connection, asset_id: str) -> list[tuple[str, ...]]:
     """Paths of the albums an asset is in, in order."""
     return of_many(connection, [asset_id])[asset_id]

@@ -26,8 +26,9 @@ from pipeline.states import AssetState, CopyState
 ID = "outpour:xmp"
 """The id of the generated resource of any asset."""
 
-Compose = Callable[[Asset, str, Sequence[tuple[str, ...]]], bytes | None]
-"""The sidecar of an asset, given the name of its first file and its albums; None for none."""
+Compose = Callable[[Asset, str, Sequence[tuple[str, ...]], bool], bytes | None]
+"""The sidecar of an asset, given the name of its first file, its albums, and whether one is kept
+already; None for none."""
 
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _DUE = schema.sidecars_due
@@ -108,7 +109,8 @@ class _Batch:
         if files and not any(r.filename.lower().endswith(SIDECAR) for r in files):
             asset = load_asset(row, tuple(map(load_resource, files)))
             first = lead(asset.resources)
-            content = compose(asset, first.filename, found)
+            kept = known is not None and known.chosen
+            content = compose(asset, first.filename, found, kept)
         if content is None:
             if known is not None:
                 self.unwanted.append({"key": known.id})

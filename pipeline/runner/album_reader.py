@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from connectors.errors import (
@@ -28,10 +28,12 @@ class AlbumReader:
     """Asks the source for its albums.
 
     A source that refuses them keeps no photo back: they stay as they were known, and a later run
-    asks again. What was chosen by album needs them all the same.
+    asks again. What was chosen by album needs them all the same. ``go_on_without`` takes why one
+    of several sources cannot be asked, and raises that where it is needed.
     """
 
     run: Run
+    go_on_without: Callable[[OutpourError], None]
     _failed: OutpourError | None = None  # why none could be read
     _refused: dict[str, OutpourError] = field(default_factory=dict)  # single ones, by name
     _told: str = ""
@@ -72,10 +74,9 @@ class AlbumReader:
             self._load()
 
     def _load(self) -> None:
-        run = self.run
         self._asked, self._failed, self._refused = True, None, {}
         try:
-            self._refused = retry.call(run.source_gate, lambda: load_albums(run.ledger, run.source))
+            self._refused = self._read()
         except (Paused, Unreachable, Misconfigured, DiskFailed):
             raise
         except (Transient, ItemError, Fatal, GivenUp) as error:
@@ -85,6 +86,14 @@ class AlbumReader:
             others = len(self._refused) - 1
             more = f" and {others} more" if others else ""
             self._tell(f"the album {name!r}{more} could not be read: {why}")
+
+    def _read(self) -> dict[str, OutpourError]:
+        run = self.run
+        while True:
+            try:
+                return retry.call(run.source_gate, lambda: load_albums(run.ledger, run.source))
+            except (Paused, Unreachable, Misconfigured) as error:
+                self.go_on_without(error)
 
     def _tell(self, text: str) -> None:
         if text != self._told:

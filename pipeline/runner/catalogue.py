@@ -31,7 +31,7 @@ class Catalogue:
         self._run = run
         self._connections = connections
         self._goal = goal
-        self.album_reader = AlbumReader(run)
+        self.album_reader = AlbumReader(run, connections.go_on_without)
 
     def refresh(self) -> Discovered:
         """Bring the ledger up to date with the source. Raises what ends a listing."""

@@ -11,6 +11,7 @@ from connectors.base import Page, Source
 from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
 from pipeline.ledger import Ledger, albums, listing, selection_digest
+from pipeline.limits import GivenUp
 from pipeline.selection import Selection
 from pipeline.stages.context import Run
 
@@ -108,6 +109,8 @@ def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:
     def members(album: Album) -> set[str] | None:
         try:
             return set(source.members(album))
+        except GivenUp:  # of a source that was left out
+            return None
         except (ItemError, Fatal) as error:
             refused["/".join(album.path)] = error
             return None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from connectors.base import Asset
 from connectors.checksums import Digests, digest
 from connectors.errors import Fatal, ItemError, unexpected
-from pipeline.keep.xmp import compose
+from pipeline.keep.xmp import render
 from pipeline.ledger import albums, steps
 from pipeline.naming import lead
 from pipeline.stages.context import PieceWork, Run
@@ -88,7 +88,7 @@ def write_sidecar(run: Run, asset: Asset, key: int) -> Digests:
     """Put the sidecar of our making into staging that the asset has by what is known of it now."""
     with run.ledger.read() as connection:
         found = albums.of(connection, asset.id)
-    content = compose(asset, lead(asset.resources).filename, found) or b""
+    content = render(asset, lead(asset.resources).filename, found)
     path = run.staging.path(key)
     with run.staging.in_use():
         path.unlink(missing_ok=True)  # a sink may have taken an earlier one, and keeps it

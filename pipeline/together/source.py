@@ -17,6 +17,7 @@ from connectors.errors import (
     CursorLost,
     Fatal,
     ItemError,
+    Misconfigured,
     NotFound,
     OutpourError,
     Paused,
@@ -25,7 +26,7 @@ from connectors.errors import (
     Unreachable,
     Unreadable,
 )
-from pipeline.ledger import Ledger, sightings, twins
+from pipeline.ledger import Ledger, albums, sightings, twins
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate, GivenUp
 from pipeline.together import joining
@@ -63,7 +64,7 @@ class Together:
 
     A sign-in that ends is waited for in front of that source, at its own gate. What was left out
     (``left_out``) stays as it was listed last, and its files raise GivenUp where no other source
-    has them. ``failing`` names the source whose listing raised last.
+    has them. ``failing`` names the source whose listing, or whose albums, raised last.
     """
 
     def __init__(
@@ -296,18 +297,37 @@ class Together:
     # --- the rest ---
 
     def albums(self) -> Iterator[Album]:
+        """Of a source that was left out, or refuses to tell its own, those that are known; what
+        one refuses is raised at the end."""
         self.unsure = False
+        refused: OutpourError | None = None
         for source in self._sources.values():
-            if isinstance(source, HasAlbums):
+            if not isinstance(source, HasAlbums):
+                continue
+            self.failing = source.name
+            try:
                 self._require(source.name)
                 with self._session(source.name):
                     for album in source.albums():
                         yield Album(f"{source.name}/{album.id}", album.path)
+            except Misconfigured:
+                raise  # it is not there at all
+            except (GivenUp, ItemError, Fatal) as error:
+                if not isinstance(error, GivenUp):
+                    refused = refused or error
+                with self._ledger.read() as connection:
+                    known = albums.known(connection, f"{source.name}/")
+                yield from known
+            self.failing = ""
+        if refused is not None:
+            raise refused
 
     def members(self, album: Album) -> Iterator[str]:
         name, _, own = album.id.partition("/")
         source = self._sources[name]
         assert isinstance(source, HasAlbums)
+        self.failing = name
+        self._require(name)
         part: list[str] = []
         with self._session(name):
             for asset_id in source.members(Album(own, album.path)):
@@ -316,6 +336,7 @@ class Together:
                     yield from self._merged_ids(name, part)
                     part = []
         yield from self._merged_ids(name, part)
+        self.failing = ""
 
     def _merged_ids(self, source: str, ids: list[str]) -> list[str]:
         with self._ledger.read() as connection:

@@ -35,7 +35,7 @@ from connectors.errors import (
 )
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
-from pipeline.keep.xmp import Albums, compose
+from pipeline.keep.xmp import Albums, render
 from pipeline.limits import Gate
 from pipeline.runner import Outcome
 from pipeline.runner.attention import Attention
@@ -175,14 +175,14 @@ def test_a_sidecar_that_cannot_be_recorded_ends_the_run(
 ) -> None:
     trap = Trap(world.below, 3)
 
-    def trapped(asset: Asset, filename: str, albums: Albums) -> bytes | None:
+    def trapped(asset: Asset, filename: str, albums: Albums) -> bytes:
         trap.step()
-        return compose(asset, filename, albums)
+        return render(asset, filename, albums)
 
     for asset in list(world.library.assets.values()):
         world.library.put(replace(asset, metadata=Metadata(title=asset.id)), {})
     there = world.folder / "Photos"
-    monkeypatch.setattr(sidecars, "compose", trapped)
+    monkeypatch.setattr(sidecars, "render", trapped)
     ended = ending(lambda: world.run(sink=LocalSink("to", there)))
     assert isinstance(ended, Fatal) and "cannot write the ledger" in str(ended)
     world.below.trouble = ""

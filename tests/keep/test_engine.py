@@ -58,6 +58,21 @@ def test_what_changes_at_the_source_changes_in_ours_and_moves_no_photo(world: Wo
     assert world.run().summary.yielded == 0 and len(world.sidecars()) == 6
 
 
+def test_what_was_taken_back_at_the_source_is_told_no_more(world: World) -> None:
+    """Also where nothing is left that a sidecar would have been made for."""
+    world.library.put(replace(world.library.assets["asset-00001"], metadata=Metadata()), {})
+    world.run()
+    assert world.tags("asset-00001") == ["Albums/Trips/Norway"]
+    world.library.albums = {}
+    world.library.put(replace(world.library.assets["asset-00003"], metadata=Metadata()), {})
+    outcome = world.run()
+    assert outcome.exit is Exit.OK and outcome.summary.downloaded_bytes == 0
+    assert world.tags("asset-00001") == []
+    told = read(world.sidecars()["asset-00003"].read_bytes())
+    assert "dc:title" not in told.plain and "dc:title" not in told.lists
+    assert world.run().summary.moved_assets == 0 and not world.verify().sinks[0].wrong
+
+
 def test_what_a_person_edited_stays_and_is_told(world: World) -> None:
     world.run()
     path = world.sidecars()["asset-00002"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.abilities import Prompter
+from connectors.abilities import Album, Prompter
 from connectors.base import Kind, Page, Problem, Resource, Role, Stream
 from connectors.errors import (
     Fatal,
@@ -54,6 +54,16 @@ class Phone(Counting):
         if self.error:
             raise self.error
         yield from super().pages(since)
+
+    def albums(self) -> Iterator[Album]:
+        if self.error:
+            raise self.error
+        yield from super().albums()
+
+    def members(self, album: Album) -> Iterator[str]:
+        if self.error:
+            raise self.error
+        yield from super().members(album)
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
         if self.goes and self.opened.total() >= self.goes[0]:
@@ -141,6 +151,30 @@ def test_what_the_other_has_is_copied_in_this_run_and_in_the_next(
         assert outcome.summary.missing == 0
     pair.away.error = None
     assert pair.run().exit is Exit.OK and pair.whole()
+
+
+@errors
+def test_what_the_other_has_in_a_selected_album_is_copied_too(
+    pair: Pair, error: OutpourError
+) -> None:
+    """The albums of the one that is away stay as they are known, in every run."""
+    mine, theirs = Album("a", ("Trip",)), Album("b", ("Trip",))
+    chosen = Select(albums=("Trip",))
+    pair.wanted += [pair.both(1), pair.only(pair.phone, 4), pair.only(pair.cloud, 6)]
+    pair.phone.albums[mine], pair.cloud.albums[theirs] = ("P1", "P4"), ("C6",)
+    assert pair.run(select=chosen).exit is Exit.OK and pair.whole()
+    pair.away.error = error
+    for number in (11, 12):
+        pair.wanted.append(pair.only(pair.cloud, number))
+        pair.cloud.albums[theirs] = (*pair.cloud.albums[theirs], f"C{number}")
+        outcome = pair.run(select=chosen)
+        assert outcome.exit is code(error) and str(error) in outcome.error
+        assert pair.whole()
+    pair.wanted.append(pair.only(pair.phone, 13))
+    pair.phone.albums[mine] = ("P1", "P13")
+    pair.away.error = None
+    assert pair.run(select=chosen).exit is Exit.OK and pair.whole()
+    assert states(pair) == {AssetState.CONFIRMED: 5, AssetState.EXCLUDED: 1}
 
 
 @errors
