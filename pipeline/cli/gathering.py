@@ -25,7 +25,7 @@ class Gathering:
         self.tasks: list[Task] = []
         self._what = what
         self._called: dict[str, str] = {}
-        self._meant: dict[str, str] = {}  # what each row comes to
+        self._meant: dict[str, str] = {}  # what each comes to
         self._passwords = Passwords()
         self._sinks: dict[tuple[str, str], list[str]] = defaultdict(list)  # rows by what they fill
         for path in {path.resolve(): path for path in _files(paths)}.values():
@@ -56,20 +56,20 @@ class Gathering:
         filled = pipeline.sinks if self._what == "run" else ()
         alone = frozenset(place.exclusive for place in filled if place.exclusive)
         self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)], alone))
-        if row is not None:
-            self._compare(this, row, pipeline)
+        self._compare(this, pipeline, of_table=row is not None)
+        for sink in pipeline.sinks if row is not None else ():
+            place = " ".join(filter(None, sink.identity))
+            self._sinks[place, repr(sink.settings)].append(row or "")
 
-    def _compare(self, this: str, row: str, pipeline: Pipeline) -> None:
+    def _compare(self, this: str, pipeline: Pipeline, *, of_table: bool) -> None:
         meant = repr(pipeline.model_copy(update={"name": ""}))
         other = self._meant.setdefault(meant, this)
         if other is not this:
+            hint = "${column} in the file tells the rows of its table apart."
             raise Misconfigured(
                 f"{other} and {this} come to the same: one source, the same sinks",
-                hint="${column} in the file tells the rows of its table apart.",
+                hint=hint if of_table else "One of them is enough: run it without the other.",
             )
-        for sink in pipeline.sinks:
-            place = " ".join(filter(None, sink.identity))
-            self._sinks[place, repr(sink.settings)].append(row)
 
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:

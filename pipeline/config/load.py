@@ -28,7 +28,7 @@ from pipeline.config import document, places, problems, table, targets, variable
 from pipeline.config.document import Document, read
 from pipeline.config.models import Choices, Pipeline, Place
 
-_LONGEST = 255 - len(".sqlite.lock")  # bytes of a name that file systems take
+_LONGEST = 255 - len(".sqlite-journal")  # bytes of a name that file systems take
 
 
 class _Variables(EnvSettingsSource):

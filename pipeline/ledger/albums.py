@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -106,14 +107,20 @@ def members(ledger: Ledger, wanted: Iterable[str]) -> tuple[set[str], list[str]]
     unknown = []
     with ledger.read() as connection:
         rows = connection.execute(select(schema.albums))
-        paths = {row.id: "/".join(json.loads(row.path)) for row in rows}
+        paths = {row.id: _composed("/".join(json.loads(row.path))) for row in rows}
         for name in wanted:
-            keys = [k for k, path in paths.items() if path == name or path.startswith(f"{name}/")]
+            same, below = _composed(name), f"{_composed(name)}/"
+            keys = [k for k, path in paths.items() if path == same or path.startswith(below)]
             if not keys:
                 unknown.append(name)
             query = select(_M.asset_id).where(_M.album.in_(keys))
             found.update(connection.execute(query).scalars())
     return found, unknown
+
+
+def _composed(name: str) -> str:
+    """One spelling for what looks alike: an é may be one character or two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def names(ledger: Ledger) -> list[str]:

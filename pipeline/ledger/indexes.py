@@ -17,14 +17,15 @@ _B, _M = schema.albums.c, schema.album_members.c
 
 
 def albums(connection: Connection, sink: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Each album's path with the paths of its files at the sink, in an order of its own."""
+    """Each album's path with the paths of its files at the sink, in an order of its own: also of
+    those that are selected no more, or have left the source, as long as they are kept."""
     for album in connection.execute(select(schema.albums).order_by(_B.path, _B.album_id)).all():
         query = (
             select(_C.path)
             .join(schema.resources, _R.id == _C.resource)
             .join(schema.assets, _A.id == _R.asset)
             .join(schema.album_members, _M.asset_id == _A.asset_id)
-            .where(_M.album == album.id, _R.chosen, _R.role != Role.METADATA)
+            .where(_M.album == album.id, _R.role != Role.METADATA)
             .where(_C.sink == sink, _C.state == CopyState.CONFIRMED)
             .order_by(_A.created, _C.path)
         )

@@ -203,6 +203,19 @@ def test_rows_that_come_to_the_same_are_refused(
     assert not contents(config.parent / "out")
 
 
+def test_two_files_that_come_to_the_same_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    library(tmp_path / "in", 2)
+    for name in ("a", "copy of a"):
+        (tmp_path / f"{name}.yaml").write_text("source: ./in\nsinks: [./out]\n")
+    (tmp_path / "out").mkdir()
+    assert invoke(["batch", str(tmp_path)]) == Exit.USAGE
+    err = capfd.readouterr().err
+    assert "come to the same" in err and "One of them is enough" in err
+    assert not contents(tmp_path / "out")
+
+
 def test_rows_that_fill_one_place_are_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

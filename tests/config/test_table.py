@@ -142,7 +142,7 @@ def test_a_row_may_hold_any_character_and_several_lines(staff: Path) -> None:
         ('account,who,since\nann,"Ann,2015-01-01\n', "staff.csv: is not valid CSV"),
         ("account,since\nann,2015-01-01\n", "staff.yaml:5: sinks[1].path: staff.csv has no column"),
         ("account,who,since\nann,Ann,soon\n", "staff.csv:2: ann: "),
-        (f"account,who,since\n{'x' * 240},Ann,2015-01-01\n", "too long for the name of a ledger"),
+        (f"account,who,since\n{'x' * 235},Ann,2015-01-01\n", "too long for the name of a ledger"),
         (b"account,who,since\nj\xf6rg,J,2015-01-01\n", "staff.csv: is not a text file in UTF-8"),
         (b"account,who,since\nann,A\0,2015-01-01\n", "staff.csv: is not a text file"),
         ("pwd,who,since\na,b,c\n", "staff.csv:1: 'pwd' must not stand here"),

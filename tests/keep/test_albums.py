@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from unicodedata import normalize
 
 import pytest
 
@@ -121,6 +122,20 @@ def test_what_left_the_source_stays_in_its_albums_where_it_is_kept(world: World)
     assert not world.tags("asset-00000") and world.tags("asset-00002") == ["Albums/Garden"]
 
 
+def test_what_is_selected_no_more_stays_in_the_index_while_it_is_kept(world: World) -> None:
+    world.keep = Keep(albums="index")
+    world.library.albums = {NORWAY: ("asset-00000", "asset-00001"), GARDEN: ("asset-00002",)}
+    assert world.run().exit is Exit.OK
+    index = (world.root / "albums.json").read_text()
+    world.select = Select(albums=("Garden",))
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").read_text() == index
+    world.library.trash("asset-00000")
+    world.select = Select()
+    assert world.run().exit is Exit.OK
+    assert (world.root / "albums.json").read_text() == index
+
+
 class Silent(Careful):
     """Refuses to tell its albums, while it is ``silent``."""
 
@@ -185,6 +200,12 @@ def test_selected_albums_are_read_only_once_they_changed(world: World) -> None:
     assert (outcome.exit, outcome.summary.confirmed) == (Exit.OK, 2)
     assert world.source.asked == asked + 1
     assert set(world.sidecars()) == {"asset-00000", "asset-00001", "asset-00004"}
+
+
+def test_a_name_finds_its_album_in_any_spelling_of_its_letters(world: World) -> None:
+    world.library.albums = {Album("a3", (normalize("NFD", "Crème"), "Café")): ("asset-00003",)}
+    world.select = Select(albums=(normalize("NFC", "Crème"),))
+    assert world.run().summary.confirmed == 1
 
 
 def test_an_album_that_nobody_knows_yet_is_asked_for(world: World) -> None:
