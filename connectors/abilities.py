@@ -116,6 +116,16 @@ class Inventory(Protocol):
 
 
 @runtime_checkable
+class Recognises(Protocol):
+    """A source that is ``Situated`` and is one device or account: another text is another one."""
+
+    def recognise(self, before: str) -> None:
+        """Raise Misconfigured if this is not the place that said ``before`` of itself when it was
+        listed last, unless its settings say that it should be this one."""
+        ...
+
+
+@runtime_checkable
 class Situated(Protocol):
     def whereabouts(self) -> str:
         """Which place this is (folder, disk, account), as it is now; a service is asked one

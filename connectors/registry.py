@@ -52,6 +52,8 @@ class Connector(Generic[S]):
     ``password`` is the environment variable that may hold the password of one account.
     ``exclusive`` is for sinks where files of one name can lie side by side: a text that is alike
     for settings of one place, into which one pipeline at a time may then put files.
+    ``recognised`` says that its sources find out whether they are the place of last time
+    (``abilities.Recognises``), so that a pipeline may name another location.
     """
 
     settings: type[S]
@@ -63,6 +65,7 @@ class Connector(Generic[S]):
     same: Callable[[S, S], bool | None] | None = None
     password: str | None = None
     exclusive: Callable[[S], str] | None = None
+    recognised: bool = False
 
 
 class UnknownConnector(Misconfigured):

@@ -27,4 +27,6 @@ def _connect(settings: IPhoneSettings, prompter: Prompter) -> None:
         link.close()
 
 
-connector = Connector(IPhoneSettings, source=_source, connect=_connect, location="device")
+connector = Connector(
+    IPhoneSettings, source=_source, connect=_connect, location="device", recognised=True
+)

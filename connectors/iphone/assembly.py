@@ -105,7 +105,10 @@ def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Fo
 
 
 def revision(asset: Asset) -> str:
-    """Another one whenever anything listed of the asset is another."""
+    """Another one whenever anything listed of the asset is another, in whatever zone this computer
+    is."""
+    if asset.created is not None:
+        asset = replace(asset, created=asset.created.astimezone(UTC))
     return hashlib.blake2b(repr(asset).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
+from datetime import UTC
 from pathlib import Path
 
 from connectors.errors import Fatal, NotFound, Transient
-from connectors.iphone.device import Files, Stat
+from connectors.iphone.device import Files
 from connectors.iphone.errors import Denied, Missing
 from connectors.iphone.library import Library
 from connectors.iphone.link import Link
@@ -26,26 +27,27 @@ _ATTEMPTS = 5
 _PAUSE = 0.5  # seconds
 
 State = tuple[tuple[int, str] | None, ...]
+_REFUSED = (-1, "")
 
 
 def state(link: Link) -> State:
-    """Size and time of change of main file and log, None for one that is not there."""
+    """Size and time of change of main file and log; None for one that is not there, -1 for one
+    that the phone does not show."""
 
     async def look(files: Files) -> State:
-        return tuple([_mark(await _stat(files, path)) for path in (MAIN, LOG)])
+        return tuple([await _mark(files, path) for path in (MAIN, LOG)])
 
     return link.call(look)
 
 
-async def _stat(files: Files, path: str) -> Stat | None:
+async def _mark(files: Files, path: str) -> tuple[int, str] | None:
     try:
-        return await files.stat(path)
-    except (Missing, Denied):
+        found = await files.stat(path)
+    except Missing:
         return None
-
-
-def _mark(found: Stat | None) -> tuple[int, str] | None:
-    return None if found is None else (found.size, found.modified.isoformat())
+    except Denied:
+        return _REFUSED
+    return found.size, found.modified.astimezone(UTC).isoformat()
 
 
 class Copy:
@@ -63,7 +65,7 @@ class Copy:
         damage = ""
         for _ in range(_ATTEMPTS):
             before = state(link)
-            if before[0] is None:
+            if before[0] is None or _REFUSED in before:  # without its log it is an old one
                 raise UnknownLibrary("the phone does not show it")
             folder = tempfile.TemporaryDirectory(prefix="outpour-iphone-")
             try:

@@ -100,6 +100,18 @@ class IPhoneSource:
         total, free = self._link.call(lambda files: files.capacity())
         return Capacity(total - free, total, free)
 
+    def whereabouts(self) -> str:
+        return self._link.present.udid
+
+    def recognise(self, before: str) -> None:
+        now = self.whereabouts()
+        if self._settings.device is None and now != before:
+            raise Misconfigured(
+                f"another iPhone is plugged in ({now}) than last time ({before})",
+                hint="Plug in the first one; or go on with this one for good, as "
+                f"device: {now}, in the pipeline file.",
+            )
+
     def reconnect(self, prompter: Prompter) -> None:
         self._link.reconnect(prompter)
 
@@ -148,7 +160,7 @@ class IPhoneSource:
 
     def _cursor(self, since: str | None) -> tuple[str, State, bool] | None:
         """(udid, state of the library, whether with trashed); None for no cursor. Raises
-        CursorLost, and Misconfigured when another phone is plugged in than last time."""
+        CursorLost."""
         if since is None:
             return None
         try:
@@ -157,11 +169,6 @@ class IPhoneSource:
             version = None
         if version != 1:
             raise CursorLost("this cursor is of no phone")
-        if self._settings.device is None and udid != self._link.present.udid:
-            raise Misconfigured(
-                f"another iPhone is plugged in ({self._link.present.udid}) than last time ({udid})",
-                hint="Plug in the first one, or go on with this one, as `device: UDID`.",
-            )
         return udid, tuple(tuple(mark) if mark else None for mark in taken), trashed
 
     # --- reading -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from connectors.abilities import Situated, Traces
+from connectors.abilities import Recognises, Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
@@ -84,12 +84,16 @@ def looking_through(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) ->
 
 
 def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
-    """Fatal where a source that had assets is another place now and has none: it is not there."""
+    """Fatal where a source that had assets is another place now and has none: it is not there.
+    Misconfigured where it knows itself that it is another one."""
     if not isinstance(source, Situated):
         return
-    where = ask(source.whereabouts)
-    if where == places.remembered(ledger, source.name):
+    where, last = ask(source.whereabouts), places.remembered(ledger, source.name)
+    if where == last:
         return
+    if last and isinstance(source, Recognises):
+        recognise = source.recognise
+        ask(lambda: recognise(last))
     before = places.assets_of(ledger, source.name)
     if before and ask(lambda: not next(iter(source.pages())).assets):
         raise Fatal(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from connectors.errors import Misconfigured
-from pipeline.config.models import Pipeline
+from pipeline.config.models import Pipeline, Place
 from pipeline.ledger import Ledger, meta, places, sightings
 from pipeline.together.joining import adopt_library
 
@@ -27,10 +27,12 @@ def claim(ledger: Ledger, pipeline: Pipeline) -> None:
 
 
 def _claim(connection: Connection, pipeline: Pipeline) -> None:
-    ours = [place.identity for place in pipeline.sources]
-    theirs: list[Identity] = json.loads(meta.get(connection, _OWNER) or "[]")
+    ours = [_identity(place) for place in pipeline.sources]
+    recognised = {place.type for place in pipeline.sources if place.connector.recognised}
+    known: list[Identity] = json.loads(meta.get(connection, _OWNER) or "[]")
+    theirs = [[one, "" if one in recognised else where] for one, where in known]
     if not _succeeds(theirs, ours):
-        owners = ", ".join(" ".join(identity) for identity in theirs)
+        owners = ", ".join(" ".join(filter(None, identity)) for identity in theirs)
         raise Misconfigured(
             f"the ledger called {pipeline.name!r} belongs to another source ({owners})",
             hint="Give this pipeline another name: in its file.",
@@ -47,6 +49,10 @@ def _claim(connection: Connection, pipeline: Pipeline) -> None:
             adopt_library(connection, kept[0])
     _write(connection, _OWNER, ours)
     _write(connection, _NAMES, now)
+
+
+def _identity(place: Place) -> Identity:
+    return [place.type, ""] if place.connector.recognised else place.identity
 
 
 def _succeeds(theirs: Sequence[Identity], ours: Sequence[Identity]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transi
 from sandbox.iphone import OnPhone, Phone, Placement, usual
 from sandbox.library import Asset as Truth
 from sandbox.library import Library
-from tests.iphone.conftest import Open, Plug, listed, read
+from tests.iphone.conftest import Open, Plug, listed, read, strange_database
 from tests.rehearsal.rig import disk
 
 pytest.importorskip("pymobiledevice3")
@@ -226,17 +227,38 @@ def test_a_listing_may_be_left_in_the_middle(on_phone: OnPhone, open_source: Ope
     gc.collect()  # what is raised here becomes a warning, and warnings are errors
 
 
-def test_cursors_of_other_phones(plug: Plug, open_source: Open) -> None:
+def test_where_this_computer_is_changes_nothing(
+    on_phone: OnPhone, open_source: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither what the library knows nor, without one, what lies there."""
+    for walked in (False, True):
+        if walked:
+            on_phone.phone.media.add("PhotoData/Photos.sqlite", strange_database(tmp_path / "s"))
+            on_phone.phone.media.remove("PhotoData/Photos.sqlite-wal")
+        seen = []
+        for zone in ("Europe/Berlin", "America/New_York"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            seen.append({key: asset.revision for key, asset in listed(open_source()).items()})
+        assert seen[0] == seen[1]
+    monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+def test_another_phone_is_told_from_the_first(plug: Plug, open_source: Open) -> None:
     first, second = Phone(), Phone(udid="00008030-00112233AABBCCDD")
     for phone in (first, second):
         OnPhone(phone, Library(5, plain=True))
     plug(first)
     cursor = list(open_source().pages())[-1].cursor
+    before = open_source().whereabouts()
+    open_source().recognise(before)
     plug(second)
     with pytest.raises(Misconfigured, match="another iPhone") as caught:
-        list(open_source().pages(cursor))
-    assert "device: UDID" in caught.value.hint
-    assert next(iter(open_source(device=second.udid).pages(cursor))).full
+        open_source().recognise(before)
+    assert f"device: {second.udid}" in caught.value.hint
+    open_source(device=second.udid).recognise(before)
+    assert next(iter(open_source().pages(cursor))).full
     with pytest.raises(CursorLost):
         list(open_source().pages("[7]"))
 

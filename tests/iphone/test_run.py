@@ -88,6 +88,29 @@ def test_a_phone_that_stays_away_ends_the_run_and_the_next_one_goes_on(
     assert again < everything, "what had arrived is not read again"
 
 
+def test_another_phone_is_refused_until_it_is_named(
+    whole: OnPhone, plug: Plug, outpour: Outpour, tmp_path: Path
+) -> None:
+    """Also after a listing that could not show all: what the first has would count as deleted."""
+    whole.phone.faults.add("denied", key="DCIM/100APPLE")
+    config = tmp_path / "phone.yaml"
+    config.write_text("source: iphone\nsinks: [./photos]\n")
+    (tmp_path / "photos").mkdir()
+    assert outpour("run", str(config))[0] == 1
+    before = landed(tmp_path / "photos")
+    other = Phone(udid="00008030-00112233AABBCCDD")
+    theirs = OnPhone(other, Library(5, seed=7, plain=True), place=lambda _: Placement())
+    plug(other)
+    for command in ("run", "plan"):
+        code, said = outpour(command, str(config))
+        assert code == 2 and "another iPhone is plugged in" in said, said
+    assert landed(tmp_path / "photos") == before
+    config.write_text(f"source: {{type: iphone, device: {other.udid}}}\nsinks: [./photos]\n")
+    code, said = outpour("run", str(config))
+    assert code == 0, said
+    assert landed(tmp_path / "photos") == before + held(theirs)
+
+
 def test_a_phone_that_was_replugged_locked_is_waited_for_until_it_is_unlocked(
     whole: OnPhone, outpour: Outpour, tmp_path: Path
 ) -> None:

@@ -75,18 +75,21 @@ def test_an_edit_shown_under_its_own_name_is_no_second_asset(
     assert listed(open_source()).keys() == before.keys()
 
 
-@pytest.mark.parametrize("state", ["missing", "unknown", "damaged"])
+@pytest.mark.parametrize("state", ["missing", "log refused", "unknown", "damaged"])
 def test_without_a_library_files_are_walked_and_it_says_what_is_not_known(
     on_phone: OnPhone, open_source: Open, tmp_path: Path, state: str
 ) -> None:
     media = on_phone.phone.media
     database = "PhotoData/Photos.sqlite"
-    media.remove(f"{database}-wal")
+    if state == "log refused":  # the database alone is as it was some time ago
+        on_phone.phone.faults.add("denied", key=f"{database}-wal")
+    else:
+        media.remove(f"{database}-wal")
     if state == "missing":
         media.remove(database)
     elif state == "unknown":
         media.add(database, strange_database(tmp_path / "strange.sqlite"))
-    else:
+    elif state != "log refused":
         media.add(database, b"SQLite format 3\0" + b"\x7f" * 8000)
     source = open_source()
     (reason,) = problems(source)
