@@ -42,10 +42,17 @@ def next_listing(connection: Connection, source: str) -> int:
     return int(last or 0) + 1
 
 
-def put(
-    connection: Connection, source: str, assets: Sequence[Asset], listing: int
-) -> dict[str, Any]:
-    """Enter a page of one source; returns the rows that are new or changed, by asset id."""
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """``rows`` that are new or changed, by asset id. The originals of those that are ``altered``
+    have other bytes than before: they are of another size."""
+
+    rows: dict[str, Any]
+    altered: frozenset[str]
+
+
+def put(connection: Connection, source: str, assets: Sequence[Asset], listing: int) -> Entered:
+    """Enter a page of one source."""
     before = rows(connection, source, [asset.id for asset in assets])
     same = [
         asset.id
@@ -81,8 +88,8 @@ def put(
         and row.revision == asset.revision
     }  # fmt: skip
     files = [(entered[asset.id].id, asset) for asset in fresh]
-    _put_prints(connection, source, files, as_before)
-    return entered
+    altered = _put_prints(connection, source, files, as_before)
+    return Entered(entered, frozenset(altered))
 
 
 def rows(connection: Connection, source: str, ids: Sequence[str]) -> dict[str, Any]:
@@ -109,8 +116,10 @@ def _put_prints(
     source: str,
     entered: Sequence[tuple[int, Asset]],
     as_before: Collection[int],
-) -> None:
-    """What was computed stays where the asset is of the revision it was of (``as_before``).
+) -> set[str]:
+    """The assets whose originals are of another size than before.
+
+    What was computed stays where the asset is of the revision it was of (``as_before``).
 
     Of another revision a file may hold other bytes of the same size: it is read again, and
     what earlier downloads computed is not taken over for it.
@@ -119,10 +128,13 @@ def _put_prints(
     found = connection.execute(select(schema.prints).where(_N.sighting.in_(keys)))
     before: dict[tuple[int, str], Any] = {(row.sighting, row.resource_id): row for row in found}
     connection.execute(schema.prints.delete().where(_N.sighting.in_(keys)))
-    fresh = []
+    fresh, altered = [], set()
     for key, asset in entered:
         for resource in asset.resources:
             row = before.get((key, resource.id))
+            sizes = {row.size if row else None, resource.size} - {None}
+            if resource.role is Role.ORIGINAL and len(sizes) > 1:
+                altered.add(asset.id)
             verifiable = resource.checksum is not None and resource.checksum.verifiable
             content = str(resource.checksum) if verifiable else None
             computed = False
@@ -144,6 +156,7 @@ def _put_prints(
             )
     if fresh:
         connection.execute(insert(schema.prints), fresh)
+    return altered
 
 
 def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]]:

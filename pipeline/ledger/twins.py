@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from connectors.base import Role
 from pipeline.ledger import schema, sightings
@@ -17,14 +18,22 @@ _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 
 
 class Matching:
-    """Gives each of these sightings of one source, rows by asset id, its principal.
+    """Gives each of these sightings of one source, rows by asset id, its principal. The originals
+    of those that are ``altered`` have other bytes than when they were listed last.
 
-    ``abandoned`` are principals that have no sighting any more, since two became one.
+    ``left`` are principals that lost a sighting, some of them their last: two became one, or one
+    became two.
     """
 
-    def __init__(self, connection: Connection, source: str, rows: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        source: str,
+        rows: Mapping[str, Any],
+        altered: Collection[str] = (),
+    ) -> None:
         self.principals: dict[str, str] = {}
-        self.abandoned: list[str] = []
+        self.left: list[str] = []
         if not rows:
             return
         self._connection = connection
@@ -32,6 +41,11 @@ class Matching:
         self._contents = self._originals(rows)
         self._candidates = self._others()
         self._taken = self._held()
+        self._torn = {row.id for row in rows.values() if self._is_torn(row, altered)}
+        for row in rows.values():
+            if row.id in self._torn:  # others of this source may follow to where they were
+                self.left.append(row.principal)
+                self._taken.discard(row.principal)
         for asset_id, row in rows.items():
             self.principals[asset_id] = self._place(row)
         self._write(rows)
@@ -66,18 +80,38 @@ class Matching:
         )
         return set(self._connection.execute(query).scalars())
 
+    def _is_torn(self, row: Any, altered: Collection[str]) -> bool:
+        """Whether it is another photo than those it was one with: its bytes were replaced."""
+        query = (
+            select(_N.content)
+            .join(schema.sightings, _S.id == _N.sighting)
+            .where(_S.principal == row.principal, _S.id != row.id, ~_S.gone)
+            .where(_N.role == Role.ORIGINAL)
+        )
+        own = self._contents.get(row.id)
+        others = set(self._connection.execute(query).scalars()) if row.principal else set()
+        if not others or own in others - {None}:
+            return False
+        return row.asset_id in altered or (own is not None and None not in others)
+
     def _place(self, row: Any) -> str:
         twin = self._twin(row)
+        if row.id in self._torn:
+            self._taken.add(twin)
+            return twin or self._own_name(row)
         if twin and row.principal and (row.principal == twin or not self._alone(row)):
             twin = ""
         if not twin:
             return row.principal or self._own_name(row)
-        if row.principal and self._moved(row.principal):
-            if not self._moved(twin):  # the one that was copied goes on, the other joins it
+        content = self._contents[row.id]
+        if row.principal and self._moved(row.principal, content):
+            if not self._moved(
+                twin, content
+            ):  # the one that was copied goes on, the other joins it
                 self._rename(twin, row.principal)
             return str(row.principal)
         if row.principal:
-            self.abandoned.append(row.principal)
+            self.left.append(row.principal)
         self._taken.add(twin)
         return twin
 
@@ -91,20 +125,29 @@ class Matching:
         return str((same or free)[0].principal) if free else ""
 
     def _own_name(self, row: Any) -> str:
-        query = select(_S.id).where(_S.principal == row.asset_id, _S.id != row.id).limit(1)
-        taken = self._connection.execute(query).first()
-        return f"{row.source}/{row.asset_id}" if taken else str(row.asset_id)
+        """One that is no other's, and not the one it had."""
+        own = str(row.asset_id)
+        names = chain((own, f"{row.source}/{own}"), (f"{row.source}/{own}/{n}" for n in count(2)))
+        return next(name for name in names if name != row.principal and self._is_free(name, row))
+
+    def _is_free(self, name: str, row: Any) -> bool:
+        query = select(_S.id).where(_S.principal == name, _S.id != row.id).limit(1)
+        return self._connection.execute(query).first() is None
 
     def _alone(self, row: Any) -> bool:
         query = select(_S.id).where(_S.principal == row.principal, _S.id != row.id, ~_S.gone)
         return self._connection.execute(query.limit(1)).first() is None
 
-    def _moved(self, principal: str) -> bool:
+    def _moved(self, principal: str, content: str) -> bool:
+        """Whether these bytes have been copied for it; copies may be in doubt again since."""
         query = (
             select(_C.resource)
             .join(schema.resources, _R.id == _C.resource)
             .join(schema.assets, _A.id == _R.asset)
-            .where(_A.asset_id == principal, _C.state == CopyState.CONFIRMED)
+            .where(_A.asset_id == principal, _R.role == Role.ORIGINAL)
+            .where(or_(_R.checksum == content, "apple:" + _R.apple == content))
+            .where(_C.state.in_((CopyState.CONFIRMED, CopyState.PENDING)))
+            .where(_C.confirmed.is_not(None))
         )
         return self._connection.execute(query.limit(1)).first() is not None
 
@@ -112,7 +155,7 @@ class Matching:
         self._connection.execute(
             update(schema.sightings).where(_S.principal == before).values(principal=after)
         )
-        self.abandoned.append(before)
+        self.left.append(before)
         self._taken.add(before)
 
     def _write(self, rows: Mapping[str, Any]) -> None:
@@ -138,6 +181,8 @@ def substitutes(connection: Connection, source: str, lacking: Sequence[str]) -> 
     have none of it any more: their originals are the same."""
     mine, theirs = schema.prints.alias(), schema.prints.alias()
     own, other = schema.sightings.alias(), schema.sightings.alias()
+    if not lacking:
+        return {}
     query = (
         select(own.c.asset_id)
         .select_from(mine)

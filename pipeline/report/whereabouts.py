@@ -101,8 +101,16 @@ def _rivals(names: Sequence[str]) -> Iterator[tuple[Any, Any]]:
         unknown = mine.c.content.is_(None) & _rival(others, mine, schema.prints.alias())
         to_unknown = _rival(others, mine, theirs, theirs.c.content.is_(None))
         original = exists().where(mine.c.sighting == _S.id, mine.c.role == Role.ORIGINAL)
-        original = original.where(unknown | to_unknown).correlate(schema.sightings)
+        changed = mine.c.content.is_(None) & _together(others)
+        original = original.where(unknown | to_unknown | changed).correlate(schema.sightings)
         yield (_S.source == name) & original, 1
+
+
+def _together(others: Sequence[str]) -> Any:
+    """Whether one of the others was the same asset when its bytes were last known."""
+    other = schema.sightings.alias()
+    found = exists().where(other.c.principal == _S.principal, other.c.source.in_(others))
+    return found.where(~other.c.gone).correlate(schema.sightings)
 
 
 def _rival(others: Sequence[str], mine: Any, theirs: Any, *doubt: Any) -> Any:

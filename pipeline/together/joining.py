@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,11 @@ from pipeline.together.merging import KnownFile, Sighting, merge
 @dataclass(frozen=True, slots=True)
 class Joined:
     """``assets`` as they are now, all sources together; ``gone`` merged ids that have left.
-    ``united`` says that assets which were apart are one from now on."""
+    ``regrouped`` says that other sightings are one than before."""
 
     assets: tuple[Asset, ...]
     gone: tuple[str, ...]
-    united: bool = False
+    regrouped: bool = False
 
 
 def take(
@@ -38,12 +38,12 @@ def take(
     """
     assets = recognition.sighted(connection, source, assets, number)
     fresh = sightings.put(connection, source, assets, number)
-    abandoned = twins.Matching(connection, source, fresh).abandoned
+    changed = _match(connection, source, fresh.rows, fresh.altered)
     # All of the page and not only what is fresh: what an interrupted listing entered here
     # may not have reached the ledger's own assets.
     named = twins.principals(connection, source, [asset.id for asset in assets])
-    joined = _merged(connection, order, [*named, *abandoned], hold=hold)
-    return replace(joined, united=bool(abandoned))
+    joined = _merged(connection, order, [*named, *changed.names], hold=hold)
+    return replace(joined, regrouped=changed.regrouped)
 
 
 def held(
@@ -66,9 +66,9 @@ def leave(
     """These assets left ``source``: merged assets lose a part, or leave too. Where ``source`` got
     a part again as another asset, which was listed before this one left, that takes its place."""
     lacking = sightings.leave(connection, source, asset_ids)
-    matching = twins.Matching(connection, source, twins.substitutes(connection, source, lacking))
-    names = [*lacking, *matching.principals.values(), *matching.abandoned]
-    return replace(_merged(connection, order, names), united=bool(matching.abandoned))
+    changed = _match(connection, source, twins.substitutes(connection, source, lacking))
+    joined = _merged(connection, order, [*lacking, *changed.names])
+    return replace(joined, regrouped=changed.regrouped)
 
 
 def identify(
@@ -79,15 +79,29 @@ def identify(
     for source, asset_id, sighting, resource_id, content in found:
         sightings.set_content(connection, sighting, resource_id, content)
         concerned.setdefault(source, set()).add(asset_id)
-    names: list[str] = []
-    abandoned: list[str] = []
-    for source, ids in concerned.items():
-        rows = sightings.rows(connection, source, sorted(ids))
-        matching = twins.Matching(connection, source, rows)
-        names += matching.principals.values()
-        abandoned += matching.abandoned
-    joined = _merged(connection, order, [*names, *abandoned])
-    return replace(joined, united=bool(abandoned))
+    changed = [
+        _match(connection, source, sightings.rows(connection, source, sorted(ids)))
+        for source, ids in concerned.items()
+    ]
+    joined = _merged(connection, order, [name for one in changed for name in one.names])
+    return replace(joined, regrouped=any(one.regrouped for one in changed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    names: list[str]  # principals that may be other than they were
+    regrouped: bool
+
+
+def _match(
+    connection: Connection, source: str, rows: Mapping[str, Any], altered: Collection[str] = ()
+) -> _Matched:
+    first = twins.Matching(connection, source, rows, altered)
+    # What lost a part may get another, which until now found its place taken.
+    again = twins.Matching(connection, source, twins.substitutes(connection, source, first.left))
+    left = [*first.left, *again.left]
+    names = [*first.principals.values(), *again.principals.values(), *left]
+    return _Matched(names, bool(left))
 
 
 def _merged(

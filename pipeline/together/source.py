@@ -133,12 +133,12 @@ class Together:
                 course.cursors[name] = page.cursor
             joined = self._do(partial(joining.take, hold=hold), name, page.assets, number)
             left = self._do(joining.leave, name, page.gone)
-            united = joined.united or left.united
-            self.unsure = self.unsure or united
+            regrouped = joined.regrouped or left.regrouped
+            self.unsure = self.unsure or regrouped
             marked = tuple(replace(one, id=f"{name}/{one.id}") for one in page.problems)
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
-                full=course.full, albums_changed=page.albums_changed or united,
+                full=course.full, albums_changed=page.albums_changed or regrouped,
                 ignored=page.ignored,
             )  # fmt: skip
         if full:
@@ -158,7 +158,7 @@ class Together:
             course.problems += len(failed)
             problems = tuple(Problem(one.id, one.reason) for one in failed)
             joined = self._do(joining.identify, found)
-            self.unsure = self.unsure or joined.united
+            self.unsure = self.unsure or joined.regrouped
             yield replace(_page(joined, course), problems=problems)
         while (held := self._do(joining.held, course.waiting, _STALE)).assets:
             yield _page(held, course)
@@ -180,7 +180,7 @@ class Together:
         """What a full listing did not name."""
         while gone := self._ledger.transact(lambda c: sightings.stale(c, name, number, _STALE)):
             left = self._do(joining.leave, name, gone)
-            self.unsure = self.unsure or left.united
+            self.unsure = self.unsure or left.regrouped
             yield _page(left, course)
 
     def _do(self, step: Callable[..., Joined], *arguments: object) -> Joined:
@@ -373,7 +373,7 @@ def _wait_for(gate: Gate) -> None:
 
 
 def _page(joined: Joined, course: _Course) -> Page:
-    return Page(joined.assets, joined.gone, full=course.full, albums_changed=joined.united)
+    return Page(joined.assets, joined.gone, full=course.full, albums_changed=joined.regrouped)
 
 
 def _cursors(since: str | None) -> dict[str, str]:

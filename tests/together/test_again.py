@@ -12,7 +12,7 @@ from pipeline.cli.app import invoke
 from pipeline.cli.opening import ledger_path
 from pipeline.states import Exit
 from tests.ledger.earlier import as_version_two
-from tests.together.test_names import EVERY, Family
+from tests.together.test_names import COUNT, EVERY, Family
 
 Fetched = Callable[..., int]
 
@@ -33,6 +33,15 @@ def fetched(family: Family, capsys: pytest.CaptureFixture[str]) -> Fetched:
         return int(summary["downloaded_bytes"])
 
     return run
+
+
+def parts(family: Family, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], int]:
+    """How many assets who has."""
+    capsys.readouterr()
+    assert invoke(["stranded", str(family.of(one="a", two="b")), "--json"]) == Exit.OK
+    found = json.loads(capsys.readouterr().out)
+    assert not found["unproven"]
+    return {tuple(part["sources"]): part["assets"] for part in found["parts"]}
 
 
 def test_a_second_run_reads_nothing(fetched: Fetched) -> None:
@@ -68,6 +77,37 @@ def test_an_edit_of_the_same_size_is_copied_and_the_earlier_stays(
     family.write("b", "only.JPG", "only B")
     assert fetched(one="a", two="b") == len("only B")
     assert family.landed() == sorted([*EVERY, "only B"])
+
+
+def test_a_file_that_was_replaced_is_no_longer_what_the_other_has(
+    family: Family, fetched: Fetched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who deletes what "both" have loses nothing."""
+    fetched(one="a", two="b")
+    family.write("b", "other_1.JPG", "quite another picture")
+    for run, size in enumerate((len("quite another picture"), 0)):
+        told = {("one",): 1, ("two",): 2, ("one", "two"): COUNT - 1}
+        assert parts(family, capsys) == told, run
+        assert fetched(one="a", two="b") == size
+    assert family.landed() == sorted([*EVERY, "quite another picture"])
+    family.write("a", "IMG_1.JPG", "quite another picture")  # and then they are one again
+    assert fetched(one="a", two="b") == 0
+    assert family.landed() == sorted([*EVERY, "quite another picture"])
+    assert parts(family, capsys) == {("two",): 1, ("one", "two"): COUNT}
+
+
+def test_files_that_were_numbered_anew_are_found_again(
+    family: Family, fetched: Fetched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has the name of another one, and the same size; nothing of it is new."""
+    fetched(one="a", two="b")
+    for number in range(1, COUNT):
+        family.write("b", f"other_{number - 1}.JPG", f"photo {number}")
+    (family.folder / "b" / f"other_{COUNT - 1}.JPG").unlink()
+    fetched(one="a", two="b")
+    assert family.landed() == EVERY
+    assert fetched(one="a", two="b") == 0
+    assert parts(family, capsys) == {("one",): 1, ("two",): 1, ("one", "two"): COUNT - 1}
 
 
 def test_one_of_two_equal_files_that_is_edited_is_another_file(

@@ -89,6 +89,20 @@ def test_a_photo_that_one_side_got_again_between_two_runs_lands_once(
     assert states(world)[AssetState.CONFIRMED] == 5
 
 
+@pytest.mark.parametrize("anew", [False, True], ids=["touched", "edited"])
+def test_a_photo_that_changes_as_its_twin_appears_lands_once(world: World, anew: bool) -> None:
+    """Its copies are in doubt just then, and are its copies all the same."""
+    photo = world.only(world.phone, 1, known=False)
+    assert world.run().exit is Exit.OK
+    more = Photo(1, {**photo.files, "edited": (Role.EDITED, b"an edit")}) if anew else photo
+    world.put(world.phone, more, more.asset("P1", known=False))
+    world.put(world.cloud, photo, photo.asset("C1"))
+    for _ in range(2):
+        assert world.run().exit is Exit.OK
+        assert world.landed() == files(more)
+    assert states(world)[AssetState.CONFIRMED] == 1
+
+
 def test_files_that_only_one_side_has_join_the_one_asset(world: World) -> None:
     photo = Photo.made(1, *LIVE, Role.EDITED, Role.SIDECAR)
     world.put(world.phone, photo, _without(photo, "edited").asset("P1"))
