@@ -136,7 +136,11 @@ class Listing:
         """Folders of photos, and of edits, that the library has nothing in."""
         for above in (names.DCIM, names.SYNCED):
             edited = self._asking.names(f"{names.MUTATIONS}/{above}")
-            for name in sorted({*self._asking.names(above), *edited}):
+            there = self._asking.names(above)
+            # Folders have no ending there.
+            loose = [name for name in there if names.split(name)[1] and names.is_media(name)]
+            yield from self._strays.assets(above, loose, set())
+            for name in sorted({*there, *edited} - set(loose)):
                 folder = f"{above}/{name}"
                 if folder not in self._visited and not name.startswith("."):
                     stems = self._edited(folder) if name in edited else set()

@@ -13,7 +13,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -31,6 +31,12 @@ from pipeline.config.models import Choices, Pipeline, Place
 _LONGEST = 255 - len(".sqlite-journal")  # bytes of a name that file systems take
 
 
+_SETTINGS = SettingsConfigDict(
+    env_prefix=problems.PREFIX, env_nested_delimiter="__", extra="forbid"
+)
+S = TypeVar("S", bound=BaseSettings)
+
+
 class _Variables(EnvSettingsSource):
     """``OUTPOUR_`` variables; a value that is not plain text is read as YAML."""
 
@@ -45,18 +51,16 @@ class _Variables(EnvSettingsSource):
         return document.value(value, name)
 
 
-class _File(BaseSettings, Choices):
-    """What may stand at the top of a pipeline file."""
+class _Sources(BaseSettings):
+    """The sources of a pipeline file, with what variables say of them."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=problems.PREFIX, env_nested_delimiter="__", extra="forbid"
-    )
+    model_config = _SETTINGS
 
-    each: str | None = None
     source: list[dict[str, Any]] = Field(min_length=1)
-    sinks: list[dict[str, Any]] = Field(min_length=1)
 
-    _entries = field_validator("source", "sinks", mode="before")(targets.entries)
+    _entries = field_validator("source", "sinks", mode="before", check_fields=False)(
+        targets.entries
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -68,6 +72,15 @@ class _File(BaseSettings, Choices):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return _Variables(settings_cls), init_settings
+
+
+class _File(_Sources, Choices):
+    """What may stand at the top of a pipeline file."""
+
+    model_config = _SETTINGS
+
+    each: str | None = None
+    sinks: list[dict[str, Any]] = Field(min_length=1)
 
 
 def load(path: Path, row: str | None = None) -> Pipeline:
@@ -140,8 +153,10 @@ def one_place(target: str, settings: Mapping[str, Any], base: Path) -> Place:
 
 def several_places(wanted: Sequence[str], base: Path) -> tuple[Place, ...]:
     """The sources that these short targets name, each with a name of its own."""
+    data = {"source": targets.indexed(list(wanted))}
     try:
-        entries = [targets.expand(target) for target in wanted]
+        variables.check(_File.model_fields, data)
+        entries = _validated(_Sources, data).source
         return places.resolve(entries, (), base, rename=True)[0]
     except problems.Mistakes as wrong:
         raise problems.report(wrong.found, Document("command line", {}, {})) from None
@@ -189,7 +204,7 @@ def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
             data[key] = targets.indexed(data[key])
     try:
         variables.check(_File.model_fields, data)
-        file = _validated(data)
+        file = _validated(_File, data)
         sources, sinks = places.resolve(file.source, file.sinks, base, rename=default_name is None)
         _check_policy(file, sources, sinks)
     except problems.Mistakes as wrong:
@@ -202,11 +217,11 @@ def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
     return _named(pipeline, pipeline.name or default_name or _derived(pipeline))
 
 
-def _validated(data: dict[str, Any]) -> _File:
+def _validated(model: type[S], data: dict[str, Any]) -> S:
     try:
-        return _File(**data)
+        return model(**data)
     except ValidationError as error:
-        raise problems.Mistakes(problems.of_model(error, _File)) from None
+        raise problems.Mistakes(problems.of_model(error, model)) from None
 
 
 def _check_policy(file: _File, sources: Sequence[Place], sinks: Sequence[Place]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from connectors.base import Kind, Role
 from connectors.errors import Misconfigured
 from pipeline.config.document import parse
-from pipeline.config.load import load, one_place, one_shot
+from pipeline.config.load import load, one_place, one_shot, several_places
 from pipeline.config.models import Pipeline, Select
 from pipeline.config.sizes import parse_rate, parse_size, show_size
 
@@ -90,6 +90,17 @@ def test_variables_override_by_key_position_and_name(
     assert [_sink_path(pipeline, at) for at in (0, 1)] == [Path("/zero"), Path("/second")]
     assert (pipeline.limits.downloads, pipeline.limits.uploads) == (4, 7)
     assert pipeline.select.kinds == (Kind.VIDEO,)
+
+
+def test_variables_are_of_sources_without_a_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPOUR_SOURCE__1__STORE", "other")
+    found = several_places(["memory:one", "memory:two"], tmp_path)
+    assert [place.settings.model_dump()["store"] for place in found] == ["one", "other"]
+    monkeypatch.setenv("OUTPOUR_SOURCE__THREE__STORE", "other")
+    with pytest.raises(Misconfigured, match="no place is called 'three'"):
+        several_places(["memory:one", "memory:two"], tmp_path)
 
 
 def test_a_variable_can_replace_all_sinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

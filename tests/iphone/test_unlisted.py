@@ -45,6 +45,16 @@ def test_files_the_library_does_not_know_are_assets_too(
     assert {key: after[key] for key in before} == before
 
 
+def test_a_file_beside_the_folders_is_an_asset_too(on_phone: OnPhone, open_source: Open) -> None:
+    before = listed(open_source())
+    on_phone.phone.media.add("DCIM/LOOSE.JPG", b"a photo", 1_700_000_000)
+    source = open_source()
+    found = listed(source)
+    (new,) = found.keys() - before.keys()
+    assert read(source, found[new]) == b"a photo"
+    assert not problems(source)
+
+
 def test_a_live_video_the_library_forgot_belongs_to_its_still(
     on_phone: OnPhone, open_source: Open
 ) -> None:
