@@ -57,11 +57,12 @@ def last(connection: Connection, source: str) -> Listing | None:
     return Listing(row.listing, row.cursor, row.complete, row.expected, row.listed)
 
 
-def assets(connection: Connection) -> Iterator[list[Asset]]:
-    """Every asset that has not left, as its source gave it, some at a time."""
+def assets(connection: Connection, *, gone: bool) -> Iterator[list[Asset]]:
+    """Every asset that is there, or has ``gone``, as its source gave it last, some at a time."""
+    left = _A.state == AssetState.GONE
     after = 0
     while True:
-        query = select(schema.assets).where(_A.id > after, _A.state != AssetState.GONE)
+        query = select(schema.assets).where(_A.id > after, left if gone else ~left)
         rows = connection.execute(query.order_by(_A.id).limit(_AT_ONCE)).all()
         if not rows:
             return

@@ -294,11 +294,15 @@ def set_content(connection: Connection, sighting: int, resource_id: str, content
     )
 
 
-def seed(connection: Connection, source: str, assets: Sequence[Asset]) -> None:
-    """Take over the library of a pipeline that had one source until now."""
+def seed(connection: Connection, source: str, assets: Sequence[Asset], *, gone: bool) -> None:
+    """Take over the library of a pipeline that had one source until now. Its files are known by
+    the names that they had there, so that nothing is read only to be compared."""
     put(connection, source, assets, 0)
+    fresh = (_S.source == source, _S.principal == "")
+    keys = select(_S.id).where(*fresh)
     connection.execute(
-        update(schema.sightings)
-        .where(_S.source == source, _S.principal == "")
-        .values(principal=_S.asset_id)
+        update(schema.prints).where(_N.sighting.in_(keys)).values(merged=_N.resource_id)
+    )
+    connection.execute(
+        update(schema.sightings).where(*fresh).values(principal=_S.asset_id, gone=gone)
     )

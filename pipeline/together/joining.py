@@ -55,9 +55,11 @@ def held(
 
 
 def adopt_library(connection: Connection, source: str) -> None:
-    """Take over the assets of a pipeline whose only source until now was ``source``."""
-    for assets in listing.assets(connection):
-        sightings.seed(connection, source, assets)
+    """Take over the assets of a pipeline whose only source until now was ``source``, also those
+    that left it or were freed: another source may have them still."""
+    for gone in (False, True):
+        for assets in listing.assets(connection, gone=gone):
+            sightings.seed(connection, source, assets, gone=gone)
 
 
 def leave(

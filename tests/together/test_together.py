@@ -259,6 +259,30 @@ def test_a_second_source_may_be_added_later(tmp_path: Path) -> None:
     assert [dict(source.opened) for source in first.sources] == [{("P50", "original"): 1}, {}]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_left_the_first_source_is_known_when_a_second_one_has_it(
+    tmp_path: Path, known: bool
+) -> None:
+    """Space that was freed at one must not bring all of it again from the other."""
+    first = World(tmp_path)
+    photos = [first.only(first.cloud, n, *LIVE, known=known) for n in range(5)]
+    first.run(first.sources[1:])
+    for n in range(5):
+        first.cloud.trash(f"C{n}")
+    first.run(first.sources[1:])
+    with Ledger.open(first.ledger) as ledger:
+        ledger.transact(lambda c: joining.adopt_library(c, "cloud"))
+    for photo in photos:
+        first.put(first.phone, photo, photo.asset(f"P{photo.number}"))
+    for source in first.sources:
+        source.opened.clear()
+    for _ in range(2):
+        assert first.run().exit is Exit.OK
+        assert first.landed() == files(*photos)
+        assert not first.sources[0].opened
+    assert states(first) == {AssetState.CONFIRMED: 5}
+
+
 def test_an_unchanged_library_costs_one_question_a_source(world: World) -> None:
     asked: list[tuple[str, bool]] = []
 
