@@ -159,6 +159,9 @@ def show_plan(console: Console, plan: Plan) -> None:
     if plan.expected is not None and plan.expected != plan.listed:
         counts = f"{count(plan.listed)} listed, the source counts {count(plan.expected)}"
         _number(console, "differs", counts)
+    if plan.unproven:
+        may_be = f"{counted(plan.unproven)} may be at several sources"
+        _number(console, "not known", f"{may_be}: a run compares their bytes, and moves each once")
     _named(console, plan.failures, plan.failed)
     for sink in plan.sinks:
         lacking = f", {show_size(sink.lacking)} too much" if sink.lacking else ""

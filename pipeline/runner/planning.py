@@ -13,6 +13,7 @@ from connectors.errors import Misconfigured
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, runs, work
 from pipeline.report.summary import Failure, failed, failures, unshown
+from pipeline.report.whereabouts import whereabouts
 from pipeline.runner.job import Job, fatal_if_used_before
 from pipeline.runner.move import Mover
 from pipeline.runner.preflight import (
@@ -36,7 +37,8 @@ class Plan:
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
     not name everything. ``unplaced`` are bytes for which none of several sinks has room, where the
     policy chooses between them. ``problems`` are the first of those items that it could not show:
-    they keep a run from being whole.
+    they keep a run from being whole. ``unproven`` assets may be at several sources, each counted
+    by itself here: only a run reads their bytes.
     """
 
     assets: int
@@ -51,6 +53,7 @@ class Plan:
     if_full: str  # what the policy does about what does not fit
     problem_count: int = 0
     problems: tuple[Failure, ...] = ()
+    unproven: int = 0
 
     @property
     def failed(self) -> int:
@@ -110,6 +113,7 @@ def _compared(mover: Mover) -> Plan:
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)
+        unproven = whereabouts(connection).unproven if job.others else 0
     return Plan(
         assets=pending.assets,
         bytes=pending.bytes,
@@ -123,4 +127,5 @@ def _compared(mover: Mover) -> Plan:
         if_full=consequence(job.pipeline.route),
         problem_count=problem_count,
         problems=problems,
+        unproven=unproven,
     )

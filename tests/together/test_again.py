@@ -63,6 +63,18 @@ def test_sources_of_another_name_or_order_have_nothing_new(
     assert family.landed() == EVERY
 
 
+def test_a_plan_says_what_it_cannot_know(
+    family: Family, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["plan", str(family.of(one="a", two="b"))]) == Exit.OK
+    told = capsys.readouterr().out
+    assert f"{2 * COUNT} assets may be at several sources" in told
+    assert family.run(one="a", two="b") == Exit.OK
+    capsys.readouterr()
+    assert invoke(["plan", str(family.config)]) == Exit.OK
+    assert "several sources" not in capsys.readouterr().out
+
+
 def test_a_second_source_brings_only_what_is_new(family: Family, fetched: Fetched) -> None:
     fetched(one="a")
     assert fetched(one="a", two="b") == len("only b")
