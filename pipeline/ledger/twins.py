@@ -97,6 +97,7 @@ class Matching:
     def _place(self, row: Any) -> str:
         twin = self._twin(row)
         if row.id in self._torn:
+            twin = twin if twin != row.principal else ""
             self._taken.add(twin)
             return twin or self._own_name(row)
         if twin and row.principal and (row.principal == twin or not self._alone(row)):
@@ -105,9 +106,8 @@ class Matching:
             return row.principal or self._own_name(row)
         content = self._contents[row.id]
         if row.principal and self._moved(row.principal, content):
-            if not self._moved(
-                twin, content
-            ):  # the one that was copied goes on, the other joins it
+            # The one that was copied goes on, the other joins it.
+            if not self._moved(twin, content):
                 self._rename(twin, row.principal)
             return str(row.principal)
         if row.principal:
