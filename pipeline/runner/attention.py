@@ -113,7 +113,7 @@ class Attention:
     def _lose(self, gate: Gate, error: OutpourError) -> None:
         lost = error if isinstance(error, SessionExpired) else gate.needs_person
         if lost is None or not self.leave_out(gate, lost):
-            self.stop.set("a sign-in is needed", error)
+            self.stop.set("a person is needed", error)
         elif lost is not error:
             self.tell("error", str(error), gate.name, error.hint)
 

@@ -30,7 +30,8 @@ def write_index(run: Run, sink: Sink) -> None:
 def _bring(run: Run, sink: Sink, name: str, staged: Path, digests: Digests) -> None:
     value = digests[Algorithm.SHA256]
     before = indexes.written(run.ledger, sink.name, name)
-    if before[0] == value and sink.stat(name) is not None:
+    there = sink.stat(name) if before[0] == value else None
+    if there is not None and there.size == digests.size:
         return
     # Ours whatever a crash leaves: what was there, and what is on its way.
     ours = list(dict.fromkeys(["", *before, value]))

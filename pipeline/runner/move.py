@@ -145,7 +145,7 @@ class Mover:
         except Stopped:
             pass
         except SessionExpired as error:
-            self.stop.set("a sign-in is needed", error)
+            self.stop.set("a person is needed", error)
         except GivenUp as error:  # the rest of the run depends on what was asked there
             self.stop.set("the run failed", error.why)
         except Exception as error:  # noqa: BLE001  (ends the run; the main thread tells the person)

@@ -84,7 +84,7 @@ def _why_waiting(mover: Mover) -> str:
     expired = [name for name, why in sinks.items() if isinstance(why, SessionExpired)]
     out = ", ".join(expired)
     away = ", ".join([*sources, *(name for name in sinks if name not in expired)])
-    reasons = {"a sign-in is needed at": out, "the run went without": away, "no room at": full}
+    reasons = {"a person is needed at": out, "the run went without": away, "no room at": full}
     return ", ".join(f"{why} {names}" for why, names in reasons.items() if names)
 
 

@@ -274,7 +274,7 @@ def test_nobody_waits_for_room_where_nothing_is_left_to_put(
     outcome = ending(lambda: go(made, world.folder / "l.sqlite"))
     assert isinstance(outcome, Outcome) and outcome.exit is Exit.NEEDS_PERSON
     assert sorted(contents(shelf).values()) == world.whole
-    assert set(outcome.summary.waiting) == {"a sign-in is needed at to"}
+    assert set(outcome.summary.waiting) == {"a person is needed at to"}
 
 
 def test_a_sink_that_is_full_and_then_signed_out_is_waited_for_no_longer(world: World) -> None:

@@ -61,6 +61,10 @@ def test_the_index_follows_the_albums_and_leaves_an_edit_alone(world: World) -> 
     assert world.run().exit is Exit.OK
     assert "IMG_0004.HEIC" in (world.root / "albums.json").read_text()
     (world.root / "albums.txt").write_text("mine")
+    world.source.albums_changed = False
+    assert world.run().exit is Exit.OK
+    assert any("albums.txt" in notice.text for notice in world.recorder.notices)
+    world.source.albums_changed = True
     world.library.albums[GARDEN] = ("asset-00005",)
     assert world.run().exit is Exit.OK
     assert (world.root / "albums.txt").read_text() == "mine"
