@@ -30,9 +30,9 @@ _ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not th
 
 
 class Inheritance:
-    """At one sink. Copies at paths that are set ``apart`` are no copies. Raises
-    GivenUp where the sink was given up, and nothing else for what it fails at: that is
-    copied anew, if the sink takes it."""
+    """At one sink. What lies at a path that is ``apart`` belongs to a source and is no copy. Raises
+    GivenUp where the sink was given up, and nothing else for what it fails at: that is copied anew,
+    if the sink takes it."""
 
     def __init__(self, run: Run, sink: Sink, gate: Gate, apart: Callable[[str], bool]) -> None:
         self._run = run

@@ -150,7 +150,7 @@ def inserting(table: Table, rows: list[Row]) -> Callable[[Connection], object]:
     return lambda connection: connection.execute(insert(table), rows)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(assets, min_size=1, max_size=12), rules, st.integers(1, 12))
 def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: int) -> None:
     expected = {f"x{n}" for n, asset in enumerate(drawn, 1) if proven(asset, rules)}
