@@ -105,8 +105,8 @@ class Connections:
                 raise why
 
     def go_on_without(self, error: OutpourError) -> None:
-        """Leave out the one of several sources whose listing, or whose albums, just failed with this
-        error; raises it where that source is needed."""
+        """Leave out the one of several sources whose listing, or whose albums, just failed so;
+        raises the error where that source is needed."""
         failing = self.source.failing if isinstance(self.source, Together) else ""
         if not (failing and self.sources_left_out.leave_out(self.sources[failing], error)):
             raise error

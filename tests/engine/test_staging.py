@@ -26,7 +26,10 @@ from tests.engine.rig import fill, go, job
 
 
 @given(sizes=st.lists(st.integers(0, 3_000_000), max_size=40), budget=st.integers(1, 2_000_000))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
+)
 def test_the_budget_holds_whatever_comes(tmp_path: Path, sizes: list[int], budget: int) -> None:
     """A single file that is larger passes alone; nothing else is there then."""
     staging = Staging(tmp_path / "s", budget, Stop())
