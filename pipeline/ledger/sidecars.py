@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
 from connectors.base import Asset, Role
 from connectors.checksums import Algorithm, Checksum
@@ -79,7 +79,9 @@ def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
     for resource in connection.execute(select(schema.resources).where(_R.asset.in_(keys))):
         of_asset[resource.asset].append(resource)
     found = albums.of_many(connection, [row.asset_id for row in rows])
-    batch = _Batch()
+    held = exists().where(_C.resource == _R.id, _C.state == CopyState.CONFIRMED)
+    ours = select(_R.id).where(_R.asset.in_(keys), _R.role == Role.METADATA, or_(_R.chosen, held))
+    batch = _Batch(set(connection.execute(ours).scalars()))
     for row in rows:
         batch.add(row, of_asset[row.id], found[row.asset_id], compose)
     batch.write(connection)
@@ -89,8 +91,10 @@ def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
 
 @dataclass
 class _Batch:
-    """What changes for many assets, as rows of the statements below."""
+    """What changes for many assets, as rows of the statements below. ``kept`` are the sidecars that
+    are at a sink, or on their way."""
 
+    kept: Collection[int]
     made: list[dict[str, Any]] = field(default_factory=list)
     renewed: list[dict[str, Any]] = field(default_factory=list)
     unproven: list[dict[str, Any]] = field(default_factory=list)
@@ -109,7 +113,7 @@ class _Batch:
         if files and not any(r.filename.lower().endswith(SIDECAR) for r in files):
             asset = load_asset(row, tuple(map(load_resource, files)))
             first = lead(asset.resources)
-            kept = known is not None and known.chosen
+            kept = known is not None and known.id in self.kept
             content = compose(asset, first.filename, found, kept)
         if content is None:
             if known is not None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, or_, select, update
 
 from connectors.base import Role
 from pipeline.ledger import schema, sightings
@@ -41,6 +41,7 @@ class Matching:
         self._contents = self._originals(rows)
         self._candidates = self._others()
         self._taken = self._held()
+        self._abandoned = self._left_behind()
         self._torn = {row.id for row in rows.values() if self._is_torn(row, altered)}
         for row in rows.values():
             if row.id in self._torn:  # others of this source may follow to where they were
@@ -97,13 +98,14 @@ class Matching:
     def _place(self, row: Any) -> str:
         twin = self._twin(row)
         if row.id in self._torn:
-            twin = twin if twin != row.principal else ""
             self._taken.add(twin)
-            return twin or self._own_name(row)
+            return twin or self._again(row) or self._own_name(row)
         if twin and row.principal and (row.principal == twin or not self._alone(row)):
             twin = ""
+        if not twin and row.principal and not self._alone(row):
+            return str(row.principal)
         if not twin:
-            return row.principal or self._own_name(row)
+            return self._again(row) or row.principal or self._own_name(row)
         content = self._contents[row.id]
         if row.principal and self._moved(row.principal, content):
             # The one that was copied goes on, the other joins it.
@@ -117,12 +119,39 @@ class Matching:
 
     def _twin(self, row: Any) -> str:
         content = self._contents.get(row.id)
+        torn_from = row.principal if row.id in self._torn else ""
         free = [
-            c for c in self._candidates.get(content or "", ()) if c.principal not in self._taken
+            c
+            for c in self._candidates.get(content or "", ())
+            if c.principal not in self._taken and c.principal != torn_from
         ]
         # Of several equal photos, the one that was taken at the same moment.
         same = [c for c in free if c.created == row.created and not c.gone]
         return str((same or free)[0].principal) if free else ""
+
+    def _again(self, row: Any) -> str:
+        """The asset that has copies of what this is now; empty if it has some itself."""
+        content = self._contents.get(row.id, "")
+        found = self._abandoned.get(content, "")
+        if not found or (row.principal and self._moved(row.principal, content)):
+            return ""
+        if row.principal and row.id not in self._torn:
+            self.left.append(row.principal)
+        return self._abandoned.pop(content)
+
+    def _left_behind(self) -> dict[str, str]:
+        """Assets with copies of these contents of which nothing is left but that: all that was
+        one with them became one with others, and now their bytes are back."""
+        wanted = set(self._contents.values())
+        sizes = select(_N.size).where(_N.sighting.in_(self._contents), _N.role == Role.ORIGINAL)
+        listed = exists().where(_S.principal == _A.asset_id)
+        query = (
+            _copied_assets()
+            .where(_A.state == AssetState.GONE, ~listed, _R.size.in_(sizes))
+            .add_columns(_R.checksum, "apple:" + _R.apple)
+        )
+        rows = self._connection.execute(query)
+        return {key: row[0] for row in rows for key in row[1:] if key in wanted}
 
     def _own_name(self, row: Any) -> str:
         """One that is no other's, and not the one it had."""
@@ -140,15 +169,8 @@ class Matching:
 
     def _moved(self, principal: str, content: str) -> bool:
         """Whether these bytes have been copied for it; copies may be in doubt again since."""
-        query = (
-            select(_C.resource)
-            .join(schema.resources, _R.id == _C.resource)
-            .join(schema.assets, _A.id == _R.asset)
-            .where(_A.asset_id == principal, _R.role == Role.ORIGINAL)
-            .where(or_(_R.checksum == content, "apple:" + _R.apple == content))
-            .where(_C.state.in_((CopyState.CONFIRMED, CopyState.PENDING)))
-            .where(_C.confirmed.is_not(None))
-        )
+        same = or_(_R.checksum == content, "apple:" + _R.apple == content)
+        query = _copied_assets().where(_A.asset_id == principal, same)
         return self._connection.execute(query.limit(1)).first() is not None
 
     def _rename(self, before: str, after: str) -> None:
@@ -167,6 +189,17 @@ class Matching:
         if changed:
             statement = update(schema.sightings).where(_S.id == bindparam("key"))
             self._connection.execute(statement.values(principal=bindparam("now")), changed)
+
+
+def _copied_assets() -> Select[Any]:
+    """Assets whose originals have copies, though these may be in doubt again."""
+    return (
+        select(_A.asset_id)
+        .join(schema.resources, _A.id == _R.asset)
+        .join(schema.copies, _R.id == _C.resource)
+        .where(_R.role == Role.ORIGINAL, _C.confirmed.is_not(None))
+        .where(_C.state.in_((CopyState.CONFIRMED, CopyState.PENDING)))
+    )
 
 
 def principals(connection: Connection, source: str, ids: Sequence[str]) -> list[str]:

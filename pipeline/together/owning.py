@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from connectors.errors import Misconfigured
-from pipeline.config.models import Pipeline, Place
+from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, meta, places, sightings
 from pipeline.together.joining import adopt_library
 
@@ -27,10 +27,10 @@ def claim(ledger: Ledger, pipeline: Pipeline) -> None:
 
 
 def _claim(connection: Connection, pipeline: Pipeline) -> None:
-    ours = [_identity(place) for place in pipeline.sources]
-    recognised = {place.type for place in pipeline.sources if place.connector.recognised}
-    known: list[Identity] = json.loads(meta.get(connection, _OWNER) or "[]")
-    theirs = [[one, "" if one in recognised else where] for one, where in known]
+    ours = [place.identity for place in pipeline.sources]
+    theirs: list[Identity] = json.loads(meta.get(connection, _OWNER) or "[]")
+    for type_ in {place.type for place in pipeline.sources if place.connector.recognised}:
+        theirs = _followed(theirs, ours, type_)
     if not _succeeds(theirs, ours):
         owners = ", ".join(" ".join(filter(None, identity)) for identity in theirs)
         raise Misconfigured(
@@ -51,8 +51,14 @@ def _claim(connection: Connection, pipeline: Pipeline) -> None:
     _write(connection, _NAMES, now)
 
 
-def _identity(place: Place) -> Identity:
-    return [place.type, ""] if place.connector.recognised else place.identity
+def _followed(theirs: list[Identity], ours: Sequence[Identity], type_: str) -> list[Identity]:
+    """Theirs, the one of this type that is called otherwise now under its new name. Where it could
+    be one of several, none is it."""
+    left = [one for one in theirs if one[0] == type_ and one not in ours]
+    new = [one for one in ours if one[0] == type_ and one not in theirs]
+    if len(left) != 1 or len(new) != 1:
+        return theirs
+    return [new[0] if one == left[0] else one for one in theirs]
 
 
 def _succeeds(theirs: Sequence[Identity], ours: Sequence[Identity]) -> bool:

@@ -71,6 +71,13 @@ def test_what_was_taken_back_at_the_source_is_told_no_more(world: World) -> None
     told = read(world.sidecars()["asset-00003"].read_bytes())
     assert "dc:title" not in told.plain and "dc:title" not in told.lists
     assert world.run().summary.moved_assets == 0 and not world.verify().sinks[0].wrong
+    world.keep = Keep(sidecars="never")
+    world.run()
+    world.library.put(replace(world.library.assets["asset-00004"], metadata=Metadata()), {})
+    world.run()
+    world.keep = Keep()
+    assert world.run().exit is Exit.OK
+    assert "dc:title" not in read(world.sidecars()["asset-00004"].read_bytes()).lists
 
 
 def test_what_a_person_edited_stays_and_is_told(world: World) -> None:

@@ -103,6 +103,21 @@ def test_a_photo_that_changes_as_its_twin_appears_lands_once(world: World, anew:
     assert states(world)[AssetState.CONFIRMED] == 1
 
 
+def test_what_both_edit_and_take_back_one_after_the_other_is_not_copied_again(
+    world: World,
+) -> None:
+    """Apart for a while, one again, apart and one again: each content has its copy by then."""
+    before = world.both(1, known=False)
+    assert world.run().exit is Exit.OK
+    after = Photo(1, {"original": (Role.ORIGINAL, before.files["original"][1][::-1])})
+    for photo, landed in ((after, files(before, after)), (before, files(before, after))):
+        for library, key in ((world.phone, "P1"), (world.cloud, "C1")):
+            world.put(library, photo, photo.asset(key, known=library is world.cloud))
+            assert world.run().exit is Exit.OK
+            assert world.landed() == landed
+    assert states(world)[AssetState.CONFIRMED] == 1
+
+
 def test_files_that_only_one_side_has_join_the_one_asset(world: World) -> None:
     photo = Photo.made(1, *LIVE, Role.EDITED, Role.SIDECAR)
     world.put(world.phone, photo, _without(photo, "edited").asset("P1"))
