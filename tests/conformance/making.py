@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import io
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from connectors.abilities import ReadBack
 from connectors.base import Body, Checkpoint, Put, Receipt, Sink, Transferred
@@ -56,23 +50,6 @@ class Bench:
     def place(self, sink: Sink, path: str, data: bytes) -> Receipt:
         """Transfer and commit; raises the error if commit answers one."""
         return only(sink.commit([self.send(sink, path, data)]))
-
-
-def fail_to_read(body: Body, patch: pytest.MonkeyPatch) -> None:
-    """The disk of this file still knows its size and its first byte, and fails at the rest."""
-
-    class Failing(io.FileIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            if size == 1:
-                return super().read(size)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    opened = Path.open
-
-    def open_(path: Path, *args: Any, **more: Any) -> Any:
-        return Failing(path) if path == body.path else opened(path, *args, **more)
-
-    patch.setattr(Path, "open", open_)
 
 
 def only(answers: Iterable[Receipt | OutpourError]) -> Receipt:

@@ -28,16 +28,15 @@ from connectors.errors import (
     CapacityExceeded,
     ItemError,
     NotFound,
-    OutpourError,
     PathConflict,
     SessionExpired,
     Throttled,
     Transient,
     Unreachable,
-    Unreadable,
 )
 from tests.conformance.ability_tests import AbilityTests
 from tests.conformance.batch_tests import BatchTests
+from tests.conformance.body_tests import BodyTests
 from tests.conformance.making import (
     BOUNDARIES,
     LARGE_BOUNDARIES,
@@ -48,7 +47,6 @@ from tests.conformance.making import (
     assert_same,
     content,
     crash_at,
-    fail_to_read,
     only,
 )
 from tests.conformance.places import SinkPlace, assert_silent
@@ -69,7 +67,7 @@ NAMES = (
 BEYOND = ("cafe\u0301.jpg", "a?b:c.jpg", "CON.jpg", "ends in a dot.")  # the engine plans none
 
 
-class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
+class SinkSuite(AbilityTests, BatchTests, BodyTests, ReplaceTests):
     """The tests. All that is known of the place comes from ``place`` and the contract."""
 
     @pytest.fixture
@@ -264,37 +262,6 @@ class SinkSuite(AbilityTests, BatchTests, ReplaceTests):
         assert sink.commit([]) == []
 
     # --- interrupted ---
-
-    @pytest.mark.parametrize("wrong", [-1, 1, -4000])
-    def test_a_body_of_another_size_is_refused_and_leaves_nothing(
-        self, place: SinkPlace, sink: Sink, bench: Bench, wrong: int
-    ) -> None:
-        put, body = bench.stage("IMG_1.jpg", content(5000))
-        body.path.write_bytes(content(5000 + wrong))
-        with pytest.raises(OutpourError):
-            only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
-        assert place.open().stat("IMG_1.jpg") is None
-
-    @pytest.mark.parametrize("sole", [True, False])
-    def test_a_body_that_is_gone_is_no_fault_of_the_sink(
-        self, sink: Sink, bench: Bench, sole: bool
-    ) -> None:
-        put, body = bench.stage("IMG_1.jpg", content(5000), sole=sole)
-        body.path.unlink()
-        with pytest.raises(Unreadable):
-            sink.transfer(put, body, None, bench.keep)
-
-    @pytest.mark.parametrize("size", ["small", "large"])
-    def test_a_body_whose_disk_fails_is_no_fault_of_the_network(
-        self, place: SinkPlace, sink: Sink, bench: Bench, size: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        if not place.streams:
-            pytest.skip("this sink has its bytes copied by the system")
-        put, body = bench.stage("IMG_1.jpg", content(place.large if size == "large" else 5000))
-        with monkeypatch.context() as patch, pytest.raises(Unreadable, match="cannot be read"):
-            fail_to_read(body, patch)
-            sink.transfer(put, body, None, bench.keep)
-        assert place.open().stat("IMG_1.jpg") is None
 
     @pytest.mark.parametrize("size", ["small", "large"])
     def test_an_upload_goes_on_in_a_new_process_whenever_it_died(
