@@ -57,9 +57,10 @@ class Gathering:
         alone = frozenset(place.exclusive for place in filled if place.exclusive)
         self.tasks.append(Task(pipeline.name, [self._what, file, *chosen(row)], alone))
         self._compare(this, pipeline, of_table=row is not None)
-        for sink in pipeline.sinks if row is not None else ():
-            place = " ".join(filter(None, sink.identity))
-            self._sinks[place, repr(sink.settings)].append(row or "")
+        if row is not None:
+            for sink in pipeline.sinks:
+                place = " ".join(filter(None, sink.identity))
+                self._sinks[place, repr(sink.settings)].append(row)
 
     def _compare(self, this: str, pipeline: Pipeline, *, of_table: bool) -> None:
         meant = repr(pipeline.model_copy(update={"name": ""}))

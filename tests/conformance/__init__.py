@@ -2,6 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("sink_suite", "batch_tests", "source_suite", "making"))
-)
+_PARTS = ("sink_suite", "source_suite", "ability_tests", "batch_tests", "body_tests",
+          "replace_tests", "making")  # fmt: skip
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
