@@ -35,13 +35,15 @@ class Piece:
     """One chosen resource of an asset, and its copies by sink.
 
     ``former`` are digests of the bytes that its confirmed copies hold, while it is not known
-    whether the source still has the same.
+    whether the source still has the same. ``known``: whether its bytes can be told from others
+    without reading them.
     """
 
     key: int
     resource: Resource
     path: str
     former: Digests | None
+    known: bool
     copies: dict[str, Copy]
 
     @property

@@ -4,6 +4,7 @@ compared with yet. Once the bytes of a file have come, its digests say which of 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -14,6 +15,14 @@ from pipeline.ledger import schema
 from pipeline.ledger.store import Ledger
 
 _L = schema.lookalikes.c
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike:
+    """A file at a sink; ``identity`` is the sink's own name for it, None where it gave none."""
+
+    path: str
+    identity: str | None
 
 
 def forget(ledger: Ledger, sink: str) -> None:
@@ -50,9 +59,9 @@ def any_at(ledger: Ledger, sink: str) -> bool:
 
 def claim(
     ledger: Ledger, sink: str, algorithm: Algorithm, digests: Digests, resource: int
-) -> tuple[str, str | None] | None:
-    """Path and id of a file that has these bytes, which no other resource gets from now on; None
-    if there is none."""
+) -> Lookalike | None:
+    """A file that has these bytes, which no other resource gets from now on; None if there is
+    none."""
     checksum = str(Checksum(algorithm, digests[algorithm]))
     here = (_L.sink == sink, _L.checksum == checksum)
     free = or_(_L.resource.is_(None), _L.resource == resource)
@@ -61,19 +70,19 @@ def claim(
         if connection.execute(query).first() is None:  # of most files: nothing is to be written
             return None
 
-    def work(connection: Connection) -> tuple[str, str | None] | None:
+    def work(connection: Connection) -> Lookalike | None:
         row = connection.execute(query).one_or_none()
         if row is None:
             return None
         this = (_L.path == row.path, _L.remote_id == row.remote_id)
         taken = update(schema.lookalikes).where(*here, *this)
         connection.execute(taken.values(resource=resource))
-        return row.path, row.remote_id or None
+        return Lookalike(row.path, row.remote_id or None)
 
     return ledger.transact(work)
 
 
-def drop(ledger: Ledger, sink: str, path: str, identity: str | None) -> None:
-    """That file is not what it was listed as."""
-    this = (_L.sink == sink, _L.path == path, _L.remote_id == (identity or ""))
+def drop(ledger: Ledger, sink: str, file: Lookalike) -> None:
+    """It is not what it was listed as."""
+    this = (_L.sink == sink, _L.path == file.path, _L.remote_id == (file.identity or ""))
     ledger.transact(lambda connection: connection.execute(delete(schema.lookalikes).where(*this)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, bindparam, insert, update
+from sqlalchemy import and_, bindparam, delete, insert, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Receipt
@@ -62,6 +62,7 @@ _COPY_FAILED = Op(
     .where(_by_copy)
     .values(state=bindparam("new_state"), reason=bindparam("why")),
 )
+_HANDED_OVER = Op(5, delete(schema.copies).where(_by_copy))
 _ASSET = Op(
     5,
     update(schema.assets)
@@ -105,6 +106,11 @@ def confirmed(ledger: Ledger, resource: int, sink: str, receipt: Receipt) -> Non
         bytes=receipt.size,
         when=now(),
     )
+
+
+def handed_over(ledger: Ledger, former: int, sink: str) -> None:
+    """The copy of the resource ``former`` there is another's now."""
+    ledger.add(_HANDED_OVER, key=former, at=sink)
 
 
 def kept(ledger: Ledger, resource: int, sink: str) -> None:

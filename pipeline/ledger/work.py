@@ -158,9 +158,7 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
         )  # fmt: skip
     pieces: dict[int, list[Piece]] = defaultdict(list)
     for row in connection.execute(select(schema.resources).where(chosen).order_by(_R.id)):
-        pieces[row.asset].append(
-            Piece(row.id, load_resource(row), row.path, _former(row), copies[row.id])
-        )
+        pieces[row.asset].append(_piece(row, copies[row.id]))
     return [
         Item(
             row.id,
@@ -170,6 +168,12 @@ def _items(connection: Connection, rows: Sequence[Any]) -> list[Item]:
         )
         for row in rows
     ]
+
+
+def _piece(row: Any, copies: dict[str, Copy]) -> Piece:
+    resource = load_resource(row)
+    known = bool(row.proof) or (resource.checksum is not None and resource.checksum.verifiable)
+    return Piece(row.id, resource, row.path, _former(row), known, copies)
 
 
 def _former(row: Any) -> Digests | None:

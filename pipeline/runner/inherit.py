@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from connectors.abilities import ReadBack
 from connectors.base import Receipt, Sink
 from connectors.errors import OutpourError
 from pipeline import retry
@@ -22,8 +21,7 @@ from pipeline.ledger.orphans import Orphan
 from pipeline.limits import Gate, GivenUp
 from pipeline.runner.local_reader import LocalReader
 from pipeline.stages.context import Run
-from pipeline.stages.copy_lookup import find_copy
-from pipeline.stages.recheck import differs, reread
+from pipeline.stages.recheck import recheck
 
 _AT_ONCE = 4
 _ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not the copies
@@ -144,16 +142,6 @@ class Inheritance:
         self._run.notice("warning", text, self._sink.name, error.hint)
 
     def _seen(self, orphan: Orphan) -> Receipt | None:
-        sink, copy = self._sink, orphan.copy
-        receipt = find_copy(sink, copy.path, copy.remote_id)
-        if receipt is None:
-            why, self.missed = checks.GONE, True
-        elif receipt.checksums:
-            why = differs(sink.traits, receipt, orphan.digests)
-        elif isinstance(sink, ReadBack):
-            why = reread(sink, copy, self._run.stop)
-        else:
-            return None
-        if why:
-            checks.mark(self._run.ledger, copy, why)
-        return None if why else receipt
+        found = recheck(self._run.ledger, self._sink, orphan.copy, orphan.digests, self._run.stop)
+        self.missed |= found == checks.GONE
+        return found if isinstance(found, Receipt) else None

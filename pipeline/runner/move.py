@@ -222,11 +222,15 @@ class Mover:
             self.run.notice(remark.level, remark.text, remark.place)
 
     def _passes(self) -> Passes:
-        limits, gates = self.job.pipeline.limits, self.connections.sinks
+        pipeline, gates = self.job.pipeline, self.connections.sinks
+        limits = pipeline.limits
         sinks = [
-            Sending(sink, gates[sink.name], self.tokens.get(sink.name), limits.uploads)
+            Sending(
+                sink, gates[sink.name], self.tokens.get(sink.name), limits.uploads,
+                in_sources(pipeline, sink.name),
+            )
             for sink in self.job.sinks
-        ]
+        ]  # fmt: skip
         source, reach = self.run.source, None
         if isinstance(source, Together):
             reach = source.within_reach

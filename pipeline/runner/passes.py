@@ -31,12 +31,14 @@ _BATCH = 50  # assets that are given their sinks at once: few, so that news of r
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """How a sink is reached. ``threads`` transfer to it at once: None for as many as suit it."""
+    """How a sink is reached. ``threads`` transfer to it at once: None for as many as suit it. What
+    lies at a path that is ``apart`` belongs to a source."""
 
     sink: Sink
     gate: Gate
     tokens: Tokens | None
     threads: int | None
+    apart: Callable[[str], bool]
 
 
 class Passes:
@@ -101,7 +103,7 @@ class Passes:
     def _lane(self, sending: Sending) -> Lane:
         sink, full = sending.sink, partial(self._full.sink_is_full, sending.sink.name)
         threads = sending.threads or sink.traits.transfers
-        return Lane(self._run, sink, sending.gate, sending.tokens, threads, full)
+        return Lane(self._run, sink, sending.gate, sending.tokens, threads, full, sending.apart)
 
     def _pass(self, downloads: Downloads, writer: Sidecars, reopen: Callable[[str], None]) -> int:
         """Offer every pending asset to the sinks once; returns how many were taken up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 from pipeline import naming
@@ -13,11 +14,12 @@ _MOST = 10  # suffixes that are tried, where other content has the names
 
 
 class Names:
-    """What files are called at one sink."""
+    """What files are called at one sink. Safe to use from any thread."""
 
     def __init__(self, ledger: Ledger, sink: str) -> None:
         self._ledger = ledger
         self._sink = sink
+        self._lock = threading.Lock()
         self._handed_over = orphans.any_yet(ledger, sink)  # else each has the name it planned
 
     def of(self, own: Piece, item: Item, spot: Spot | None, sha256: str) -> Iterator[str]:
@@ -32,6 +34,13 @@ class Names:
             if path not in tried and (own.generated or not self._is_others(path, own)):
                 tried.add(path)
                 yield path
+
+    def handing_over(self) -> None:
+        """A copy is about to become another file's, with its name."""
+        with self._lock:
+            if not self._handed_over:
+                orphans.remember(self._ledger, self._sink)
+                self._handed_over = True
 
     def replaced(self, work: PieceWork, path: str) -> frozenset[str]:
         """SHA-256 sums of what a generated file may replace there, beside what it was itself."""

@@ -63,4 +63,4 @@ class Outbox:
 
     def _groups(self, parcel: Parcel) -> bool:
         small = parcel.put.size <= self._traits.batch_below
-        return self._batches and small and parcel.lookalike is None
+        return self._batches and small and parcel.suspect is None

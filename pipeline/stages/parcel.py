@@ -12,6 +12,8 @@ from connectors.base import Asset, Put, Transferred
 from connectors.checksums import Algorithm, Digests
 from connectors.errors import Fatal, OutpourError
 from pipeline.ledger.items import Piece
+from pipeline.ledger.lookalikes import Lookalike
+from pipeline.ledger.orphans import Orphan
 from pipeline.retry import Patience
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged
@@ -26,7 +28,7 @@ class Parcel:
     beginning; ``patience`` counts the answers about it alone, in a batch that went well as a
     whole.
 
-    ``lookalike`` is path and id of a file at the sink that may be the copy.
+    ``suspect`` is a file at the sink that may be the copy.
 
     ``reached`` is the most bytes of it that the place ever had. What a place loses and is sent
     again does not count twice, so that one that loses all it has, time and again, is no progress.
@@ -41,7 +43,7 @@ class Parcel:
     ticket: int = 0  # of the token's row in the ledger
     starts: int = 0
     sent: Transferred | None = None
-    lookalike: tuple[str, str | None] | None = None
+    suspect: Lookalike | Orphan | None = None
     ended: bool = False  # its lane is done with it
     reached: int = 0
 

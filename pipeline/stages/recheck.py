@@ -5,12 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 from connectors.abilities import ReadBack
-from connectors.base import Receipt, Traits
+from connectors.base import Receipt, Sink, Traits
 from connectors.checksums import Algorithm, Digests, digest
 from connectors.errors import ItemError, NotFound
-from pipeline.ledger.checks import GONE, Held
+from pipeline.ledger import Ledger
+from pipeline.ledger.checks import GONE, Held, mark
 from pipeline.stages.confirm import confirm
+from pipeline.stages.copy_lookup import find_copy
 from pipeline.stopping import Stop
+
+
+def recheck(ledger: Ledger, sink: Sink, copy: Held, digests: Digests, stop: Stop) -> Receipt | str:
+    """A confirmed copy as the sink shows it, if its own checksum or its bytes say that it is what
+    it was; else why it does not count any more, which the ledger is told, or nothing ("") where
+    nothing tells. Raises what asking and reading raise."""
+    receipt = find_copy(sink, copy.path, copy.remote_id)
+    if receipt is None:
+        why = GONE
+    elif receipt.checksums:
+        why = differs(sink.traits, receipt, digests)
+    elif isinstance(sink, ReadBack):
+        why = reread(sink, copy, stop)
+    else:
+        return ""
+    if receipt is not None and not why:
+        return receipt
+    mark(ledger, copy, why)
+    return why
 
 
 def reread(sink: ReadBack, copy: Held, stop: Stop) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from connectors.abilities import BatchTransfers, TellsApart
+from connectors.abilities import BatchTransfers
 from connectors.base import Body, Put, Receipt, Sink, Transferred
 from connectors.checksums import Algorithm
 from connectors.errors import (
@@ -19,17 +19,16 @@ from connectors.errors import (
     Transient,
 )
 from pipeline import retry
-from pipeline.ledger import lookalikes, steps
-from pipeline.ledger.checks import is_copy
+from pipeline.ledger import steps
+from pipeline.ledger.orphans import Orphan
 from pipeline.limits import Gate
+from pipeline.stages.already_there import AlreadyThere
 from pipeline.stages.confirm import confirm
 from pipeline.stages.context import PieceWork, Run
-from pipeline.stages.copy_lookup import find_copy
 from pipeline.stages.ends import Ends
 from pipeline.stages.names import Names
 from pipeline.stages.outbox import LINGER, Outbox
 from pipeline.stages.parcel import Parcel, Tokens, put_of
-from pipeline.stages.recheck import differs
 from pipeline.stages.uncommitted import Uncommitted
 from pipeline.staging import Staged
 
@@ -37,7 +36,8 @@ from pipeline.staging import Staged
 class Lane:
     """Everything on its way to one sink. ``full`` is called once when it has no room.
 
-    ``tokens`` are None where the sink reserves none.
+    ``tokens`` are None where the sink reserves none. What lies at a path that is ``apart`` belongs
+    to a source and is no copy.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Lane:
         tokens: Tokens | None,
         threads: int,
         full: Callable[[CapacityExceeded], None],
+        apart: Callable[[str], bool],
     ) -> None:
         self._sink = sink
         self._gate = gate
@@ -57,9 +58,7 @@ class Lane:
         self._sent: queue.Queue[Parcel | None] = queue.Queue()
         self._tokens = tokens
         self._names = Names(run.ledger, sink.name)
-        self._algorithm = (
-            sink.traits.algorithm if lookalikes.any_at(run.ledger, sink.name) else None
-        )
+        self._there = AlreadyThere(run, sink, gate, apart, self._names.handing_over)
         self._ahead = Uncommitted(threads, run.rooms[sink.name], run.stop)
         self._threads = [
             threading.Thread(target=self._transfers, name=f"{sink.name}-{n}", daemon=True)
@@ -88,6 +87,8 @@ class Lane:
     def _begin(self, parcel: Parcel) -> None:
         """Send it, under the best name that it can have."""
         piece, asset = parcel.work.piece, parcel.work.asset
+        # Before the names: from then on none is given that a copy has which becomes another's.
+        parcel.suspect = self._there.suspect(parcel)
         spot, sha256 = asset.lineup.spot(self._sink.name), parcel.put.digests[Algorithm.SHA256]
         parcel.names = self._names.of(piece, asset.item, spot, sha256)
         path = next(parcel.names, None)
@@ -99,7 +100,6 @@ class Lane:
             parcel.token = None  # of an upload to another name
         replaces = parcel.put.replaces | self._names.replaced(parcel.work, path)
         parcel.put = replace(parcel.put, path=path, replaces=replaces)
-        parcel.lookalike = self._lookalike(parcel)
         self._outbox.put(parcel)
 
     def finish(self) -> None:
@@ -178,7 +178,7 @@ class Lane:
 
     def _transfer(self, parcel: Parcel) -> bool:
         """Whether it waits for its commit now."""
-        there = self._found(parcel) or self._there(parcel)
+        there = self._there.look(parcel)
         if there is not None:
             return self._arrived(parcel, there)
         if parcel.token is None and self._tokens is not None:
@@ -186,39 +186,6 @@ class Lane:
             self._keep(parcel, token)
         sent = retry.call(self._gate, lambda: self._attempt(parcel), lambda: parcel.reached)
         return self._arrived(parcel, sent)
-
-    def _found(self, parcel: Parcel) -> Transferred | None:
-        """The copy, that was at the sink before this ledger knew of it, now that its bytes tell."""
-        ledger, sink = self._run.ledger, self._sink
-        while parcel.lookalike is not None:
-            path, identity = parcel.lookalike
-            receipt = retry.call(self._gate, partial(find_copy, sink, path, identity))
-            if receipt is not None and not differs(sink.traits, receipt, parcel.put.digests):
-                if is_copy(ledger, sink.name, receipt.path, receipt.id):
-                    return None
-                self._run.meter.add(adopted=1)
-                return Transferred(parcel.put, "", receipt)
-            lookalikes.drop(ledger, sink.name, path, identity)
-            parcel.lookalike = self._lookalike(parcel)
-        return None
-
-    def _lookalike(self, parcel: Parcel) -> tuple[str, str | None] | None:
-        if self._algorithm is None or parcel.generated:
-            return None
-        ledger, digests = self._run.ledger, parcel.put.digests
-        return lookalikes.claim(ledger, self._sink.name, self._algorithm, digests, parcel.key)
-
-    def _there(self, parcel: Parcel) -> Transferred | None:
-        """A copy that was lost and is there after all: only listings did not show it."""
-        sink, put = self._sink, parcel.put
-        copy = parcel.work.piece.copies.get(sink.name)
-        known = copy.remote_id if copy and copy.path == put.path else None
-        if known is None or parcel.generated or not isinstance(sink, TellsApart):
-            return None
-        receipt = retry.call(self._gate, lambda: find_copy(sink, put.path, known))
-        if receipt is None or differs(sink.traits, receipt, put.digests):
-            return None
-        return Transferred(put, "", receipt)
 
     def _arrived(self, parcel: Parcel, sent: Transferred) -> bool:
         parcel.sent = sent
@@ -294,5 +261,8 @@ class Lane:
         if not isinstance(answer, Receipt):
             raise answer
         confirm(self._sink.traits, answer, parcel.staged.digests)
-        steps.confirmed(self._run.ledger, parcel.key, self._sink.name, answer)
+        ledger, sink = self._run.ledger, self._sink.name
+        steps.confirmed(ledger, parcel.key, sink, answer)
+        if isinstance(parcel.suspect, Orphan):
+            steps.handed_over(ledger, parcel.suspect.copy.resource, sink)
         self._ends.landed(parcel, answer.path, parcel.put.size)

@@ -77,7 +77,7 @@ def test_a_run_that_breaks_off_in_between_doubles_nothing(
         raise Fatal("the place is closed")
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("pipeline.stages.upload.find_copy", closed)
+        meanwhile.setattr("pipeline.stages.already_there.find_copy", closed)
         assert go(work, tmp_path / "l.sqlite").exit is Exit.FATAL
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
     assert contents(shelf) == before

@@ -1,0 +1,147 @@
+"""Copies that a sink has of a file before anything of it is sent: its bytes, once they have come,
+tell what no listing could."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from connectors.abilities import TellsApart
+from connectors.base import Receipt, Sink, Transferred
+from connectors.errors import OutpourError
+from pipeline import retry
+from pipeline.ledger import checks, lookalikes, orphans
+from pipeline.ledger.lookalikes import Lookalike
+from pipeline.ledger.orphans import Orphan
+from pipeline.limits import Gate, GivenUp
+from pipeline.stages.context import Run
+from pipeline.stages.copy_lookup import find_copy
+from pipeline.stages.parcel import Parcel
+from pipeline.stages.recheck import differs, recheck
+
+_ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not the copies
+
+Suspect = Lookalike | Orphan
+"""A file at a sink that may be the copy: one that was there before the ledger knew of it, or one
+that was the copy of an asset which left the source."""
+
+
+class AlreadyThere:
+    """At one sink, whose paths that are set ``apart`` belong to a source: nothing there is a copy.
+    ``handing_over`` is told before a copy becomes another file's. Safe to use from any thread.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        sink: Sink,
+        gate: Gate,
+        apart: Callable[[str], bool],
+        handing_over: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._sink = sink
+        self._gate = gate
+        self._apart = apart
+        self._handing_over = handing_over
+        lookalike = lookalikes.any_at(run.ledger, sink.name)
+        self._algorithm = sink.traits.algorithm if lookalike else None
+        self._orphans = orphans.any_at(run.ledger, sink.name)
+        self._taken: set[int] = set()  # files that lost their copy to another, or were looked at
+        self._failures = 0  # in a row
+        self._lock = threading.Lock()
+
+    def suspect(self, parcel: Parcel) -> Suspect | None:
+        """What may be its copy; no other file of this run gets that from now on."""
+        if parcel.generated:
+            return None
+        ledger, name, digests = self._run.ledger, self._sink.name, parcel.put.digests
+        if self._algorithm is not None:
+            alike = lookalikes.claim(ledger, name, self._algorithm, digests, parcel.key)
+            if alike is not None:
+                return alike
+        # Of files that are known before they come, whoever looks for copies then has decided.
+        if not self._orphans or parcel.work.piece.known or self._failures >= _ENOUGH:
+            return None
+        return self._orphan(parcel)
+
+    def _orphan(self, parcel: Parcel) -> Orphan | None:
+        """An asset is recognised by its first file; the others take over what that asset had."""
+        ledger, name, put = self._run.ledger, self._sink.name, parcel.put
+        piece, asset = parcel.work.piece, parcel.work.asset
+        former = asset.lineup.heir_of.get(name)
+        if former is None and piece is not asset.item.first:
+            return None
+        with self._lock:
+            found = orphans.with_bytes(ledger, name, piece.resource.role, put.digests, former)
+            free = [orphan for orphan in found if self._is_free(orphan)]
+            if not free:
+                return None
+            best = min(free, key=lambda orphan: orphan.copy.path != put.path)
+            self._taken.add(best.copy.resource)
+            self._handing_over()
+            return best
+
+    def _is_free(self, orphan: Orphan) -> bool:
+        return orphan.copy.resource not in self._taken and not self._apart(orphan.copy.path)
+
+    def look(self, parcel: Parcel) -> Transferred | None:
+        """The copy, if one is there indeed. Raises what asking the sink raises."""
+        while (suspect := parcel.suspect) is not None:
+            if isinstance(suspect, Orphan):
+                receipt = self._orphan_seen(suspect, parcel)
+            else:
+                seen = partial(self._lookalike_seen, suspect, parcel)
+                receipt = retry.call(self._gate, seen)
+            if receipt is not None:
+                if isinstance(suspect, Lookalike) and self._is_known(receipt):
+                    return None
+                self._run.meter.add(adopted=1)
+                return Transferred(parcel.put, "", receipt)
+            parcel.suspect = self.suspect(parcel)
+        return self._after_all(parcel)
+
+    def _is_known(self, receipt: Receipt) -> bool:
+        return checks.is_copy(self._run.ledger, self._sink.name, receipt.path, receipt.id)
+
+    def _lookalike_seen(self, suspect: Lookalike, parcel: Parcel) -> Receipt | None:
+        sink = self._sink
+        receipt = find_copy(sink, suspect.path, suspect.identity)
+        if receipt is not None and not differs(sink.traits, receipt, parcel.put.digests):
+            return receipt
+        lookalikes.drop(self._run.ledger, sink.name, suspect)
+        return None
+
+    def _orphan_seen(self, orphan: Orphan, parcel: Parcel) -> Receipt | None:
+        """Raises GivenUp where the sink was given up. What cannot be looked at is sent anew."""
+        run, sink = self._run, self._sink
+        try:
+            found = retry.call(
+                self._gate,
+                lambda: recheck(run.ledger, sink, orphan.copy, orphan.digests, run.stop),
+            )
+        except GivenUp:
+            raise
+        except OutpourError as error:
+            self._failures += 1
+            text = f"{orphan.copy.path} cannot be looked at: {error}"
+            run.notice("warning", text, sink.name, error.hint)
+            return None
+        self._failures = 0
+        if isinstance(found, str):
+            return None
+        parcel.work.asset.lineup.heir_of[sink.name] = orphan.asset
+        return found
+
+    def _after_all(self, parcel: Parcel) -> Transferred | None:
+        """A copy that was lost and is there after all: only listings did not show it."""
+        sink, put = self._sink, parcel.put
+        copy = parcel.work.piece.copies.get(sink.name)
+        known = copy.remote_id if copy and copy.path == put.path else None
+        if known is None or parcel.generated or not isinstance(sink, TellsApart):
+            return None
+        receipt = retry.call(self._gate, lambda: find_copy(sink, put.path, known))
+        if receipt is None or differs(sink.traits, receipt, put.digests):
+            return None
+        return Transferred(put, "", receipt)
