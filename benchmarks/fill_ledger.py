@@ -14,7 +14,8 @@ from pathlib import Path
 
 from connectors.base import Asset, Kind, Metadata, Page, Receipt, Resource, Role
 from connectors.checksums import Algorithm, Checksum, Digests, digest
-from pipeline.ledger import Ledger, asset_states, listing, steps, work
+from pipeline.ledger import Ledger, asset_states, steps, work
+from pipeline.ledger.assets import listing
 from pipeline.ledger.goal import Goal
 from pipeline.states import AssetState, Proof
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from connectors.base import Asset, Kind, Resource
 from pipeline.config.models import Choices, Select
-from pipeline.ledger.listing import Choice
+from pipeline.ledger.assets.listing import Choice
 from pipeline.naming import Template, suffix_for
 from pipeline.states import AssetState
 

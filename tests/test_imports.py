@@ -107,6 +107,26 @@ def test_the_engine_is_layered() -> None:
                 assert rank[other[1]] >= rank[parts[1]], f"{name} imports {target}"
 
 
+KNOW_THE_LEDGER = {"pipeline.routing", "pipeline.selection"}
+
+
+def room(name: str) -> str:
+    """Of the engine; "" for what lies beside its rooms."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "pipeline" and len(parts) > 1 and parts[1] in LAYERS else ""
+
+
+def test_what_lies_beside_the_rooms_serves_all_of_them() -> None:
+    """It uses none of them; two modules know the ledger, which does not know them."""
+    below = set(LAYERS[LAYERS.index("ledger") :])
+    for name, targets in modules():
+        used = {room(target) for target in targets} - {""}
+        if name.startswith("pipeline.") and not room(name):
+            assert used <= (below if name in KNOW_THE_LEDGER else set()), name
+        if room(name) in below:
+            assert not KNOW_THE_LEDGER & targets, name
+
+
 def test_the_engine_knows_no_screen() -> None:
     """What a person sees can be another thing altogether: a page, a log, a program's own window."""
     front = ("pipeline.cli", "pipeline.display")

@@ -55,6 +55,7 @@ Exit codes:
 
 # Usage errors have no public name in typer; this is the class in every version.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
+_PYDANTICS = "Value error, "  # stands before what a choice is told to be, in some versions of Typer
 
 
 def main(*, stopped: bool = False) -> None:
@@ -84,7 +85,8 @@ def invoke(arguments: Sequence[str]) -> int:
     except _USAGE_ERROR as error:
         path = error.ctx.command_path if error.ctx else "outpour"
         hint = f"{path} --help shows what there is"
-        return fail(Failure(error.format_message(), hint, Exit.USAGE), arguments)
+        text = error.format_message().replace(_PYDANTICS, "")
+        return fail(Failure(text, hint, Exit.USAGE), arguments)
     except Stopped:
         again = f"again: {resume_command()}"
         return fail(Failure("stopped before the end", again, Exit.INTERRUPTED), arguments)

@@ -20,7 +20,7 @@ from pipeline.config.passwords import Passwords
 from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
 from pipeline.runner import Job
-from pipeline.runner.sink_locks import exclusive_sinks
+from pipeline.runner.places.sink_locks import exclusive_sinks
 from pipeline.together.owning import claim
 
 ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())

@@ -26,7 +26,7 @@ from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
 from pipeline.report.standing import Standing, standing
 from pipeline.runner.job import Job
-from pipeline.runner.same_place import why_elsewhere
+from pipeline.runner.places.same_place import why_elsewhere
 from pipeline.states import Exit, RunState
 from pipeline.wording import counted, local_time, printable
 

@@ -9,7 +9,9 @@ from itertools import islice
 from sqlalchemy import Connection, exists, func, select
 
 from connectors.base import Role
-from pipeline.ledger import meta, schema, sightings, unchecked
+from pipeline.ledger import meta, schema
+from pipeline.ledger.assets import sightings
+from pipeline.ledger.copies import unchecked
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, and_, case, exists, func, literal, or_, selec
 from connectors.base import Role
 from connectors.checksums import Digests
 from pipeline.ledger import schema
-from pipeline.ledger.checks import HELD, Held, load_held
 from pipeline.ledger.codec import load_digests
+from pipeline.ledger.copies.checks import HELD, Held, load_held
 from pipeline.ledger.items import Totals
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState, Proof

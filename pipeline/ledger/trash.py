@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from connectors.errors import Fatal
-from pipeline.ledger import listing, reclaimable, schema
+from pipeline.ledger import reclaimable, schema
+from pipeline.ledger.assets import listing
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, TrashState

@@ -12,8 +12,8 @@ from connectors.base import Role
 from connectors.checksums import Digests
 from connectors.spelling import folded
 from pipeline.ledger import schema
-from pipeline.ledger.checks import below
 from pipeline.ledger.codec import load_asset, load_digests, load_resource
+from pipeline.ledger.copies.checks import below
 from pipeline.ledger.goal import ExcludedRoles, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger

@@ -13,8 +13,8 @@ from connectors.abilities import Identifies, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
-from pipeline.ledger.checks import GONE, Held
 from pipeline.ledger.codec import now
+from pipeline.ledger.copies.checks import GONE, Held
 from pipeline.ledger.reclaimable import Candidate, File
 from pipeline.stages.copy_lookup import stat_copy
 from pipeline.stages.recheck import differs, reread

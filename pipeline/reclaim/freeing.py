@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError
 from pipeline.events import ItemEvent
-from pipeline.ledger import adoption, asset_states, checks, trash
-from pipeline.ledger.checks import Held
+from pipeline.ledger import asset_states, trash
+from pipeline.ledger.copies import adoption, checks
+from pipeline.ledger.copies.checks import Held
 from pipeline.ledger.reclaimable import Candidate, File
 from pipeline.reclaim.asking import Answers, Pace, batches
 from pipeline.reclaim.copy_check import AssetCheck, CopyCheck, check_copy, unchecked

@@ -13,7 +13,7 @@ from pipeline.ledger.goal import Goal
 from pipeline.runner.album_reader import AlbumReader
 from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
-from pipeline.runner.same_place import check_source
+from pipeline.runner.places.same_place import check_source
 from pipeline.selection import Selection
 from pipeline.stages.context import Run
 from pipeline.stages.discover import Discovered, Discovery

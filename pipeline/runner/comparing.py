@@ -13,7 +13,8 @@ from connectors.errors import Misconfigured, OutpourError
 from pipeline import retry
 from pipeline.config.models import Pipeline
 from pipeline.events import Observer, telling
-from pipeline.ledger import Ledger, listing, sightings
+from pipeline.ledger import Ledger
+from pipeline.ledger.assets import listing, sightings
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
@@ -21,8 +22,8 @@ from pipeline.report.summary import SHOWN, Failure
 from pipeline.report.whereabouts import Whereabouts, whereabouts
 from pipeline.runner.attention import Attention
 from pipeline.runner.job import fatal_if_used_before
+from pipeline.runner.places.same_place import check_source
 from pipeline.runner.planning import scratch
-from pipeline.runner.same_place import check_source
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 from pipeline.together import Together

@@ -21,25 +21,26 @@ from connectors.errors import (
 from pipeline.bandwidth import Bandwidth
 from pipeline.events import Observer
 from pipeline.keep import policy
-from pipeline.ledger import Ledger, adoption, asset_states, work
+from pipeline.ledger import Ledger, asset_states, work
+from pipeline.ledger.copies import adoption
 from pipeline.limits import GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Router
-from pipeline.runner.adopt import Adoption, adopt
 from pipeline.runner.catalogue import Catalogue
 from pipeline.runner.connections import Connections
+from pipeline.runner.copies.adopt import Adoption, adopt
+from pipeline.runner.copies.healing import Healing
+from pipeline.runner.copies.inherit import Inheritance
 from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
-from pipeline.runner.healing import Healing
 from pipeline.runner.history import History
 from pipeline.runner.index import write_index
-from pipeline.runner.inherit import Inheritance
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import check_paths, in_sources
 from pipeline.runner.passes import Passes, Sending
-from pipeline.runner.place_guard import PlaceGuard
+from pipeline.runner.places.overlap import check_paths, in_sources
+from pipeline.runner.places.place_guard import PlaceGuard
 from pipeline.runner.preflight import check_staging, outlook, preflight
 from pipeline.stages.context import Run
 from pipeline.stages.parcel import Tokens

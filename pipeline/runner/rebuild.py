@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connectors.abilities import Inventory, Prompter
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, asset_states, steps, work
-from pipeline.runner.adopt import Adopted
+from pipeline.runner.copies.adopt import Adopted
 from pipeline.runner.ending import recorded
 from pipeline.runner.job import Job
 from pipeline.runner.move import Mover

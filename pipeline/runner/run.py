@@ -12,7 +12,8 @@ from connectors.errors import (
     SessionExpired,
 )
 from pipeline.events import Observer, Progress
-from pipeline.ledger import Ledger, losses, steps
+from pipeline.ledger import Ledger, steps
+from pipeline.ledger.copies import losses
 from pipeline.report import Summary, summarize
 from pipeline.runner.ending import EXITS, recorded, state_after, state_without
 from pipeline.runner.job import Job, Outcome

@@ -13,18 +13,19 @@ from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
-from pipeline.ledger import Ledger, asset_states, checks, losses, steps
-from pipeline.ledger.comparison import Comparison
-from pipeline.ledger.losses import Fate, Loss
+from pipeline.ledger import Ledger, asset_states, steps
+from pipeline.ledger.copies import checks, losses
+from pipeline.ledger.copies.comparison import Comparison
+from pipeline.ledger.copies.losses import Fate, Loss
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate
 from pipeline.meter import Meter
-from pipeline.runner import moved_copies
 from pipeline.runner.attention import Attention
+from pipeline.runner.copies import moved_copies
 from pipeline.runner.ending import EXITS, recorded, state_without
 from pipeline.runner.job import Job
-from pipeline.runner.overlap import in_sources
-from pipeline.runner.same_place import looking_through
+from pipeline.runner.places.overlap import in_sources
+from pipeline.runner.places.same_place import looking_through
 from pipeline.stages.copy_lookup import SecondLook, find_copy
 from pipeline.stages.recheck import reread, sha256
 from pipeline.states import CopyState, Exit, RunState

@@ -11,9 +11,9 @@ from connectors.abilities import TellsApart
 from connectors.base import Receipt, Sink, Transferred
 from connectors.errors import OutpourError
 from pipeline import retry
-from pipeline.ledger import checks, lookalikes, orphans
-from pipeline.ledger.lookalikes import Lookalike
-from pipeline.ledger.orphans import Orphan
+from pipeline.ledger.copies import checks, lookalikes, orphans
+from pipeline.ledger.copies.lookalikes import Lookalike
+from pipeline.ledger.copies.orphans import Orphan
 from pipeline.limits import Gate, GivenUp
 from pipeline.stages.context import Run
 from pipeline.stages.copy_lookup import find_copy

@@ -9,7 +9,7 @@ from itertools import islice
 from connectors.abilities import TellsApart
 from connectors.base import Receipt, Sink
 from connectors.errors import ItemError
-from pipeline.ledger.checks import Held
+from pipeline.ledger.copies.checks import Held
 
 _AT_ONCE = 4  # questions
 _ENOUGH = 100  # copies that are gone, in a row

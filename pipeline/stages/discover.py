@@ -10,7 +10,8 @@ from connectors.abilities import Album, HasAlbums
 from connectors.base import Page, Source
 from connectors.errors import CursorLost, Fatal, ItemError, OutpourError
 from pipeline import retry
-from pipeline.ledger import Ledger, albums, listing, selection_digest
+from pipeline.ledger import Ledger, albums, selection_digest
+from pipeline.ledger.assets import listing
 from pipeline.limits import GivenUp
 from pipeline.selection import Selection
 from pipeline.stages.context import Run

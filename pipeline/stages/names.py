@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 
 from pipeline import naming
-from pipeline.ledger import Ledger, orphans
+from pipeline.ledger import Ledger
+from pipeline.ledger.copies import orphans
 from pipeline.ledger.items import Item, Piece, Spot
 from pipeline.stages.context import PieceWork
 

@@ -11,9 +11,9 @@ from connectors.abilities import Reserves
 from connectors.base import Asset, Put, Transferred
 from connectors.checksums import Algorithm, Digests
 from connectors.errors import Fatal, OutpourError
+from pipeline.ledger.copies.lookalikes import Lookalike
+from pipeline.ledger.copies.orphans import Orphan
 from pipeline.ledger.items import Piece
-from pipeline.ledger.lookalikes import Lookalike
-from pipeline.ledger.orphans import Orphan
 from pipeline.retry import Patience
 from pipeline.stages.context import PieceWork
 from pipeline.staging import Staged

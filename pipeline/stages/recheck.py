@@ -9,7 +9,7 @@ from connectors.base import Receipt, Sink, Traits
 from connectors.checksums import Algorithm, Digests, digest
 from connectors.errors import ItemError, NotFound
 from pipeline.ledger import Ledger
-from pipeline.ledger.checks import GONE, Held, mark
+from pipeline.ledger.copies.checks import GONE, Held, mark
 from pipeline.stages.confirm import confirm
 from pipeline.stages.copy_lookup import find_copy
 from pipeline.stopping import Stop

@@ -20,7 +20,7 @@ from connectors.errors import (
 )
 from pipeline import retry
 from pipeline.ledger import steps
-from pipeline.ledger.orphans import Orphan
+from pipeline.ledger.copies.orphans import Orphan
 from pipeline.limits import Gate
 from pipeline.stages.already_there import AlreadyThere
 from pipeline.stages.confirm import confirm

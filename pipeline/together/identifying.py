@@ -12,7 +12,8 @@ from connectors.base import Resource, Role, Source
 from connectors.checksums import Algorithm, Hasher
 from connectors.errors import Fatal, ItemError, OutpourError, Transient
 from pipeline import retry
-from pipeline.ledger import Ledger, sightings
+from pipeline.ledger import Ledger
+from pipeline.ledger.assets import sightings
 from pipeline.ledger.codec import parse_asset
 from pipeline.limits import Gate, GivenUp
 from pipeline.stopping import Stop

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connectors.base import Asset, Role
-from pipeline.ledger import listing, recognition, sightings, twins
+from pipeline.ledger.assets import listing, recognition, sightings, twins
 from pipeline.together.merging import KnownFile, Sighting, merge
 
 

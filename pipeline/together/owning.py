@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from connectors.errors import Misconfigured
 from pipeline.config.models import Pipeline
-from pipeline.ledger import Ledger, meta, places, sightings
+from pipeline.ledger import Ledger, meta, places
+from pipeline.ledger.assets import sightings
 from pipeline.together.joining import adopt_library
 
 _OWNER = "source"

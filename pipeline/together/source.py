@@ -26,7 +26,8 @@ from connectors.errors import (
     Unreachable,
     Unreadable,
 )
-from pipeline.ledger import Ledger, albums, sightings, twins
+from pipeline.ledger import Ledger, albums
+from pipeline.ledger.assets import sightings, twins
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate, GivenUp
 from pipeline.together import joining

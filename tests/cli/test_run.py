@@ -202,7 +202,10 @@ USAGE = {
     "no ledger": (["report", "nothing"], "has no ledger here"),
     "verify first": (["verify", "--from", "memory:x", "--to", "memory:y"], "has no ledger here"),
     "odd name": (["report", "a/b"], "is neither a pipeline file nor the name of one"),
-    "state": (["report", "x", "--state", "lost"], "'lost' is not one of"),
+    "state": (
+        ["report", "x", "--state", "lost"],
+        "Invalid value for '--state': 'lost' is not one of",
+    ),
     "setting": (["connect", "memory", "--set", "store"], "write key=value"),
 }
 

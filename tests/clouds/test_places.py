@@ -17,7 +17,7 @@ from connectors.gdrive.auth import store_grant as store_drive
 from pipeline.cli.app import invoke
 from pipeline.config.load import load
 from pipeline.ledger import places
-from pipeline.runner.sink_locks import exclusive_sinks
+from pipeline.runner.places.sink_locks import exclusive_sinks
 from pipeline.states import Exit
 from sandbox.dropbox.tree import File
 from sandbox.gdrive.store import FOLDER, Node
@@ -318,7 +318,7 @@ def test_one_pipeline_at_a_time_fills_a_drive_folder(
     job: FanOut, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names are no keys there: two would put each file twice, or two files under one name."""
-    monkeypatch.setattr("pipeline.runner.sink_locks._BRIEF", 0.1)
+    monkeypatch.setattr("pipeline.runner.places.sink_locks._BRIEF", 0.1)
     with exclusive_sinks(load(job.config)):
         assert job.run() == Exit.FATAL
         assert "drive: left out" in (err := capsys.readouterr().err)

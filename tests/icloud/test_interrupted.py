@@ -21,7 +21,8 @@ from connectors.memory import Library as Memory
 from connectors.memory import MemorySink, MemorySource, Shelf
 from connectors.private import state_dir
 from pipeline.cli.app import invoke
-from pipeline.ledger import Ledger, losses
+from pipeline.ledger import Ledger
+from pipeline.ledger.copies import losses
 from pipeline.runner import Outcome
 from pipeline.states import Exit
 from pipeline.stopping import Stop

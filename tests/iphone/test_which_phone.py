@@ -11,7 +11,8 @@ from sqlalchemy import select
 from connectors.base import Asset, Kind
 from connectors.errors import Misconfigured
 from pipeline.config.load import one_shot
-from pipeline.ledger import Ledger, schema, sightings
+from pipeline.ledger import Ledger, schema
+from pipeline.ledger.assets import sightings
 from pipeline.together.owning import claim
 
 pytest.importorskip("pymobiledevice3")

@@ -11,7 +11,7 @@ from connectors.base import Receipt
 from connectors.errors import Transient
 from connectors.local.sink import LocalSink
 from pipeline.ledger import Ledger
-from pipeline.ledger.checks import held
+from pipeline.ledger.copies.checks import held
 from tests.local.rig import DECEMBER, Folders
 
 PHOTOS = {f"trip/IMG_{n}.jpg": b"photo %d" % n for n in range(5)}

@@ -9,8 +9,9 @@ import pytest
 from connectors.base import Receipt
 from connectors.memory import MemorySink, Shelf
 from pipeline.config.models import Route
-from pipeline.ledger import Ledger, checks
-from pipeline.runner import moved_copies
+from pipeline.ledger import Ledger
+from pipeline.ledger.copies import checks
+from pipeline.runner.copies import moved_copies
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
 from tests.engine.test_lookalikes import archived

@@ -12,7 +12,8 @@ from sqlalchemy import delete, select
 
 from connectors.base import Metadata, Page, Role
 from connectors.memory import MemorySource
-from pipeline.ledger import Ledger, schema, sightings
+from pipeline.ledger import Ledger, schema
+from pipeline.ledger.assets import sightings
 from pipeline.states import AssetState, Exit
 from pipeline.together import joining
 from tests.together.rig import Photo, World, files, other_scheme

@@ -9,7 +9,8 @@ import pytest
 
 from connectors.base import Resource, Role, Stream
 from connectors.errors import OutpourError, SessionExpired, Transient
-from pipeline.ledger import Ledger, listing
+from pipeline.ledger import Ledger
+from pipeline.ledger.assets import listing
 from pipeline.runner.comparing import compare
 from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop

@@ -11,7 +11,7 @@ from connectors.base import Stream
 from connectors.checksums import digest
 from connectors.errors import OutpourError
 from pipeline.ledger import steps
-from pipeline.ledger.adoption import Wanted
+from pipeline.ledger.copies.adoption import Wanted
 from pipeline.stages.context import Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.together import Together

@@ -8,10 +8,10 @@ from itertools import islice
 
 from connectors.base import Sink
 from connectors.errors import ItemError
-from pipeline.ledger import adoption, checks, unchecked
-from pipeline.ledger.checks import Held
+from pipeline.ledger.copies import adoption, checks, unchecked
+from pipeline.ledger.copies.checks import Held
 from pipeline.ledger.goal import Goal
-from pipeline.runner.same_place import Ask
+from pipeline.runner.places.same_place import Ask
 from pipeline.stages.context import Run
 from pipeline.stages.copy_lookup import stat_copy
 from pipeline.wording import counted

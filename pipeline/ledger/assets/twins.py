@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, exists, or_, select, update
 
 from connectors.base import Role
-from pipeline.ledger import schema, sightings
+from pipeline.ledger import schema
+from pipeline.ledger.assets import sightings
 from pipeline.states import AssetState, CopyState
 
 _S, _N = schema.sightings.c, schema.prints.c

@@ -22,13 +22,14 @@ from connectors.errors import (
     PathConflict,
 )
 from pipeline.config.models import Pipeline
-from pipeline.ledger import checks, losses, steps, work
-from pipeline.ledger.checks import Held
+from pipeline.ledger import steps, work
+from pipeline.ledger.copies import checks, losses
+from pipeline.ledger.copies.checks import Held
 from pipeline.ledger.goal import Goal
 from pipeline.ledger.items import Item, Piece, Spot
-from pipeline.runner import moved_copies
 from pipeline.runner.connections import Connections
-from pipeline.runner.overlap import in_sources
+from pipeline.runner.copies import moved_copies
+from pipeline.runner.places.overlap import in_sources
 from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 from pipeline.stages.names import Names

@@ -15,11 +15,11 @@ from functools import partial
 from connectors.base import Receipt, Sink
 from connectors.errors import OutpourError
 from pipeline import retry
-from pipeline.ledger import adoption, checks, orphans
-from pipeline.ledger.adoption import Evidence, Wanted
-from pipeline.ledger.orphans import Orphan
+from pipeline.ledger.copies import adoption, checks, orphans
+from pipeline.ledger.copies.adoption import Evidence, Wanted
+from pipeline.ledger.copies.orphans import Orphan
 from pipeline.limits import Gate, GivenUp
-from pipeline.runner.local_reader import LocalReader
+from pipeline.runner.copies.local_reader import LocalReader
 from pipeline.stages.context import Run
 from pipeline.stages.recheck import recheck
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from connectors.base import Role
 from pipeline.ledger import meta, schema
-from pipeline.ledger.checks import GONE, HELD, Held, load_held, lost_at
+from pipeline.ledger.copies.checks import GONE, HELD, Held, load_held, lost_at
 from pipeline.ledger.goal import Goal, wanted_at
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState

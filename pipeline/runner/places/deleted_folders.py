@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from connectors.abilities import HasFolders
 from connectors.base import Sink
-from pipeline.ledger import checks
+from pipeline.ledger.copies import checks
 from pipeline.ledger.goal import Goal
-from pipeline.runner.same_place import Ask
+from pipeline.runner.places.same_place import Ask
 from pipeline.stages.context import Run
 from pipeline.wording import counted
 

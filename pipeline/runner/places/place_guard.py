@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from connectors.base import Sink
-from pipeline.ledger import places, unchecked
+from pipeline.ledger import places
+from pipeline.ledger.copies import unchecked
 from pipeline.ledger.goal import Goal
 from pipeline.runner.connections import Connections
-from pipeline.runner.deleted_folders import withdraw_copies
 from pipeline.runner.job import Job
-from pipeline.runner.same_place import check_distinct, check_sink
-from pipeline.runner.unchecked_copies import recheck
+from pipeline.runner.places.deleted_folders import withdraw_copies
+from pipeline.runner.places.same_place import check_distinct, check_sink
+from pipeline.runner.places.unchecked_copies import recheck
 from pipeline.stages.context import Run
 
 

@@ -19,13 +19,13 @@ from connectors.base import Receipt, Sink
 from connectors.checksums import digest
 from connectors.errors import ItemError
 from pipeline import retry
-from pipeline.ledger import adoption, lookalikes
-from pipeline.ledger.adoption import Evidence, Files
-from pipeline.ledger.checks import Held, held
-from pipeline.ledger.comparison import Marks
+from pipeline.ledger.copies import adoption, lookalikes
+from pipeline.ledger.copies.adoption import Evidence, Files
+from pipeline.ledger.copies.checks import Held, held
+from pipeline.ledger.copies.comparison import Marks
 from pipeline.limits import Gate
 from pipeline.naming import SIDECAR
-from pipeline.runner.local_reader import LocalReader
+from pipeline.runner.copies.local_reader import LocalReader
 from pipeline.stages.context import Run
 from pipeline.stages.copy_lookup import SecondLook, find_copy
 

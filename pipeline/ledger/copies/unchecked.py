@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import Select, select
 
 from pipeline.ledger import meta, schema
-from pipeline.ledger.checks import HELD, Held, below, load_held
+from pipeline.ledger.copies.checks import HELD, Held, below, load_held
 from pipeline.ledger.store import Ledger
 from pipeline.states import CopyState
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from connectors.base import Receipt
 from connectors.checksums import Algorithm
 from pipeline.ledger import schema
-from pipeline.ledger.checks import GONE, Held, Wrong, found_at, held, load_held, mark
+from pipeline.ledger.copies.checks import GONE, Held, Wrong, found_at, held, load_held, mark
 from pipeline.ledger.store import Ledger
 from pipeline.states import CopyState
 

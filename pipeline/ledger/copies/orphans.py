@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, sel
 
 from connectors.base import Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
-from pipeline.ledger import adoption, meta, schema
-from pipeline.ledger.adoption import Wanted
-from pipeline.ledger.checks import HELD, Held, load_held
+from pipeline.ledger import meta, schema
 from pipeline.ledger.codec import load_digests
+from pipeline.ledger.copies import adoption
+from pipeline.ledger.copies.adoption import Wanted
+from pipeline.ledger.copies.checks import HELD, Held, load_held
 from pipeline.ledger.store import Ledger
 from pipeline.naming import COMPANIONS
 from pipeline.states import AssetState, CopyState, TrashState

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from connectors.base import Receipt
 from connectors.errors import ItemError
-from pipeline.ledger import Ledger, checks, losses
-from pipeline.ledger.checks import Held
+from pipeline.ledger import Ledger
+from pipeline.ledger.copies import checks, losses
+from pipeline.ledger.copies.checks import Held
 
 
 def find(

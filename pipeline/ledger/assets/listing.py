@@ -11,11 +11,12 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
 from connectors.spelling import folded
-from pipeline.ledger import albums, recognition, renewal, revisions, schema
+from pipeline.ledger import albums, schema
+from pipeline.ledger.assets import recognition, renewal, revisions
+from pipeline.ledger.assets.visibility import shown_otherwise
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.sidecars_due import mark_due
 from pipeline.ledger.store import Ledger
-from pipeline.ledger.visibility import shown_otherwise
 from pipeline.naming import beside
 from pipeline.states import AssetState
 
