@@ -33,16 +33,20 @@ _ID = re.compile(r"[A-Za-z0-9_-]{12,128}")
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An upload's token: the id its file will have, and the address of its session if any."""
+    """An upload's token: the id its file will have, and the address of its session if any, with
+    the id of the folder that the session brings it to."""
 
     id: str
     session: str = ""
+    parent: str = ""
 
     def __repr__(self) -> str:
         return f"Ticket(id={self.id!r})"
 
     def written(self) -> str:
-        return json.dumps({"id": self.id, "uri": self.session}) if self.session else self.id
+        if not self.session:
+            return self.id
+        return json.dumps({"id": self.id, "uri": self.session, "in": self.parent})
 
     @classmethod
     def read(cls, token: str | None) -> Ticket | None:
@@ -53,7 +57,7 @@ class Ticket:
             return cls(token)
         try:
             found = json.loads(token)
-            ticket = cls(str(found["id"]), str(found["uri"]))
+            ticket = cls(str(found["id"]), str(found["uri"]), str(found.get("in", "")))
         except (ValueError, KeyError, TypeError):
             return None
         https = ticket.session.startswith(("https://", "http://127.0.0.1"))
@@ -94,8 +98,10 @@ class Uploader:
     def session(
         self, ticket: Ticket, metadata: File, media_type: str, body: Body, keep: Checkpoint
     ) -> File:
-        """Bring a file through an upload session: the ticket's if it still lives, or a new one."""
-        if ticket.session:
+        """Bring a file through an upload session: the ticket's if it still lives and brings the
+        file to where it belongs now, or a new one."""
+        (parent,) = metadata["parents"]
+        if ticket.session and ticket.parent == parent:
             try:
                 state = self._ask(ticket.session, body.size)
                 if isinstance(state, dict):
@@ -105,7 +111,8 @@ class Uploader:
             except _SessionGone:
                 ticket = replace(ticket, session="")
                 keep(ticket.written())
-        ticket = replace(ticket, session=self._start(metadata, media_type, body.size))
+        began = self._start(metadata, media_type, body.size)
+        ticket = replace(ticket, session=began, parent=parent)
         keep(ticket.written())
         try:
             return self._send(ticket, body, 0, keep)

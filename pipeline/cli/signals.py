@@ -49,7 +49,7 @@ class Interrupts:
         self._count += 1
         if self._count > 1:
             self._last()
-            if sys.stderr.isatty():
+            if os.isatty(2):
                 # Past sys.stderr: the progress display stands in for it, drops such codes,
                 # and may hold its lock.
                 os.write(2, f"{_SHOW_CURSOR}\n".encode())

@@ -79,6 +79,29 @@ def test_another_account_is_the_same_place_only_while_the_copies_are_in_it(
     assert not job.held()[SINKS[kind]]
 
 
+def test_another_service_that_has_the_same_tree_is_another_place(
+    job: FanOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its files are others, of which nobody has seen the bytes, whatever they are called."""
+    source = "source: icloud:demo@example.com\n"
+    both = "{type: gdrive, name: drive}, {type: dropbox, name: dropbox}"
+    job.config.write_text(f"{source}sinks: [{both}]\n")
+    assert job.run() == Exit.OK
+    before = job.held()
+    exchanged = "{type: gdrive, name: dropbox}, {type: dropbox, name: drive}"
+    for sinks in ("{type: dropbox, name: drive}", exchanged):
+        job.config.write_text(f"{source}sinks: [{sinks}]\n")
+        for command in ("run", "verify"):
+            capsys.readouterr()
+            assert invoke([command, str(job.config)]) == Exit.USAGE
+            said = capsys.readouterr().err
+            assert "drive holds none of the copies" in said or "dropbox holds none" in said
+            assert "A new place gets a name of its own" in said
+    assert job.held() == before
+    job.config.write_text(f"{source}sinks: [{both}]\n")
+    assert job.run() == Exit.OK
+
+
 @pytest.mark.parametrize("kind", SINKS)
 def test_one_account_under_two_sign_in_names(
     job: FanOut, kind: str, capsys: pytest.CaptureFixture[str]

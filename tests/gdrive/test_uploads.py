@@ -184,6 +184,20 @@ def test_a_session_that_accepts_nothing_ends_in_an_error(
         bench.place(place.open(), "a.mov", content(5 * MIB + 1))
 
 
+def test_a_session_that_was_begun_for_another_folder_is_not_gone_on_with(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """Drive would put the file there, whatever folder the pipeline names now."""
+    put, body = bench.stage("2024/IMG.mov", content(place.large))
+    double.faults.add("cut_upload", 1.0, "upload.session", times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(put, body, None, bench.keep)
+    place.settings = place.settings.model_copy(update={"folder": "Elsewhere"})
+    sink = place.open()
+    only(sink.commit([sink.transfer(put, body, bench.tokens[-1], bench.keep)]))
+    assert held(double) == {"Elsewhere/2024/IMG.mov": 1}
+
+
 def test_an_expired_session_begins_afresh(double: Double, place: DrivePlace, bench: Bench) -> None:
     put, body = bench.stage("a.mov", content(6 * MIB))
     double.faults.once("cut_upload", "upload.session")

@@ -15,10 +15,10 @@ from typing import Protocol, TypeVar
 
 from connectors.abilities import Recognises, Situated, Traces
 from connectors.base import Sink, Source
-from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
+from connectors.errors import Fatal, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places
-from pipeline.stages.copy_lookup import stat_copy
+from pipeline.stages.copy_lookup import find_copy
 
 T = TypeVar("T")
 _SAMPLES = 20
@@ -149,10 +149,7 @@ def _found(sink: Sink, wanted: Sequence[places.SampleCopy], ask: Ask) -> int:
 
 
 def _holds(sink: Sink, known: places.SampleCopy) -> bool:
-    try:
-        receipt = stat_copy(sink, known.path, known.remote_id)
-    except ItemError:
-        return False
+    receipt = find_copy(sink, known.path, known.remote_id)
     return receipt is not None and receipt.size == known.size
 
 
