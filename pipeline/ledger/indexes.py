@@ -12,6 +12,8 @@ from pipeline.ledger import meta, schema
 from pipeline.ledger.store import Ledger
 from pipeline.states import CopyState
 
+NAMES = ("albums.json", "albums.txt")
+
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _B, _M = schema.albums.c, schema.album_members.c
 
@@ -41,6 +43,11 @@ def written(ledger: Ledger, sink: str, name: str) -> list[str]:
 def remember(ledger: Ledger, sink: str, name: str, sums: list[str]) -> None:
     """Durable when this returns."""
     ledger.transact(lambda connection: meta.put(connection, _key(sink, name), " ".join(sums)))
+
+
+def keys(sink: str) -> list[str]:
+    """Under which the ledger remembers what was written there."""
+    return [_key(sink, name) for name in NAMES]
 
 
 def _key(sink: str, name: str) -> str:

@@ -33,5 +33,13 @@ def put(connection: Connection, key: str, value: str) -> None:
     connection.execute(statement.on_conflict_do_update(["key"], set_={"value": value}))
 
 
+def move(connection: Connection, before: str, after: str) -> None:
+    """What was remembered under one key is under another from now on, if anything was."""
+    value = get(connection, before)
+    if value is not None:
+        forget(connection, before)
+        put(connection, after, value)
+
+
 def forget(connection: Connection, key: str) -> None:
     connection.execute(delete(schema.meta).where(_M.key == key))

@@ -15,7 +15,7 @@ from pipeline.ledger.copies import unchecked
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, CopyState
 
-_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_A, _R, _C, _M = schema.assets.c, schema.resources.c, schema.copies.c, schema.meta.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ def remembered(ledger: Ledger, name: str) -> str | None:
     """What the place called so was when it was looked at last; None if it never was."""
     with ledger.read() as connection:
         return meta.get(connection, _key(name))
+
+
+def called(ledger: Ledger, whereabouts: str) -> list[str]:
+    """The names that stood for this place when they were used last."""
+    start = _key("")
+    query = select(_M.key).where(_M.key.startswith(start), _M.value == whereabouts)
+    with ledger.read() as connection:
+        return [key.removeprefix(start) for key in connection.execute(query).scalars()]
 
 
 def remember(ledger: Ledger, name: str, whereabouts: str) -> None:
@@ -98,6 +106,11 @@ def assets_of(ledger: Ledger, source: str) -> int:
 
     with ledger.read() as connection:
         return count(connection)
+
+
+def keys(name: str) -> list[str]:
+    """Under which the ledger remembers these."""
+    return [_key(name), _copies(name)]
 
 
 def _key(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from connectors.errors import Fatal
-from pipeline.ledger import reclaimable, schema
+from pipeline.ledger import leaving, reclaimable, schema
 from pipeline.ledger.assets import listing
 from pipeline.ledger.codec import now
 from pipeline.ledger.store import Ledger
@@ -164,7 +164,7 @@ def _record(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     )
     connection.execute(statement, rows)
     gone = [
-        {"key": row["key"], "why": f"freed by reclaim, run {row['of']}, {row['when'][:10]}"}
+        {"key": row["key"], "why": leaving.by_reclaim(row["of"], row["when"])}
         for row in rows
         if row["new"] is TrashState.TRASHED
     ]

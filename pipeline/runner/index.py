@@ -15,7 +15,7 @@ from pipeline.stages.context import Run
 
 def write_index(run: Run, sink: Sink) -> None:
     """Bring both files up to date. What somebody else wrote or edited stays, with a notice."""
-    for name in ("albums.json", "albums.txt"):
+    for name in indexes.NAMES:
         staged = run.staging.folder / f"index-{name}"
         with run.staging.in_use():
             digests = _staged(run, sink.name, name, staged)

@@ -129,6 +129,21 @@ def test_the_copies_of_what_was_freed_stay_its_own(tmp_path: Path) -> None:
     assert [len(shelf.visible) for shelf in world.shelves] == [count + 1 for count in before]
 
 
+def test_of_what_came_back_by_another_way_than_ours_the_copies_go_on_too(tmp_path: Path) -> None:
+    """Its owner restored it himself, and deleted it later: it was not freed by us any more."""
+    world = Freeable(tmp_path)
+    freed = world.library.assets[ID]
+    data = {file.id: world.library.contents[ID, file.id] for file in freed.resources}
+    before = [len(shelf.visible) for shelf in world.shelves]
+    world.reclaim()
+    world.library.restore(ID)
+    assert go(world.job, world.ledger).exit is Exit.OK
+    world.library.trash(ID)
+    world.library.put(replace(freed, id=AGAIN), data)
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert [len(shelf.visible) for shelf in world.shelves] == before
+
+
 def test_what_comes_back_after_its_copies_went_on_has_copies_of_its_own(tmp_path: Path) -> None:
     """So that neither is freed on the other's."""
     world = Freeable(tmp_path)

@@ -69,10 +69,10 @@ class World:
         self.recorder = Recorder()
         return go(made, self.ledger, self.recorder)
 
-    def verify(self) -> Verified:
+    def verify(self, *, accept_lost: bool = False) -> Verified:
         made = job(self.source, [LocalSink("here", self.root)], staging=self.folder / "s")
         with Ledger.open(self.ledger) as ledger:
-            return verify(made, ledger, Recorder(), stop=Stop())
+            return verify(made, ledger, Recorder(), stop=Stop(), accept_lost=accept_lost)
 
     def sidecars(self) -> dict[str, Path]:
         found = {read(p.read_bytes()).plain["dc:identifier"]: p for p in self.root.rglob("*.xmp")}

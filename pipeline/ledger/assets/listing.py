@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from connectors.base import Asset, Page, Resource, Role
 from connectors.spelling import folded
-from pipeline.ledger import albums, schema
+from pipeline.ledger import albums, leaving, schema
 from pipeline.ledger.assets import recognition, renewal, revisions
 from pipeline.ledger.assets.visibility import shown_otherwise
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
@@ -124,7 +124,7 @@ def finish(
             connection.execute(
                 update(schema.assets)
                 .where(stale, _A.state != AssetState.GONE)
-                .values(state=AssetState.GONE, reason="no longer at the source")
+                .values(state=AssetState.GONE, reason=leaving.BY_ITS_OWNER)
             )
         if not changes or full:
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
@@ -194,7 +194,7 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
         connection.execute(
             update(schema.assets)  # of what is gone already, the reason is known: it may be ours
             .where(_A.asset_id == bindparam("gone"), _A.state != AssetState.GONE)
-            .values(state=AssetState.GONE, reason="no longer at the source"),
+            .values(state=AssetState.GONE, reason=leaving.BY_ITS_OWNER),
             [{"gone": asset_id} for asset_id in page.gone],
         )
     for problem in page.problems:

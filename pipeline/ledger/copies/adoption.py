@@ -75,20 +75,21 @@ Files = Mapping[str, Sequence[Wanted]]
 def looked_through(ledger: Ledger, sink: str) -> bool:
     """Whether all that the sink held was compared with all that is selected now."""
     with ledger.read() as connection:
-        return meta.get(connection, _mark(sink)) == _selected(connection)
+        return meta.get(connection, key(sink)) == _selected(connection)
 
 
 def remember(ledger: Ledger, sink: str) -> None:
     """Make ``looked_through`` true, until something else is selected."""
-    ledger.transact(lambda c: meta.put(c, _mark(sink), _selected(c)))
+    ledger.transact(lambda c: meta.put(c, key(sink), _selected(c)))
 
 
 def look_again(ledger: Ledger, sink: str) -> None:
     """Make ``looked_through`` false: copies may lie elsewhere than the ledger knows."""
-    ledger.transact(lambda connection: meta.forget(connection, _mark(sink)))
+    ledger.transact(lambda connection: meta.forget(connection, key(sink)))
 
 
-def _mark(sink: str) -> str:
+def key(sink: str) -> str:
+    """Under which the ledger remembers that the sink was looked through."""
     return f"looked through {sink}"
 
 

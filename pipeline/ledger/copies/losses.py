@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 
 from connectors.base import Role
-from pipeline.ledger import meta, schema
+from pipeline.ledger import leaving, meta, schema
 from pipeline.ledger.copies.checks import GONE, HELD, Held, load_held, lost_at
 from pipeline.ledger.goal import Goal, wanted_at
 from pipeline.ledger.store import Ledger
-from pipeline.states import NOT_WANTED, AssetState, CopyState, TrashState
+from pipeline.states import NOT_WANTED, AssetState, CopyState
 
 _A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
 _IS_LOST = _C.state == CopyState.MISSING
@@ -71,7 +71,7 @@ def lost(ledger: Ledger, sink: str) -> list[Held]:
 def owed(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, Loss]:
     """By resource: copies that were lost, and that no run has made again or found needless.
     ``sinks`` are all that the pipeline has."""
-    left_out, freed = _is_left_out().label("left_out"), _freed().label("freed")
+    left_out, freed = _is_left_out().label("left_out"), leaving.freed().label("freed")
     at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     which = or_(and_(_R.chosen, _A.state.not_in(at_rest)), _is_last(), left_out)
     owed = _is_owed(sinks).label("owed")
@@ -123,7 +123,7 @@ def owe(ledger: Ledger, goal: Goal) -> None:
     def work(connection: Connection) -> None:
         if meta.get(connection, _OWED) == str(goal):
             return
-        short = select(_A.id).where(_A.state == AssetState.GONE, _freed(), goal.missed())
+        short = select(_A.id).where(leaving.freed(), goal.missed())
         keys = connection.execute(short.order_by(_A.id)).scalars().all()
         for start in range(0, len(keys), _BATCH):
             for sink in goal.sinks:
@@ -184,7 +184,7 @@ def accept(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, tuple[i
 def _is_last() -> ColumnElement[bool]:
     """Whether the source can give a file no more, and a copy of it is something to lose: it was
     freed, so that its copies are all that is left; or its content is nowhere else at the sink."""
-    something = or_(and_(_freed(), _C.confirmed.is_not(None)), ~_is_there_otherwise())
+    something = or_(and_(leaving.freed(), _C.confirmed.is_not(None)), ~_is_there_otherwise())
     return and_(_R.chosen, _A.state == AssetState.GONE, something)
 
 
@@ -216,12 +216,6 @@ def _accepted_at(sink: str) -> ColumnElement[bool]:
 def told_of(sink: str) -> str:
     """How the note of an accepted loss begins."""
     return f"{sink}: "
-
-
-def _freed() -> ColumnElement[bool]:
-    """Whether reclaim took an asset from its source."""
-    taken = (TrashState.INTENDED, TrashState.TRASHED)
-    return _A.id.in_(select(_T.asset).where(_T.state.in_(taken)))
 
 
 def _is_there_otherwise() -> ColumnElement[bool]:

@@ -15,16 +15,16 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, sel
 
 from connectors.base import Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
-from pipeline.ledger import meta, schema
+from pipeline.ledger import leaving, meta, schema
 from pipeline.ledger.codec import load_digests
 from pipeline.ledger.copies import adoption
 from pipeline.ledger.copies.adoption import Wanted
 from pipeline.ledger.copies.checks import HELD, Held, load_held
 from pipeline.ledger.store import Ledger
 from pipeline.naming import COMPANIONS
-from pipeline.states import AssetState, CopyState, TrashState
+from pipeline.states import AssetState, CopyState
 
-_A, _R, _C, _T = schema.assets.c, schema.resources.c, schema.copies.c, schema.trash.c
+_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
 _BATCH = 200
 _NOT_OURS = (CopyState.MISSING, CopyState.YIELDED)
 
@@ -114,7 +114,7 @@ def _orphans(ledger: Ledger, sink: str, which: ColumnElement[bool]) -> list[Orph
     query = (
         select(*HELD, _R.asset, *others)
         .select_from(schema.resources.join(schema.assets).join(schema.copies))
-        .where(which, _R.role != Role.METADATA, _gone(), *_confirmed(sink), ~shared)
+        .where(which, _R.role != Role.METADATA, leaving.left(), *_confirmed(sink), ~shared)
         .order_by(_R.id)
     )
     with ledger.read() as connection:
@@ -129,15 +129,8 @@ def _sizes(sink: str) -> Any:
     file, asset = schema.resources.alias(), schema.assets.alias()
     joined = file.join(asset, asset.c.id == file.c.asset)
     copied = exists().where(_C.resource == file.c.id, *_confirmed(sink))
-    left = and_(_gone(asset.c), file.c.role.not_in(COMPANIONS), copied)
+    left = and_(leaving.left(asset.c), file.c.role.not_in(COMPANIONS), copied)
     return select(file.c.size).select_from(joined).where(left)
-
-
-def _gone(asset: Any = _A) -> ColumnElement[bool]:
-    """Whether an asset has left the source, and not by us: the copies of what reclaim freed are
-    all that is left of it."""
-    ours = select(_T.asset).where(_T.state != TrashState.RESTORED)
-    return and_(asset.state == AssetState.GONE, asset.id.not_in(ours))
 
 
 def _copied(sink: str) -> Any:
@@ -153,15 +146,16 @@ def _confirmed(sink: str) -> tuple[Any, Any]:
 
 def remember(ledger: Ledger, sink: str) -> None:
     """Copies at the sink have become another's: names may be taken that nobody planned."""
-    ledger.transact(lambda connection: meta.put(connection, _key(sink), "yes"))
+    ledger.transact(lambda connection: meta.put(connection, key(sink), "yes"))
 
 
 def any_yet(ledger: Ledger, sink: str) -> bool:
     with ledger.read() as connection:
-        return meta.get(connection, _key(sink)) is not None
+        return meta.get(connection, key(sink)) is not None
 
 
-def _key(sink: str) -> str:
+def key(sink: str) -> str:
+    """Under which the ledger remembers that copies there became others'."""
     return f"handed over {sink}"
 
 
@@ -179,7 +173,7 @@ def take_sidecar(ledger: Ledger, sink: str, path: str, resource: int) -> frozens
         select(_R.checksum, _C.resource, _C.replaces)
         .select_from(schema.copies.join(schema.resources).join(schema.assets))
         .where(_C.sink == sink, _C.path == path, _C.resource != resource)
-        .where(_R.role == Role.METADATA, _C.state.not_in(_NOT_OURS), _gone())
+        .where(_R.role == Role.METADATA, _C.state.not_in(_NOT_OURS), leaving.left())
     )
     with ledger.read() as connection:
         rows = connection.execute(query).all()

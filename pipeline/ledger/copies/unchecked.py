@@ -22,20 +22,20 @@ _AT_ONCE = 1000
 def mark(ledger: Ledger, sink: str, run: int) -> None:
     """Copies are about to be made at the sink. Those of an earlier run stay unchecked too."""
     with ledger.read() as connection:
-        if meta.get(connection, _key(sink)) is not None:
+        if meta.get(connection, key(sink)) is not None:
             return
-    ledger.transact(lambda connection: meta.put(connection, _key(sink), str(run)))
+    ledger.transact(lambda connection: meta.put(connection, key(sink), str(run)))
 
 
 def clear(ledger: Ledger, sink: str) -> None:
     """Its copies were looked at."""
-    ledger.transact(lambda connection: meta.forget(connection, _key(sink)))
+    ledger.transact(lambda connection: meta.forget(connection, key(sink)))
 
 
 def since(ledger: Ledger, sink: str) -> int | None:
     """The first run whose copies at the sink were not looked back at; None if all were."""
     with ledger.read() as connection:
-        told = meta.get(connection, _key(sink))
+        told = meta.get(connection, key(sink))
     return None if told is None else int(told)
 
 
@@ -64,5 +64,6 @@ def _confirmed(sink: str, run: int) -> Select[tuple[object, ...]]:
     return query.where(_C.state == CopyState.CONFIRMED, _C.confirmed >= begun)
 
 
-def _key(sink: str) -> str:
+def key(sink: str) -> str:
+    """Under which the ledger remembers since when nobody looked back at the sink."""
     return f"doubt {sink}"

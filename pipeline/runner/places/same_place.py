@@ -17,7 +17,7 @@ from connectors.abilities import Recognises, Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import Fatal, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
-from pipeline.ledger import Ledger, places
+from pipeline.ledger import Ledger, places, renaming
 from pipeline.stages.copy_lookup import find_copy
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ def check_sink(
     """
     try:
         where = _recognised(ledger, pipeline, sink, ask, _SAMPLES)
+        _follow(ledger, pipeline, sink, where)
         _remember(ledger, sink, where)
     except Fatal:
         if after:
@@ -79,6 +80,7 @@ def looking_through(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask) ->
     """For whoever looks at all copies: one that is there is enough to begin, and the place is
     the sink's from the end on."""
     where = _recognised(ledger, pipeline, sink, ask, 1)
+    _follow(ledger, pipeline, sink, where)
     yield
     _remember(ledger, sink, where)
 
@@ -127,6 +129,11 @@ def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough
 def _tells_more(where: str, before: str | None) -> bool:
     """Whether it says what it did, and more: an earlier version did not ask for its folder."""
     return before is not None and where.startswith(f"{before.removesuffix(_END)} ")
+
+
+def _follow(ledger: Ledger, pipeline: Pipeline, sink: Sink, where: str) -> None:
+    names = {place.name for place in (*pipeline.sources, *pipeline.sinks)}
+    renaming.follow(ledger, sink.name, where, names)
 
 
 def _remember(ledger: Ledger, sink: Sink, where: str) -> None:

@@ -1,0 +1,44 @@
+"""A sink that its owner calls otherwise than before keeps all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, and_, func, literal, update
+
+from pipeline.ledger import indexes, meta, places, schema
+from pipeline.ledger.copies import adoption, losses, orphans, unchecked
+from pipeline.ledger.store import Ledger
+
+_E = schema.events.c
+
+
+def follow(ledger: Ledger, sink: str, whereabouts: str, names: Collection[str]) -> bool:
+    """Whether the place was a sink under a name that is none of ``names``, which are all that the
+    pipeline has: then all that is known of it is ``sink``'s from now on. Of a sink that was
+    used already under the name that it has, nothing changes."""
+    if not whereabouts or places.was_used(ledger, sink):
+        return False
+    former = [name for name in places.called(ledger, whereabouts) if name not in names]
+    if len(former) != 1:
+        return False
+    ledger.transact(lambda connection: _rename(connection, former[0], sink))
+    return True
+
+
+def _rename(connection: Connection, old: str, new: str) -> None:
+    for table in (schema.copies, schema.lookalikes):  # what is noted of the new name is less
+        taken_over = update(table).prefix_with("OR REPLACE").where(table.c.sink == old)
+        connection.execute(taken_over.values(sink=new))
+    for former, key in zip(_keys(old), _keys(new), strict=True):
+        meta.move(connection, former, key)
+    told = losses.told_of(old)
+    accepted = and_(_E.kind == losses.ACCEPTED, _E.detail.startswith(told, autoescape=True))
+    after = literal(losses.told_of(new)).concat(func.substr(_E.detail, len(told) + 1))
+    connection.execute(update(schema.events).where(accepted).values(detail=after))
+
+
+def _keys(sink: str) -> list[str]:
+    """Under which a ledger remembers something of a sink."""
+    of_copies = (adoption.key(sink), orphans.key(sink), unchecked.key(sink))
+    return [*places.keys(sink), *of_copies, *indexes.keys(sink)]

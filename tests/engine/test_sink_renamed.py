@@ -1,0 +1,90 @@
+"""Promise: a sink that its owner calls otherwise is the same sink, with all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from connectors.base import Receipt
+from connectors.local.sink import LocalSink
+from pipeline.config.models import Keep
+from pipeline.ledger import Ledger, indexes, schema
+from pipeline.states import Exit
+from tests.keep.reading import read
+from tests.keep.rig import GARDEN, World
+
+ID = "asset-00002"
+
+
+class Unlisted(LocalSink):
+    """Says what it is asked for; nobody looks through it."""
+
+    def inventory(self) -> Iterator[Receipt]:
+        raise AssertionError("it was looked through before")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.keep = Keep(albums="index")
+    world.say(ID, caption="one")
+    assert world.run(LocalSink("old", world.root)).exit is Exit.OK
+    return world
+
+
+def test_it_is_not_looked_through_and_nothing_is_sent(world: World) -> None:
+    before = {path: path.read_bytes() for path in world.root.rglob("*") if path.is_file()}
+    outcome = world.run(Unlisted("new", world.root))
+    assert outcome.exit is Exit.OK and outcome.summary.moved_bytes == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_its_sidecars_and_its_index_are_still_ours_to_write(world: World) -> None:
+    """Also where what they say changed in that very step."""
+    world.say(ID, caption="two")
+    world.library.albums[GARDEN] = (ID,)
+    assert world.run(LocalSink("new", world.root)).summary.yielded == 0
+    sidecar = read(world.sidecars()[ID].read_bytes())
+    assert "two" in str(sidecar.plain) + str(sidecar.lists)
+    assert "Garden" in (world.root / "albums.txt").read_text()
+    assert not [one for one in world.recorder.notices if "that stays" in one.text]
+
+
+def test_nothing_is_remembered_under_its_former_name(world: World) -> None:
+    world.run(LocalSink("new", world.root))
+    with Ledger.open(world.ledger) as ledger, ledger.read() as connection:
+        keys = connection.execute(select(schema.meta.c.key)).scalars().all()
+        sinks = connection.execute(select(schema.copies.c.sink).distinct()).scalars().all()
+    assert [key for key in keys if "old" in key.split()] == []
+    assert sinks == ["new"]
+
+
+def test_verify_knows_it_too(world: World) -> None:
+    """It looks for the copies before any run did."""
+    copies = len([path for path in world.root.rglob("*") if path.is_file()]) - len(indexes.NAMES)
+    answer = world.verify()  # calls the sink "here"
+    assert answer.exit is Exit.OK
+    assert [one.checked for one in answer.sinks] == [copies]
+
+
+def test_a_name_that_was_another_sinks_is_not_taken_over(tmp_path: Path, world: World) -> None:
+    """Both stood for something: each is what is in it."""
+    world.run(LocalSink("new", tmp_path / "Second"))
+    (tmp_path / "Second").rename(tmp_path / "Third")
+    assert world.run(LocalSink("new", world.root)).exit is Exit.OK
+    assert len([*world.root.rglob("*.HEIC")]) == len(world.library.assets)
+
+
+def test_what_was_accepted_as_lost_is_not_missed_again(world: World) -> None:
+    for path in world.root.rglob("*.HEIC"):
+        path.unlink()
+    for key in list(world.library.assets):
+        world.library.trash(key)
+    world.run(LocalSink("old", world.root))
+    accepted = world.verify(accept_lost=True)
+    assert [len(one.accepted) for one in accepted.sinks] == [6]
+    assert world.run(LocalSink("another", world.root)).exit is Exit.OK
+    assert world.verify().exit is Exit.OK
