@@ -67,7 +67,7 @@ def move_all(ledger: Ledger) -> None:
 def look_again(ledger: Ledger) -> None:
     """What a run over an unchanged library asks."""
     asset_states.open_assets(ledger, _GOAL)
-    work.totals(ledger)
+    work.due(ledger, _GOAL)
 
 
 @contextmanager

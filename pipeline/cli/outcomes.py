@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.batch import Ended
+from pipeline.cli.tell import to_do
 from pipeline.config.sizes import show_size
 from pipeline.states import NOT_WANTED, AssetState, Exit
 from pipeline.wording import count, counted, share
@@ -95,12 +96,16 @@ def _ran(answer: Answer) -> str:
 
 
 def _planned(answer: Answer) -> str:
-    return f"{counted(answer['assets'])} to move, {show_size(answer['bytes'])}"
+    return to_do(answer["assets"], answer["bytes"], _again(answer))
+
+
+def _again(answer: Answer) -> int:
+    return sum(sink["again"] for sink in answer["sinks"])
 
 
 def _to_move(answers: Sequence[Answer]) -> str:
-    size = show_size(sum(answer["bytes"] for answer in answers))
-    return f"to move in all: {counted(sum(answer['assets'] for answer in answers))}, {size}"
+    assets, size = (sum(answer[key] for answer in answers) for key in ("assets", "bytes"))
+    return f"in all: {to_do(assets, size, sum(map(_again, answers)))}"
 
 
 def _verified(answer: Answer) -> str:

@@ -144,13 +144,20 @@ def _more(console: Console, number: int) -> None:
         console.print(f"  and {count(number)} more", style="dim")
 
 
+def to_do(assets: int, size: int, again: int) -> str:
+    """What a run would move, and make again from what another sink has."""
+    moved = f"{counted(assets)} to move, {show_size(size)}"
+    made = f"{counted(again, 'copy')} to make again from another sink" if again else ""
+    return "; ".join(filter(None, (moved if assets or not again else "", made)))
+
+
 def show_plan(console: Console, plan: Plan) -> None:
     """What would move, where to, and whether it fits."""
-    if not plan.assets:
+    if not plan.assets and not plan.again:
         whole = "" if plan.failed else ": everything asked for is confirmed"
         headline(console, "✔", "green", f"Nothing to move{whole}")
     else:
-        text = f"{counted(plan.assets)} to move, {show_size(plan.bytes)}"
+        text = to_do(plan.assets, plan.bytes, plan.again)
         fits = "✔ it fits" if plan.fits else "✘ it does not fit"
         headline(console, "→", "cyan", text, (f"  {fits}", "green" if plan.fits else "red"))
     for state, number in plan.by_state.items():

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, literal, select
 
 from connectors.base import Role
 from connectors.checksums import Digests
@@ -14,7 +14,7 @@ from connectors.spelling import folded
 from pipeline.ledger import schema
 from pipeline.ledger.codec import load_asset, load_digests, load_resource
 from pipeline.ledger.copies.checks import below
-from pipeline.ledger.goal import ExcludedRoles, complete_at, wanted_at
+from pipeline.ledger.goal import ExcludedRoles, Goal, complete_at, wanted_at
 from pipeline.ledger.items import Copy, Item, Piece, Totals
 from pipeline.ledger.store import Ledger
 from pipeline.states import NOT_WANTED, AssetState, CopyState
@@ -31,12 +31,24 @@ def refused(ledger: Ledger, roles: Collection[Role]) -> int:
         return int(connection.execute(found).scalar_one())
 
 
-def totals(ledger: Ledger) -> Totals:
-    """Of the assets that are pending."""
-    query = select(func.count(), func.coalesce(func.sum(_A.size), 0))
+def any_pending(ledger: Ledger) -> bool:
     with ledger.read() as connection:
-        row = connection.execute(query.where(_A.state == AssetState.PENDING)).one()
-    return Totals(row[0], row[1])
+        query = select(_A.id).where(_A.state == AssetState.PENDING).limit(1)
+        return connection.execute(query).first() is not None
+
+
+def due(ledger: Ledger, goal: Goal) -> Totals:
+    """The assets that are pending, and the bytes of those of their files that are not at as many
+    sinks as the goal asks for."""
+    pending = _A.state == AssetState.PENDING
+    lacking = [case((and_(wanted_at(sink, goal.excluded), ~complete_at(sink)), 1), else_=0)
+               for sink in goal.sinks]  # fmt: skip
+    short = sum(lacking, literal(0)) > len(goal.sinks) - goal.enough
+    size = select(func.coalesce(func.sum(_R.size), 0)).join(schema.assets)
+    size = size.where(pending, _R.chosen, _R.role != Role.METADATA, short)
+    with ledger.read() as connection:
+        number = connection.execute(select(func.count()).where(pending)).scalar_one()
+        return Totals(number, int(connection.execute(size).scalar_one()) if number else 0)
 
 
 def by_state(connection: Connection) -> dict[str, Totals]:

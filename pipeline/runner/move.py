@@ -22,7 +22,7 @@ from pipeline.bandwidth import Bandwidth
 from pipeline.events import Observer
 from pipeline.keep import policy
 from pipeline.ledger import Ledger, asset_states, work
-from pipeline.ledger.copies import adoption
+from pipeline.ledger.copies import adoption, losses
 from pipeline.limits import GivenUp
 from pipeline.meter import Meter
 from pipeline.report.summary import Spared
@@ -127,7 +127,7 @@ class Mover:
             self.catalogue.refresh()
             self.open_assets()
             self._survey()
-            pending = work.totals(self.ledger)
+            pending = work.due(self.ledger, self.goal)
             self.meter.begin("moving", assets=pending.assets, size=pending.bytes)
             self._sweep()
             if pending.assets:
@@ -169,14 +169,18 @@ class Mover:
                     self.run.notice("error", text, sink.name, error.hint)
 
     def open_assets(self) -> None:
-        """Set to pending whatever has work left; Misconfigured if a source would list it."""
+        """Set to pending whatever has work left, and to missing what a sink is owed of what was
+        freed. Misconfigured if a source would list it."""
         asset_states.open_assets(self.ledger, self.goal)
+        losses.owe(self.ledger, self.goal)
         check_paths(self.ledger, self.job.pipeline, self.goal.excluded)
 
     def _survey(self) -> None:
         """Before the first byte: what the sinks hold already, what room they have, and what of
         the rest will not fit. Of sinks that nothing is for, only what they hold."""
-        asked = self.job.sinks if work.totals(self.ledger).assets else ()
+        names = [sink.name for sink in self.job.sinks]
+        needed = work.any_pending(self.ledger) or losses.count_last(self.ledger, names)
+        asked = self.job.sinks if needed else ()
         with ThreadPoolExecutor(thread_name_prefix="survey") as workers:
             looks = {
                 sink.name: workers.submit(self.connections.ask, sink, self.rooms[sink.name].look)
@@ -217,8 +221,7 @@ class Mover:
         return Adoption(self.run, sink, self.connections.sinks[sink.name], apart)
 
     def _foretell(self, capacities: Mapping[str, Capacity | None]) -> None:
-        route = self.job.pipeline.route
-        forecast = preflight(self.ledger, route, capacities, self.goal.excluded)
+        forecast = preflight(self.ledger, self.job.pipeline.route, capacities, self.goal)
         for remark in outlook(self.ledger, self.job, forecast):
             self.run.notice(remark.level, remark.text, remark.place)
 

@@ -31,7 +31,8 @@ from pipeline.together.owning import claim
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``assets`` and ``bytes`` are what is left to move; ``by_state`` counts all that is known.
+    """``assets`` have work left, of which ``bytes`` are to be moved; ``by_state`` counts all that
+    is known.
 
     ``failures`` names the first that would not move: nothing that a run can do would help.
     ``listed`` and ``expected`` (None: the source does not count) differ when the source did
@@ -58,6 +59,11 @@ class Plan:
     @property
     def failed(self) -> int:
         return failed(self.by_state)
+
+    @property
+    def again(self) -> int:
+        """Copies of what is no longer at the source that sinks lack and get from others."""
+        return sum(sink.again for sink in self.sinks)
 
     @property
     def fits(self) -> bool:
@@ -102,8 +108,8 @@ def _compared(mover: Mover) -> Plan:
     mover.open_assets()
     ask, rooms = mover.connections.ask, mover.rooms
     capacities = {sink.name: ask(sink, rooms[sink.name].look) for sink in job.sinks}
-    forecast = preflight(ledger, job.pipeline.route, capacities, mover.goal.excluded)
-    pending = work.totals(ledger)
+    forecast = preflight(ledger, job.pipeline.route, capacities, mover.goal)
+    pending = work.due(ledger, mover.goal)
     for sink in job.sinks:
         if pending.assets and isinstance(sink, Checks):
             try:

@@ -15,7 +15,8 @@ from connectors.private import may
 from pipeline.config.models import Route
 from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
-from pipeline.ledger.goal import ExcludedRoles
+from pipeline.ledger.copies import losses
+from pipeline.ledger.goal import ExcludedRoles, Goal
 from pipeline.routing import preferred
 from pipeline.runner.job import Job
 from pipeline.stages.lending import lends
@@ -47,13 +48,16 @@ class StagingPlan:
 class SinkPlan:
     """Bytes one sink will be asked to take. ``capacity`` is None where it tells nothing;
     ``lacking`` are those that it has no room for and that go to no other; ``sidecars`` what of
-    ``needed`` is written beside the files, 0 where the policy chooses the sink later."""
+    ``needed`` is written beside the files, 0 where the policy chooses the sink later. ``again``
+    counts the copies of what is no longer at the source that another sink has and this one lacks;
+    their bytes are part of ``needed``."""
 
     name: str
     needed: int
     capacity: Capacity | None
     lacking: int = 0
     sidecars: int = 0
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +76,19 @@ def preflight(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
-    excluded: ExcludedRoles,
+    goal: Goal,
 ) -> Forecast:
-    """Apply the policy to the sizes of all pending assets; sinks stand in their order.
-
-    ``excluded`` are the roles of files that do not go to each.
-    """
+    """Apply the policy to the sizes of all pending assets; sinks stand in their order. What is
+    made again from another sink goes to where it is missing, whatever the policy."""
+    again = {name: losses.to_make_again(ledger, name, goal.sinks) for name in capacities}
     if route.to == "all":
         return Forecast(
-            tuple(_alone(ledger, name, capacities[name], excluded) for name in capacities)
+            tuple(
+                _alone(ledger, name, capacities[name], again[name], goal.excluded)
+                for name in capacities
+            )
         )
-    return _shared(ledger, route, capacities, excluded)
+    return _shared(ledger, route, capacities, again, goal.excluded)
 
 
 def _free(capacity: Capacity | None) -> float:
@@ -90,22 +96,31 @@ def _free(capacity: Capacity | None) -> float:
 
 
 def _alone(
-    ledger: Ledger, name: str, capacity: Capacity | None, excluded: ExcludedRoles
+    ledger: Ledger,
+    name: str,
+    capacity: Capacity | None,
+    again: tuple[int, int],
+    excluded: ExcludedRoles,
 ) -> SinkPlan:
-    needed = work.missing_bytes(ledger, name, excluded)
-    lacking = max(0.0, min(needed - _free(capacity), needed))  # of an endless room: none
+    needed = work.missing_bytes(ledger, name, excluded) + again[1]
     sidecars = work.missing_bytes(ledger, name, excluded, role=Role.METADATA)
-    return SinkPlan(name, needed, capacity, int(lacking), sidecars)
+    return SinkPlan(name, needed, capacity, _lacking(needed, capacity), sidecars, again[0])
+
+
+def _lacking(needed: int, capacity: Capacity | None) -> int:
+    return int(max(0.0, min(needed - _free(capacity), needed)))  # of an endless room: none
 
 
 def _shared(
     ledger: Ledger,
     route: Route,
     capacities: Mapping[str, Capacity | None],
+    again: Mapping[str, tuple[int, int]],
     excluded: ExcludedRoles,
 ) -> Forecast:
-    left = {name: _free(capacity) for name, capacity in capacities.items()}
-    needed = dict.fromkeys(left, 0)
+    needed = {name: size for name, (_, size) in again.items()}
+    lacking = {name: _lacking(needed[name], capacities[name]) for name in needed}
+    left = {name: max(0.0, _free(capacities[name]) - needed[name]) for name in needed}
     unplaced = 0
     for size, missing in work.pending_bytes(ledger, list(left), excluded):
         order = preferred(
@@ -120,13 +135,16 @@ def _shared(
             left[name] -= missing[name]
             needed[name] += missing[name]
         unplaced += size * (copies - len(chosen))
-    sinks = (SinkPlan(name, needed[name], capacity) for name, capacity in capacities.items())
+    sinks = (
+        SinkPlan(name, needed[name], capacity, lacking[name], again=again[name][0])
+        for name, capacity in capacities.items()
+    )
     return Forecast(tuple(sinks), unplaced)
 
 
 def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
     """What will lie on the staging disk at most, and what is free there."""
-    size = work.totals(ledger).bytes
+    size = work.due(ledger, job.goal).bytes
     if not job.others and lends(job.source, [sink.traits for sink in job.sinks]):
         size = 0
     needed = min(size, max(job.pipeline.staging.size, work.largest_file(ledger)))

@@ -76,12 +76,12 @@ def test_plans_are_added_up_and_one_that_cannot_be_made_is_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert invoke(["batch", str(config), "--do", "plan"]) == Exit.OK
-    assert "to move in all: 9 assets, 27.0 kB" in capfd.readouterr().out
+    assert "in all: 9 assets to move, 27.0 kB" in capfd.readouterr().out
     root = config.parent
     (root / "in" / "bob").rename(root / "elsewhere")
     assert invoke(["batch", str(config), "--do", "plan"]) == Exit.ITEMS_FAILED
     out, err = capfd.readouterr()
-    assert "to move in all: 6 assets, 18.0 kB" in out and "staff-bob@example.com: " in err
+    assert "in all: 6 assets to move, 18.0 kB" in out and "staff-bob@example.com: " in err
 
 
 def test_what_is_wrong_with_one_stops_no_other_and_is_named(

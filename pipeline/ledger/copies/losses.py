@@ -108,6 +108,22 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
         return list(found.scalars())
 
 
+def to_make_again(ledger: Ledger, sink: str, sinks: Sequence[str]) -> tuple[int, int]:
+    """Number and bytes of the copies that ``short_of_copies`` are short of and that another of
+    ``sinks`` has; sidecars, which are composed again, not among them."""
+    other = schema.copies.alias()
+    elsewhere = exists().where(
+        other.c.resource == _R.id,
+        other.c.sink.in_(sinks),
+        other.c.state == CopyState.CONFIRMED,
+    )
+    query = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(_COPIES)
+    query = query.where(_C.sink == sink, _IS_LOST, _is_last(), elsewhere)
+    with ledger.read() as connection:
+        number, size = connection.execute(query.where(_R.role != Role.METADATA)).one()
+    return int(number), int(size)
+
+
 def any_never_there(ledger: Ledger, sink: str) -> bool:
     """Whether the sink lacks something that it never had a copy of."""
     query = select(_C.resource).where(_C.sink == sink, _IS_LOST, _C.confirmed.is_(None)).limit(1)

@@ -61,7 +61,6 @@ class Healing:
     def heal(self) -> None:
         """At every sink that can be used. Raises what ends the run."""
         ledger = self._run.ledger
-        losses.owe(ledger, self._goal)
         for name, sink in self._sinks.items():
             losses.forgive(ledger, self._goal)
             if not losses.short_of_copies(ledger, name):
