@@ -13,17 +13,15 @@ from pipeline.ledger.store import Ledger
 _E = schema.events.c
 
 
-def follow(ledger: Ledger, sink: str, whereabouts: str, names: Collection[str]) -> bool:
-    """Whether the place was a sink under a name that is none of ``names``, which are all that the
-    pipeline has: then all that is known of it is ``sink``'s from now on. Of a sink that was
-    used already under the name that it has, nothing changes."""
+def follow(ledger: Ledger, sink: str, whereabouts: str, names: Collection[str]) -> None:
+    """Where the place was a sink under a name that is none of ``names``, which are all that the
+    pipeline has, all that is known of it is ``sink``'s from now on; not where ``sink`` stood for
+    something already."""
     if not whereabouts or places.was_used(ledger, sink):
-        return False
+        return
     former = [name for name in places.called(ledger, whereabouts) if name not in names]
-    if len(former) != 1:
-        return False
-    ledger.transact(lambda connection: _rename(connection, former[0], sink))
-    return True
+    if len(former) == 1:
+        ledger.transact(lambda connection: _rename(connection, former[0], sink))
 
 
 def _rename(connection: Connection, old: str, new: str) -> None:
