@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from connectors.base import Role
 from pipeline.ledger import meta, schema
@@ -35,8 +35,16 @@ def remembered(ledger: Ledger, name: str) -> str | None:
 
 def called(ledger: Ledger, whereabouts: str) -> list[str]:
     """The names that stood for this place when they were used last."""
-    start = _key("")
-    query = select(_M.key).where(_M.key.startswith(start), _M.value == whereabouts)
+    return _names(ledger, _key(""), _M.value == whereabouts)
+
+
+def with_copies(ledger: Ledger) -> list[str]:
+    """The names of the places for which ``has_had_copies`` is true."""
+    return _names(ledger, _copies(""))
+
+
+def _names(ledger: Ledger, start: str, *which: ColumnElement[bool]) -> list[str]:
+    query = select(_M.key).where(_M.key.startswith(start), *which)
     with ledger.read() as connection:
         return [key.removeprefix(start) for key in connection.execute(query).scalars()]
 

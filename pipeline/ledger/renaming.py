@@ -15,9 +15,11 @@ _E = schema.events.c
 
 def follow(ledger: Ledger, sink: str, whereabouts: str, names: Collection[str]) -> None:
     """Where the place was a sink under a name that is none of ``names``, which are all that the
-    pipeline has, all that is known of it is ``sink``'s from now on; not where ``sink`` stood for
-    something already."""
-    if not whereabouts or places.was_used(ledger, sink):
+    pipeline has, all that is known of it is ``sink``'s from now on; not where it is known already
+    what ``sink`` stood for."""
+    if not whereabouts or places.remembered(ledger, sink) is not None:
+        return
+    if places.was_listed(ledger, sink):
         return
     former = [name for name in places.called(ledger, whereabouts) if name not in names]
     if len(former) == 1:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, or_, select
 
 from connectors.base import Role
 from connectors.checksums import Digests
@@ -41,9 +41,10 @@ def due(ledger: Ledger, goal: Goal) -> Totals:
     """The assets that are pending, and the bytes of those of their files that are not at as many
     sinks as the goal asks for."""
     pending = _A.state == AssetState.PENDING
-    lacking = [case((and_(wanted_at(sink, goal.excluded), ~complete_at(sink)), 1), else_=0)
-               for sink in goal.sinks]  # fmt: skip
-    short = sum(lacking, literal(0)) > len(goal.sinks) - goal.enough
+    at = [(wanted_at(sink, goal.excluded), complete_at(sink)) for sink in goal.sinks]
+    lacking = or_(*(and_(wanted, ~complete) for wanted, complete in at))
+    copies = sum((case((and_(*both), 1), else_=0) for both in at), literal(0))
+    short = and_(lacking, copies < goal.enough)
     size = select(func.coalesce(func.sum(_R.size), 0)).join(schema.assets)
     size = size.where(pending, _R.chosen, _R.role != Role.METADATA, short)
     with ledger.read() as connection:

@@ -10,7 +10,7 @@ from connectors.abilities import Binned, Capacity, HasBin, HasCapacity, Prompter
 from connectors.base import Source
 from connectors.errors import Fatal, Misconfigured
 from pipeline.events import Observer
-from pipeline.ledger import Ledger, asset_states, trash
+from pipeline.ledger import Ledger, asset_states, places, trash
 from pipeline.reclaim.aftermath import Aftermath, aftermath
 from pipeline.reclaim.asking import Pace
 from pipeline.reclaim.done import Done
@@ -105,18 +105,19 @@ class Session:
             raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
         if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint=_LATER)
-        places = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        self._check_renamed()
+        groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
         if policy.until is not None:
             capacity, binned = self._capacity(), self._binned()
-        found = survey(self._ledger, policy, places, capacity, binned)
+        found = survey(self._ledger, policy, groups, capacity, binned)
         self._check_sinks(found)
         return found
 
     def _free(self, policy: Policy, chosen: Survey) -> Done:
         self._check_sinks(chosen)  # again: a person may have thought it over for long
-        places = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
-        return Freeing(self._mover, self._source, policy, places, self._pace).free(
+        groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
+        return Freeing(self._mover, self._source, policy, groups, self._pace).free(
             chosen.candidates
         )
 
@@ -124,6 +125,14 @@ class Session:
         """A place that is not connected has not lost its copies."""
         files = (file for candidate in chosen.candidates for file in candidate.files)
         self._mover.guard.check({copy.sink for file in files for copy in file.copies})
+
+    def _check_renamed(self) -> None:
+        """A sink that no run has met yet may be one that had another name."""
+        names = {sink.name for sink in self._job.sinks}
+        if set(places.with_copies(self._ledger)) - names:
+            self._mover.guard.check(
+                {name for name in names if places.remembered(self._ledger, name) is None}
+            )
 
     def _undo(self, run: int | None) -> Done:
         self._discover()

@@ -10,7 +10,7 @@ from functools import partial
 from connectors.abilities import TellsApart
 from connectors.base import Receipt, Sink, Transferred
 from connectors.errors import OutpourError
-from pipeline import retry
+from pipeline import naming, retry
 from pipeline.ledger.copies import checks, lookalikes, orphans
 from pipeline.ledger.copies.lookalikes import Lookalike
 from pipeline.ledger.copies.orphans import Orphan
@@ -61,21 +61,26 @@ class AlreadyThere:
             alike = lookalikes.claim(ledger, name, self._algorithm, digests, parcel.key)
             if alike is not None:
                 return alike
-        # Of files that are known before they come, whoever looks for copies then has decided.
-        if not self._orphans or parcel.work.piece.known or self._failures >= _ENOUGH:
+        if not self._orphans or self._failures >= _ENOUGH:
             return None
         return self._orphan(parcel)
 
     def _orphan(self, parcel: Parcel) -> Orphan | None:
-        """An asset is recognised by its first file; the others take over what that asset had."""
+        """An asset is recognised by its first file, if that was not known before it came: then
+        whoever looked for its copies has decided. Of the others the copies stand beside it."""
         ledger, name, put = self._run.ledger, self._sink.name, parcel.put
         piece, asset = parcel.work.piece, parcel.work.asset
-        former = asset.lineup.heir_of.get(name)
-        if former is None and piece is not asset.item.first:
+        first, spot = piece is asset.item.first, asset.lineup.spot(name)
+        if piece.known if first else spot is None:
             return None
+        beside = naming.beside(piece.path, *spot) if spot and not first else None
         with self._lock:
-            found = orphans.with_bytes(ledger, name, piece.resource.role, put.digests, former)
-            free = [orphan for orphan in found if self._is_free(orphan)]
+            found = orphans.with_bytes(ledger, name, piece.resource.role, put.digests)
+            free = [
+                orphan
+                for orphan in found
+                if self._is_free(orphan) and beside in (None, orphan.copy.path)
+            ]
             if not free:
                 return None
             best = min(free, key=lambda orphan: orphan.copy.path != put.path)
@@ -90,30 +95,26 @@ class AlreadyThere:
         """The copy, if one is there indeed. Raises what asking the sink raises."""
         while (suspect := parcel.suspect) is not None:
             if isinstance(suspect, Orphan):
-                receipt = self._orphan_seen(suspect, parcel)
+                receipt = self._orphan_seen(suspect)
             else:
                 seen = partial(self._lookalike_seen, suspect, parcel)
                 receipt = retry.call(self._gate, seen)
             if receipt is not None:
-                if isinstance(suspect, Lookalike) and self._is_known(receipt):
-                    return None
                 self._run.meter.add(adopted=1)
                 return Transferred(parcel.put, "", receipt)
             parcel.suspect = self.suspect(parcel)
         return self._after_all(parcel)
 
-    def _is_known(self, receipt: Receipt) -> bool:
-        return checks.is_copy(self._run.ledger, self._sink.name, receipt.path, receipt.id)
-
     def _lookalike_seen(self, suspect: Lookalike, parcel: Parcel) -> Receipt | None:
-        sink = self._sink
+        ledger, sink = self._run.ledger, self._sink
         receipt = find_copy(sink, suspect.path, suspect.identity)
-        if receipt is not None and not differs(sink.traits, receipt, parcel.put.digests):
-            return receipt
-        lookalikes.drop(self._run.ledger, sink.name, suspect)
+        alike = receipt and not differs(sink.traits, receipt, parcel.put.digests)
+        if receipt and alike and not checks.is_copy(ledger, sink.name, receipt.path, receipt.id):
+            return receipt  # and no other file's by now
+        lookalikes.drop(ledger, sink.name, suspect)
         return None
 
-    def _orphan_seen(self, orphan: Orphan, parcel: Parcel) -> Receipt | None:
+    def _orphan_seen(self, orphan: Orphan) -> Receipt | None:
         """Raises GivenUp where the sink was given up. What cannot be looked at is sent anew."""
         run, sink = self._run, self._sink
         try:
@@ -129,10 +130,7 @@ class AlreadyThere:
             run.notice("warning", text, sink.name, error.hint)
             return None
         self._failures = 0
-        if isinstance(found, str):
-            return None
-        parcel.work.asset.lineup.heir_of[sink.name] = orphan.asset
-        return found
+        return found if isinstance(found, Receipt) else None
 
     def _after_all(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""

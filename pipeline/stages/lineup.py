@@ -19,8 +19,6 @@ class Lineup:
     def __init__(self, first: int, spots: Mapping[str, Spot]) -> None:
         self._namesake = first
         self._spots = dict(spots)
-        self.heir_of: dict[str, int] = {}
-        """By sink: the asset that left the source and whose copies become this one's there."""
         self._first: dict[str, int] = {}  # by sink, while others wait for it
         self._behind: dict[str, list[Callable[[], None]]] = {}
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from connectors.abilities import ReadBack
 from connectors.base import Receipt, Sink, Traits
-from connectors.checksums import Algorithm, Digests, digest
+from connectors.checksums import Algorithm, Checksum, Digests, digest
 from connectors.errors import ItemError, NotFound
 from pipeline.ledger import Ledger
 from pipeline.ledger.copies.checks import GONE, Held, mark
@@ -16,9 +16,10 @@ from pipeline.stopping import Stop
 
 
 def recheck(ledger: Ledger, sink: Sink, copy: Held, digests: Digests, stop: Stop) -> Receipt | str:
-    """A confirmed copy as the sink shows it, if its own checksum or its bytes say that it is what
-    it was; else why it does not count any more, which the ledger is told, or nothing ("") where
-    nothing tells. Raises what asking and reading raise."""
+    """A confirmed copy as the sink shows it, with the checksum that says that it is what it was:
+    its own, or that of its bytes, which are read where it tells none. Else why it does not count
+    any more, which the ledger is told, or nothing ("") where nothing tells. Raises what asking
+    and reading raise."""
     receipt = find_copy(sink, copy.path, copy.remote_id)
     if receipt is None:
         why = GONE
@@ -26,6 +27,8 @@ def recheck(ledger: Ledger, sink: Sink, copy: Held, digests: Digests, stop: Stop
         why = differs(sink.traits, receipt, digests)
     elif isinstance(sink, ReadBack):
         why = reread(sink, copy, stop)
+        read = Checksum(Algorithm.SHA256, copy.sha256)
+        receipt = replace(receipt, checksums=(read,))
     else:
         return ""
     if receipt is not None and not why:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from connectors.base import Metadata, Role
+from connectors.base import Metadata, Receipt, Role, Transferred
+from connectors.errors import Fatal, OutpourError
 from connectors.local.sink import LocalSink
 from connectors.memory import MemorySink, Shelf
 from pipeline.cli.tell import show_plan
@@ -68,6 +70,36 @@ def test_of_a_file_that_one_of_two_sinks_lacks(tmp_path: Path, to: str) -> None:
     all_of_it = sum(map(len, world.library.contents.values()))
     assert planned(world).bytes == (all_of_it if to == "all" else 0)
     assert received(world) == (all_of_it if to == "all" else 0)
+
+
+@pytest.mark.parametrize("to", ["all", "first", "spread"])
+def test_of_a_file_that_one_of_two_sinks_does_not_keep(tmp_path: Path, to: str) -> None:
+    world = World(tmp_path, sinks=1, select=Select(roles=(Role.ORIGINAL,)))
+    picky = MemorySink("picky", Shelf())
+    picky.traits = replace(picky.traits, refuses=frozenset({Role.LIVE_VIDEO}))
+    world.sinks = [MemorySink("new", Shelf()), picky]
+    world.select, world.route = None, Route.model_validate({"to": to})
+    found = planned(world)
+    assert found.bytes == found.staging.needed == received(world)
+
+
+def test_what_a_run_that_broke_off_only_began_is_owed_too(tmp_path: Path) -> None:
+    class Broken(MemorySink):
+        def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+            raise Fatal("it broke")
+
+    world, more = World(tmp_path), Shelf()
+    two = world.sinks
+    world.sinks = [*two, Broken("more", more)]
+    assert go(world.job, world.ledger).exit is Exit.FATAL
+    world.sinks = two
+    assert go(world.job, world.ledger).exit is Exit.OK
+    world.reclaim()
+    freed = len(world.held) - len(world.present())
+    world.sinks = [*two, MemorySink("more", more)]
+    assert freed and planned(world).again >= freed
+    assert go(world.job, world.ledger).exit is Exit.OK
+    assert len(contents(more)) == len(contents(world.shelves[0]))
 
 
 @pytest.mark.parametrize("route", [Route(), Route(to="first", copies=3)])

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from connectors.base import Receipt
+from connectors.base import Receipt, Transferred
+from connectors.errors import Fatal, OutpourError
 from connectors.local.sink import LocalSink
 from pipeline.config.models import Keep
 from pipeline.ledger import Ledger, indexes, schema
 from pipeline.states import Exit
+from tests.engine.rig import apple, go
 from tests.keep.reading import read
 from tests.keep.rig import GARDEN, World
+from tests.reclaim.rig import World as Freeable
 
 ID = "asset-00002"
 
@@ -24,6 +29,13 @@ class Unlisted(LocalSink):
 
     def inventory(self) -> Iterator[Receipt]:
         raise AssertionError("it was looked through before")
+
+
+def copies_at(world: World) -> set[tuple[str, str]]:
+    """The sinks that the ledger knows copies at, and their states."""
+    with Ledger.open(world.ledger) as ledger, ledger.read() as connection:
+        rows = connection.execute(select(schema.copies.c.sink, schema.copies.c.state).distinct())
+        return {(row.sink, row.state) for row in rows}
 
 
 @pytest.fixture
@@ -57,9 +69,8 @@ def test_nothing_is_remembered_under_its_former_name(world: World) -> None:
     world.run(LocalSink("new", world.root))
     with Ledger.open(world.ledger) as ledger, ledger.read() as connection:
         keys = connection.execute(select(schema.meta.c.key)).scalars().all()
-        sinks = connection.execute(select(schema.copies.c.sink).distinct()).scalars().all()
     assert [key for key in keys if "old" in key.split()] == []
-    assert sinks == ["new"]
+    assert copies_at(world) == {("new", "confirmed")}
 
 
 def test_verify_knows_it_too(world: World) -> None:
@@ -78,6 +89,33 @@ def test_a_name_that_was_another_sinks_is_not_taken_over(tmp_path: Path, world: 
     assert len([*world.root.rglob("*.HEIC")]) == len(world.library.assets)
 
 
+def test_another_place_under_its_name_is_looked_through(tmp_path: Path, world: World) -> None:
+    """Beside the copies that show that it is the same it may hold what the first did not."""
+    second = tmp_path / "Second"
+    shutil.copytree(world.root, second)
+    photo = world.library.assets[ID]
+    new = replace(photo.resources[0], size=3, checksum=apple(b"new"))
+    world.library.put(replace(photo, id="new", resources=(new,)), {new.id: b"new"})
+    (second / "Elsewhere.HEIC").write_bytes(b"new")
+    assert world.run(LocalSink("old", second)).exit is Exit.OK
+    assert len([*second.rglob("*.HEIC")]) == len(world.library.assets)
+
+
+def test_a_name_that_only_a_broken_run_used_takes_over_all_the_same(tmp_path: Path) -> None:
+    """It had no place yet."""
+
+    class Broken(LocalSink):
+        def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
+            raise Fatal("it broke")
+
+    world = World(tmp_path)
+    assert world.run(Broken("first", world.root)).exit is Exit.FATAL
+    assert world.run(LocalSink("second", world.root)).exit is Exit.OK
+    outcome = world.run(Unlisted("first", world.root))
+    assert outcome.exit is Exit.OK and outcome.summary.moved_bytes == 0
+    assert copies_at(world) == {("first", "confirmed")}
+
+
 def test_what_was_accepted_as_lost_is_not_missed_again(world: World) -> None:
     for path in world.root.rglob("*.HEIC"):
         path.unlink()
@@ -88,3 +126,13 @@ def test_what_was_accepted_as_lost_is_not_missed_again(world: World) -> None:
     assert [len(one.accepted) for one in accepted.sinks] == [6]
     assert world.run(LocalSink("another", world.root)).exit is Exit.OK
     assert world.verify().exit is Exit.OK
+
+
+def test_reclaim_believes_its_copies_before_any_run(tmp_path: Path) -> None:
+    world = Freeable(tmp_path)
+    root = tmp_path / "Photos"
+    world.sinks = [LocalSink("old", root)]
+    assert go(world.job, world.ledger).exit is Exit.OK
+    world.sinks = [LocalSink("new", root)]
+    chosen, done = world.reclaim(copies=1)
+    assert done.assets == len(chosen.candidates) == len(world.held)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Asset, Sink
+from connectors.base import Asset, Metadata, Resource, Role, Sink, Stream
+from connectors.errors import ItemError
 from connectors.local.sink import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.config.models import Select
 from pipeline.states import Exit
-from tests.engine.rig import Recorder, contents, fill, go, job
+from tests.engine.rig import Recorder, apple, contents, fill, go, job
 
 COUNT = 9
 
@@ -45,9 +47,10 @@ class World:
         self.list(f"{key}-again", replace(asset, resources=names), **changes)
         self.library.trash(key)
 
-    def run(self, *sinks: Sink) -> int:
+    def run(self, *sinks: Sink, select: Select | None = None) -> int:
         """How many files were found there already."""
-        work = job(MemorySource("from", self.library), sinks, staging=self.staging)
+        source = MemorySource("from", self.library)
+        work = job(source, sinks, staging=self.staging, select=select)
         seen = Recorder()
         outcome = go(work, self.ledger, seen)
         assert outcome.exit is Exit.OK, [notice.text for notice in seen.notices]
@@ -99,6 +102,68 @@ def test_what_was_edited_meanwhile_comes_beside(world: World) -> None:
     stem = next(path for path, data in before.items()
                 if data == world.library.contents["asset-00003-again", "original"])  # fmt: skip
     assert next(iter(new)).startswith(stem.rpartition(".")[0])
+
+
+def test_a_folder_that_is_read_back_keeps_what_it_has_too(world: World) -> None:
+    world.run(LocalSink("to", world.root, readback=True))
+    before = world.files()
+    world.renumber("asset-00001", "renamed")
+    assert world.run(LocalSink("to", world.root, readback=True)) == 1
+    assert world.files() == before
+
+
+def test_halves_that_come_in_different_runs_stand_together(world: World) -> None:
+    """The first took the copy of the one that is gone; so does the second, whenever it comes."""
+
+    class Half(MemorySource):
+        def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+            if resource.role is Role.LIVE_VIDEO:
+                raise ItemError("not today")
+            return super().open(asset_id, resource, offset)
+
+    sink = LocalSink("to", world.root)
+    world.run(sink)
+    before = world.files()
+    world.renumber("asset-00003", "renamed")
+    half = job(Half("from", world.library), [sink], staging=world.staging)
+    assert go(half, world.ledger).exit is Exit.ITEMS_FAILED
+    assert world.run(sink) == 1
+    assert world.files() == before
+
+
+@pytest.mark.parametrize("known", ["original", "live"])
+def test_where_the_bytes_of_one_half_only_are_known_before(world: World, known: str) -> None:
+    asset = world.library.assets["asset-00003"]
+    files = tuple(
+        replace(one, checksum=apple(world.library.contents[asset.id, one.id]))
+        if one.id == known
+        else one
+        for one in asset.resources
+    )
+    world.library.put(replace(asset, resources=files), {})
+    sink = LocalSink("to", world.root)
+    world.run(sink)
+    before = world.files()
+    again = tuple(replace(one, filename=f"new{one.filename[-5:]}") for one in files)
+    data = {one.id: world.library.contents[asset.id, one.id] for one in files}
+    world.library.put(replace(asset, id="again", resources=again), data)
+    world.library.trash(asset.id)
+    assert world.run(sink) == 2
+    assert world.files() == before
+
+
+def test_also_where_it_was_looked_for_while_it_was_in_doubt(world: World) -> None:
+    """Its own copy was taken for one that nobody has, and is no other file's for that."""
+    shelf = Shelf()
+    world.run(MemorySink("to", shelf))
+    before = contents(shelf)
+    asset = world.library.assets["asset-00001"]
+    told = replace(asset, metadata=Metadata(caption="new"))
+    world.library.put(told, {})
+    world.run(MemorySink("to", shelf), select=Select(min_size=1))
+    world.renumber("asset-00001", "renamed")
+    assert world.run(MemorySink("to", shelf), select=Select(min_size=1)) == 1
+    assert contents(shelf) == before
 
 
 def test_two_new_ones_with_these_bytes_do_not_share_one_copy(world: World) -> None:

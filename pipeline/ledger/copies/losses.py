@@ -155,13 +155,15 @@ def _owe(connection: Connection, sink: str, goal: Goal, assets: Sequence[int]) -
         other.c.resource == _R.id, other.c.state == CopyState.CONFIRMED
     )
     path = func.coalesce(elsewhere.scalar_subquery(), _R.path)
-    here = exists().where(_C.resource == _R.id, _C.sink == sink)
+    begun = (CopyState.PENDING, CopyState.TRANSFERRED, CopyState.FAILED)  # never a copy
+    here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.not_in(begun))
     values = (literal(sink), literal(CopyState.MISSING.value), path, _R.received, literal(GONE))
     missing = select(_R.id, *values).where(
         _R.asset.in_(assets), wanted_at(sink, goal.excluded), ~here, ~_accepted_at(sink)
     )
     columns = ["resource", "sink", "state", "path", "size", "reason"]
-    connection.execute(insert(schema.copies).from_select(columns, missing))
+    owed = insert(schema.copies).prefix_with("OR REPLACE").from_select(columns, missing)
+    connection.execute(owed)
 
 
 def forgive(ledger: Ledger, goal: Goal) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, update
 
 from connectors.base import Role
 from connectors.checksums import STRONG, Algorithm, Checksum, Digests
@@ -86,13 +86,10 @@ def any_at(ledger: Ledger, sink: str) -> bool:
         return connection.execute(_sizes(sink).limit(1)).first() is not None
 
 
-def with_bytes(
-    ledger: Ledger, sink: str, role: Role, digests: Digests, asset: int | None
-) -> list[Orphan]:
-    """Orphans of files in this role that have these bytes, of any asset or only of ``asset``."""
+def with_bytes(ledger: Ledger, sink: str, role: Role, digests: Digests) -> list[Orphan]:
+    """Orphans of files in this role that have these bytes."""
     same = or_(*(getattr(_R, a.value) == digests[a] for a in STRONG))
-    of = true() if asset is None else _R.asset == asset
-    return _orphans(ledger, sink, and_(_R.size == digests.size, same, _R.role == role, of))
+    return _orphans(ledger, sink, and_(_R.size == digests.size, same, _R.role == role))
 
 
 def of_assets(ledger: Ledger, sink: str, assets: Iterable[int]) -> dict[int, list[Orphan]]:

@@ -18,6 +18,7 @@ from connectors.base import Sink, Source
 from connectors.errors import Fatal, Misconfigured, OutpourError
 from pipeline.config.models import Pipeline
 from pipeline.ledger import Ledger, places, renaming
+from pipeline.ledger.copies import adoption
 from pipeline.stages.copy_lookup import find_copy
 
 T = TypeVar("T")
@@ -137,8 +138,11 @@ def _follow(ledger: Ledger, pipeline: Pipeline, sink: Sink, where: str) -> None:
 
 
 def _remember(ledger: Ledger, sink: Sink, where: str) -> None:
-    if where and where != places.remembered(ledger, sink.name):
+    before = places.remembered(ledger, sink.name)
+    if where and where != before:
         places.remember(ledger, sink.name, where)
+        if before is not None:  # what it holds beside the copies is not what the other held
+            adoption.look_again(ledger, sink.name)
 
 
 def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
