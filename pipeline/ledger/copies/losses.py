@@ -111,14 +111,8 @@ def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
 def to_make_again(ledger: Ledger, sink: str, sinks: Sequence[str]) -> tuple[int, int]:
     """Number and bytes of the copies that ``short_of_copies`` are short of and that another of
     ``sinks`` has; sidecars, which are composed again, not among them."""
-    other = schema.copies.alias()
-    elsewhere = exists().where(
-        other.c.resource == _R.id,
-        other.c.sink.in_(sinks),
-        other.c.state == CopyState.CONFIRMED,
-    )
     query = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(_COPIES)
-    query = query.where(_C.sink == sink, _IS_LOST, _is_last(), elsewhere)
+    query = query.where(_C.sink == sink, _IS_LOST, _is_last(), _is_at_one_of(sinks))
     with ledger.read() as connection:
         number, size = connection.execute(query.where(_R.role != Role.METADATA)).one()
     return int(number), int(size)
@@ -213,13 +207,17 @@ def _is_left_out() -> ColumnElement[bool]:
 
 def _is_owed(sinks: Sequence[str]) -> ColumnElement[bool]:
     """Whether the sink never had a copy that it lacks, and another of these has."""
+    return and_(_C.confirmed.is_(None), _is_at_one_of(sinks))
+
+
+def _is_at_one_of(sinks: Sequence[str]) -> ColumnElement[bool]:
+    """Whether one of these has the file that a copy is of."""
     other = schema.copies.alias()
-    elsewhere = exists().where(
+    return exists().where(
         other.c.resource == _C.resource,
         other.c.state == CopyState.CONFIRMED,
         other.c.sink.in_(sinks),
     )
-    return and_(_C.confirmed.is_(None), elsewhere)
 
 
 def _accepted_at(sink: str) -> ColumnElement[bool]:
