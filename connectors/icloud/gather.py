@@ -64,6 +64,10 @@ class Gather:
         """Whether there are masters whose assets have not come."""
         return not self._masters.keys() <= self.references()
 
+    def torn(self) -> bool:
+        """Whether halves of pairs came alone: other halves of this page may have gone astray."""
+        return self._masters.keys() != self.references()
+
     def references(self) -> set[str]:
         """The masters the assets taken so far refer to."""
         return set(self._references())

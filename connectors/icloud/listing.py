@@ -19,6 +19,7 @@ from connectors.icloud.window import Index, Task, Window
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
+_TORN = 4  # times that windows with torn pairs are read again where assets are missing
 _RECENT = 50_000  # names remembered: ranks shift by a few at most while a listing runs
 _AHEAD = 2  # windows under way or waiting for each worker
 
@@ -94,6 +95,9 @@ class Listing:
         self._fetch = fetch
         self._most = most
         self._start, self._end = 0, count or 0
+        self._fresh = _Fresh()
+        self._problems = 0
+        self._torn: list[tuple[int, int]] = []
         self._probes = _BLIND_PROBES if count is None else _PROBES
         self._silent = 0  # windows past the end, in a row, that brought nothing new
         self._under_way: deque[Future[Window]] = deque()
@@ -111,15 +115,37 @@ class Listing:
             self.then.begin()
 
     def __iter__(self) -> Iterator[Window]:
-        fresh = _Fresh()
         while self._silent < self._probes:
             self.begin()
-            window = self._under_way.popleft().result()
-            window.assets = [asset for asset in window.assets if fresh.add(asset.id)]
+            window = self._arrived()
             silent = not window.assets and window.start >= self._end
             self._silent = self._silent + 1 if silent else 0
+            self._problems += len(window.problems)
+            if window.torn:
+                self._torn.append((window.start, window.end))
             if window.assets or window.problems:
                 yield window
+        for _ in range(_TORN):
+            if self._fresh.met + self._problems < self._end:
+                yield from self._again()
+
+    def _again(self) -> Iterator[Window]:
+        """What else the torn windows hold. A half that went to another page can get lost there,
+        and nothing but Apple's own count tells."""
+        waiting = deque(self._torn)
+        while waiting or self._under_way:
+            while waiting and len(self._under_way) < self._most:
+                self._ask(*waiting.popleft())
+            window = self._arrived()
+            window.problems = []  # they are known
+            if window.assets:
+                yield window
+
+    def _arrived(self) -> Window:
+        """The next window, with what is new in it."""
+        window = self._under_way.popleft().result()
+        window.assets = [asset for asset in window.assets if self._fresh.add(asset.id)]
+        return window
 
     def cancel(self) -> None:
         for future in self._under_way:
@@ -134,19 +160,24 @@ class Listing:
         start, end = self._start, self._start + PAGE_ASSETS
         if start < self._end < end:
             end = self._end  # what may lie past it is for the next to find
-        self._under_way.append(self._workers.submit(self._fetch, start, end))
+        self._ask(start, end)
         self._start = end
+
+    def _ask(self, start: int, end: int) -> None:
+        self._under_way.append(self._workers.submit(self._fetch, start, end))
 
 
 class _Fresh:
-    """Tells new names from those met before, remembering the latest only."""
+    """Tells new names from those met before, remembering the latest only; ``met`` counts them."""
 
     def __init__(self) -> None:
+        self.met = 0
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def add(self, name: str) -> bool:
         if name in self._names:
             return False
+        self.met += 1
         self._names[name] = None
         if len(self._names) > _RECENT:
             self._names.popitem(last=False)

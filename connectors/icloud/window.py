@@ -40,9 +40,15 @@ class Index:
 
 @dataclass(slots=True)
 class Window:
-    """What some 100 ranks from ``start`` on hold."""
+    """What the ranks from ``start`` up to ``end``, some 100, hold.
+
+    ``torn``: halves of pairs came alone in it, so that it may lack an asset whose half went
+    elsewhere and got lost there.
+    """
 
     start: int
+    end: int
+    torn: bool = False
     assets: list[Asset] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -128,7 +134,7 @@ class _Walk:
             self._cover()
         if self._doubt is not None:
             self._vouch(self._doubt)
-        window = Window(self._start)
+        window = Window(self._start, self._end, self._gather.torn())
         for item in self._gather.finish():
             if isinstance(item, Asset):
                 window.assets.append(item)
