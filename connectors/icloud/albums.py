@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from connectors.abilities import Album
 from connectors.icloud import fields
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone, equals
+from connectors.icloud.errors import of_record
 from connectors.icloud.patience import Patience, silence
 
 _ALBUM, _FOLDER = 0, 3
@@ -47,14 +48,15 @@ def _read(cloudkit: CloudKit, patience: Patience, album: Album, expected: int | 
     rank, empty = 0, 0
     while empty < silence(rank, expected):
         found = _relations(cloudkit, patience, album, rank)
-        rank += len(found)
+        # What came before may be of another page: it is no rank, where there is anything new.
+        rank += len(found - seen.keys()) or len(found)
         empty = 0 if found else empty + 1
         seen.update(dict.fromkeys(found))
     return list(seen)
 
 
-def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) -> list[str]:
-    """The asset ids that one answer has from ``rank`` on."""
+def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) -> Set[str]:
+    """The asset ids that one answer has from ``rank`` on, in its order."""
     reply = patience.call(
         lambda: cloudkit.query(
             Zone(),
@@ -68,14 +70,15 @@ def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) 
             limit=PAGE_RECORDS,
         )
     )
-    return [item for record in reply.records if (item := _item(record))]
+    return {item: None for record in reply.records if (item := _item(record))}.keys()
 
 
 def _item(record: Record) -> str | None:
-    """The asset a membership names: in its field, and in its own name too."""
-    if record.get("recordType") != "CPLContainerRelation":
+    """The asset a membership names: in its field, and in its own name, which an error has too."""
+    asset, relation, _ = str(record.get("recordName")).partition("-IN-")
+    if record.get("recordType") != "CPLContainerRelation" and not relation:
         return None
-    return fields.plain(record, "itemId") or str(record["recordName"]).partition("-IN-")[0] or None
+    return fields.plain(record, "itemId") or asset or None
 
 
 def _below(
@@ -93,7 +96,7 @@ def _below(
                 marker=marker,
             )
         )
-        for record in reply.records:
+        for record in _whole(cloudkit, patience, reply.records):
             name = record.get("recordName")
             if record.get("recordType") != "CPLAlbum" or name in _ROOTS or _gone(record):
                 continue
@@ -106,6 +109,23 @@ def _below(
         marker = reply.data.get("continuationMarker")
         if not marker:
             return
+
+
+def _whole(cloudkit: CloudKit, patience: Patience, found: list[Record]) -> Iterator[Record]:
+    """Records of albums, where need be asked for by name. Raises what Apple says of one that
+    cannot be had: an album that is passed over would look deleted, and so would all below it."""
+    failed = [str(one.get("recordName")) for one in found if "serverErrorCode" in one]
+
+    def again() -> list[Record]:
+        records = cloudkit.lookup(Zone(), failed, _KEYS).records
+        for record in records:
+            if "serverErrorCode" in record and record["serverErrorCode"] != "NOT_FOUND":
+                raise of_record(record)
+        return records
+
+    yield from found
+    if failed:
+        yield from patience.call(again)
 
 
 def _gone(record: Record) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sandbox.faults import Faults
@@ -12,7 +12,7 @@ from sandbox.icloud.account import Account
 from sandbox.icloud.records import ROOTS, Keys, Record, typed
 from sandbox.icloud.wire import MOST_RECORDS, Refused, error_item, only
 from sandbox.icloud.zones import Zone
-from sandbox.library import Asset
+from sandbox.library import Album, Asset
 
 SMART = {
     "FAVORITE": "favorite",
@@ -65,7 +65,7 @@ class Queries:
         if kind == "CheckIndexingState":
             records = [_indexing(zone, done=not self._account.indexing)]
         elif kind == "CPLAlbumByPositionLive":
-            records = _albums(zone, filters, keys)
+            records = [self._perhaps(one, "album") for one in _albums(zone, filters, keys)]
         else:
             return self._list(zone, kind, filters, keys, body)
         return {"records": records, "syncToken": zone.token()}
@@ -97,7 +97,7 @@ class Queries:
             check_servable(self._faults, asset, keys)
         records = self._pairs(zone, kind, assets, keys, last=after is None)
         if album is not None:
-            records += [zone.records.relation(asset, album, keys) for asset in assets]
+            records += self._members(zone, album, assets, keys)
         answer: dict[str, Any] = {"records": records, "syncToken": zone.token()}
         if after is not None:
             answer["continuationMarker"] = _mark(kind, after, down)
@@ -169,6 +169,22 @@ class Queries:
             with self._lock:
                 self._left.setdefault((zone.name, kind), []).extend(later)
         return [*masters.values(), *waiting, *others]
+
+    def _members(
+        self, zone: Zone, album: Album, assets: Sequence[Asset], keys: Keys
+    ) -> Iterator[Record]:
+        for asset in assets:
+            member = zone.records.relation(asset, album, keys)
+            yield self._perhaps(member, "member")
+            if self._faults.hit("duplicate_record", f"member/{member['recordName']}"):
+                yield member
+
+    def _perhaps(self, record: Record, what: str) -> Record:
+        """The record, or an error in its place."""
+        name = record["recordName"]
+        if not self._faults.hit("error_item", f"{what}/{name}"):
+            return record
+        return error_item(name, "INTERNAL_ERROR", "Could not read the record")
 
     def _misname(self, master: Record, asset: Asset, key: str) -> None:
         """A name that is not the clean base64 that its type promises."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,9 +11,22 @@ import pytest
 from connectors.abilities import HasAlbums, HasCapacity, Prefetches, Reclaims, Reconnects
 from connectors.errors import OutpourError, Transient
 from sandbox.icloud.queries import Queries
+from sandbox.icloud.wire import error_item
 from sandbox.library import Library
 from tests.icloud.rig import Rig, rig
 from tests.pointing import Point
+
+
+@pytest.fixture
+def large(use_sandbox: Point) -> Iterator[Rig]:
+    """One album of three pages beside the library's own."""
+    library = Library(250, plain=True, size=100)
+    wedding = library.albums.add("Wedding")
+    for asset in list(library):
+        library.put(asset.id, wedding)
+    with rig(use_sandbox, library) as made:
+        made.connect()
+        yield made
 
 
 def test_everything_it_can_do_is_asked_for_with_isinstance(ready: Rig) -> None:
@@ -26,6 +41,27 @@ def test_albums_lie_in_their_folders(ready: Rig) -> None:
     assert {len(path) for path in found} == {1, 2, 3}
 
 
+def test_an_album_whose_record_fails_is_asked_for_by_name(ready: Rig) -> None:
+    """Passed over, it would look deleted, and what was chosen by it would stay behind."""
+    source = ready.source()
+    before = list(source.albums())
+    ready.faults.add("error_item", 0.5, "album/*")
+    assert Counter(source.albums()) == Counter(before)
+    assert ready.faults.counts["error_item"]
+
+
+def test_an_album_that_apple_cannot_give_is_no_deleted_album(
+    ready: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ready.source()
+    album, *_ = source.albums()
+    ready.faults.add("error_item", key=f"album/{album.id}")
+    refused = error_item(album.id, "ACCESS_DENIED", "Could not read the record")
+    monkeypatch.setattr(Queries, "lookup", lambda *_: {"records": [refused]})
+    with pytest.raises(OutpourError, match="Could not read the record"):
+        list(source.albums())
+
+
 def test_members_are_those_of_the_album(ready: Rig) -> None:
     source, library = ready.source(), ready.library
     for album in source.albums():
@@ -33,16 +69,26 @@ def test_members_are_those_of_the_album(ready: Rig) -> None:
         assert sorted(source.members(album)) == sorted(library.get(n).id for n in truth)
 
 
-@pytest.mark.parametrize("fault", ["empty_page:0.3", "short_page:0.6", "throttle:0.3"])
-def test_no_member_is_lost_on_the_way(ready: Rig, fault: str) -> None:
-    name, _, rate = fault.partition(":")
-    source, library = ready.source(), ready.library
-    ready.faults.retry_after = 0
+@pytest.mark.parametrize(
+    "faults",
+    [
+        "empty_page:0.3",
+        "short_page:0.6",
+        "throttle:0.3",
+        "duplicate_record:0.3",
+        "error_item:0.3",
+        "short_page:0.3,empty_page:0.2,duplicate_record:0.3,error_item:0.2",
+    ],
+)
+def test_no_member_is_lost_on_the_way(large: Rig, faults: str) -> None:
+    source, library = large.source(), large.library
+    large.faults.retry_after = 0
     albums = list(source.albums())
-    ready.faults.add(name, float(rate), "*")
+    large.faults.include(faults)
     for album in albums:
         truth = library.members(library.albums.get(album.id))
-        assert len(set(source.members(album))) == len(truth)
+        assert sorted(source.members(album)) == sorted(library.get(n).id for n in truth)
+    assert large.faults.counts
 
 
 @pytest.mark.parametrize("silent", [2, 4])
@@ -66,13 +112,11 @@ def test_an_album_that_apple_does_not_count_is_listed_all_the_same(ready: Rig) -
 
 
 def test_a_member_that_leaves_while_its_album_is_read_hides_no_other(
-    use_sandbox: Point, monkeypatch: pytest.MonkeyPatch
+    large: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those behind it move up by one, over the edge of a page."""
-    library = Library(250, plain=True, size=100)
-    wedding = library.albums.add("Wedding")
-    for asset in list(library):
-        library.put(asset.id, wedding)
+    source, library = large.source(), large.library
+    (album,) = (album for album in source.albums() if album.path == ("Wedding",))
     query, first = Queries.query, iter([min(library, key=lambda asset: asset.number).id])
 
     def leaving(self: Queries, zone: Any, body: Any) -> Any:
@@ -82,14 +126,11 @@ def test_a_member_that_leaves_while_its_album_is_read_hides_no_other(
                 library.trash(asset_id)
         return answer
 
-    with rig(use_sandbox, library) as made:
-        made.connect()
-        source = made.source()
-        (album,) = source.albums()
-        monkeypatch.setattr(Queries, "query", leaving)
-        found = set(source.members(album))
-        assert found == {library.get(number).id for number in library.members(wedding)}
-        assert len(found) == 249
+    monkeypatch.setattr(Queries, "query", leaving)
+    found = set(source.members(album))
+    wedding = library.albums.get(album.id)
+    assert found == {library.get(number).id for number in library.members(wedding)}
+    assert len(found) == 249
 
 
 def test_capacity_is_read_afresh(ready: Rig) -> None:
