@@ -25,25 +25,31 @@ def tree(cloudkit: CloudKit) -> Iterator[Album]:
 
 
 def members(cloudkit: CloudKit, album: Album) -> Iterator[str]:
-    """Asset ids of one album. Read again where one left it meanwhile: those behind it moved up,
-    and one of them may have been passed over."""
+    """Asset ids of one album. Read again where they are not as many as Apple counts: one may have
+    left meanwhile, so that those behind it moved up, or an answer may have lacked one."""
     patience = Patience(cloudkit)
 
     def count() -> int | None:
         return patience.call(lambda: cloudkit.counts(Zone(), [_COUNT + album.id]))[0]
 
     expected = count()
+    found = _read(cloudkit, patience, album, expected)
     for _ in range(_ATTEMPTS):
-        found = _read(cloudkit, patience, album, expected)
-        if len(found) == expected:
+        if expected is None or len(found) == expected:
             break
         before, expected = expected, count()
+        again = _read(cloudkit, patience, album, expected)
         if expected == before:
-            break
+            again = found | again
+            if len(again) == len(found):
+                break  # Apple counts more than it shows
+        found = again
     return iter(found)
 
 
-def _read(cloudkit: CloudKit, patience: Patience, album: Album, expected: int | None) -> list[str]:
+def _read(
+    cloudkit: CloudKit, patience: Patience, album: Album, expected: int | None
+) -> dict[str, None]:
     seen: dict[str, None] = {}
     rank, empty = 0, 0
     while empty < silence(rank, expected):
@@ -52,7 +58,7 @@ def _read(cloudkit: CloudKit, patience: Patience, album: Album, expected: int | 
         rank += len(found - seen.keys()) or len(found)
         empty = 0 if found else empty + 1
         seen.update(dict.fromkeys(found))
-    return list(seen)
+    return seen
 
 
 def _relations(cloudkit: CloudKit, patience: Patience, album: Album, rank: int) -> Set[str]:
@@ -85,6 +91,7 @@ def _below(
     cloudkit: CloudKit, patience: Patience, folder: str | None, path: tuple[str, ...]
 ) -> Iterator[Album]:
     marker: str | None = None
+    markers, seen = set[str](), set[str]()
     while True:
         reply = patience.call(
             lambda marker=marker: cloudkit.query(  # type: ignore[misc]
@@ -97,24 +104,33 @@ def _below(
             )
         )
         for record in _whole(cloudkit, patience, reply.records):
-            name = record.get("recordName")
+            name = str(record.get("recordName"))
             if record.get("recordType") != "CPLAlbum" or name in _ROOTS or _gone(record):
                 continue
-            here = (*path, fields.text(record, "albumNameEnc") or f"Album {str(name)[:8]}")
+            if name in seen:
+                continue
+            seen.add(name)
+            here = (*path, fields.text(record, "albumNameEnc") or f"Album {name[:8]}")
             kind = fields.number(record, "albumType")
             if kind == _ALBUM:
-                yield Album(str(name), here)
+                yield Album(name, here)
             elif kind == _FOLDER and len(here) < _DEEPEST:
-                yield from _below(cloudkit, patience, str(name), here)
+                yield from _below(cloudkit, patience, name, here)
         marker = reply.data.get("continuationMarker")
-        if not marker:
+        if not marker or marker in markers:
             return
+        markers.add(marker)
 
 
 def _whole(cloudkit: CloudKit, patience: Patience, found: list[Record]) -> Iterator[Record]:
     """Records of albums, where need be asked for by name. Raises what Apple says of one that
     cannot be had: an album that is passed over would look deleted, and so would all below it."""
-    failed = [str(one.get("recordName")) for one in found if "serverErrorCode" in one]
+    failed = []
+    for one in found:
+        if "serverErrorCode" in one:
+            if not one.get("recordName"):
+                raise of_record(one)
+            failed.append(str(one["recordName"]))
 
     def again() -> list[Record]:
         records = cloudkit.lookup(Zone(), failed, _KEYS).records

@@ -133,7 +133,7 @@ class Changes:
         gone: list[str] = []
         left: set[str] = set()  # masters of the gone
         albums = False
-        for record in found:
+        for record in self._resolved(zone, found, patience):
             name = str(record.get("recordName") or "")
             kind = record.get("recordType")
             if record.get("deleted"):
@@ -141,7 +141,7 @@ class Changes:
                 albums = albums or _RELATION in name or kind in _ALBUM_TYPES or kind is None
                 if kind in {None, ASSET} and _RELATION not in name:
                     gone.append(records.asset_id(zone, name))
-            elif kind in _ALBUM_TYPES:
+            elif kind in _ALBUM_TYPES or _RELATION in name:
                 albums = True
             elif kind == ASSET and not self._wanted(record):
                 gone.append(records.asset_id(zone, name))
@@ -158,6 +158,26 @@ class Changes:
             full=False,
             albums_changed=albums,
         )
+
+    def _resolved(self, zone: Zone, found: list[Record], patience: Patience) -> Iterator[Record]:
+        """What changed, with what Apple says by name of records that are errors here: whether it
+        is an asset, in the bin, or gone."""
+        failed = [
+            str(record["recordName"])
+            for record in found
+            if "serverErrorCode" in record and record.get("recordName")
+        ]
+        told: dict[str, Record] = {}
+        if failed:
+            reply = patience.call(lambda: self._cloudkit.lookup(zone, failed, records.KEYS))
+            told = {str(record.get("recordName")): record for record in reply.records}
+        for record in found:
+            now = record
+            if "serverErrorCode" in record:
+                now = told.get(str(record.get("recordName")), record)
+            if now.get("serverErrorCode") == "NOT_FOUND":
+                now = {"recordName": now["recordName"], "deleted": True}
+            yield now
 
     def _wanted(self, record: Record) -> bool:
         if fields.flag(record, "isExpunged"):

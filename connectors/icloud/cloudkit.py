@@ -19,7 +19,7 @@ from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 from connectors.errors import Transient
 from connectors.headers import server_time
 from connectors.icloud.account import Account
-from connectors.icloud.errors import TooMany, of_answer
+from connectors.icloud.errors import TooMany, of_answer, of_record
 from connectors.icloud.session import Api
 from connectors.icloud.signin_errors import signin_error
 
@@ -162,7 +162,8 @@ class CloudKit:
         return self.post(zone.scope, "/records/modify", payload)
 
     def counts(self, zone: Zone, indexes: Sequence[str]) -> list[int | None]:
-        """Apple's own number of entries of each index; None where it does not say."""
+        """Apple's own number of entries of each index; None where it does not say. Raises the
+        error that stands in the place of one, too."""
         batch = [
             {
                 "resultsLimit": 1,
@@ -244,6 +245,9 @@ def unsent(error: PyiCloudException, api: Api) -> Exception:
 
 def _count(answer: Any) -> int | None:
     try:
-        return int(answer["records"][0]["fields"]["itemCount"]["value"])
+        found = answer if "serverErrorCode" in answer else answer["records"][0]
+        if "serverErrorCode" in found:
+            raise of_record(found)
+        return int(found["fields"]["itemCount"]["value"])
     except (KeyError, IndexError, TypeError, ValueError):
         return None

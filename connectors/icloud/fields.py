@@ -45,7 +45,10 @@ def plain(record: Mapping[str, Any], name: str) -> str | None:
 
 def number(record: Mapping[str, Any], name: str) -> int | None:
     found = value(record, name)
-    return int(found) if isinstance(found, int | float) else None
+    try:
+        return int(found) if isinstance(found, int | float) else None
+    except (OverflowError, ValueError):  # JSON may say Infinity or NaN
+        return None
 
 
 def flag(record: Mapping[str, Any], name: str) -> bool:

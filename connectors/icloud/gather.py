@@ -54,7 +54,7 @@ class Gather:
                 masters.add(name)
         full = max(len(assets), len(masters))
         if full >= most:
-            return full
+            return most
         return sum(master in masters for master in assets.values()) + (failed + 1) // 2
 
     def masters(self) -> set[str]:

@@ -168,16 +168,17 @@ class Libraries:
             counts = self._cloudkit.counts(zone, [index.count for index in indexes])
         except (ItemError, Fatal):  # one that is refused takes the others of a request with it
             return [self._count(zone, index) for index in indexes]
-        return [((zone, *one), None) for one in zip(indexes, counts, strict=True)]
+        return [
+            ((zone, index, count), _uncounted(zone, index) if count is None else None)
+            for index, count in zip(indexes, counts, strict=True)
+        ]
 
     def _count(self, zone: Zone, index: Index) -> tuple[Asked, Problem | None]:
         try:
             (count,) = self._cloudkit.counts(zone, [index.count])
         except (ItemError, Fatal) as error:
-            name = records.asset_id(zone, f"number of {index.entry}s")
-            why = f"Apple does not tell it ({error}): whether all were listed is not known"
-            return (zone, index, None), Problem(name, why)
-        return (zone, index, count), None
+            return (zone, index, None), _uncounted(zone, index, error)
+        return (zone, index, count), _uncounted(zone, index) if count is None else None
 
     def _token(self, zone: Zone) -> str:
         """The library's sync token now; Unready while Apple is still indexing it, which took
@@ -194,6 +195,14 @@ class Libraries:
         if not isinstance(token, str):
             raise Transient("iCloud gave no sync token")
         return token
+
+
+def _uncounted(zone: Zone, index: Index, error: OutpourError | None = None) -> Problem:
+    told = f" ({error})" if error else ""
+    return Problem(
+        records.asset_id(zone, f"number of {index.entry}s"),
+        f"Apple does not tell it{told}: whether all were listed is not known",
+    )
 
 
 class _Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipeline.ledger import Ledger, places
 from pipeline.ledger.goal import Goal
 from pipeline.report import Summary
 from pipeline.states import Exit, RunState
+
+_MARK = 12  # digits that tell apart pipelines of one name
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,14 @@ class Job:
 
     @property
     def staging(self) -> Path:
-        return self.pipeline.staging.path or state_path("pipelines", self.pipeline.name, "staging")
+        """A folder of this pipeline's own, also where several have one ``staging.path``: what waits
+        there is named by numbers of the ledger. Two users may have pipelines of one name."""
+        own = state_path("pipelines", self.pipeline.name, "staging")
+        chosen = self.pipeline.staging.path
+        if chosen is None:
+            return own
+        mark = hashlib.sha256(str(own).encode()).hexdigest()[:_MARK]
+        return chosen / f"{self.pipeline.name}-{mark}"
 
     @property
     def quarantine(self) -> Path:

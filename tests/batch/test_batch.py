@@ -72,6 +72,21 @@ def test_every_row_is_moved_and_a_second_run_moves_nothing(
     assert invoke(["report", "staff-bob@example.com"]) == Exit.OK
 
 
+def test_rows_with_one_staging_folder_keep_their_photos_apart(tmp_path: Path) -> None:
+    """What waits there is named by numbers that each ledger counts for itself."""
+    for person in PEOPLE:
+        library(tmp_path / "in" / person, 40, size=150_000)
+    config = staff(tmp_path, PEOPLE, "staging: {path: ./staging}\n")
+    mine = tmp_path / "staging" / "12.part"
+    mine.parent.mkdir()
+    mine.write_bytes(b"somebody else's")
+    assert invoke(["batch", str(config), "-j3"]) == Exit.OK
+    for person in PEOPLE:
+        assert contents(tmp_path / "out" / person) == contents(tmp_path / "in" / person)
+    assert mine.exists()
+    assert not [path for path in mine.parent.rglob("*.part") if path != mine]
+
+
 def test_plans_are_added_up_and_one_that_cannot_be_made_is_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

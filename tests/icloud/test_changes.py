@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from connectors.errors import CursorLost, Transient
 from connectors.icloud.settings import Library as Choice
 from sandbox.icloud import changes
 from sandbox.icloud.records import Keys, Record
+from sandbox.icloud.wire import error_item
 from sandbox.icloud.zones import Zone
 from sandbox.library import Event
 from tests.icloud.rig import Rig, cursor, listing
@@ -144,3 +146,46 @@ def test_files_that_change_without_their_asset_lead_to_a_full_listing(
     pages = list(source.pages(since))
     assert pages[-1].full and pages[-1].cursor
     assert name in {asset.id for page in pages for asset in page.assets}
+
+
+@pytest.fixture
+def told_as_errors(ready: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Whatever changes comes as an error item; asked for by name, it is there."""
+    told = changes._told
+
+    def failing(zone: Zone, event: Event, keys: Keys) -> list[Record]:
+        why = "Could not read the record"
+        return [
+            one if one.get("deleted") else error_item(one["recordName"], "INTERNAL_ERROR", why)
+            for one in told(zone, event, keys)
+        ]
+
+    monkeypatch.setattr(changes, "_told", failing)
+    monkeypatch.setattr(changes, "_delta", erring(changes._delta))
+    return ready
+
+
+def erring(delta: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with the type that the double looks at where a record is an error."""
+
+    def made(*given: Any) -> Any:
+        found, position, more = delta(*given)
+        for one in found:
+            one.setdefault("recordType", "")
+        return found, position, more
+
+    return made
+
+
+def test_changes_that_come_as_errors_are_asked_for_by_name(told_as_errors: Rig) -> None:
+    """Else what went into the bin would look present, and an album unchanged."""
+    rig, source = told_as_errors, told_as_errors.source()
+    since, library = cursor(source), rig.library
+    trashed, favoured, member = (library.get(number).id for number in library.view("shown")[:3])
+    library.trash(trashed)
+    library.change(favoured, favorite=True)
+    assets, problems, gone = listing(source, since)
+    assert [asset.id for asset in assets] == [favoured] and gone == [trashed] and not problems
+    since, album = cursor(source), next(iter(source.albums()))
+    library.put(member, library.albums.get(album.id))
+    assert any(page.albums_changed for page in source.pages(since))

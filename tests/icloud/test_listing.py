@@ -20,6 +20,7 @@ from connectors.icloud.source import ICloudSource
 from connectors.icloud.window import Window
 from sandbox.icloud import zones
 from sandbox.icloud.queries import Queries
+from sandbox.icloud.wire import error_item
 from sandbox.library import Library
 from tests.icloud.rig import Rig, listing, rig
 from tests.pointing import Point
@@ -117,6 +118,7 @@ def test_halves_of_other_pairs_make_no_short_answer_longer() -> None:
     assert covered(master(1), asset(1), master(7), master(8)) == 1
     assert covered(asset(7)) == 0
     full = [record for number in range(100) for record in (master(number), asset(number))]
+    assert Gather(None, None, Zone()).take([master(1), asset(1), master(2)], most=1) == 1  # type: ignore[arg-type]
     assert covered(*full) == covered(*full[1:]) == covered(*full[:-1]) == 100
 
 
@@ -153,6 +155,23 @@ def test_a_window_whose_pairs_came_apart_is_read_again_where_assets_are_missing(
 
 def an_asset(number: int) -> Asset:
     return Asset(str(number), Kind.PHOTO, None, ())
+
+
+def test_without_apple_s_count_no_listing_passes_for_a_whole_one(
+    big: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what it misses would be taken for deleted."""
+    count = Queries.count
+    monkeypatch.setattr(Queries, "count", lambda *_: {"records": []})
+    pages = list(big.source().pages())
+    assert not pages[-1].full
+    assert any("Apple does not tell it" in problem.reason for problem in pages[-1].problems)
+    throttled = [error_item("count", "THROTTLED", "Too many requests")]
+    monkeypatch.setattr(Queries, "count", lambda *_: {"records": throttled})
+    with pytest.raises(Transient):
+        list(big.source().pages())
+    monkeypatch.setattr(Queries, "count", count)
+    assert list(big.source().pages())[-1].full
 
 
 def test_a_record_that_never_comes_is_named(big: Rig) -> None:
