@@ -98,9 +98,10 @@ def _ended(
     task: Task, code: int, seconds: float, said: Sequence[str], answer: Mapping[str, Any] | None
 ) -> Ended:
     """What became of a process that said these lines on standard error."""
-    if code == -signal.SIGTERM:  # it was asked to end before it could listen
-        return Ended(task, Exit.INTERRUPTED, seconds)
     error, hint = _complaint(said)
+    # It was asked to end before it could listen, or a second time before it could tell.
+    if code == -signal.SIGTERM or (code == Exit.INTERRUPTED and not error):
+        return Ended(task, Exit.INTERRUPTED, seconds)
     good = code == Exit.OK and answer is not None
     if code not in list(Exit) or not (error or good):
         last = said[-1] if said else ""

@@ -73,6 +73,7 @@ GOOD = f"echo '{SUMMARY}'"
         ("exit 7", Exit.FATAL, "ended unexpectedly (7)", ""),
         ("exit 0", Exit.FATAL, "ended unexpectedly (0)", ""),
         ("kill -15 $$", Exit.INTERRUPTED, "", ""),
+        ("exit 130", Exit.INTERRUPTED, "", ""),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("program")
