@@ -153,6 +153,20 @@ def test_a_window_whose_pairs_came_apart_is_read_again_where_assets_are_missing(
     assert asked == [0, 100, 200, 300, 400, 100, 100]
 
 
+def test_a_window_that_is_read_again_late_doubles_nothing() -> None:
+    """However many came since."""
+
+    def fetch(start: int, end: int) -> Window:
+        window = Window(start, end, torn=start == 100)
+        window.assets = [an_asset(n) for n in range(start, min(end, 60_000)) if n != 150]
+        return window
+
+    with ThreadPoolExecutor(1) as workers:
+        windows = list(Listing(workers, fetch, 60_000, most=2))
+    found = [int(one.id) for window in windows for one in window.assets]
+    assert found == [number for number in range(60_000) if number != 150]
+
+
 def an_asset(number: int) -> Asset:
     return Asset(str(number), Kind.PHOTO, None, ())
 
