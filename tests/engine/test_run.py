@@ -49,7 +49,7 @@ def test_everything_lands_once_and_is_confirmed(tmp_path: Path) -> None:
     assert Counter(contents(shelf).values()) == flat(held)
     assert states(tmp_path / "l.sqlite") == {AssetState.CONFIRMED: 250}
     assert len(watcher.items) == 250
-    assert list((tmp_path / "s").iterdir()) == []
+    assert list(work.staging.iterdir()) == []
 
 
 def test_a_second_run_moves_nothing(tmp_path: Path) -> None:

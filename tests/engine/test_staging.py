@@ -145,10 +145,10 @@ def test_a_staging_disk_that_goes_while_a_sink_reads_is_no_fault_of_the_photos(
     assert (outcome.exit, outcome.state) == (Exit.FATAL, RunState.FAILED)
     assert f"cannot use staging in {staging}" in outcome.error
     assert outcome.summary.failed == 0
-    (tmp_path / "unplugged").rename(staging)
+    work.staging.with_name("unplugged").rename(work.staging)
     whole = job(source, [LocalSink("to", tmp_path / "to")], staging=staging)
     assert go(whole, tmp_path / "l.sqlite").exit is Exit.OK
-    assert not list(staging.iterdir())
+    assert not [path for path in staging.rglob("*") if path.is_file()]
 
 
 def test_a_staging_disk_that_lets_nothing_go_ends_the_run_with_its_summary(
@@ -161,7 +161,7 @@ def test_a_staging_disk_that_lets_nothing_go_ends_the_run_with_its_summary(
     unlink = Path.unlink
 
     def refused(path: Path, missing_ok: bool = False) -> None:
-        if path.parent == staging:
+        if path.parent == work.staging:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         unlink(path, missing_ok)
 
@@ -172,4 +172,4 @@ def test_a_staging_disk_that_lets_nothing_go_ends_the_run_with_its_summary(
     assert f"cannot use staging in {staging}" in outcome.error
     assert outcome.summary.failed == 0
     assert go(work, tmp_path / "l.sqlite").exit is Exit.OK
-    assert not list(staging.iterdir())
+    assert not [path for path in staging.rglob("*") if path.is_file()]

@@ -106,7 +106,7 @@ def test_the_next_run_fetches_it_anew(tmp_path: Path, other_disk: Path) -> None:
     outcome = go(bad, tmp_path / "ledger")
     assert outcome.exit is Exit.ITEMS_FAILED
     assert all("changed after it was verified" in f.reason for f in outcome.summary.failures)
-    assert (files(root), list(staging.iterdir())) == ([], [])
+    assert (files(root), list(bad.staging.iterdir())) == ([], [])
     good = job(source, [LocalSink("to", root)], staging=staging)
     assert go(good, tmp_path / "ledger").exit is Exit.OK
     kept = sorted((root / name).read_bytes() for name in files(root) if not name.endswith(".xmp"))

@@ -88,9 +88,9 @@ def test_a_sidecar_stands_beside_its_photo_also_where_that_took_another_name(
 
 def test_a_leftover_of_older_content_is_not_taken_for_the_file(tmp_path: Path) -> None:
     """Its size is right and a folder gives no checksum: nothing could tell."""
-    source, staging = tmp_path / "from", tmp_path / "staging"
+    source, staging = tmp_path / "from", setting(tmp_path).staging
     source.mkdir()
-    staging.mkdir()
+    staging.mkdir(parents=True)
     for key in range(1, 6):
         (source / f"{key}.jpg").write_bytes(content(5000, key))
         (staging / f"{key}.part").write_bytes(bytes(5000))
@@ -102,15 +102,14 @@ def test_a_leftover_that_a_sink_has_taken_is_never_written_into(tmp_path: Path) 
     """A crash after the name was given and before the staged one was removed."""
     library = Library()
     wanted = [data for contents in fill(library, 6).values() for data in contents]
-    kept, staging = tmp_path / "to", tmp_path / "staging"
+    kept = tmp_path / "to"
     kept.mkdir()
-    staging.mkdir()
+    work = job(MemorySource("from", library), [LocalSink("to", kept)], staging=tmp_path / "staging")
+    work.staging.mkdir(parents=True)
     for key in range(1, len(wanted) + 1):
         (kept / f"earlier-{key}.jpg").write_bytes(b"what the person had before")
-        (staging / f"{key}.part").hardlink_to(kept / f"earlier-{key}.jpg")
-    sink = LocalSink("to", kept)
-    outcome = go(job(MemorySource("from", library), [sink], staging=staging), tmp_path / "ledger")
-    assert outcome.exit is Exit.OK
+        (work.staging / f"{key}.part").hardlink_to(kept / f"earlier-{key}.jpg")
+    assert go(work, tmp_path / "ledger").exit is Exit.OK
     now = held(kept)
     for key in range(1, len(wanted) + 1):
         assert now.pop(f"earlier-{key}.jpg") == b"what the person had before"
