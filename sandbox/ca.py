@@ -6,8 +6,21 @@ import ssl
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import trustme
+
+
+class _Served(ssl.SSLSocket):
+    """Closed where the peer is gone before its handshake: ``ssl`` raises then, and leaves it open
+    (CPython's ``SSLSocket._create`` asks for the peer before anything else)."""
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise
 
 
 class Authority:
@@ -35,6 +48,7 @@ class Authority:
             if context is None:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.set_alpn_protocols(["http/1.1"])
+                context.sslsocket_class = _Served
                 context.num_tickets = 0  # no client here resumes sessions
                 made = self._ca.issue_cert(
                     host.lower(), not_before=self._from, not_after=self._until

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import select
 import socket
+import struct
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 
+from sandbox.ca import Authority
 from sandbox.faults import GENERIC, Faults
 from sandbox.server import Answer, Request, Sandbox, json_answer
 from tests.pointing import Point
@@ -135,6 +140,24 @@ def test_closing_ends_everything(use_sandbox: Point) -> None:
     assert not sandbox.ca_file.exists()
     with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), 1):
         pass
+
+
+def test_a_peer_that_is_gone_before_its_handshake_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that is killed: what is left open would be complained of much later, elsewhere."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()  # which resets the connection
+        select.select([accepted], [], [], 5)
+        with pytest.raises(OSError):
+            Authority().context("echo.example.com").wrap_socket(accepted, server_side=True)
+    gc.collect()
+    assert not complaints
 
 
 def test_tests_cannot_leave_the_machine() -> None:
