@@ -23,6 +23,14 @@ class _Served(ssl.SSLSocket):
             raise
 
 
+def server_context() -> ssl.SSLContext:
+    """What a double speaks TLS with; it has no certificate yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = _Served
+    context.num_tickets = 0  # no client here resumes sessions
+    return context
+
+
 class Authority:
     """A fresh authority; ``write`` gives the PEM that clients must trust.
 
@@ -46,10 +54,8 @@ class Authority:
         with self._lock:
             context = self._contexts.get(host)
             if context is None:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context = server_context()
                 context.set_alpn_protocols(["http/1.1"])
-                context.sslsocket_class = _Served
-                context.num_tickets = 0  # no client here resumes sessions
                 made = self._ca.issue_cert(
                     host.lower(), not_before=self._from, not_after=self._until
                 )

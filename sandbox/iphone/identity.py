@@ -11,6 +11,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from sandbox.ca import server_context
+
 
 @functools.cache
 def device_key() -> bytes:
@@ -22,10 +24,9 @@ def device_key() -> bytes:
 
 
 @functools.cache
-def server_context() -> ssl.SSLContext:
+def device_context() -> ssl.SSLContext:
     """The phone is the TLS server; SECLEVEL 0 because old hosts present weak certificates."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.num_tickets = 0
+    context = server_context()
     context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
     issued = trustme.CA().issue_cert("iphone.example.com")
     with tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ from enum import StrEnum
 from typing import Any
 
 from sandbox.faults import Faults
-from sandbox.iphone.identity import device_key, server_context
+from sandbox.iphone.identity import device_context, device_key
 from sandbox.iphone.media import File, Media
 from sandbox.iphone.stream import Stream
 from sandbox.library import Content
@@ -172,7 +172,7 @@ class Phone:
 
     @functools.cached_property
     def context(self) -> ssl.SSLContext:
-        return server_context()
+        return device_context()
 
     def values(self) -> dict[str, Any]:
         """What lockdownd's GetValue knows."""
