@@ -7,7 +7,7 @@ that listing runs is seen the next time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Asset, Page, Problem
@@ -49,9 +49,18 @@ class Cursor:
         return cls(scope, tokens)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Records of one answer as they are now, tombstones among them, and whether more come."""
+
+    records: list[Record]
+    token: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """One page of changes, and whether more come.
+    """One page of changes, and the token after it.
 
     ``puzzling``: files changed whose assets Apple does not name, so that only a listing of
     everything tells which.
@@ -59,8 +68,7 @@ class Found:
 
     page: Page
     token: str
-    more: bool
-    puzzling: bool = False
+    puzzling: bool
 
 
 class _Masters:
@@ -86,60 +94,25 @@ class Changes:
         self._trashed = trashed
 
     def since(self, zone: Zone, token: str) -> Iterator[Found]:
-        """Pages of changes of one library in order; at least one.
-
-        Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
-        since: unlike the changes, a listing of everything can be had around what is broken.
-        """
+        """Pages of changes of one library in order; at least one. Raises what ``answers`` does."""
         patience = Patience(self._cloudkit)
         masters = _Masters()
-        idle = 0
-        while True:
-            found = self._page(zone, token, patience, masters)
-            idle = idle + 1 if found.token == token and found.more else 0
-            if idle >= _STUCK:
-                raise Transient("iCloud promises more changes and sends none", retry_after=30)
-            token = found.token
-            found.puzzling = not found.more and masters.unexplained()
-            yield found
-            if not found.more:
-                return
-
-    def _page(self, zone: Zone, token: str, patience: Patience, masters: _Masters) -> Found:
-        request = {
-            "zoneID": zone.id,
-            "syncToken": token,
-            "resultsLimit": PAGE_RECORDS,
-            "desiredKeys": list(records.KEYS),
-        }
-        try:
-            reply = patience.call(
-                lambda: self._cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
-            )
-        except Unservable as error:
-            raise CursorLost(f"the changes cannot be had: {error}") from error
-        try:
-            answer = reply.data["zones"][0]
-        except (KeyError, IndexError, TypeError) as error:
-            raise Transient("iCloud's answer about changes makes no sense") from error
-        if "serverErrorCode" in answer:
-            raise _refusal(answer)
-        found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
-        page = self._read(zone, found, patience, masters)
-        return Found(page, str(answer.get("syncToken") or token), bool(answer.get("moreComing")))
+        for answer in answers(self._cloudkit, patience, zone, token, records.KEYS):
+            page = self._read(zone, answer.records, patience, masters)
+            yield Found(page, answer.token, not answer.more and masters.unexplained())
 
     def _read(self, zone: Zone, found: list[Record], patience: Patience, masters: _Masters) -> Page:
         live = Gather(self._cloudkit, patience, zone)
         gone: list[str] = []
         left: set[str] = set()  # masters of the gone
         albums = False
-        for record in self._resolved(zone, found, patience):
+        for record in found:
             name = str(record.get("recordName") or "")
             kind = record.get("recordType")
             if record.get("deleted"):
                 masters.explain({name})
                 albums = albums or _RELATION in name or kind in _ALBUM_TYPES or kind is None
-                if kind in {None, ASSET} and _RELATION not in name:
+                if may_be_asset(record):
                     gone.append(records.asset_id(zone, name))
             elif kind in _ALBUM_TYPES or _RELATION in name:
                 albums = True
@@ -159,32 +132,91 @@ class Changes:
             albums_changed=albums,
         )
 
-    def _resolved(self, zone: Zone, found: list[Record], patience: Patience) -> Iterator[Record]:
-        """What changed, with what Apple says by name of records that are errors here: whether it
-        is an asset, in the bin, or gone."""
-        failed = [
-            str(record["recordName"])
-            for record in found
-            if "serverErrorCode" in record and record.get("recordName")
-        ]
-        told: dict[str, Record] = {}
-        if failed:
-            reply = patience.call(lambda: self._cloudkit.lookup(zone, failed, records.KEYS))
-            told = {str(record.get("recordName")): record for record in reply.records}
-        for record in found:
-            now = record
-            if "serverErrorCode" in record:
-                now = told.get(str(record.get("recordName")), record)
-            if now.get("serverErrorCode") == "NOT_FOUND":
-                now = {"recordName": now["recordName"], "deleted": True}
-            yield now
-
     def _wanted(self, record: Record) -> bool:
         if fields.flag(record, "isExpunged"):
             return False
         if fields.flag(record, "isDeleted"):
             return self._trashed
         return self._hidden or not fields.flag(record, "isHidden")
+
+
+def may_be_asset(record: Record) -> bool:
+    """Whether what changed is an asset, as far as its record says: that of one which is gone has
+    only a name."""
+    if record.get("recordType") is None:
+        return _RELATION not in str(record.get("recordName"))
+    return bool(record["recordType"] == ASSET)
+
+
+def answers(
+    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str, keys: Sequence[str]
+) -> Iterator[Answer]:
+    """What changed in a library since ``token``, at least one answer.
+
+    Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
+    since: unlike the changes, a listing of everything can be had around what is broken.
+    """
+    idle, more = 0, True
+    while more:
+        answer = _answer(cloudkit, patience, zone, token, keys)
+        more = answer.more
+        idle = idle + 1 if answer.token == token and more else 0
+        if idle >= _STUCK:
+            raise Transient("iCloud promises more changes and sends none", retry_after=30)
+        token = answer.token
+        yield answer
+
+
+def _answer(
+    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str, keys: Sequence[str]
+) -> Answer:
+    request = {
+        "zoneID": zone.id,
+        "syncToken": token,
+        "resultsLimit": PAGE_RECORDS,
+        "desiredKeys": list(keys),
+    }
+    try:
+        reply = patience.call(
+            lambda: cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
+        )
+    except Unservable as error:
+        raise CursorLost(f"the changes cannot be had: {error}") from error
+    try:
+        answer = reply.data["zones"][0]
+    except (KeyError, IndexError, TypeError) as error:
+        raise Transient("iCloud's answer about changes makes no sense") from error
+    if "serverErrorCode" in answer:
+        raise _refusal(answer)
+    found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
+    return Answer(
+        list(_resolved(cloudkit, patience, zone, found, keys)),
+        str(answer.get("syncToken") or token),
+        bool(answer.get("moreComing")),
+    )
+
+
+def _resolved(
+    cloudkit: CloudKit, patience: Patience, zone: Zone, found: list[Record], keys: Sequence[str]
+) -> Iterator[Record]:
+    """What changed, with what Apple says by name of records that are errors here: whether it
+    is an asset, in the bin, or gone."""
+    failed = [
+        str(record["recordName"])
+        for record in found
+        if "serverErrorCode" in record and record.get("recordName")
+    ]
+    told: dict[str, Record] = {}
+    if failed:
+        reply = patience.call(lambda: cloudkit.lookup(zone, failed, keys))
+        told = {str(record.get("recordName")): record for record in reply.records}
+    for record in found:
+        now = record
+        if "serverErrorCode" in record:
+            now = told.get(str(record.get("recordName")), record)
+        if now.get("serverErrorCode") == "NOT_FOUND":
+            now = {"recordName": now["recordName"], "deleted": True}
+        yield now
 
 
 def _refusal(answer: Record) -> Exception:

@@ -19,7 +19,7 @@ from connectors.icloud.window import Index, Task, Window
 
 _PROBES = 2  # windows past Apple's own count that must bring nothing new...
 _BLIND_PROBES = 5  # ...and in a row where it does not count
-_TORN = 4  # times that windows with torn pairs are read again where assets are missing
+TORN = 4  # times that windows with torn pairs are read again where assets are missing
 _AHEAD = 2  # windows under way or waiting for each worker
 
 
@@ -49,9 +49,13 @@ class Lister:
         self._parallel = parallel
 
     def windows(self, zone: Zone, index: Index, count: int | None) -> Iterator[Window]:
-        """The windows of one index in order, each asset once. ``count`` is Apple's own."""
+        """The windows of one index in order, each asset once, torn ones again where they are fewer
+        than ``count``, Apple's own."""
         with self.listings([(zone, index, count)]) as (listing,):
             yield from listing
+            for _ in range(TORN):
+                if listing.found < (count or 0):
+                    yield from listing.again()
 
     @contextlib.contextmanager
     def listings(self, asked: Iterable[Asked]) -> Iterator[list[Listing]]:
@@ -84,7 +88,8 @@ class Listing:
     """The windows of one index in order, each asset once. To be iterated once, by one thread.
 
     ``fetch`` gives the window from one rank up to another; ``most`` of them are under way or
-    waiting at once.
+    waiting at once. ``names`` are those of the assets met, ``torn`` the windows that halves of
+    pairs came alone in.
     """
 
     def __init__(
@@ -94,13 +99,18 @@ class Listing:
         self._fetch = fetch
         self._most = most
         self._start, self._end = 0, count or 0
-        self._fresh = _Fresh()
+        self.names = Names()
         self._problems = 0
-        self._torn: list[tuple[int, int]] = []
+        self.torn: list[tuple[int, int]] = []
         self._probes = _BLIND_PROBES if count is None else _PROBES
         self._silent = 0  # windows past the end, in a row, that brought nothing new
         self._under_way: deque[Future[Window]] = deque()
         self.then: Listing | None = None
+
+    @property
+    def found(self) -> int:
+        """Entries of the index that were met, those among them that cannot be had."""
+        return len(self.names) + self._problems
 
     def begin(self) -> None:
         """Ask for the next windows now. Once all are asked for, ``then`` begins too: its own
@@ -120,18 +130,13 @@ class Listing:
             silent = not window.assets and window.start >= self._end
             self._silent = self._silent + 1 if silent else 0
             self._problems += len(window.problems)
-            if window.torn:
-                self._torn.append((window.start, window.end))
             if window.assets or window.problems:
                 yield window
-        for _ in range(_TORN):
-            if self._fresh.met + self._problems < self._end:
-                yield from self._again()
 
-    def _again(self) -> Iterator[Window]:
-        """What else the torn windows hold. A half that went to another page can get lost there,
-        and nothing but Apple's own count tells."""
-        waiting = deque(self._torn)
+    def again(self) -> Iterator[Window]:
+        """What else the torn windows hold, once the others have come. A half that went to another
+        page can get lost there, and nothing but Apple's own count tells."""
+        waiting, self.torn = deque(self.torn), []
         while waiting or self._under_way:
             while waiting and len(self._under_way) < self._most:
                 self._ask(*waiting.popleft())
@@ -143,7 +148,9 @@ class Listing:
     def _arrived(self) -> Window:
         """The next window, with what is new in it."""
         window = self._under_way.popleft().result()
-        window.assets = [asset for asset in window.assets if self._fresh.add(asset.id)]
+        window.assets = [asset for asset in window.assets if self.names.add(asset.id)]
+        if window.torn:
+            self.torn.append((window.start, window.end))
         return window
 
     def cancel(self) -> None:
@@ -166,7 +173,7 @@ class Listing:
         self._under_way.append(self._workers.submit(self._fetch, start, end))
 
 
-class _Fresh:
+class Names:
     """Tells new names from those met before, by their hashes (some 70 bytes for each): a window
     that is read again may be any. Of a million names two have one hash in fewer than one listing
     of ten million, and Apple's own count tells then."""
@@ -174,11 +181,14 @@ class _Fresh:
     def __init__(self) -> None:
         self._hashes: set[int] = set()
 
-    @property
-    def met(self) -> int:
+    def __len__(self) -> int:
         return len(self._hashes)
 
+    def __contains__(self, name: object) -> bool:
+        return hash(name) in self._hashes
+
     def add(self, name: str) -> bool:
-        before = self.met
+        """Whether it is new."""
+        before = len(self)
         self._hashes.add(hash(name))
-        return self.met > before
+        return len(self) > before
