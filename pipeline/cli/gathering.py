@@ -9,10 +9,13 @@ from pathlib import Path
 from connectors.errors import Misconfigured
 from pipeline.batch import Task
 from pipeline.cli.options import chosen
+from pipeline.config.circles import circle
 from pipeline.config.load import load_all
 from pipeline.config.models import Pipeline
 from pipeline.config.passwords import Passwords
 from pipeline.wording import count
+
+_MOVING = ("run", "plan")
 
 
 class Gathering:
@@ -23,6 +26,7 @@ class Gathering:
 
     def __init__(self, paths: Sequence[Path], what: str) -> None:
         self.tasks: list[Task] = []
+        self._pipelines: list[Pipeline] = []
         self._what = what
         self._called: dict[str, str] = {}
         self._meant: dict[str, str] = {}  # what each comes to
@@ -31,6 +35,8 @@ class Gathering:
         for path in {path.resolve(): path for path in _files(paths)}.values():
             for row, pipeline in load_all(path):
                 self._add(path, row, pipeline)
+        if what in _MOVING:
+            self._check_circles()
 
     @property
     def remarks(self) -> list[str]:
@@ -50,6 +56,7 @@ class Gathering:
                 f"{other} and {this} are both called {pipeline.name!r}",
                 hint="Each has a ledger of its own: give one of them another name:",
             )
+        self._pipelines.append(pipeline)
         self._passwords.check(*pipeline.sources, *pipeline.sinks)
         # What begins with a dash would be taken for an option.
         file = f"./{path}" if str(path).startswith("-") else str(path)
@@ -61,6 +68,16 @@ class Gathering:
             for sink in pipeline.sinks:
                 place = " ".join(filter(None, sink.identity))
                 self._sinks[place, repr(sink.settings)].append(row)
+
+    def _check_circles(self) -> None:
+        found = circle(self._pipelines)
+        if found:
+            names = [repr(pipeline.name) for pipeline in found]
+            way = ", which fills that of ".join([*names[1:], names[0]])
+            raise Misconfigured(
+                f"{names[0]} fills the source of {way}: each run would copy the copies of the last",
+                hint="Choose a folder outside for one of them, or leave it out.",
+            )
 
     def _compare(self, this: str, pipeline: Pipeline, *, of_table: bool) -> None:
         meant = repr(pipeline.model_copy(update={"name": ""}))

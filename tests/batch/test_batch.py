@@ -26,7 +26,7 @@ PEOPLE = ["ann", "bob", "cid"]
 
 def library(folder: Path, files: int, size: int = 3000) -> None:
     """A folder of photos to move."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(folder.name)
     for number in range(files):
         (folder / f"IMG_{number:04}.JPG").write_bytes(chance.randbytes(size))
@@ -243,6 +243,49 @@ def test_rows_that_fill_one_place_are_named(
     root = config.parent
     wanted = sorted(set(contents(root / "in")))
     assert contents(root / "out") == wanted
+
+
+def pipelines(folder: Path, **ways: str) -> Path:
+    """A folder of pipelines, each from one folder to another beside it."""
+    for name, way in ways.items():
+        source, _, sink = way.partition(" to ")
+        (folder / source).mkdir(parents=True, exist_ok=True)
+        (folder / sink).mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.yaml").write_text(f"source: ./{source}\nsinks: [./{sink}]\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"a": "lib to back", "b": "back to lib/b"},
+        {"a": "x to lib", "b": "lib to x"},
+        {"a": "lib to x", "b": "x to y", "c": "y to lib/c", "other": "lib/c to z"},
+    ],
+    ids=["deeper", "to and fro", "three"],
+)
+def test_pipelines_that_would_copy_each_other_s_copies_are_refused(
+    tmp_path: Path, ways: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each run would bring everything once more."""
+    folder = pipelines(tmp_path, **ways)
+    library(folder / "lib/2026", 2)
+    for what in ("run", "plan"):
+        assert invoke(["batch", str(folder), "--do", what]) == Exit.USAGE
+        told = capfd.readouterr().err
+        assert "fills the source of" in told and "each run would copy" in told
+        assert "'other'" not in told
+    assert len(contents(folder)) == 2
+
+
+def test_pipelines_may_hand_on_to_each_other(tmp_path: Path) -> None:
+    """A chain, a part of another's folder, and what is hidden are no circle."""
+    ways = {"a": "x to y", "b": "y to z/deep", "c": "z to far", "d": "y to x/.kept"}
+    folder = pipelines(tmp_path, **ways)
+    library(folder / "x", 2)
+    for _ in range(3):
+        assert invoke(["batch", str(folder), "--jobs", "1"]) == Exit.OK
+    assert len(contents(folder / "far")) == len(contents(folder / "y")) == 2
 
 
 def test_a_pipeline_that_never_moved_anything_is_not_called_checked(
