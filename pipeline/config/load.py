@@ -97,7 +97,7 @@ def load(path: Path, row: str | None = None) -> Pipeline:
     if row is None:
         raise Misconfigured(
             f"{path}: is one pipeline for each row of {found.name}: say which",
-            hint=f"for example --for {shlex.quote(found.rows[0].key)}; "
+            hint=f"for example --for {shlex.quote(found.rows()[0].key)}; "
             "outpour batch runs all of them",
         )
     chosen = found.row(row)
@@ -117,7 +117,7 @@ def load_all(path: Path) -> list[tuple[str | None, Pipeline]]:
         return [(None, _built(written, path))]
     made: list[tuple[str | None, Pipeline]] = []
     wrong: dict[str, list[table.Row]] = {}
-    for row in found.rows:
+    for row in found.rows():
         try:
             made.append((row.key, _of_row(written, path, row)))
         except Misconfigured as error:

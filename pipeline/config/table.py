@@ -7,8 +7,8 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from pipeline.config.problems import Mistake, Mistakes, close, is_secret, sugges
 BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
 _MOST_TOLD = 20
 _SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
+_SEPARATOR_TOLD = re.compile(rf"sep=([{_SEPARATORS}])(?:\r\n|\r|\n)", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``key`` is the first cell, which names the row; ``values`` are all of them, by column."""
+    """``key`` is the first cell, which names the row; ``values`` are all of them, by column.
+    ``wrong`` says why it is none that can be used."""
 
     key: str
     values: Mapping[str, str]
     where: str  # file:line
+    wrong: str = ""
 
     @property
     def slug(self) -> str:
@@ -42,35 +46,42 @@ class Table:
 
     def __init__(self, name: str, rows: Sequence[Row]) -> None:
         self.name = name
-        self.rows = rows
+        self._rows = rows
+
+    def rows(self) -> Sequence[Row]:
+        """All of them; Misconfigured in a line for each that is not whole."""
+        return _whole(self._rows)
 
     def row(self, key: str) -> Row:
-        """The row of this key; Misconfigured if there is none."""
-        for row in self.rows:
-            if _alike(row.key) == _alike(key):
-                return row
-        near = close(key, [row.key for row in self.rows])
-        hint = f"Did you mean {near[0]!r}?" if near else f"The first is {self.rows[0].key!r}."
+        """The row of this key; Misconfigured if there is none, or several. What is wrong with
+        others is not looked at: the table may be at work while a batch of its rows is."""
+        found = _whole([row for row in self._rows if _alike(row.key) == _alike(key)])
+        if found:
+            return found[0]
+        keys = [row.key for row in self._rows if row.key]
+        near = close(key, keys)
+        first = f"The first is {keys[0]!r}." if keys else ""
+        hint = f"Did you mean {near[0]!r}?" if near else first
         raise Misconfigured(f"{self.name}: has no row {key!r}", hint=hint)
 
 
 def read(path: Path, name: str) -> Table:
-    """The table in a file; Misconfigured in one line if it is none, in a line for each row that
-    is not whole. ``name`` stands for the file in messages."""
+    """The table in a file; Misconfigured in one line if it is none. ``name`` stands for the file
+    in messages."""
     text = text_of(path, name, "table")
     if "\0" in text:
-        raise Misconfigured(f"{name}: is not a text file")
-    wrong: list[str] = []
-    try:
-        rows = list(_rows(text, name, wrong))
-    except csv.Error as error:
-        raise Misconfigured(f"{name}: is not valid CSV ({error})") from None
-    wrong += _repeated(rows)
-    if wrong:
-        raise Misconfigured(some_of(wrong))
+        raise Misconfigured(f"{name}: is not a text file", hint="Save it as CSV in UTF-8.")
+    rows = list(_told_apart(_rows(text, name)))
     if not rows:
         raise Misconfigured(f"{name}: has no rows below the names of its columns")
     return Table(name, rows)
+
+
+def _whole(rows: Sequence[Row]) -> Sequence[Row]:
+    wrong = [row.wrong for row in rows if row.wrong]
+    if wrong:
+        raise Misconfigured(some_of(wrong))
+    return rows
 
 
 def some_of(mistakes: Sequence[str]) -> str:
@@ -127,26 +138,54 @@ def _cell(blank: re.Match[str], row: Row, loc: Loc, mistakes: list[Mistake]) -> 
     return row.values.get(column, "")
 
 
-def _rows(text: str, name: str, wrong: list[str]) -> Iterator[Row]:
-    """Those that are whole; what is ``wrong`` with the others is added there."""
-    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    separator = max(_SEPARATORS, key=first.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns = [_one_spelling(cell.strip()) for cell in next(lines, [])]
-    _check_columns(columns, name)
-    last = lines.line_num
-    for cells in lines:
-        where, last = f"{name}:{last + 1}", lines.line_num  # of a row on several lines the first
+def _rows(text: str, name: str) -> Iterator[Row]:
+    """Below the names of the columns, what is not blank."""
+    columns: list[str] = []
+    for line, cells in _lines(text, name):
+        where = f"{name}:{line}"
         values = [cell.strip() for cell in cells]
         if not any(values):
             continue
-        if len(values) != len(columns):
+        if not columns:
+            columns = [_one_spelling(value) for value in values]
+            _check_columns(columns, where)
+        elif len(values) != len(columns):
             number = f"{len(values)} cell{'s' if len(values) > 1 else ''}"
-            wrong.append(f"{where}: has {number}, the first line has {len(columns)}")
+            wrong = f"{where}: has {number}, the line of the columns has {len(columns)}"
+            yield Row(values[0], {}, where, wrong)
         elif not values[0]:
-            wrong.append(f"{where}: {columns[0]} is empty; it names the row")
+            yield Row("", {}, where, f"{where}: {columns[0]} is empty; it names the row")
         else:
             yield Row(values[0], dict(zip(columns, values, strict=True)), where)
+    if not columns:
+        raise Misconfigured(f"{name}: is empty; its first line names the columns")
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line, and its number; of one on several lines the first."""
+    told = _SEPARATOR_TOLD.match(text)  # as a spreadsheet may tell it, in a line of its own
+    above = 1 if told else 0
+    text = text[told.end() :] if told else text
+    separator = told[1] if told else _separator(text)
+    lines = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
+    )
+    while True:
+        line = above + lines.line_num + 1
+        try:
+            cells = next(lines, None)
+        except csv.Error as error:
+            raise Misconfigured(f"{name}:{line}: is not valid CSV ({error})") from None
+        if cells is None:
+            return
+        yield line, cells
+
+
+def _separator(text: str) -> str:
+    """The one most used in the first line that is not blank, outside of quotes."""
+    plain = _QUOTED.sub("", text.lstrip("\r\n" + _SEPARATORS + " "))
+    first = re.split(r"[\r\n]", plain, maxsplit=1)[0]
+    return max(_SEPARATORS, key=first.count)
 
 
 def _one_spelling(text: str) -> str:
@@ -158,26 +197,26 @@ def _alike(key: str) -> str:
     return _one_spelling(key.strip()).casefold()
 
 
-def _check_columns(columns: Sequence[str], name: str) -> None:
-    if not any(columns):
-        raise Misconfigured(f"{name}: is empty; its first line names the columns")
+def _check_columns(columns: Sequence[str], where: str) -> None:
     for at, column in enumerate(columns):
         if not column:
-            raise Misconfigured(f"{name}:1: column {at + 1} has no name")
+            raise Misconfigured(f"{where}: column {at + 1} has no name")
         if column in columns[:at]:
-            raise Misconfigured(f"{name}:1: two columns are called {column!r}")
+            raise Misconfigured(f"{where}: two columns are called {column!r}")
         if is_secret(column):
             raise Misconfigured(
-                f"{name}:1: {column!r} must not stand here; remove the column",
+                f"{where}: {column!r} must not stand here; remove the column",
                 hint="outpour connect asks for passwords and keeps them in the keyring.",
             )
 
 
-def _repeated(rows: Sequence[Row]) -> Iterator[str]:
-    """What is wrong where several have one key: each row has a ledger of its own."""
+def _told_apart(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same; wrong is what has the key of one before, as each has a ledger of its own."""
     seen: dict[str, Row] = {}
     for row in rows:
-        other = seen.setdefault(_alike(row.key), row)
-        if other is not row:
+        other = row if row.wrong else seen.setdefault(_alike(row.key), row)
+        if other is row:
+            yield row
+        else:
             first = other.where.rpartition(":")[2]
-            yield f"{row.where}: {row.key!r} stands in line {first} already"
+            yield replace(row, wrong=f"{row.where}: {row.key!r} stands in line {first} already")

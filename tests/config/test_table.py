@@ -54,8 +54,26 @@ def test_a_row_is_chosen_by_its_first_cell(staff: Path) -> None:
         STAFF.replace("\n", "\r\n"),
         "\ufeff" + STAFF + "\n\n",
         STAFF.replace(",", "\t").replace("Bob\t Jr.", "Bob, Jr."),
+        "sep=;\r\n" + STAFF.replace(",", ";").replace("Bob; Jr.", "Bob, Jr."),
+        "\n;;\n" + STAFF.replace(",", ";").replace("Bob; Jr.", "Bob, Jr."),
+        STAFF.replace(",", ", ").replace("Bob,  Jr.", "Bob, Jr."),
+        STAFF.replace("account,who,since", 'account;who;since;"a, b, c, d"')
+        .replace("01\n", "01,\n")
+        .replace("30\n", "30,\n")
+        .replace(",", ";")
+        .replace("Bob; Jr.", "Bob, Jr.")
+        .replace("a; b; c; d", "a, b, c, d"),
     ],
-    ids=["semicolons", "windows", "mark and empty lines", "tabs"],
+    ids=[
+        "semicolons",
+        "windows",
+        "mark and empty lines",
+        "tabs",
+        "the separator told",
+        "a blank line first",
+        "spaces before quotes",
+        "commas within quotes",
+    ],
 )
 def test_tables_as_spreadsheets_write_them(staff: Path, text: str) -> None:
     (staff.parent / "staff.csv").write_bytes(text.encode())
@@ -136,10 +154,12 @@ def test_a_row_may_hold_any_character_and_several_lines(staff: Path) -> None:
         ("account,,since\na,b,c\n", "staff.csv:1: column 2 has no name"),
         ("account,who,who\na,b,c\n", "staff.csv:1: two columns are called 'who'"),
         ("account,who,password\na,b,c\n", "staff.csv:1: 'password' must not stand here"),
-        ("account,who,since\nann,Ann\n", "staff.csv:2: has 2 cells, the first line has 3"),
+        ("account,who,since\nann,Ann\n", "staff.csv:2: has 2 cells, the line of the columns has 3"),
         ("account,who,since\n,Ann,2015-01-01\n", "staff.csv:2: account is empty"),
         (STAFF + "ANN@example.com,x,2015-01-01\n", "staff.csv:4: 'ANN@example.com' stands in line"),
-        ('account,who,since\nann,"Ann,2015-01-01\n', "staff.csv: is not valid CSV"),
+        ('account,who,since\nann,"Ann,2015-01-01\n', "staff.csv:2: is not valid CSV"),
+        ("\n,,\n", "staff.csv: is empty"),
+        ("sep=;\naccount;who;who\na;b;c\n", "staff.csv:2: two columns are called 'who'"),
         ("account,since\nann,2015-01-01\n", "staff.yaml:5: sinks[1].path: staff.csv has no column"),
         ("account,who,since\nann,Ann,soon\n", "staff.csv:2: ann: "),
         (f"account,who,since\n{'x' * 235},Ann,2015-01-01\n", "too long for the name of a ledger"),
@@ -170,6 +190,31 @@ def test_the_row_must_be_said_and_be_there(staff: Path) -> None:
     staff.write_text("source: memory:a\nsinks: [memory:b]\n")
     with pytest.raises(Misconfigured, match="leave out --for"):
         load(staff, "ann@example.com")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("cid@example.com,Cid\n", ""),
+        (",Cid,2020-01-01\n", ""),
+        ("ANN@example.com,Ann,2020-01-01\n", ""),
+        ("cid@example.com,Cid,soon\n", ""),
+        ("bob@example.com,Bob,2020-01-01\n", "staff.csv:4: 'bob@example.com' stands in line 3"),
+        ("bob@example.com,Bob\n", "staff.csv:4: has 2 cells"),
+    ],
+)
+def test_a_row_is_not_stopped_by_what_is_wrong_with_others(
+    staff: Path, more: str, told: str
+) -> None:
+    """Somebody may be at work on the table while the rows of a batch begin, one after another."""
+    (staff.parent / "staff.csv").write_text(STAFF + more)
+    if not told:
+        assert load(staff, "bob@example.com").name == "staff-bob@example.com"
+    else:
+        with pytest.raises(Misconfigured, match=told):
+            load(staff, "bob@example.com")
+    with pytest.raises(Misconfigured, match=r"staff.csv:4: "):
+        load_all(staff)
 
 
 def test_each_must_be_text(staff: Path) -> None:
