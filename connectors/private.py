@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import filelock
 import keyring
 import keyring.core
 import keyring.errors
@@ -90,9 +91,10 @@ def store_secret(key: str, value: str) -> None:
         ring.set_password(_SERVICE, key, value)
         if ring.get_password(_SERVICE, key) == value:
             return
-    secrets = _read_file()
-    secrets[key] = value
-    write_private(_file(), json.dumps(secrets).encode())
+    with _changing():
+        secrets = _read_file()
+        secrets[key] = value
+        write_private(_file(), json.dumps(secrets).encode())
 
 
 def load_secret(key: str) -> str | None:
@@ -123,9 +125,11 @@ def keyring_answers() -> bool:
 def forget_secret(key: str) -> bool:
     """Remove a credential from wherever it is kept; whether it is nowhere any more, as a keyring
     that is locked, say, does not let go of it."""
-    secrets = _read_file()
-    if secrets.pop(key, None) is not None:
-        write_private(_file(), json.dumps(secrets).encode())
+    if key in _read_file():
+        with _changing():
+            secrets = _read_file()
+            secrets.pop(key, None)
+            write_private(_file(), json.dumps(secrets).encode())
     try:
         if _ring().get_password(_SERVICE, key) is not None:
             _ring().delete_password(_SERVICE, key)
@@ -166,6 +170,11 @@ def _is_file(ring: KeyringBackend) -> bool:
 
 def _file() -> Path:
     return state_dir() / "credentials.json"
+
+
+def _changing() -> filelock.BaseFileLock:
+    """Held while the file is read, changed and written: other processes sign in, too."""
+    return filelock.FileLock(f"{_file()}.lock")
 
 
 def _read_file() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from pipeline.states import Exit
 from pipeline.stopping import Stop
 
 _LOOK = 0.2  # seconds between two looks at whether a person wants an end
+# Too many processes or open files, too little memory: until others have ended.
+_FOR_NOW = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class Observer(Protocol):
@@ -123,18 +126,34 @@ class Batch:
         if self._stop:
             return None
         self._observer.begun(task)
-        with self._lock:
-            if self._stop:
-                return None
-            try:
-                child = Child(task)
-            except OSError as error:  # too many processes, or open files, for now
-                return Ended(task, Exit.FATAL, 0.0, f"could not be started: {error.strerror}")
-            self._running.add(child)
+        try:
+            child = self._started(task)
+        except OSError as error:
+            return Ended(task, Exit.FATAL, 0.0, f"could not be started: {error.strerror}")
+        if child is None:
+            return None
         try:
             return child.wait(self._heard)
         finally:
             self._running.discard(child)
+
+    def _started(self, task: Task) -> Child | None:
+        """Its process, as soon as there can be one; None where a person wants an end. Raises
+        OSError."""
+        while True:
+            with self._lock:
+                if self._stop:
+                    return None
+                try:
+                    child = Child(task)
+                except OSError as error:
+                    if error.errno not in _FOR_NOW or not self._running:
+                        raise
+                else:
+                    self._running.add(child)
+                    return child
+            with self._changed:
+                self._changed.wait(_LOOK)
 
     def _heard(self, name: str, event: Mapping[str, Any]) -> None:
         if not self._stop:  # each would say that it is stopping

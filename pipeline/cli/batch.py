@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pipeline.batch import Batch, Result
 from pipeline.cli import options as o
-from pipeline.cli.failure import told
+from pipeline.cli.failure import failure, told
 from pipeline.cli.gathering import Gathering
 from pipeline.cli.opening import resume_command
 from pipeline.cli.outcomes import BAD, Do, answered, nothing_yet, outcome, tell, wrong
@@ -73,8 +73,10 @@ def batch(
         screen.machine.write(
             "summary", {"by_exit": by_exit, "not_started": left, "exit": int(result.exit)}
         )
-        if screen.machine.unwritten:
-            complain(told(screen.machine.unwritten), "", result.exit)
+        if (error := screen.machine.unwritten) is not None:
+            # What a run does is done, whoever hears of it; the others only tell.
+            lost = do is not Do.RUN and result.exit is Exit.OK
+            return complain(told(error), "", failure(error).exit if lost else result.exit)
     elif not (quiet and result.exit is Exit.OK):
         with postscript() as console:
             _show(console, result, do)

@@ -91,7 +91,8 @@ def _unread(found: Sequence[Standing]) -> int:
 def _ledgers() -> list[Path]:
     """Of all pipelines that ran here. Raises OSError where they cannot be listed."""
     try:
-        return sorted(p for p in state_path("pipelines").iterdir() if p.suffix == ".sqlite")
+        found = state_path("pipelines").iterdir()
+        return sorted(one for one in found if one.suffix == ".sqlite" and not one.is_dir())
     except FileNotFoundError:
         return []
 

@@ -191,7 +191,10 @@ def _built(written: Document, path: Path) -> Pipeline:
 
 
 def _named(pipeline: Pipeline, name: str) -> Pipeline:
-    """The same under this name. Misconfigured where no file of a ledger can have it."""
+    """The same under this name. Misconfigured where no ledger can have it: what is kept beside the
+    ledgers is called after them, too."""
+    if name.casefold().endswith(table.LEDGERS):
+        raise Misconfigured(f"{name!r} is how a ledger's own files are called: choose another name")
     if len(os.fsencode(name)) > _LONGEST:
         raise Misconfigured(f"{name!r} is too long for the name of a ledger")
     return pipeline.model_copy(update={"name": name})

@@ -17,6 +17,8 @@ from pipeline.config.document import Loc, text_of
 from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
 
 BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
+LEDGERS = (".sqlite", ".sqlite.lock", ".sqlite-journal", ".sqlite-shm", ".sqlite-wal")
+"""Endings of the names of ledgers and of what lies beside them."""
 _MOST_TOLD = 20
 _SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
 _SEPARATOR_TOLD = re.compile(rf"sep=([{_SEPARATORS}])(?:\r\n|\r|\n)", re.IGNORECASE)
@@ -38,7 +40,9 @@ class Row:
         """The key as part of a file's name; two keys never have the same."""
         key = _one_spelling(self.key)
         plain = re.sub(r"[^\w.@-]+", "_", key)
-        return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
+        if plain == key and not plain.casefold().endswith(LEDGERS):
+            return plain
+        return f"{plain}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
 
 
 class Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -101,6 +103,31 @@ def test_one_that_cannot_be_started_is_named_and_no_other_is_touched(program: Pa
     first, second = outcome(f"mv {program} {program}.gone; {GOOD}", GOOD, jobs=1).ended
     assert first.exit is Exit.OK
     assert second.exit is Exit.FATAL and second.error.startswith("could not be started: ")
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EAGAIN])
+def test_where_another_process_is_one_too_many_it_begins_later(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = threading.Semaphore(1)
+
+    class Limited(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            if not room.acquire(blocking=False):
+                raise OSError(code, "too many")
+            super().__init__(*args, **more)
+
+        def __exit__(self, *error: Any) -> None:
+            super().__exit__(*error)
+            room.release()
+
+    monkeypatch.setattr(subprocess, "Popen", Limited)
+    ended = outcome(*[f"sleep 0.1; {GOOD}"] * 4, jobs=3).ended
+    assert [one.exit for one in ended] == [Exit.OK] * 4
+    room.acquire()
+    (alone,) = outcome(GOOD).ended
+    assert alone.exit is Exit.FATAL and alone.error == "could not be started: too many"
 
 
 @pytest.mark.usefixtures("program")

@@ -88,6 +88,20 @@ def test_an_answer_that_cannot_be_written_is_said_to_be_the_output_s(
     assert line == "outpour: standard output: No space left on device"
 
 
+@needs_full
+@pytest.mark.parametrize(("do", "code"), [("run", Exit.OK), ("status", Exit.NO_ROOM)])
+def test_what_a_batch_was_only_to_tell_and_did_not_is_no_success(
+    do: str, code: Exit, tmp_path: Path, full_disk: IO[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(b"a photo")
+    config = tmp_path / "one.yaml"
+    config.write_text("source: ./in\nsinks: [./out]\n")
+    ended = ran([*COMMAND, "batch", str(config), "--do", do, "--json"], stdout=full_disk)
+    assert ended.returncode == code
+    assert "standard output: No space left on device" in ended.stderr
+
+
 def test_a_current_folder_that_is_gone_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

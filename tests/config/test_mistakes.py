@@ -208,6 +208,7 @@ MISTAKES = {
         "p.yaml:3: path: path template '{fielname}' has an unknown field",
     ),
     "a name that is a path": (PLACES + "name: ../up\n", "p.yaml:3: name: must look like"),
+    "a name of ledgers": (PLACES + "name: a.SQLite\n", "'a.SQLite' is how a ledger's own files"),
     "key twice": (PLACES + "name: a\nname: b\n", "p.yaml:4: name: given twice, first in line 3"),
     "bracket left open": (
         "source: memory:a\nsinks: [./A\nname: b\n",

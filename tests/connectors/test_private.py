@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keyring
@@ -198,3 +200,21 @@ def test_a_damaged_file_of_sign_ins_is_named_with_what_to_do(left: bytes) -> Non
         assert "Remove it" in caught.value.hint
     with pytest.raises(Misconfigured, match=r"credentials\.json is damaged"):
         private.store_secret("dropbox", "word")
+
+
+def test_sign_ins_kept_at_the_same_time_are_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by other processes, which a lock of this one would not stop."""
+    write = private.write_private
+
+    def slow(path: Path, data: bytes) -> None:
+        time.sleep(0.01)
+        write(path, data)
+
+    monkeypatch.setattr(private, "write_private", slow)
+    names = [f"account {number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as workers:
+        list(workers.map(private.store_secret, names, names))
+    assert [private.load_secret(name) for name in names] == names
+    with ThreadPoolExecutor(6) as workers:
+        assert all(workers.map(private.forget_secret, names))
+    assert [private.load_secret(name) for name in names] == [None] * len(names)
