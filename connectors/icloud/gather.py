@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from connectors.base import Asset, Problem
+from connectors.errors import Transient
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_ASSETS, PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.errors import of_record
@@ -15,6 +16,7 @@ from connectors.icloud.patience import Patience
 
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"
+_TRIES = 3  # of records that Apple fails over
 
 
 class Gather:
@@ -120,14 +122,43 @@ class Gather:
 
     def _lookups(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
         for start in range(0, len(names), PAGE_RECORDS):
-            batch = names[start : start + PAGE_RECORDS]
-            reply = self._patience.call(
-                lambda batch=batch: self._cloudkit.lookup(self._zone, batch, keys)  # type: ignore[misc]
-            )
-            yield reply.records
+            yield self._settled(names[start : start + PAGE_RECORDS], keys)
+
+    def _settled(self, names: list[str], keys: Sequence[str]) -> list[Record]:
+        """Records by name; those that fail only in passing are asked for again."""
+        found: dict[str, Record] = {}
+        left = names
+        passing: Transient | None = None
+
+        def ask() -> None:
+            nonlocal left, passing
+            reply = self._cloudkit.lookup(self._zone, left, keys)
+            found.update((str(record.get("recordName")), record) for record in reply.records)
+            left, passing = _passing(reply.records)
+            if passing:
+                raise passing
+
+        try:
+            self._patience.call(ask, unservable=_TRIES)
+        except Transient as error:
+            if error is not passing:
+                raise
+        return list(found.values())
 
     def _why(self, name: str) -> str:
         error = self._failed.get(name)
         if error is not None:
             return f"iCloud does not give its record: {of_record(error)}"
         return "iCloud lists it without the record of its files"
+
+
+def _passing(found: list[Record]) -> tuple[list[str], Transient | None]:
+    """The names of records that fail in passing, and how the last of them does."""
+    names: list[str] = []
+    last: Transient | None = None
+    for record in found:
+        error = of_record(record) if "serverErrorCode" in record else None
+        if isinstance(error, Transient):
+            names.append(str(record.get("recordName")))
+            last = error
+    return names, last

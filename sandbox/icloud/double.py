@@ -39,6 +39,7 @@ FAULTS: Mapping[str, str] = {
     "unservable": "500 for every list and every change that would hold one asset",
     "bad_index": "400 'Index has invalid data' for a list, a count or the albums",
     "omitted_record": "a record is changed, and the answer says nothing of it",
+    "busy_record": "a record asked for by its name comes as TRY_AGAIN_LATER",
     "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
     "shut_out": "421 for the photos, though the sign-in is good",

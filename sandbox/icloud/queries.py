@@ -205,6 +205,8 @@ class Queries:
         for item in body["records"]:
             name = only(item, ("recordName", "desiredKeys"), ("recordName",))["recordName"]
             record = find_record(zone, name, keys) if indexed(name) else None
+            if self._faults.hit("busy_record", f"record/{name}"):
+                record = error_item(name, "TRY_AGAIN_LATER", "Try again later")
             found.append(record or error_item(name, "NOT_FOUND", "Record not found"))
         return {"records": found, "syncToken": zone.token()}
 

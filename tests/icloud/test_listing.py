@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import tenacity
 
 from connectors.base import Asset, Kind, Page, Problem, Role
 from connectors.errors import Misconfigured, SessionExpired, Transient, Unready
+from connectors.icloud import patience
 from connectors.icloud.cloudkit import Record, Zone
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import Listing
@@ -199,6 +201,22 @@ def test_a_record_that_never_comes_is_named(big: Rig) -> None:
     pages = list(big.source().pages())
     assert [problem.id for page in pages for problem in page.problems] == [lost]
     assert {a.id for p in pages for a in p.assets} == big.ids("shown", "hidden") - {lost}
+
+
+@pytest.mark.parametrize("spec", ["busy_record:0.3", "busy_record@record/*:40x"])
+def test_a_record_that_is_busy_is_asked_for_again(
+    big: Rig, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named as one that cannot be had, it would cost a listing of everything the next time."""
+    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    big.faults.include(f"error_item:0.2,split_pair:0.2,{spec}")
+    pages = begun(big.source())
+    assert pages[-1].full and not any(page.problems for page in pages)
+    assert big.faults.counts["busy_record"]
+    big.faults.add("busy_record")  # for good
+    pages = begun(big.source())
+    assert any("TRY_AGAIN_LATER" in problem.reason for page in pages for problem in page.problems)
+    assert not pages[-1].full
 
 
 def test_a_listing_that_falls_short_does_not_pass_for_a_full_one(big: Rig) -> None:
