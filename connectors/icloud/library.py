@@ -30,7 +30,7 @@ from connectors.icloud.window import Window
 _PASSES = 3
 _UNSTEADY = Problem(
     "the library",
-    f"it changed each of {_PASSES} times that it was listed: photos may not have been listed",
+    "it changed each time that it was listed, and Apple counts more: photos may be missing",
 )
 
 
@@ -87,15 +87,17 @@ class Libraries:
     def _everything(self) -> Iterator[Page]:
         """Every index, by ranks. What changes meanwhile can move those of other photos out of
         sight: then all is listed once more, and what the first pass named and has left is a change
-        for the next time."""
+        for the next time. Where as many are missing again, Apple may count more than it shows."""
         first: dict[str, str] = {}
+        lacking = 0
         for _ in range(_PASSES):
             tokens, counts = self._begin()
             first = first or {zone.key: token for zone, token in tokens.items()}
             drift = Drift(self._cloudkit, self._counting, tokens, counts)
             tally = yield from self._once(counts, drift)
-            unsteady = tally.lacking and (drift.moved or not drift.settled)
-            if not unsteady:
+            before, lacking = lacking, tally.lacking
+            unsteady = lacking and (drift.moved or not drift.settled)
+            if not unsteady or lacking == before:
                 break
         yield Page(
             problems=(*drift.uncounted, *([_UNSTEADY] if unsteady else [])),

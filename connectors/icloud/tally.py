@@ -48,15 +48,17 @@ class Tally:
         )
 
     @property
-    def lacking(self) -> bool:
-        """Whether there are entries that were not met, not even as ones that cannot be had."""
-        return any(count.index is not BURSTS for count, _ in self.short())
+    def lacking(self) -> int:
+        """Entries that were not met, not even as ones that cannot be had."""
+        return sum(
+            self._lack(count, listing)
+            for count, listing in self.short()
+            if count.index is not BURSTS
+        )
 
     def short(self) -> Iterator[tuple[Count, Listing]]:
         """The listings that met fewer entries than there are."""
-        for count, listing in self._read():
-            if listing.found < (self._expected(count) or 0):
-                yield count, listing
+        return ((count, listing) for count, listing in self._read() if self._lack(count, listing))
 
     def needs(self, count: Count) -> bool:
         """Not where every picture of a burst has been listed among the others."""
@@ -86,6 +88,9 @@ class Tally:
             key = count.zone, count.index
             if key in self._listings and key not in self._given_up:
                 yield count, self._listings[key]
+
+    def _lack(self, count: Count, listing: Listing) -> int:
+        return max(0, (self._expected(count) or 0) - listing.found)
 
     def _expected(self, count: Count) -> int | None:
         key = count.zone, count.index
