@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.checksums import Digests
-from connectors.errors import DiskFailed, DiskFull, Misconfigured, is_full
+from connectors.checksums import Algorithm, Digests
+from connectors.errors import DiskFailed, DiskFull, ItemError, Misconfigured, is_full
 from connectors.private import private_dir
 from pipeline.stopping import Stop
 
@@ -105,6 +106,31 @@ class Staged:
     lend: Callable[[], Path] | None = None
     _missed: bool = False  # some sink did not get it
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _look: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._look = _look(self.path)
+
+    def prove(self) -> None:
+        """ItemError where the file is not the one that was verified any more: a sink may take it as
+        it is, unread. What does not look the same is read: a sink that failed may have set its
+        time."""
+        if self.lend is not None:
+            self.lend()
+            return
+        with contextlib.suppress(OSError):  # whoever opens it tells
+            now = _look(self.path)
+            if now != self._look and not self._is_verified():
+                raise ItemError(
+                    f"{self.path}: somebody else wrote there after it was verified",
+                    hint="No two pipelines, and no two computers, may use one folder for staging.",
+                )
+            self._look = now
+
+    def _is_verified(self) -> bool:
+        with self.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        return found == self.digests[Algorithm.SHA256]
 
     def check(self) -> None:
         """DiskFailed where Outpour's own file cannot be read any more: then none there can."""
@@ -133,3 +159,12 @@ class Staged:
             finally:
                 self.staging.release(self.cost)
         return last and not self._missed
+
+
+def _look(path: Path) -> tuple[int, ...]:
+    """By what a file that was written to, or replaced, differs; empty where there is none."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns

@@ -55,12 +55,11 @@ class Parcel:
     def generated(self) -> bool:
         return self.work.piece.generated
 
-    def lend(self, stop: Stop) -> None:
-        """See that a file which is read where it lies is still what it was. What fails there as a
-        whole is its source, which ends the run: Stopped."""
+    def prove(self, stop: Stop) -> None:
+        """See that the file is still what was verified; ItemError. What fails as a whole where it
+        lies is its source, which ends the run: Stopped."""
         try:
-            if self.staged.lend:
-                self.staged.lend()
+            self.staged.prove()
         except Fatal as error:
             stop.set(str(error), error)
             raise Stopped(stop.reason) from error

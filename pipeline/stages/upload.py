@@ -203,7 +203,7 @@ class Lane:
 
     def _attempt(self, parcel: Parcel) -> Transferred:
         self._run.ledger.wait_durable(parcel.ticket)
-        parcel.lend(self._run.stop)
+        parcel.prove(self._run.stop)
 
         def keep(token: str, held: int = 0) -> None:
             parcel.reached = max(parcel.reached, held)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.checksums import digest
+from connectors.errors import ItemError
 from connectors.flushing import FlushAhead
 from connectors.local import LocalSink
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
@@ -71,6 +72,37 @@ def test_a_file_goes_with_the_last_sink_that_needs_it(tmp_path: Path) -> None:
     assert (staged.let_go(landed=True), path.exists(), staged.sole) == (False, True, True)
     assert staged.let_go(landed=True) and not path.exists()
     assert staging.used == 0
+
+
+@pytest.mark.parametrize("how", ["written over", "replaced", "in a moment"])
+def test_a_file_that_somebody_else_wrote_is_given_to_no_sink(tmp_path: Path, how: str) -> None:
+    """A sink on the same disk takes it as it is, unread."""
+    staging = Staging(tmp_path, 10**6, Stop())
+    path = staging.path(7)
+    path.write_bytes(b"photo")
+    staged = Staged(path, digest([b"photo"]), staging.reserve(5), staging, users=1)
+    staged.prove()
+    before = path.stat()
+    time.sleep(0.02)  # longer than the system's clock takes to tick
+    if how == "replaced":
+        path.unlink()
+    path.write_bytes(b"other")
+    if how == "in a moment":
+        path.write_bytes(b"others")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ItemError, match="somebody else wrote"):
+        staged.prove()
+
+
+def test_a_file_whose_time_a_sink_has_set_is_still_the_one(tmp_path: Path) -> None:
+    staging = Staging(tmp_path, 10**6, Stop())
+    path = staging.path(7)
+    path.write_bytes(b"photo")
+    staged = Staged(path, digest([b"photo"]), staging.reserve(5), staging, users=1)
+    os.utime(path, (1, 1))
+    staged.prove()
+    path.unlink()
+    staged.prove()  # who opens it tells that it is not there
 
 
 def test_what_an_earlier_process_left_is_found_by_resource(tmp_path: Path) -> None:
