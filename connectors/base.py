@@ -137,7 +137,8 @@ class Page:
 
     ``gone`` are ids that left the source (deleted, trashed). ``expected`` is the source's own
     count of assets in the whole listing, where it tells. ``cursor``, on the last page only,
-    is what to give to ``pages`` next time; None where the source has no change token.
+    is what to give to ``pages`` next time; None where the source has no change token, or only
+    another listing of everything can tell what this one missed.
     ``full`` says that this listing names everything, so what it does not name is gone.
     ``albums_changed`` says that albums or their members did. A source need not say it where an
     asset was hidden, shown again or brought back, though its albums list other members then:

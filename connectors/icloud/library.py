@@ -99,11 +99,13 @@ class Libraries:
             unsteady = lacking and (drift.moved or not drift.settled)
             if not unsteady or lacking == before:
                 break
+        full = tally.complete and drift.settled
         yield Page(
             problems=(*drift.uncounted, *([_UNSTEADY] if unsteady else [])),
             expected=tally.expected,
-            full=tally.complete and drift.settled,
-            cursor=str(Cursor(self._scope, first)),
+            full=full,
+            # What is missing, if anything is, is in no later change.
+            cursor=str(Cursor(self._scope, first)) if full else None,
         )
 
     def _once(self, counts: list[Count], drift: Drift) -> Generator[Page, None, Tally]:

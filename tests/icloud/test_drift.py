@@ -10,6 +10,7 @@ import pytest
 
 from connectors.base import Page
 from connectors.icloud.listing import VISIBLE
+from sandbox.icloud import changes
 from sandbox.icloud.queries import Queries
 from sandbox.library import Asset, Library
 from tests.icloud.rig import Rig, rig
@@ -184,3 +185,21 @@ def test_an_album_that_is_deleted_meanwhile_costs_no_second_listing(
     meddling = Meddling(made, monkeypatch, drop, times=1)
     pages = list(made.source(parallel=1).pages())
     assert pages[-1].full and meddling.passes == 1
+
+
+def test_a_library_that_changes_while_its_changes_are_read_is_listed_again_the_next_time(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether all was listed cannot be told; and what was missed is in no later change."""
+    delta = changes._delta
+
+    def growing(*arguments: Any) -> Any:
+        add_old(made.library, made.library.get(0))
+        return delta(*arguments)
+
+    monkeypatch.setattr(changes, "_delta", growing)
+    (*_, last) = made.source().pages()
+    assert (last.full, last.cursor, last.problems) == (False, None, ())
+    monkeypatch.setattr(changes, "_delta", delta)
+    (*_, last) = made.source().pages()
+    assert last.full and last.cursor
