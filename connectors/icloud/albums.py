@@ -111,10 +111,11 @@ def _below(
                 continue
             seen.add(name)
             here = (*path, fields.text(record, "albumNameEnc") or f"Album {name[:8]}")
+            # One that does not tell what it is may be either: left out, it would look deleted.
             kind = fields.number(record, "albumType")
-            if kind == _ALBUM:
+            if kind in {_ALBUM, None}:
                 yield Album(name, here)
-            elif kind == _FOLDER and len(here) < _DEEPEST:
+            if kind in {_FOLDER, None} and len(here) < _DEEPEST:
                 yield from _below(cloudkit, patience, name, here)
         marker = reply.data.get("continuationMarker")
         if not marker or marker in markers:

@@ -111,6 +111,24 @@ def test_an_album_that_apple_does_not_count_is_listed_all_the_same(ready: Rig) -
         ready.faults.clear()
 
 
+def test_an_album_that_does_not_tell_what_it_is_does_not_look_deleted(
+    ready: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, query = ready.source(), Queries.query
+    before = {album.path: set(source.members(album)) for album in source.albums()}
+
+    def untold(self: Queries, zone: Any, body: Any) -> Any:
+        answer = query(self, zone, body)
+        for record in answer["records"]:
+            record["fields"].pop("albumType", None)
+        return answer
+
+    monkeypatch.setattr(Queries, "query", untold)
+    after = {album.path: set(source.members(album)) for album in source.albums()}
+    assert before.items() <= after.items()
+    assert not any(members for path, members in after.items() if path not in before)
+
+
 def test_a_member_that_leaves_while_its_album_is_read_hides_no_other(
     large: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
