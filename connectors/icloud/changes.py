@@ -176,24 +176,25 @@ def _answer(
         "resultsLimit": PAGE_RECORDS,
         "desiredKeys": list(keys),
     }
+
+    def ask() -> Record:
+        reply = cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
+        try:
+            answer: Record = reply.data["zones"][0]
+        except (KeyError, IndexError, TypeError) as error:
+            raise Transient("iCloud's answer about changes makes no sense") from error
+        if "serverErrorCode" in answer:
+            raise _refusal(answer)
+        return answer
+
     try:
-        reply = patience.call(
-            lambda: cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
-        )
+        answer = patience.call(ask)
+        found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
+        told = list(_resolved(cloudkit, patience, zone, found, keys))
     except Unservable as error:
         raise CursorLost(f"the changes cannot be had: {error}") from error
-    try:
-        answer = reply.data["zones"][0]
-    except (KeyError, IndexError, TypeError) as error:
-        raise Transient("iCloud's answer about changes makes no sense") from error
-    if "serverErrorCode" in answer:
-        raise _refusal(answer)
-    found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
-    return Answer(
-        list(_resolved(cloudkit, patience, zone, found, keys)),
-        str(answer.get("syncToken") or token),
-        bool(answer.get("moreComing")),
-    )
+    token = str(answer.get("syncToken") or token)
+    return Answer(told, token, bool(answer.get("moreComing")))
 
 
 def _resolved(

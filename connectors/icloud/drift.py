@@ -10,7 +10,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from connectors.base import Problem
 from connectors.errors import CursorLost
@@ -23,13 +23,16 @@ from connectors.icloud.patience import Patience
 from connectors.icloud.window import Index
 
 _KEYS = ("isDeleted", "isExpunged", "isHidden", "burstId")
-_ROUNDS = 5  # of changes and counts in turn, until nothing changes in between
+_ROUNDS = 5  # of counts and changes in turn, until nothing changes in between
+
+Places = tuple[Index, ...]
+"""The index that an asset is in now; none, or several of which it is in some."""
 
 
 class Drift:
     """``tokens`` by library are older than the ``counts``, Apple's own.
 
-    ``settled``: nothing changed any more while this was last read. ``moved``: anything ever did.
+    ``blind``: what changed could not be had, and is more than nothing.
     """
 
     def __init__(
@@ -44,67 +47,81 @@ class Drift:
         self._patience = Patience(cloudkit)
         self._tokens = dict(tokens)
         self._counts = {(count.zone, count.index): count for count in counts}
-        # Where each changed asset is now, by its id: nowhere (None), or in one of the indexes.
-        # Of a picture of a burst only Apple knows whether that is the main one: BURSTS.
-        self._changed: dict[Zone, dict[str, Index | None]] = {zone: {} for zone in self._tokens}
-        self.settled = True
+        self._changed: dict[Zone, dict[str, Places]] = {zone: {} for zone in self._tokens}
+        self._late: dict[Zone, set[str]] = {zone: set() for zone in self._tokens}  # since counted
+        self.blind = False
 
     @property
     def moved(self) -> bool:
-        return any(self._changed.values())
+        """Whether anything changed, as far as is known."""
+        return self.blind or any(self._changed.values())
 
     @property
     def uncounted(self) -> list[Problem]:
         """Of each index that Apple does not count."""
         return [count.problem for count in self._counts.values() if count.problem is not None]
 
-    def read(self) -> None:
-        """Read on to what the libraries are now. Costs a request for each; raises what requests
-        raise."""
-        settled = [self._settle(zone) for zone in self._tokens]
-        self.settled = all(settled)
+    def read(self, enough: Callable[[], bool]) -> None:
+        """Read on to what the libraries are now, or ``enough`` is known of them. Costs a request
+        for each; raises what requests raise."""
+        for zone in self._tokens:
+            self._late[zone] |= self._read_on(zone)
+            for _ in range(_ROUNDS):
+                if not self._late[zone] or enough():
+                    break
+                self._count(zone)
+                self._late[zone] = self._read_on(zone)
 
-    def expected(self, zone: Zone, index: Index, met: Container[str]) -> int | None:
-        """How many assets a whole listing of an index would name that named ``met`` of those that
-        changed. None where Apple does not count."""
-        number = self._counts[zone, index].number
-        if number is None:
+    def expected(self, zone: Zone, index: Index, met: Container[str]) -> tuple[int, int] | None:
+        """How many assets a whole listing of an index names that ``met`` some of those that
+        changed: at least and at most. None where Apple does not count."""
+        most = self._counts[zone, index].number
+        if most is None:
             return None
-        for name, now in self._changed[zone].items():
+        unsure = 0
+        for name, places in self._changed[zone].items():
             known = name in met
-            here = known if now is BURSTS else now is index
-            number += known - here
-        return number
+            if name in self._late[zone]:  # it may have been counted, or not
+                most += known
+                unsure += 1
+            elif index not in places:
+                most += known
+            elif len(places) == 1:
+                most += known - 1
+            else:
+                unsure += not known
+        return most - unsure, most
 
-    def _settle(self, zone: Zone) -> bool:
-        for _ in range(_ROUNDS):
-            try:
-                if not self._read_on(zone):
-                    return True
-            except CursorLost:
-                return True  # then the next time everything is listed anyway
-            counts = self._patience.call(lambda: self._counting.counts(zone))
-            self._counts |= {(zone, count.index): count for count in counts}
-        return False
+    def _count(self, zone: Zone) -> None:
+        counts = self._patience.call(lambda: self._counting.counts(zone))
+        self._counts |= {(zone, count.index): count for count in counts}
 
-    def _read_on(self, zone: Zone) -> bool:
-        """Whether there were changes of assets."""
-        fresh: dict[str, Index | None] = {}
-        for answer in answers(self._cloudkit, self._patience, zone, self._tokens[zone], _KEYS):
-            self._tokens[zone] = answer.token
-            for record in answer.records:
-                if may_be_asset(record):
-                    fresh[records.asset_id(zone, str(record.get("recordName")))] = _place(record)
-        self._changed[zone] |= fresh
-        return bool(fresh)
+    def _read_on(self, zone: Zone) -> set[str]:
+        """The assets that changed since this was last read."""
+        fresh: set[str] = set()
+        try:
+            for answer in answers(self._cloudkit, self._patience, zone, self._tokens[zone], _KEYS):
+                self._tokens[zone] = answer.token
+                for record in filter(may_be_asset, answer.records):
+                    name = records.asset_id(zone, str(record.get("recordName")))
+                    self._changed[zone][name] = _places(record)
+                    fresh.add(name)
+        except CursorLost:
+            before = dict(self._counts)
+            self._count(zone)
+            self.blind = self.blind or before != self._counts
+            return set()
+        return fresh
 
 
-def _place(asset: Record) -> Index | None:
-    """The index that an asset is in now, as far as it tells."""
-    if asset.get("deleted") or "serverErrorCode" in asset or fields.flag(asset, "isExpunged"):
-        return None
+def _places(asset: Record) -> Places:
+    if asset.get("deleted") or fields.flag(asset, "isExpunged"):
+        return ()
+    if "serverErrorCode" in asset:
+        return (VISIBLE, BURSTS, HIDDEN, DELETED)
     if fields.flag(asset, "isDeleted"):
-        return DELETED
+        return (DELETED,)
     if fields.flag(asset, "isHidden"):
-        return HIDDEN
-    return BURSTS if fields.plain(asset, "burstId") else VISIBLE
+        return (HIDDEN,)
+    # Of the pictures of a burst only the main one is shown.
+    return (VISIBLE, BURSTS) if fields.plain(asset, "burstId") else (VISIBLE,)

@@ -21,17 +21,13 @@ from connectors.icloud.cloudkit import CloudKit, Zone
 from connectors.icloud.counting import Count, Counting
 from connectors.icloud.drift import Drift
 from connectors.icloud.errors import Unservable
-from connectors.icloud.listing import TORN, VISIBLE, Lister
+from connectors.icloud.listing import TORN, VISIBLE, Lister, Names
 from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.tally import Tally
 from connectors.icloud.window import Window
 
 _PASSES = 3
-_UNSTEADY = Problem(
-    "the library",
-    "it changed each time that it was listed, and Apple counts more: photos may be missing",
-)
 
 
 class Libraries:
@@ -89,23 +85,29 @@ class Libraries:
         sight: then all is listed once more, and what the first pass named and has left is a change
         for the next time. Where as many are missing again, Apple may count more than it shows."""
         first: dict[str, str] = {}
+        named, problems = Names(), set[str]()
         lacking = 0
         for _ in range(_PASSES):
             tokens, counts = self._begin()
-            first = first or {zone.key: token for zone, token in tokens.items()}
             drift = Drift(self._cloudkit, self._counting, tokens, counts)
             tally = yield from self._once(counts, drift)
+            tally.name(named)
+            problems |= tally.problems
             before, lacking = lacking, tally.lacking
-            unsteady = lacking and (drift.moved or not drift.settled)
-            if not unsteady or lacking == before:
+            again = bool(first)
+            first = first or {zone.key: token for zone, token in tokens.items()}
+            if not lacking or not drift.moved or lacking == before:
                 break
-        full = tally.complete and drift.settled
+        last = drift.uncounted
+        if lacking and (again or drift.moved):
+            last, lacking = [*last, _unsteady(lacking)], 0
+        problems |= {problem.id for problem in last}
         yield Page(
-            problems=(*drift.uncounted, *([_UNSTEADY] if unsteady else [])),
-            expected=tally.expected,
-            full=full,
+            problems=tuple(last),
+            expected=None if tally.counted is None else len(named) + len(problems) + lacking,
+            full=tally.complete,
             # What is missing, if anything is, is in no later change.
-            cursor=str(Cursor(self._scope, first)) if full else None,
+            cursor=str(Cursor(self._scope, first)) if tally.complete else None,
         )
 
     def _once(self, counts: list[Count], drift: Drift) -> Generator[Page, None, Tally]:
@@ -117,25 +119,25 @@ class Libraries:
                 if tally.needs(count):
                     tally.begin(count, listing)
                     yield from self._pages(tally, count, listing)
-            drift.read()
+            drift.read(lambda: tally.complete)
             for _ in range(TORN):
                 torn = [(count, listing) for count, listing in tally.short() if listing.torn]
                 for count, listing in torn:
                     yield from self._pages(tally, count, listing.again())
                 if torn:
-                    drift.read()
+                    drift.read(lambda: tally.complete)
         return tally
 
     def _pages(self, tally: Tally, count: Count, windows: Iterable[Window]) -> Iterator[Page]:
         """Of one index, or that it cannot be listed."""
         try:
             for window in windows:
-                assets = tally.add(count, window.assets)
-                yield Page(assets, problems=tuple(window.problems), expected=tally.expected)
+                assets = tally.add(count, window)
+                yield Page(assets, problems=tuple(window.problems), expected=tally.counted)
         except (ItemError, Fatal, Unservable) as error:
             refused = self._refused(count, error)
-            tally.give_up(count)
-            yield Page(problems=(refused,), expected=tally.expected)
+            tally.give_up(count, refused)
+            yield Page(problems=(refused,), expected=tally.counted)
 
     def _refused(self, count: Count, error: OutpourError) -> Problem:
         """What is said of an index that cannot be listed, though the others can. Raises ``error``
@@ -177,3 +179,11 @@ class Libraries:
         if not isinstance(token, str):
             raise Transient("iCloud gave no sync token")
         return token
+
+
+def _unsteady(lacking: int) -> Problem:
+    return Problem(
+        "the library",
+        f"Apple counts {lacking:,} more than it lists, and it changed meanwhile: photos may be "
+        "missing",
+    )

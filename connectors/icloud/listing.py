@@ -88,8 +88,8 @@ class Listing:
     """The windows of one index in order, each asset once. To be iterated once, by one thread.
 
     ``fetch`` gives the window from one rank up to another; ``most`` of them are under way or
-    waiting at once. ``names`` are those of the assets met, ``torn`` the windows that halves of
-    pairs came alone in.
+    waiting at once. ``names`` are those of the assets met, ``problems`` how many cannot be had,
+    ``torn`` the windows that halves of pairs came alone in.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Listing:
         self._most = most
         self._start, self._end = 0, count or 0
         self.names = Names()
-        self._problems = 0
+        self.problems = 0
         self.torn: list[tuple[int, int]] = []
         self._probes = _BLIND_PROBES if count is None else _PROBES
         self._silent = 0  # windows past the end, in a row, that brought nothing new
@@ -110,7 +110,7 @@ class Listing:
     @property
     def found(self) -> int:
         """Entries of the index that were met, those among them that cannot be had."""
-        return len(self.names) + self._problems
+        return len(self.names) + self.problems
 
     def begin(self) -> None:
         """Ask for the next windows now. Once all are asked for, ``then`` begins too: its own
@@ -129,7 +129,7 @@ class Listing:
             window = self._arrived()
             silent = not window.assets and window.start >= self._end
             self._silent = self._silent + 1 if silent else 0
-            self._problems += len(window.problems)
+            self.problems += len(window.problems)
             if window.assets or window.problems:
                 yield window
 
@@ -192,3 +192,6 @@ class Names:
         before = len(self)
         self._hashes.add(hash(name))
         return len(self) > before
+
+    def update(self, other: Names) -> None:
+        self._hashes |= other._hashes
