@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from connectors.errors import Misconfigured
 
 _SERVICE = "outpour"
 _PRIVATE = 0o700
+_BRIEF = 10.0  # seconds that other processes have to keep a sign-in
 
 
 def state_path(*parts: str) -> Path:
@@ -172,9 +173,22 @@ def _file() -> Path:
     return state_dir() / "credentials.json"
 
 
-def _changing() -> filelock.BaseFileLock:
-    """Held while the file is read, changed and written: other processes sign in, too."""
-    return filelock.FileLock(f"{_file()}.lock")
+@contextlib.contextmanager
+def _changing() -> Iterator[None]:
+    """While the file is read, changed and written: other processes sign in, too. Misconfigured
+    where one of them does not end."""
+    lock = filelock.FileLock(f"{_file()}.lock", timeout=_BRIEF)
+    try:
+        lock.acquire()
+    except (filelock.Timeout, OSError) as error:
+        raise Misconfigured(
+            f"{_file()} cannot be changed: {lock.lock_file} is held or no lock",
+            hint="End the other outpour that signs in or out, or remove that file.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read_file() -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from connectors.local.sink import LocalSink
-from connectors.local.source import LocalSource
+from connectors.local.source import LocalSource, is_skipped
 from connectors.registry import Connector, Settings
 
 __all__ = ["LocalSettings", "LocalSink", "LocalSource", "connector"]
@@ -43,8 +43,7 @@ class LocalSettings(Settings):
         if source is None or sink is None:
             return None
         if sink.is_relative_to(source):
-            hidden = any(part.startswith(".") for part in sink.relative_to(source).parts)
-            return None if hidden else ""  # what is hidden is not listed
+            return None if any(map(is_skipped, sink.relative_to(source).parts)) else ""
         return source.relative_to(sink).as_posix() if source.is_relative_to(sink) else None
 
 

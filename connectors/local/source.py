@@ -31,6 +31,11 @@ _SKIPPED = {
 _LONGEST = 10  # characters of an ending that tells what a file is
 
 
+def is_skipped(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or not people's: it is not listed."""
+    return name.startswith(".") or name.casefold() in _SKIPPED
+
+
 class LocalSource:
     """Lists pictures, videos and their sidecars below ``root``; other files are no assets,
     and counted.
@@ -121,7 +126,7 @@ class LocalSource:
 
     def _sort(self, entry: os.DirEntry[str], held: _Entries) -> str:
         """Puts an entry where it belongs; says why if it belongs nowhere and should."""
-        if entry.name.startswith(".") or entry.name.casefold() in _SKIPPED:
+        if is_skipped(entry.name):
             return ""
         if entry.is_symlink():
             return self._link(Path(entry.path))

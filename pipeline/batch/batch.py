@@ -69,8 +69,10 @@ class Batch:
     def run(self) -> Result:
         """Until the last has ended."""
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="batch") as pool:
-            workers = {pool.submit(self._work) for _ in range(self._jobs)}
+            workers: set[Future[None]] = set()
             try:
+                for _ in range(self._jobs):
+                    self._submit(pool, workers)
                 self._watch(workers)
             except BaseException:
                 self._stop.set("the batch was broken off")
@@ -85,6 +87,13 @@ class Batch:
         """End those under way, at once. Their ledgers survive that."""
         for child in tuple(self._running):
             child.kill()
+
+    def _submit(self, pool: ThreadPoolExecutor, workers: set[Future[None]]) -> None:
+        try:
+            workers.add(pool.submit(self._work))
+        except RuntimeError:  # no more threads for this user: as many as there are will do
+            if not workers:
+                raise
 
     def _watch(self, open_: set[Future[None]]) -> None:
         while open_:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from connectors.errors import Misconfigured
 from pipeline.batch import Task
 from pipeline.cli.options import chosen
-from pipeline.config.circles import circle
+from pipeline.config.circles import Circles
 from pipeline.config.load import load_all
 from pipeline.config.models import Pipeline
 from pipeline.config.passwords import Passwords
@@ -19,7 +19,8 @@ _MOVING = ("run", "plan")
 
 
 class Gathering:
-    """One task for each pipeline, to do ``what`` with it.
+    """One task for each pipeline, to do ``what`` with it. ``remarks`` are what a person should know
+    before anything starts.
 
     Misconfigured if any of them is not right, or two are one.
     """
@@ -35,18 +36,17 @@ class Gathering:
         for path in {path.resolve(): path for path in _files(paths)}.values():
             for row, pipeline in load_all(path):
                 self._add(path, row, pipeline)
+        self.remarks = list(self._mixing())
         if what in _MOVING:
             self._check_circles()
 
-    @property
-    def remarks(self) -> list[str]:
-        """What a person should know before anything starts."""
-        return [
-            f"{count(len(names))} rows put their files into one place, {place}: "
-            f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-            for (place, _), names in self._sinks.items()
-            if len(names) > 1
-        ]
+    def _mixing(self) -> Iterator[str]:
+        for (place, _), names in self._sinks.items():
+            if len(names) > 1:
+                yield (
+                    f"{count(len(names))} rows put their files into one place, {place}: "
+                    f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+                )
 
     def _add(self, path: Path, row: str | None, pipeline: Pipeline) -> None:
         this = f"{path}" if row is None else f"{row!r} of {path}"
@@ -70,14 +70,14 @@ class Gathering:
                 self._sinks[place, repr(sink.settings)].append(row)
 
     def _check_circles(self) -> None:
-        found = circle(self._pipelines)
-        if found:
-            names = [repr(pipeline.name) for pipeline in found]
-            way = ", which fills that of ".join([*names[1:], names[0]])
+        circles = Circles(self._pipelines)
+        if found := circles.growing():
             raise Misconfigured(
-                f"{names[0]} fills the source of {way}: each run would copy the copies of the last",
+                f"{_round(found)}: each run would copy the copies of the last",
                 hint="Choose a folder outside for one of them, or leave it out.",
             )
+        if found := circles.doubtful():
+            self.remarks.append(f"{_round(found)}: they may copy each other's copies at each run")
 
     def _compare(self, this: str, pipeline: Pipeline, *, of_table: bool) -> None:
         meant = repr(pipeline.model_copy(update={"name": ""}))
@@ -88,6 +88,12 @@ class Gathering:
                 f"{other} and {this} come to the same: one source, the same sinks",
                 hint=hint if of_table else "One of them is enough: run it without the other.",
             )
+
+
+def _round(pipelines: Sequence[Pipeline]) -> str:
+    names = [repr(pipeline.name) for pipeline in pipelines]
+    way = ", which fills that of ".join([*names[1:], names[0]])
+    return f"{names[0]} fills the source of {way}"
 
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:

@@ -140,7 +140,7 @@ def one_shot(
     """A pipeline without a file. Its name depends on its places only, so that the same command
     goes on where it stopped."""
     data = {"source": list(source), "sinks": list(sinks), **options}
-    return _build(Document("command line", data, {}), base, default_name=None)
+    return _checked(_build(Document("command line", data, {}), base, default_name=None))
 
 
 def one_place(target: str, settings: Mapping[str, Any], base: Path) -> Place:
@@ -179,7 +179,7 @@ def _of_row(written: Document, path: Path, row: table.Row) -> Pipeline:
     except problems.Mistakes as wrong:
         raise problems.report(wrong.found, written) from None
     made = _build(written.with_data(filled), path.resolve().parent, default_name=path.stem)
-    return _named(made, f"{made.name}-{row.slug}")
+    return _checked(made.model_copy(update={"name": f"{made.name}-{row.slug}"}))
 
 
 def _built(written: Document, path: Path) -> Pipeline:
@@ -187,17 +187,18 @@ def _built(written: Document, path: Path) -> Pipeline:
     found = table.unfilled(written.data)
     if found and not written.data.get("each"):  # what stands there instead of a name is told first
         raise problems.report(found, written)
-    return _build(written, path.resolve().parent, default_name=path.stem)
+    return _checked(_build(written, path.resolve().parent, default_name=path.stem))
 
 
-def _named(pipeline: Pipeline, name: str) -> Pipeline:
-    """The same under this name. Misconfigured where no ledger can have it: what is kept beside the
-    ledgers is called after them, too."""
+def _checked(pipeline: Pipeline) -> Pipeline:
+    """The same. Misconfigured where no ledger can have its name: what is kept beside the ledgers is
+    called after them, too."""
+    name = pipeline.name
     if name.casefold().endswith(table.LEDGERS):
         raise Misconfigured(f"{name!r} is how a ledger's own files are called: choose another name")
     if len(os.fsencode(name)) > _LONGEST:
         raise Misconfigured(f"{name!r} is too long for the name of a ledger")
-    return pipeline.model_copy(update={"name": name})
+    return pipeline
 
 
 def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
@@ -217,7 +218,8 @@ def _build(written: Document, base: Path, default_name: str | None) -> Pipeline:
         folder = base / file.staging.path
         chosen["staging"] = file.staging.model_copy(update={"path": folder})
     pipeline = Pipeline(**chosen, sources=sources, sinks=sinks)
-    return _named(pipeline, pipeline.name or default_name or _derived(pipeline))
+    name = pipeline.name or default_name or _derived(pipeline)
+    return pipeline.model_copy(update={"name": name})
 
 
 def _validated(model: type[S], data: dict[str, Any]) -> S:

@@ -21,8 +21,8 @@ LEDGERS = (".sqlite", ".sqlite.lock", ".sqlite-journal", ".sqlite-shm", ".sqlite
 """Endings of the names of ledgers and of what lies beside them."""
 _MOST_TOLD = 20
 _SEPARATORS = ",;\t"  # spreadsheets write one or the other, by the country they are set to
-_SEPARATOR_TOLD = re.compile(rf"sep=([{_SEPARATORS}])(?:\r\n|\r|\n)", re.IGNORECASE)
-_QUOTED = re.compile(r'"[^"]*"')
+_SEPARATOR_TOLD = re.compile(r'[\r\n]*"?sep=([^\w\s"]|\t)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_QUOTED = re.compile(rf'(?:^|(?<=[{_SEPARATORS}])) *"(?:[^"]|"")*"')  # a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Table:
         found = _whole([row for row in self._rows if _alike(row.key) == _alike(key)])
         if found:
             return found[0]
+        _whole([row for row in self._rows if not row.key])  # it may be among them
         keys = [row.key for row in self._rows if row.key]
         near = close(key, keys)
         first = f"The first is {keys[0]!r}." if keys else ""
@@ -145,8 +146,13 @@ def _cell(blank: re.Match[str], row: Row, loc: Loc, mistakes: list[Mistake]) -> 
 def _rows(text: str, name: str) -> Iterator[Row]:
     """Below the names of the columns, what is not blank."""
     columns: list[str] = []
-    for line, cells in _lines(text, name):
+    for line, cells in _lines(text):
         where = f"{name}:{line}"
+        if isinstance(cells, str):
+            if not columns:
+                raise Misconfigured(f"{where}: {cells}")
+            yield Row("", {}, where, f"{where}: {cells}")
+            return
         values = [cell.strip() for cell in cells]
         if not any(values):
             continue
@@ -165,10 +171,11 @@ def _rows(text: str, name: str) -> Iterator[Row]:
         raise Misconfigured(f"{name}: is empty; its first line names the columns")
 
 
-def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line, and its number; of one on several lines the first."""
+def _lines(text: str) -> Iterator[tuple[int, list[str] | str]]:
+    """The number of each line, of one on several lines the first, and its cells; or why neither it
+    nor what follows can be read."""
     told = _SEPARATOR_TOLD.match(text)  # as a spreadsheet may tell it, in a line of its own
-    above = 1 if told else 0
+    above = len(told[0].splitlines()) if told else 0
     text = text[told.end() :] if told else text
     separator = told[1] if told else _separator(text)
     lines = csv.reader(
@@ -179,7 +186,9 @@ def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         try:
             cells = next(lines, None)
         except csv.Error as error:
-            raise Misconfigured(f"{name}:{line}: is not valid CSV ({error})") from None
+            why = "a quote is not closed" if "end of data" in str(error) else str(error)
+            yield line, f"is not valid CSV ({why})"
+            return
         if cells is None:
             return
         yield line, cells

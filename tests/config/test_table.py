@@ -54,6 +54,9 @@ def test_a_row_is_chosen_by_its_first_cell(staff: Path) -> None:
         STAFF.replace("\n", "\r\n"),
         "\ufeff" + STAFF + "\n\n",
         STAFF.replace(",", "\t").replace("Bob\t Jr.", "Bob, Jr."),
+        'account,who,since,5" disk\n'
+        + STAFF.partition("\n")[2].replace("01\n", '01,"a;b;c;d;e"\n').replace("30\n", "30,\n"),
+        '\n"sep=|"\n' + STAFF.replace(",", "|").replace("Bob| Jr.", "Bob, Jr."),
         "sep=;\r\n" + STAFF.replace(",", ";").replace("Bob; Jr.", "Bob, Jr."),
         "\n;;\n" + STAFF.replace(",", ";").replace("Bob; Jr.", "Bob, Jr."),
         STAFF.replace(",", ", ").replace("Bob,  Jr.", "Bob, Jr."),
@@ -69,6 +72,8 @@ def test_a_row_is_chosen_by_its_first_cell(staff: Path) -> None:
         "windows",
         "mark and empty lines",
         "tabs",
+        "a quote that opens no cell",
+        "another separator told",
         "the separator told",
         "a blank line first",
         "spaces before quotes",
@@ -214,6 +219,8 @@ def test_the_row_must_be_said_and_be_there(staff: Path) -> None:
         ("cid@example.com,Cid,soon\n", ""),
         ("bob@example.com,Bob,2020-01-01\n", "staff.csv:4: 'bob@example.com' stands in line 3"),
         ("bob@example.com,Bob\n", "staff.csv:4: has 2 cells"),
+        ('cid@example.com,"C"id,soon\n', ""),
+        ('"cid@example.com,Cid,2020-01-01\n', ""),
     ],
 )
 def test_a_row_is_not_stopped_by_what_is_wrong_with_others(
@@ -228,6 +235,17 @@ def test_a_row_is_not_stopped_by_what_is_wrong_with_others(
             load(staff, "bob@example.com")
     with pytest.raises(Misconfigured, match=r"staff.csv:4: "):
         load_all(staff)
+
+
+def test_a_row_below_what_cannot_be_read_is_not_said_to_be_missing(staff: Path) -> None:
+    (staff.parent / "staff.csv").write_text(STAFF + '"cid@example.com,Cid,2020-01-01\n')
+    with pytest.raises(Misconfigured, match=r"staff.csv:4: is not valid CSV \(a quote is not clo"):
+        load(staff, "cid@example.com")
+
+
+def test_a_file_that_stands_for_many_may_be_called_like_a_ledger(staff: Path) -> None:
+    names = [made.name for _, made in load_all(staff.rename(staff.with_name("a.sqlite.yaml")))]
+    assert names == ["a.sqlite-ann@example.com", "a.sqlite-bob@example.com"]
 
 
 def test_each_must_be_text(staff: Path) -> None:

@@ -241,7 +241,7 @@ class Healing:
         if there is not None and self._is_it(sink, piece, there, digests):
             return there
         staged, spend = self._run.staging.path(piece.key), self._run.uploading.spend
-        body = Body(staged, digests.size, sole=True, spend=spend)
+        body = Body(staged, digests.size, spend=spend)
         sent = self._ask(sink, lambda: sink.transfer(put, body, None, lambda *_: None))
         receipt = self._ask(sink, lambda: commit_one(sink, sent))
         confirm(sink.traits, receipt, digests)
