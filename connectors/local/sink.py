@@ -45,6 +45,7 @@ class LocalSink:
         self._folders = Folders(root)
         self._root = root
         self._read_back: dict[str, str] = {}  # by token, between transfer and commit
+        self._unsynced: set[Path] = set()  # staged files that did not get to the medium
         self._mode = 0o666 & ~_umask()
 
     def stat(self, path: str) -> Receipt | None:
@@ -187,12 +188,19 @@ class LocalSink:
         return self._folders.target(str(pure.with_name("x"))).with_name(pure.name)
 
     def _write(self, put: Put, body: Body, temporary: Path) -> None:
-        if not (body.sole and _take(body.path, temporary, self._mode)):
-            _copy(put, body.path, temporary)
+        anew = body.path in self._unsynced
+        if anew or not (body.sole and _take(body.path, temporary, self._mode)):
+            _copy(put, body.path, temporary, share=not anew)
         handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             _check_size(put, os.fstat(handle).st_size)
-            durable.sync(handle)
+            try:
+                durable.sync(handle)
+            except OSError:
+                # What the system failed to write it may take for written from now on, in all files
+                # that share these bytes: only a copy is written once more.
+                self._unsynced.add(body.path)
+                raise
             disk.set_time(handle, put.modified)
         finally:
             os.close(handle)
@@ -281,14 +289,14 @@ def _take(staged: Path, temporary: Path, mode: int) -> bool:
     return True
 
 
-def _copy(put: Put, staged: Path, temporary: Path) -> None:
+def _copy(put: Put, staged: Path, temporary: Path, *, share: bool) -> None:
     """Bytes that the disk can share are staging's own; others prove on their way that they are
     still what was verified, for nobody else would tell."""
     source = os.open(staged, os.O_RDONLY)
     try:
         target = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
         try:
-            if disk.share(source, target):
+            if share and disk.share(source, target):
                 return
             disk.reserve(target, put.size)
             found, verified = disk.copy(source, target), put.digests[Algorithm.SHA256]

@@ -210,6 +210,28 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
     only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
 
 
+@pytest.mark.parametrize("sole", [True, False])
+def test_what_the_disk_failed_to_keep_is_written_once_more(
+    sole: bool, sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second fsync of the same bytes may succeed without writing anything."""
+    put, body = bench.stage("IMG_1.jpg", content(BIG), sole=sole)
+    fsync, shared = os.fsync, list[int]()
+    monkeypatch.setattr(disk, "share", lambda *ends: shared.extend(ends))
+
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(Transient):
+        sink.transfer(put, body, None, bench.keep)
+    monkeypatch.setattr(os, "fsync", fsync)
+    shared.clear()
+    only(sink.commit([sink.transfer(put, body, None, bench.keep)]))
+    assert (root / "IMG_1.jpg").stat().st_ino != body.path.stat().st_ino and not shared
+    assert (root / "IMG_1.jpg").read_bytes() == content(BIG)
+
+
 def test_short_writes_are_finished(
     sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
