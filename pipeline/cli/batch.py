@@ -74,9 +74,10 @@ def batch(
             "summary", {"by_exit": by_exit, "not_started": left, "exit": int(result.exit)}
         )
         if (error := screen.machine.unwritten) is not None:
+            complain(told(error), "", result.exit)
             # What a run does is done, whoever hears of it; the others only tell.
-            lost = do is not Do.RUN and result.exit is Exit.OK
-            return complain(told(error), "", failure(error).exit if lost else result.exit)
+            if do is not Do.RUN and result.exit is Exit.OK:
+                return failure(error).exit
     elif not (quiet and result.exit is Exit.OK):
         with postscript() as console:
             _show(console, result, do)

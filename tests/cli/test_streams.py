@@ -102,6 +102,16 @@ def test_what_a_batch_was_only_to_tell_and_did_not_is_no_success(
     assert "standard output: No space left on device" in ended.stderr
 
 
+@needs_full
+def test_a_batch_that_failed_and_cannot_write_says_both(tmp_path: Path, full_disk: IO[str]) -> None:
+    config = tmp_path / "one.yaml"
+    config.write_text("source: ./not-there\nsinks: [./out]\n")
+    ended = ran([*COMMAND, "batch", str(config), "--json"], stdout=full_disk)
+    assert ended.returncode == Exit.USAGE
+    assert "standard output: No space left on device" in ended.stderr
+    assert "1 pipeline not confirmed" in ended.stderr and "go on with" in ended.stderr
+
+
 def test_a_current_folder_that_is_gone_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
