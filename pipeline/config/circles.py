@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.config.models import Pipeline, Place
 
-Folder = tuple[str, str]
+Folder = tuple[str, str]  # the type of the place, the path
+Edge = tuple[int, int]  # the pipeline that fills, the one that lists
 
 
 class Circles:
@@ -20,16 +21,14 @@ class Circles:
         self._pipelines = pipelines
         self._known: dict[tuple[str, str], str | None] = {}
         self._filled: dict[int, set[int]] = {number: set() for number in range(len(pipelines))}
-        self._feeding: list[
-            tuple[int, int]
-        ] = []  # one puts its copies deeper into another's source
-        self._parts: list[tuple[int, int]] = []  # ... or around it, where its template may lead
+        self._deeper: list[Edge] = []  # the sink lies below the source
+        self._around: list[Edge] = []  # the source lies below the sink: the template may lead there
         self._connect()
 
     def growing(self) -> list[Pipeline]:
         """Pipelines of which each fills the source of the next, and the last that of the first,
         one of them deeper than its sink: each run would copy the copies of the last."""
-        for filling, listing in self._feeding:
+        for filling, listing in self._deeper:
             way = self._way(listing, filling)
             if way:
                 return [self._pipelines[number] for number in way]
@@ -39,7 +38,7 @@ class Circles:
         """Pipelines that go round as well, where it depends on their folders: two that are kept
         alike may hold the same already, a template may lead elsewhere."""
         fed = {number: set(others) for number, others in self._filled.items()}
-        for filling, listing in self._parts:
+        for filling, listing in self._around:
             if filling != listing:
                 fed[filling].add(listing)
         try:
@@ -50,10 +49,8 @@ class Circles:
         return []
 
     def _connect(self) -> None:
-        sources, sinks = (
-            defaultdict[Folder, list[_End]](list),
-            defaultdict[Folder, list[_End]](list),
-        )
+        sources: defaultdict[Folder, list[_End]] = defaultdict(list)
+        sinks: defaultdict[Folder, list[_End]] = defaultdict(list)
         for number, pipeline in enumerate(self._pipelines):
             for places, ends in ((pipeline.sources, sources), (pipeline.sinks, sinks)):
                 for place in places:
@@ -65,10 +62,10 @@ class Circles:
                     for source in sources.get(around, ()):
                         if self._lists(source, sink) == "":
                             self._filled[sink[0]].add(source[0])
-                            self._feeding += [(sink[0], source[0])] if depth else []
+                            self._deeper += [(sink[0], source[0])] if depth else []
         for folder, listing in sources.items():
             for around in _around(folder)[1:]:
-                self._parts += [
+                self._around += [
                     (sink[0], source[0])
                     for source in listing
                     for sink in sinks.get(around, ())

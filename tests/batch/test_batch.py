@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -20,16 +19,9 @@ from connectors.private import state_dir
 from pipeline.cli.app import invoke
 from pipeline.ledger import Ledger
 from pipeline.states import Exit
+from tests.batch.photos import contents, library
 
 PEOPLE = ["ann", "bob", "cid"]
-
-
-def library(folder: Path, files: int, size: int = 3000) -> None:
-    """A folder of photos to move."""
-    folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(folder.name)
-    for number in range(files):
-        (folder / f"IMG_{number:04}.JPG").write_bytes(chance.randbytes(size))
 
 
 def staff(folder: Path, people: Sequence[str], more: str = "") -> Path:
@@ -42,10 +34,6 @@ def staff(folder: Path, people: Sequence[str], more: str = "") -> Path:
         f'each: staff.csv\nsource: "./in/${{folder}}"\nsinks: ["./out/${{folder}}"]\n{more}'
     )
     return path
-
-
-def contents(folder: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in folder.rglob("*.JPG"))
 
 
 @pytest.fixture
@@ -243,64 +231,6 @@ def test_rows_that_fill_one_place_are_named(
     root = config.parent
     wanted = sorted(set(contents(root / "in")))
     assert contents(root / "out") == wanted
-
-
-def pipelines(folder: Path, **ways: str) -> Path:
-    """A folder of pipelines, each from one folder to another beside it."""
-    for name, way in ways.items():
-        source, _, sink = way.partition(" to ")
-        (folder / source).mkdir(parents=True, exist_ok=True)
-        (folder / sink).mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.yaml").write_text(f"source: ./{source}\nsinks: [./{sink}]\n")
-    return folder
-
-
-@pytest.mark.parametrize(
-    "ways",
-    [
-        {"a": "lib to back", "b": "back to lib/b"},
-        {"a": "lib to x", "b": "x to y", "c": "y to lib/c", "other": "lib/c to z"},
-    ],
-    ids=["two", "three"],
-)
-def test_pipelines_that_would_copy_each_other_s_copies_are_refused(
-    tmp_path: Path, ways: dict[str, str], capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Each run would bring everything once more."""
-    folder = pipelines(tmp_path, **ways)
-    library(folder / "lib/2026", 2)
-    for what in ("run", "plan"):
-        assert invoke(["batch", str(folder), "--do", what]) == Exit.USAGE
-        told = capfd.readouterr().err
-        assert "fills the source of" in told and "each run would copy" in told
-        assert "'other'" not in told
-    assert len(contents(folder)) == 2
-
-
-@pytest.mark.parametrize("back", ["y to x", "y/2024 to x"])
-def test_pipelines_that_may_copy_each_other_s_copies_are_told_of(
-    tmp_path: Path, back: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Two folders that are kept alike may hold the same already: nobody's batch ends for that."""
-    folder = pipelines(tmp_path, a="x to y", b=back)
-    library(folder / "x", 2)
-    for _ in range(2):
-        assert invoke(["batch", str(folder), "--jobs", "1"]) == Exit.OK
-        told = capfd.readouterr().err
-        assert "which fills that of" in told and "they may copy each other's copies" in told
-
-
-def test_pipelines_may_hand_on_to_each_other(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """A chain, a part of another's folder, and what is hidden are no circle."""
-    ways = {"a": "x to y", "b": "y to z/deep", "c": "z to far", "d": "y to x/@eaDir/kept"}
-    folder = pipelines(tmp_path, **ways)
-    library(folder / "x", 2)
-    for _ in range(3):
-        assert invoke(["batch", str(folder), "--jobs", "1"]) == Exit.OK
-    assert len(contents(folder / "far")) == len(contents(folder / "y")) == 2
-    assert "copies" not in capfd.readouterr().err
 
 
 def test_a_pipeline_that_never_moved_anything_is_not_called_checked(
