@@ -8,7 +8,7 @@ IPHONE := .venv-iphone
 # `test` is made for two cores; its tests wait for clocks and disks, hence twice as many workers.
 PYTEST := python -m pytest --dist worksteal -q
 
-.PHONY: demo test test-iphone check bench rehearse clean
+.PHONY: demo test test-wide test-iphone check bench rehearse clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,8 +19,11 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## move a sandbox library into ./demo and prove it
 	$(BIN)/outpour demo
 
-test: $(STAMP)
-	$(BIN)/$(PYTEST) -n 4
+test: $(STAMP)  ## every promise, in some five minutes on two cores
+	$(BIN)/$(PYTEST) -n 4 -m 'not wide'
+
+test-wide: $(STAMP)  ## its rarer situations, as long again
+	$(BIN)/$(PYTEST) -n 4 -m wide
 
 $(IPHONE)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(IPHONE)

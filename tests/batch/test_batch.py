@@ -60,6 +60,7 @@ def test_every_row_is_moved_and_a_second_run_moves_nothing(
     assert invoke(["report", "staff-bob@example.com"]) == Exit.OK
 
 
+@pytest.mark.wide
 def test_rows_with_one_staging_folder_keep_their_photos_apart(tmp_path: Path) -> None:
     """What waits there is named by numbers that each ledger counts for itself."""
     for person in PEOPLE:
@@ -75,6 +76,7 @@ def test_rows_with_one_staging_folder_keep_their_photos_apart(tmp_path: Path) ->
     assert not [path for path in mine.parent.rglob("*.part") if path != mine]
 
 
+@pytest.mark.wide
 def test_plans_are_added_up_and_one_that_cannot_be_made_is_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_what_is_wrong_with_one_stops_no_other_and_is_named(
     assert invoke(["batch", str(config)]) == Exit.OK
 
 
+@pytest.mark.wide
 def test_where_each_stands_is_told_and_added_up(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +123,7 @@ def test_where_each_stands_is_told_and_added_up(
     assert re.search(r"    staff-cid@.*: .* is not a readable ledger", out)
 
 
+@pytest.mark.wide
 def test_lost_ledgers_are_rebuilt_together(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert invoke(["batch", str(config), "-q"]) == Exit.OK
     for path in state_dir("pipelines").glob("*.sqlite*"):
@@ -133,6 +137,7 @@ def test_lost_ledgers_are_rebuilt_together(config: Path, capfd: pytest.CaptureFi
     assert f"bring what is missing: outpour batch {config}\n" in err
 
 
+@pytest.mark.wide
 def test_verify_names_the_pipeline_whose_copy_is_gone(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +151,7 @@ def test_verify_names_the_pipeline_whose_copy_is_gone(
     assert f"bring what is missing: outpour batch {config}\n" in err
 
 
+@pytest.mark.wide
 def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +165,7 @@ def test_a_person_who_has_to_sign_in_keeps_nobody_waiting(
     assert len(contents(tmp_path / "out")) == 2
 
 
+@pytest.mark.wide
 def test_one_password_is_not_tried_at_every_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +180,7 @@ def test_one_password_is_not_tried_at_every_account(
     assert invoke(["batch", str(tmp_path)]) == Exit.NEEDS_PERSON
 
 
+@pytest.mark.wide
 def test_events_say_which_pipeline_they_are_of(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +227,7 @@ def test_two_files_that_come_to_the_same_are_refused(
     assert not contents(tmp_path / "out")
 
 
+@pytest.mark.wide
 def test_rows_that_fill_one_place_are_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +242,7 @@ def test_rows_that_fill_one_place_are_named(
     assert contents(root / "out") == wanted
 
 
+@pytest.mark.wide
 def test_a_pipeline_that_never_moved_anything_is_not_called_checked(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +272,7 @@ def test_an_empty_cell_copies_nobody_else_s_library(
     assert not contents(config.parent / "out")
 
 
+@pytest.mark.wide
 def test_a_folder_of_pipelines_whatever_they_are_called(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +287,7 @@ def test_a_folder_of_pipelines_whatever_they_are_called(
     assert "All 3 pipelines confirmed" in capfd.readouterr().out
 
 
+@pytest.mark.wide
 def test_what_is_not_due_is_not_called_confirmed_alone(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -354,6 +366,7 @@ def test_a_killed_batch_leaves_nothing_at_work_and_goes_on(many: Path) -> None:
     all_there(many)
 
 
+@pytest.mark.wide
 def test_a_second_signal_ends_all_at_once(many: Path) -> None:
     running = started(many)
     until_files(many.parent / "out", 20)

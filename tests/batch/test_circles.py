@@ -10,6 +10,8 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.batch.photos import contents, library
 
+pytestmark = pytest.mark.wide
+
 
 def pipelines(folder: Path, **ways: str) -> Path:
     """A folder of pipelines, each from one folder to another beside it."""

@@ -14,6 +14,8 @@ from connectors.memory import Library
 from pipeline.states import Exit
 from tests.cli.stage import fill
 
+pytestmark = pytest.mark.wide
+
 RUN = [sys.executable, "-m", "tests.cli.stage", "run", "--from", "memory:stage", "--to"]
 
 

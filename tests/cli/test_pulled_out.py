@@ -32,6 +32,8 @@ from tests.cli.test_sink_away import (
     world,
 )
 
+pytestmark = pytest.mark.wide
+
 __all__ = ["world"]
 
 

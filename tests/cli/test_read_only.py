@@ -11,6 +11,8 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.local.conftest import open_folder, unprivileged
 
+pytestmark = pytest.mark.wide
+
 __all__ = ["open_folder"]
 
 

@@ -17,6 +17,8 @@ from pipeline.states import Exit
 from tests.cli.stage import fill
 from tests.local.conftest import open_folder, unprivileged
 
+pytestmark = pytest.mark.wide
+
 __all__ = ["open_folder"]
 
 ENDS = ["--from", "memory:readers", "--to", "memory:readers-out"]

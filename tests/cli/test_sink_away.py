@@ -18,6 +18,8 @@ from connectors.local import LocalSink
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 
+pytestmark = pytest.mark.wide
+
 COUNT = 12
 WHEN = 1_600_000_000
 

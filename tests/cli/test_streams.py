@@ -15,6 +15,8 @@ import pytest
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 
+pytestmark = pytest.mark.wide
+
 COMMAND = [sys.executable, "-m", "tests.cli.stage"]
 FULL = Path("/dev/full")  # takes no byte: "No space left on device"
 

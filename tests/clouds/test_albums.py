@@ -11,6 +11,8 @@ from sandbox.library import Album
 from tests.keep.reading import read
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 TAGS, TRIP = "digiKam:TagsList", ["Albums/Trip"]
 LONG_AGO = 1_600_000_000_000
 

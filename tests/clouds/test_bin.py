@@ -21,6 +21,8 @@ from sandbox.messages import Answer, Request
 from tests.clouds.conftest import ledger_of
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture
 def job(job: FanOut) -> FanOut:

@@ -13,6 +13,8 @@ from sandbox.faults import Faults
 from sandbox.library import Library
 from tests.rehearsal.fanout import FanOut, fan_out
 
+pytestmark = pytest.mark.wide
+
 FITS = 10  # files
 COUNT = 40
 WORKERS = 8

@@ -13,6 +13,8 @@ from pipeline.states import Exit
 from tests.clouds.test_verify import CLOUDS, AtDrive, AtDropbox
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 TYPES = {"drive": "gdrive", "dropbox": "dropbox"}
 NOVEMBER, DECEMBER = 1_604_600_000, 1_608_800_000
 

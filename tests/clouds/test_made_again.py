@@ -14,6 +14,8 @@ from pipeline.stopping import Stopped
 from tests.clouds.test_verify import CLOUDS
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 FREE = ["--older-than", "1d", "--keep", "0d", "--yes"]
 
 

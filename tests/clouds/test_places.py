@@ -26,6 +26,8 @@ from tests.clouds.conftest import ledger_of
 from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 SINKS = {"gdrive": "drive", "dropbox": "dropbox"}
 
 

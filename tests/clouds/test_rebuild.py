@@ -119,6 +119,7 @@ def test_a_ledger_that_is_there_is_only_completed(
     assert all(one["files"] == 0 and one["known"] == COUNT for one in found["sinks"].values())
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("how_many", ["one", "all"])
 def test_copies_that_the_ledger_knows_and_no_sink_shows_are_not_said_to_be_there(
     job: FanOut, capsys: pytest.CaptureFixture[str], how_many: str
@@ -163,6 +164,7 @@ def test_copies_that_their_owner_moved_are_not_missing(
     assert found["exit"] == Exit.OK and found["sinks"]["drive"]["missing"] == 0
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("download", [True, False])
 def test_dropbox_alone_is_read_back_where_that_is_allowed(
     job: FanOut, capsys: pytest.CaptureFixture[str], download: bool

@@ -202,6 +202,7 @@ def test_doubled(verify: Verify) -> None:
     assert found["exit"] == 0 and found["doubled"] == [copy] and found["foreign"] == 0
 
 
+@pytest.mark.wide
 def test_moved_by_its_owner(verify: Verify) -> None:
     """The copy counts where it is now, and is not brought a second time."""
     new = verify.cloud.move(verify.cloud.paths()[3])
@@ -246,6 +247,7 @@ def test_reading_back_finds_what_a_listing_hides(verify: Verify) -> None:
 REFUSALS = {"drive": ["download_quota", "abusive_file"], "dropbox": ["restricted"]}
 
 
+@pytest.mark.wide
 def test_a_copy_that_may_not_be_read_is_not_lost(verify: Verify) -> None:
     """The place refuses to give it out: that is named, and says nothing of its bytes."""
     faults, job = verify.job.world.cloud.faults, verify.job
@@ -274,6 +276,7 @@ def test_what_may_not_be_read_is_told_with_what_to_do(
     assert "outpour run brings" not in told.out + told.err, "there is nothing to bring"
 
 
+@pytest.mark.wide
 def test_a_listing_that_breaks_is_begun_again(verify: Verify) -> None:
     faults = verify.job.world.cloud.faults
     faults.add("unavailable", 1.0, "files.list", times=2)

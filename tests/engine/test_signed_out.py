@@ -26,6 +26,8 @@ from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, contents, ending, fill, go, job
 from tests.engine.test_full_and_lost import Nobody
 
+pytestmark = pytest.mark.wide
+
 COUNT = 40
 When = Literal["at the start", "after some", "at the commits"]
 

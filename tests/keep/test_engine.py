@@ -212,6 +212,7 @@ def test_a_bare_asset_and_one_with_an_xmp_of_its_own_get_none(world: World) -> N
     ]  # fmt: skip
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", range(4))
 def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: Path) -> None:
     """Promises 1 and 3: whatever fails, and whatever changes meanwhile."""

@@ -14,6 +14,8 @@ from pipeline.ledger import Ledger
 from pipeline.ledger.copies.checks import held
 from tests.local.rig import DECEMBER, Folders
 
+pytestmark = pytest.mark.wide
+
 PHOTOS = {f"trip/IMG_{n}.jpg": b"photo %d" % n for n in range(5)}
 
 

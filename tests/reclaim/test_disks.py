@@ -21,6 +21,8 @@ from pipeline.stopping import Stop
 from tests.engine.rig import Recorder, fill, job
 from tests.reclaim.rig import FAST, ask
 
+pytestmark = pytest.mark.wide
+
 
 class Disks:
     """Six photos in two folders, ``a`` and ``b``, as two pretended disks."""

@@ -22,6 +22,8 @@ from tests.icloud.rig import PASSWORD, Rig, rig
 from tests.ledger.disk import Disk, Trouble
 from tests.pointing import Point
 
+pytestmark = pytest.mark.wide
+
 COUNT = 8
 BATCH = 3
 LAST = 6  # the first of the third batch: freed by age, and brought back the other way round

@@ -21,6 +21,8 @@ from tests.engine.rig import Recorder, contents, go
 from tests.reclaim.rig import World
 from tests.reclaim.test_reclaim import LIVE
 
+pytestmark = pytest.mark.wide
+
 
 def checked(world: World, *, accept_lost: bool = False) -> Verified:
     with Ledger.open(world.ledger) as ledger:

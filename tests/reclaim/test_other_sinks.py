@@ -19,6 +19,8 @@ from tests.reclaim.rig import World
 from tests.reclaim.test_lost_after import checked
 from tests.reclaim.test_reclaim import LIVE
 
+pytestmark = pytest.mark.wide
+
 
 def freed(tmp_path: Path, sinks: int = 1, route: Route | None = None) -> World:
     world = World(tmp_path, sinks=sinks, route=route)

@@ -151,6 +151,7 @@ def test_an_album_that_is_not_there_is_a_mistake_and_no_empty_library(
         assert landed(tmp_path / "Photos")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("size", ["20k", "300k"])
 def test_a_full_disk_under_the_ledger_is_one_line_and_goes_on_with_room(
     size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ TREE, MEMBERS = "index/CPLAlbumByPositionLive*", "index/CPLContainerRelationLive
 HIDDEN = "index/CPLAssetAndMasterHiddenByAssetDate"
 
 
-pytestmark = pytest.mark.usefixtures("no_waiting")
+pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_waiting")]
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def expire_in_the_middle(double: ICloud) -> None:
     double.faults.once("expired_session", "*/records/lookup")
 
 
+@pytest.mark.wide
 def test_at_a_terminal_the_person_is_asked_and_the_run_goes_on(
     double: ICloud, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_an_asset_apple_cannot_serve_is_named_and_everything_else_lands(
     assert double.counts["query"] < 30 + 30 * len(ranks)
 
 
+@pytest.mark.wide
 def test_a_whole_page_that_apple_cannot_serve_costs_that_page_alone(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_whole_page_that_apple_cannot_serve_costs_that_page_alone(
     assert double.counts["query"] < 450
 
 
+@pytest.mark.wide
 def test_it_is_named_in_a_library_that_apple_does_not_count(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +93,7 @@ def test_it_is_named_in_a_library_that_apple_does_not_count(
     assert_only_these_are_missing(double, tmp_path / "Photos", broken)
 
 
+@pytest.mark.wide
 def test_it_is_said_which_photos_it_is_listed_next_to(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +104,7 @@ def test_it_is_said_which_photos_it_is_listed_next_to(
     assert line.index(before.original.filename) < line.index(after.original.filename)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("count", [60, ASSETS])
 def test_a_service_that_fails_for_everything_is_not_taken_for_a_broken_library(
     count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -122,6 +126,7 @@ class Failing(Faults):
         return super().hit(name, key)
 
 
+@pytest.mark.wide
 def test_a_service_that_begins_to_fail_amid_a_broken_page_makes_no_problems_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +136,7 @@ def test_a_service_that_begins_to_fail_amid_a_broken_page_makes_no_problems_of_i
         assert "could not show" not in capsys.readouterr().out
 
 
+@pytest.mark.wide
 def test_once_it_is_deleted_or_mended_the_next_run_is_whole(double: ICloud, tmp_path: Path) -> None:
     deleted, _ = break_ranks(double, 30, 137)
     assert run(tmp_path / "Photos") == 1
@@ -143,6 +149,7 @@ def test_once_it_is_deleted_or_mended_the_next_run_is_whole(double: ICloud, tmp_
     assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("short", [False, True], ids=["all accounted for", "some not listed"])
 def test_a_problem_goes_by_its_rank_of_now(
     short: bool, double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -158,6 +165,7 @@ def test_a_problem_goes_by_its_rank_of_now(
     assert "1 item the source could not show" in capsys.readouterr().out
 
 
+@pytest.mark.wide
 def test_what_was_copied_before_apple_could_not_serve_it_is_not_gone(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +179,7 @@ def test_what_was_copied_before_apple_could_not_serve_it_is_not_gone(
     assert "Apple cannot serve it" in said and "gone" not in said
 
 
+@pytest.mark.wide
 def test_changes_that_apple_cannot_serve_lead_to_a_full_listing(
     double: ICloud, tmp_path: Path
 ) -> None:
@@ -183,6 +192,7 @@ def test_changes_that_apple_cannot_serve_lead_to_a_full_listing(
     assert_only_these_are_missing(double, tmp_path / "Photos", [broken])
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("count", [60, pytest.param(ASSETS, marks=pytest.mark.slow)])
 def test_a_service_that_fails_for_a_while_is_waited_for(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -130,6 +130,7 @@ def test_the_demo_moves_everything_through_trouble(tmp_path: Path) -> None:
     assert len([path for path in (tmp_path / "photos").rglob("*") if path.is_file()]) > 40
 
 
+@pytest.mark.wide
 def test_the_demo_passes_on_how_its_commands_end(tmp_path: Path) -> None:
     done = subprocess.run(
         [*OUTPOUR, "demo", str(tmp_path / "photos"), "--assets", "0", "--latency", "0",
@@ -140,6 +141,7 @@ def test_the_demo_passes_on_how_its_commands_end(tmp_path: Path) -> None:
     assert "outpour connect" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.wide
 def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -169,6 +171,7 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.wide
 def test_without_the_extra_the_demo_says_what_to_install() -> None:
     # None in sys.modules is how Python is told that a package is not there.
     code = (

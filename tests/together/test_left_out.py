@@ -32,6 +32,8 @@ from tests.engine.test_full_and_lost import Nobody
 from tests.together.rig import START, Counting, Photo, World, files
 from tests.together.test_together import states
 
+pytestmark = pytest.mark.wide
+
 ERRORS = [
     SessionExpired("no iPhone is plugged in", hint="Plug it in."),
     Misconfigured("there is no folder /card"),
