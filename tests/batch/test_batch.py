@@ -331,6 +331,7 @@ def all_there(config: Path) -> None:
     assert not list(root.rglob("*.part*"))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )

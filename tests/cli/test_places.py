@@ -21,6 +21,8 @@ from pipeline.states import Exit
 from pipeline.stopping import Stopped
 from tests.engine.rig import fill
 
+pytestmark = pytest.mark.wide
+
 COUNT = 12
 WHEN = 1_600_000_000
 Err = Callable[[], str]

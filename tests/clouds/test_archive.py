@@ -16,6 +16,8 @@ from tests.conformance.making import content
 from tests.rehearsal.fanout import SINKS, FanOut
 from tests.rehearsal.rig import sha
 
+pytestmark = pytest.mark.wide
+
 KINDS = {
     "folder": "{type: local, name: folder, path: %s}",
     "drive": "{type: gdrive, name: drive}",

@@ -8,6 +8,8 @@ from pipeline.states import Exit
 from tests.clouds.test_verify import CLOUDS
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 TYPES = {"drive": "gdrive", "dropbox": "dropbox"}
 
 

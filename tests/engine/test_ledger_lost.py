@@ -45,6 +45,8 @@ from pipeline.stopping import Stop
 from tests.engine.rig import contents, ending, fill, go, job
 from tests.ledger.disk import Disk, disk
 
+pytestmark = pytest.mark.wide
+
 COUNT = 30
 
 

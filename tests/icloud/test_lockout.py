@@ -12,6 +12,8 @@ from connectors.icloud.session import folder
 from connectors.icloud.settings import PASSWORD_VARIABLE
 from tests.icloud.rig import ACCOUNT, PASSWORD, Person, Rig, works
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture
 def kept(bare: Rig) -> Rig:

@@ -92,6 +92,7 @@ def test_a_fault_that_stays_names_the_photo_and_only_that(
         assert_kept(tmp_path / "Photos", double.library)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["short_page", "split_pair", "duplicate_record", "error_item"])
 def test_a_listing_that_is_always_bad_loses_nothing(name: str, tmp_path: Path) -> None:
     trouble = faults()

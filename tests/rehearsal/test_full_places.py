@@ -17,6 +17,8 @@ from sandbox.world import World
 from tests.dropbox.bench import DropboxPlace
 from tests.gdrive.bench import DrivePlace
 
+pytestmark = pytest.mark.wide
+
 MB, GB = 10**6, 10**9
 
 

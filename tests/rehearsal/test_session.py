@@ -55,6 +55,7 @@ def test_at_a_terminal_the_person_is_asked_and_the_run_goes_on(
     assert landed(folder) == wanted(double.library)
 
 
+@pytest.mark.wide
 def test_without_one_it_ends_with_3_and_goes_on_after_connect(
     double: ICloud, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from sandbox.faults import Faults
 from tests.rehearsal.rig import assert_kept, cloud, landed, run, wanted
 
+pytestmark = pytest.mark.wide
+
 SORTED = "sorted/{created:%Y}/{filename}"
 
 

@@ -14,6 +14,8 @@ from pipeline.states import Exit
 from tests.ledger.earlier import as_version_two
 from tests.together.test_names import COUNT, EVERY, Family
 
+pytestmark = pytest.mark.wide
+
 Fetched = Callable[..., int]
 
 

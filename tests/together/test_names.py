@@ -12,6 +12,8 @@ from pipeline.cli.opening import ledger_path
 from pipeline.ledger import Ledger, work
 from pipeline.states import AssetState, Exit
 
+pytestmark = pytest.mark.wide
+
 COUNT = 4
 
 
