@@ -55,7 +55,8 @@ def batch(
     outpour batch accounts/ --jobs 8
     outpour batch staff.yaml --do status
     """
-    found = Gathering(files_, do.value)
+    with board.reading(machine=json, quiet=quiet):
+        found = Gathering(files_, do.value)
     stop = Stop()
     screen = board.choose(len(found.tasks), partial(tell, do), machine=json, quiet=quiet)
     many = Batch(found.tasks, jobs, screen, stop)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipeline.display.machine import Machine
 from pipeline.display.plain import Plain
-from pipeline.display.terminal import Terminal
+from pipeline.display.terminal import Terminal, redraws
 from pipeline.events import Observer
 
 
@@ -27,6 +27,6 @@ def choose(*, machine: bool, quiet: bool = False) -> Display:
     if machine:
         return Machine(sys.stdout)
     console = Console(stderr=True, highlight=False)
-    if console.is_terminal and not console.is_dumb_terminal and not quiet:
+    if redraws(console) and not quiet:
         return Terminal(console)
     return Plain(sys.stderr, quiet=quiet)

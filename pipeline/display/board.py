@@ -17,6 +17,7 @@ from pipeline.batch import Ended, Observer, Task
 from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
 from pipeline.display.plain import sentence
+from pipeline.display.terminal import redraws
 from pipeline.events import Notice
 from pipeline.states import Exit
 from pipeline.wording import count, counted, printable
@@ -40,8 +41,17 @@ def choose(total: int, tell: Tell, *, machine: bool, quiet: bool) -> Board:
     if machine:
         return Events()
     console = Console(stderr=True, highlight=False)
-    live = console.is_terminal and not console.is_dumb_terminal and not quiet
-    return Live(total, tell, console) if live else Lines(total, tell, quiet=quiet)
+    if redraws(console) and not quiet:
+        return Live(total, tell, console)
+    return Lines(total, tell, quiet=quiet)
+
+
+def reading(*, machine: bool, quiet: bool) -> contextlib.AbstractContextManager[object]:
+    """Says on a terminal that the pipelines are being read: thousands of them take seconds."""
+    console = Console(stderr=True, highlight=False)
+    if machine or quiet or not redraws(console):
+        return contextlib.nullcontext()
+    return console.status("reading the pipelines")
 
 
 class Lines:

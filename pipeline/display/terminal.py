@@ -22,6 +22,11 @@ from pipeline.wording import count, counted, duration, printable, share
 _STYLES = {"info": "", "warning": "yellow", "error": "red"}
 
 
+def redraws(console: Console) -> bool:
+    """Whether what is shown there can change."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 class Terminal:
     """Draws the last snapshot a few times a second, whatever the engine's pace."""
 

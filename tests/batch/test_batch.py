@@ -20,6 +20,7 @@ from pipeline.cli.app import invoke
 from pipeline.ledger import Ledger
 from pipeline.states import Exit
 from tests.batch.photos import contents, library
+from tests.cli.terminal import at_terminal
 
 PEOPLE = ["ann", "bob", "cid"]
 
@@ -58,6 +59,17 @@ def test_every_row_is_moved_and_a_second_run_moves_nothing(
     assert "3 copies checked, all as they were" in capfd.readouterr().err
     assert invoke(["status", str(config), "--for", "ann@example.com"]) == Exit.OK
     assert invoke(["report", "staff-bob@example.com"]) == Exit.OK
+
+
+def test_a_terminal_sees_that_rows_are_being_read(tmp_path: Path) -> None:
+    """Thousands of them take seconds; what says so is gone with the end."""
+    config = staff(tmp_path, PEOPLE, "when: nonsense\n")
+    command = [sys.executable, "-m", "pipeline.cli", "batch", str(config)]
+    shown, code = at_terminal(command)
+    assert code == Exit.USAGE
+    told = shown.index("reading the pipelines")
+    assert told < shown.index("\x1b[2K") < shown.index("when")
+    assert "reading" not in at_terminal([*command, "--quiet"])[0]
 
 
 @pytest.mark.wide
