@@ -78,14 +78,20 @@ class Lane:
         put = put_of(asset, work.piece, staged.digests, path, replaces)
         parcel = Parcel(work, staged, put, copy.token if copy else None, retry.Patience(self._gate))
         self._ends.begin()
-        if copy and copy.path and work.piece.stays(self._sink.name, staged.digests):
-            steps.kept(self._run.ledger, parcel.key, self._sink.name)
-            self._ends.landed(parcel, copy.path, 0)
-            return
-        work.asset.lineup.after_first(self._sink.name, parcel.key, partial(self._begin, parcel))
+        with self._ends.outcome(parcel):
+            if copy and copy.path and work.piece.stays(self._sink.name, staged.digests):
+                steps.kept(self._run.ledger, parcel.key, self._sink.name)
+                self._ends.landed(parcel, copy.path, 0)
+            else:
+                begin = partial(self._begin, parcel)
+                work.asset.lineup.after_first(self._sink.name, parcel.key, begin)
 
     def _begin(self, parcel: Parcel) -> None:
-        """Send it, under the best name that it can have."""
+        with self._ends.outcome(parcel):
+            self._send_named(parcel)
+
+    def _send_named(self, parcel: Parcel) -> None:
+        """Under the best name that it can have."""
         piece, asset = parcel.work.piece, parcel.work.asset
         # Before the names: from then on none is given that a copy has which becomes another's.
         parcel.suspect = self._there.suspect(parcel)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ from pipeline.limits import Gate
 from pipeline.runner import Outcome
 from pipeline.runner.attention import Attention
 from pipeline.stages import sidecars
+from pipeline.stages.already_there import AlreadyThere, Suspect
+from pipeline.stages.parcel import Parcel
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 from tests.engine.rig import contents, ending, fill, go, job
@@ -130,6 +133,10 @@ class World:
         assert "cannot write the ledger" in str(ended) and ended.hint
         left = {thread.name for thread in set(threading.enumerate()) - before}
         assert not left, "these never ended"
+        self.check_again()
+
+    def check_again(self) -> None:
+        """The next run does the rest."""
         self.below.trouble = ""
         again = ending(self.run)
         assert isinstance(again, Outcome) and again.exit is Exit.OK
@@ -170,6 +177,42 @@ def test_a_download_that_cannot_be_recorded_ends_the_run(
     error: Exception | None, world: World
 ) -> None:
     world.check(TrappedSource(world.library, Trap(world.below, 10), error))
+
+
+def test_a_file_that_cannot_be_recorded_before_it_is_sent_ends_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking for a copy of it that may be there already is written down, too."""
+    trap, suspect = Trap(world.below, 5), AlreadyThere.suspect
+
+    def trapped(self: AlreadyThere, parcel: Parcel) -> Suspect | None:
+        if trap.step():
+            parcel.work.asset.run.ledger.flush()
+        return suspect(self, parcel)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AlreadyThere, "suspect", trapped)
+        ended = ending(world.run)
+    assert isinstance(ended, Fatal) and "cannot write the ledger" in str(ended)
+    world.check_again()
+
+
+def test_a_defect_before_a_file_is_sent_costs_that_file_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, suspect = count(1), AlreadyThere.suspect
+
+    def defective(self: AlreadyThere, parcel: Parcel) -> Suspect | None:
+        if next(calls) == 5:
+            raise ZeroDivisionError
+        return suspect(self, parcel)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AlreadyThere, "suspect", defective)
+        ended = ending(world.run)
+    assert isinstance(ended, Outcome) and ended.exit is Exit.ITEMS_FAILED
+    assert len(contents(world.shelf)) >= len(world.library.contents) - 2
+    world.check_again()
 
 
 def test_a_sidecar_that_cannot_be_recorded_ends_the_run(
