@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,19 +36,26 @@ class Answers:
     def __init__(self, mover: Mover) -> None:
         self._mover = mover
         self.told: dict[int, str] = {}  # by asset: empty, or why not
+        self.withdrawn: dict[int, str] = {}  # why it is asked for no more
 
     def gather(
-        self, keys: Sequence[int], ask: Callable[[Sequence[int]], list[OutpourError | None]]
+        self,
+        keys: Sequence[int],
+        ask: Callable[[Sequence[int]], list[OutpourError | None]],
+        withdraw: Callable[[Sequence[int]], Mapping[int, str]] = lambda _: {},
     ) -> None:
-        """Ask for all ``keys``, and again for those whose answer says so.
+        """Ask for all ``keys``, and again for those whose answer says so. ``withdraw`` says before
+        each attempt which of the rest not to ask for any more, and why: whether an earlier attempt
+        reached the source is not known of them.
 
         Raises what ends the attempts, or Stopped; ``told`` keeps what was answered till then.
         """
 
         def attempt() -> None:
-            left = [key for key in keys if key not in self.told]
+            self.withdrawn |= withdraw(self._left(keys))
+            left = self._left(keys)
             again: OutpourError | None = None
-            for key, answer in zip(left, ask(left), strict=True):
+            for key, answer in zip(left, ask(left) if left else [], strict=True):
                 if isinstance(answer, Transient | SessionExpired):
                     again = answer
                 else:
@@ -57,3 +64,6 @@ class Answers:
                 raise again
 
         self._mover.connections.ask(self._mover.job.source, attempt)
+
+    def _left(self, keys: Sequence[int]) -> list[int]:
+        return [key for key in keys if key not in self.told and key not in self.withdrawn]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from connectors.abilities import Reclaims
@@ -21,6 +22,8 @@ from pipeline.reclaim.policy import Policy
 from pipeline.runner.move import Mover
 
 _READERS = 4  # for each sink
+_FRESH = 10.0  # seconds after which what was looked at is looked at again
+_ASKED_BEFORE = "; whether a request before that took it, the next run finds out"
 _ABSENT = 5  # files that are missing, all that were asked for, before we doubt the place itself
 
 
@@ -38,6 +41,7 @@ class Freeing:
         self._rules = policy.rules(grouped.groups)
         self._pace = pace
         self._done = Done(mover.run_id)
+        self._looked: float | None = None  # when, if nothing was asked for since
 
     def free(self, candidates: Sequence[Candidate]) -> Done:
         """Free these, in order. What ends it early stands in the answer."""
@@ -55,12 +59,15 @@ class Freeing:
         """Those whose copies all are right now, with the evidence; the others are withdrawn."""
         proven = []
         for checked in self._look(batch):
-            why = checked.why_not(self._grouped.groups, self._copies)
+            why = self._why_not(checked)
             if why:
                 self._withdraw(checked.candidate, why)
             else:
                 proven.append((checked.candidate, _evidence(checked)))
         return proven
+
+    def _why_not(self, checked: AssetCheck) -> str:
+        return checked.why_not(self._grouped.groups, self._copies)
 
     def _look(self, batch: Sequence[Candidate]) -> list[AssetCheck]:
         by_key = {candidate.key: AssetCheck(candidate) for candidate in batch}
@@ -79,6 +86,7 @@ class Freeing:
         for sink in {seen.copy.sink for seen in wrong if seen.wrong == checks.GONE}:
             adoption.look_again(self._mover.ledger, sink)  # its owner may have moved it
         self._mover.ledger.flush()
+        self._looked = time.monotonic()
         return list(by_key.values())
 
     def _check(self, file: File, copy: Held) -> CopyCheck:
@@ -106,14 +114,26 @@ class Freeing:
         answers = Answers(mover)
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
+            self._looked = None
             return self._source.trash([(chosen[key].asset, chosen[key].revision) for key in keys])
+
+        def withdraw(keys: Sequence[int]) -> Mapping[int, str]:
+            """A source may let us wait, for hours where a person has to sign in."""
+            if self._looked is not None and time.monotonic() - self._looked < _FRESH:
+                return {}
+            more = _ASKED_BEFORE if self._looked is None else ""
+            looked = self._look([chosen[key] for key in keys])
+            return {one.candidate.key: why + more for one in looked if (why := self._why_not(one))}
 
         try:
             if chosen:
-                answers.gather(list(chosen), ask)
+                answers.gather(list(chosen), ask, withdraw)
         finally:
             for key, candidate in chosen.items():  # first: the ledger's disk may be full
-                self._tell(candidate, answers.told.get(key))
+                if key in answers.withdrawn:
+                    self._withdraw(candidate, answers.withdrawn[key])
+                else:
+                    self._tell(candidate, answers.told.get(key))
             trash.record_answers(mover.ledger, mover.run_id, answers.told)
 
     def _tell(self, candidate: Candidate, answer: str | None) -> None:

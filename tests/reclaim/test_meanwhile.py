@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
 from connectors.errors import Fatal, OutpourError, Throttled, Transient
@@ -58,6 +60,34 @@ def test_answers_that_say_later_are_asked_again(tmp_path: Path) -> None:
     world.source = Grumpy("from", world.library)
     _, done = world.reclaim()
     assert done.whole and done.assets == 9 and not world.present()
+
+
+@pytest.mark.parametrize("acted", [False, True])
+def test_copies_are_looked_at_again_before_a_request_is_repeated(
+    tmp_path: Path, acted: bool
+) -> None:
+    """Hours may lie between two requests, where a person has to sign in."""
+    world = World(tmp_path)
+    lost = world.path(world.shelves[1], LIVE)
+    calls = count(1)
+
+    class Busy(MemorySource):
+        def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+            if next(calls) == 1:
+                answers = super().trash(assets) if acted else []
+                world.shelves[1].visible.pop(lost, None)
+                raise Throttled(f"later, after {len(answers)}", retry_after=0.01)
+            return super().trash(assets)
+
+    world.source = Busy("from", world.library)
+    _, done = world.reclaim()
+    assert [why for _, why in done.withdrawn if "the next run finds out" in why]
+    assert (done.assets, len(done.withdrawn)) == (8, 1)
+    assert world.present() == (set() if acted else {LIVE})
+    with Ledger.open(world.ledger) as ledger, world.session(ledger) as session:
+        session.survey(ask())
+    told = [row["state"] for row in rows(world, schema.trash)]
+    assert told.count("trashed") == 9 - len(world.present())
 
 
 class Silent(MemorySource):
