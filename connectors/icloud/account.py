@@ -76,6 +76,11 @@ class Account:
             "no iCloud account is connected yet", hint="run: outpour connect icloud"
         )
 
+    def person(self) -> str:
+        """Apple's own number for the account: the same under each of the addresses and numbers
+        that it is signed in with. Raises what ``use`` raises."""
+        return self.use(lambda api: str(api.params.get("dsid") or api.account_name.casefold()))
+
     def use(self, work: Callable[[Api], T]) -> T:
         """Run ``work`` with a session Apple accepts.
 

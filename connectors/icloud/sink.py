@@ -58,7 +58,8 @@ _REGISTERED, _DUPLICATE, _FULL = 200, 409, 413
 
 
 class ICloudSink:
-    """A Sink that HasCapacity, HasMedium, is an Inventory, ReadBack and Reconnects.
+    """A Sink that HasCapacity, HasMedium, is an Inventory, Situated, Interruptible, ReadBack and
+    Reconnects.
 
     iCloud Photos has no paths: which path stands for which photo is kept in the account's
     private folder, and found again by fingerprint where that is lost. Receipts carry Apple's
@@ -172,6 +173,9 @@ class ICloudSink:
             yield from stream
         finally:
             stream.close()
+
+    def whereabouts(self) -> str:
+        return self._account.person()
 
     def medium(self) -> str:
         return f"icloud:{self._account.name.strip().casefold()}"

@@ -13,13 +13,14 @@ from connectors.icloud.cloudkit import CloudKit
 from connectors.icloud.content import Content
 from connectors.icloud.library import Libraries
 from connectors.icloud.records import Handle
-from connectors.icloud.settings import ICloudSettings
+from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.signin import sign_in
 
 
 class ICloudSource:
-    """A Source that HasCapacity, HasAlbums, Prefetches, Reclaims, HasBin and Reconnects.
+    """A Source that HasCapacity, HasAlbums, Prefetches, Reclaims, HasBin, is Situated,
+    Interruptible and Reconnects.
 
     Nothing is asked of Apple before the first call. Every method may be called from any
     thread.
@@ -80,6 +81,11 @@ class ICloudSource:
             for item in reclaim.trashed(self._cloudkit, zone):
                 size = sum(resource.size or 0 for resource in item.asset.resources)
                 yield Binned(item.asset.id, size, item.leaves)
+
+    def whereabouts(self) -> str:
+        """The account. Its shared library is another place than its own."""
+        only_shared = self._settings.library is Library.SHARED
+        return f"{self._account.person()}{' shared' * only_shared}"
 
     def reconnect(self, prompter: Prompter) -> None:
         self._account.adopt(sign_in(self._settings, self._account.name, prompter))

@@ -342,6 +342,10 @@ class Pipeline(Choices):
     sources: tuple[Place, ...] = Field(min_length=1)
     sinks: tuple[Place, ...] = Field(min_length=1)
 
+    def source(self, name: str) -> Place | None:
+        """The source that is called so."""
+        return next((place for place in self.sources if place.name == name), None)
+
     def sink(self, name: str) -> Place | None:
         """The sink that is called so."""
         return next((place for place in self.sinks if place.name == name), None)

@@ -37,6 +37,7 @@ class Login:
 class Account:
     """All settings may be changed while the double runs.
 
+    ``aliases`` are further names that ``apple_id`` may be signed in with.
     ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``bridge`` (the same, as
     Apple's web page asks for it: through a push channel, which is not served here), ``sms`` or
     ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
@@ -54,6 +55,7 @@ class Account:
 
     apple_id: str = "demo@example.com"
     password: str = "sandbox-password"
+    aliases: tuple[str, ...] = ()
     dsid: str = "12345678901"
     country: str = "USA"
     second_factor: str = "none"

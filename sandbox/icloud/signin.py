@@ -103,7 +103,7 @@ class SignIn:
         if account.protocol not in body["protocols"]:
             return _errors(400, "-1", "No common protocol.")
         # An unknown name gets a challenge too, so that names cannot be tried out.
-        known = body["accountName"] == account.apple_id
+        known = body["accountName"] in (account.apple_id, *account.aliases)
         password = account.password if known else secrets.token_hex()
         try:
             public = base64.b64decode(body["a"], validate=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from connectors.base import Sink
+from connectors.errors import Misconfigured
 from pipeline.ledger import places
 from pipeline.ledger.copies import unchecked
 from pipeline.ledger.goal import Goal
 from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
 from pipeline.runner.places.deleted_folders import withdraw_copies
-from pipeline.runner.places.same_place import check_distinct, check_sink
+from pipeline.runner.places.same_place import check_distinct, check_sink, source_whereabouts
 from pipeline.runner.places.unchecked_copies import recheck
 from pipeline.stages.context import Run
 
@@ -27,6 +28,7 @@ class PlaceGuard:
         self._ledger = run.ledger
         self._goal = goal
         self._left_out = connections.sinks_left_out
+        self._sources_left_out = connections.sources_left_out
         self._ask = connections.ask
 
     def check(self, names: Collection[str] | None = None, *, after: bool = False) -> None:
@@ -45,6 +47,21 @@ class PlaceGuard:
         with ThreadPoolExecutor(thread_name_prefix="places") as workers:
             list(workers.map(look, sinks))
         check_distinct([(sink, found[sink.name]) for sink in sinks if sink.name in found])
+        self._check_apart(found)
+
+    def _check_apart(self, found: Mapping[str, str]) -> None:
+        """Misconfigured where a sink is a source, under another name that the place goes by."""
+        pipeline = self._job.pipeline
+        types = {place.type for place in pipeline.sinks if found.get(place.name)}
+        for source in self._job.sources:
+            place = pipeline.source(source.name)
+            if place is None or place.type not in types:
+                continue
+            where = ""
+            with self._sources_left_out.tolerating(source.name):
+                where = source_whereabouts(place, source, partial(self._ask, source))
+            for sink in (name for name, there in found.items() if where and there == where):
+                raise Misconfigured(f"{sink} is the source itself, {source.name}")
 
     def recheck(self) -> None:
         """Look after what runs left undone that could not look back."""

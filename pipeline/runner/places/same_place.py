@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from connectors.abilities import Recognises, Situated, Traces
 from connectors.base import Sink, Source
 from connectors.errors import Fatal, Misconfigured, OutpourError
-from pipeline.config.models import Pipeline
+from pipeline.config.models import Pipeline, Place
 from pipeline.ledger import Ledger, places, renaming
 from pipeline.ledger.copies import adoption
 from pipeline.stages.copy_lookup import find_copy
@@ -98,12 +98,17 @@ def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
         recognise = source.recognise
         ask(lambda: recognise(last))
     before = places.assets_of(ledger, source.name)
-    if before and ask(lambda: not next(iter(source.pages())).assets):
+    if last and before and ask(lambda: not next(iter(source.pages())).assets):
         raise Fatal(
             f"{source.name} is empty, and had {before} {'asset' if before == 1 else 'assets'}",
             hint="Connect its disk, or check its path.",
         )
     places.remember(ledger, source.name, where)
+
+
+def source_whereabouts(place: Place, source: Source, ask: Ask) -> str:
+    """Which place it is, in the words that are kept of a sink; empty where it does not say so."""
+    return _told(place, ask(source.whereabouts)) if isinstance(source, Situated) else ""
 
 
 def _recognised(ledger: Ledger, pipeline: Pipeline, sink: Sink, ask: Ask, enough: int) -> str:
@@ -150,7 +155,10 @@ def _whereabouts(pipeline: Pipeline, sink: Sink) -> str:
     place = pipeline.sink(sink.name)
     if not isinstance(sink, Situated):
         return json.dumps(place.identity if place else [])
-    where = sink.whereabouts()
+    return _told(place, sink.whereabouts())
+
+
+def _told(place: Place | None, where: str) -> str:
     return where and json.dumps([place.type if place else "", where])  # ends with _END
 
 
