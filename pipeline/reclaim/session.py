@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from pipeline.wording import counted
 
 T = TypeVar("T")
 _LATER = "run again later"
+_FRESH = 10.0  # seconds after which the source is listed again before anything is freed
 
 
 @contextlib.contextmanager
@@ -61,6 +63,7 @@ class Session:
         self._pace = pace
         self._job = mover.job
         self._ledger = mover.ledger
+        self._listed = 0.0
         self.run = mover.run_id
 
     def survey(self, policy: Policy) -> Survey:
@@ -74,8 +77,8 @@ class Session:
     def free(self, policy: Policy, chosen: Survey) -> Done:
         """Check every copy of what was chosen and move what is proven to the source's bin.
 
-        What ends that early stands in the answer. Misconfigured, before anything is done, where
-        a sink is not the place that it was.
+        What ends that early stands in the answer. Raises, before anything is done, what
+        ``survey`` raises of the source and the sinks.
         """
         return self._during(lambda: self._free(policy, chosen))
 
@@ -100,11 +103,7 @@ class Session:
     # --- steps ---
 
     def _survey(self, policy: Policy) -> Survey:
-        if missing := self._discover().missing:
-            name, more = self._job.source.name, counted(missing)
-            raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
-        if self._mover.catalogue.album_reader.unread:
-            raise Fatal("without its albums nothing is freed", hint=_LATER)
+        self._list()
         self._check_renamed()
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
@@ -114,8 +113,19 @@ class Session:
         self._check_sinks(found)
         return found
 
+    def _list(self) -> None:
+        """Know the source as it is, whole, with its albums."""
+        if missing := self._discover().missing:
+            name, more = self._job.source.name, counted(missing)
+            raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
+        if self._mover.catalogue.album_reader.unread:
+            raise Fatal("without its albums nothing is freed", hint=_LATER)
+        self._listed = time.monotonic()
+
     def _free(self, policy: Policy, chosen: Survey) -> Done:
-        self._check_sinks(chosen)  # again: a person may have thought it over for long
+        if time.monotonic() - self._listed > _FRESH:  # a person thought it over
+            self._list()
+        self._check_sinks(chosen)
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         return Freeing(self._mover, self._source, policy, groups, self._pace).free(
             chosen.candidates
