@@ -43,7 +43,7 @@ def error_of(error: OSError, what: str) -> OutpourError:
         case errno.EROFS:
             return Misconfigured(reason, hint="Mount the disk writable, or choose another folder.")
         case errno.EACCES | errno.EPERM:
-            return ItemError(reason, hint="Give yourself write permission there.")
+            return ItemError(reason, hint="Check the permissions there.")
         case errno.ENOTDIR:
             return ItemError(reason, hint="Rename the file that has the name of a folder.")
         case errno.ENAMETOOLONG | errno.EILSEQ | errno.EINVAL | errno.ELOOP:
@@ -92,7 +92,7 @@ def _born(folder: Path) -> str:
 
 
 def reserve(handle: int, size: int) -> None:
-    """Candidate room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
+    """Claim room for a large file up front. Raises OSError (ENOSPC, EDQUOT, EFBIG)."""
     if size <= CHUNK or not hasattr(os, "posix_fallocate"):
         return  # writing a small one finds out as early
     try:

@@ -161,12 +161,18 @@ class Ledger:
 
     @staticmethod
     def copy(path: Path, to: Path) -> None:
-        """Copy a ledger, which others may be writing, to a new file. Misconfigured where it cannot
-        be read."""
+        """Copy a ledger, which others may be writing, to a new file. Misconfigured where it is none
+        that can be read, DiskFull where there is no room for the copy, else Fatal."""
         engine = _engine(path, exclusive=False)
         try:
             with engine.connect() as old, contextlib.closing(sqlite3.connect(to)) as new:
                 old.connection.driver_connection.backup(new)  # type: ignore[union-attr]
+        except (OperationalError, sqlite3.OperationalError) as refused:
+            if _is_full(refused):
+                told = f"no room for a copy of the ledger in {to.parent}"
+                raise DiskFull(told, hint="Make room there, or set TMPDIR to another.") from None
+            told = f"the ledger {path} cannot be copied to {to.parent}: {_text(refused)}"
+            raise Fatal(told, hint="Run again.") from None
         except (DatabaseError, sqlite3.DatabaseError) as broken:
             raise damaged(path, broken) from None
         finally:

@@ -135,6 +135,22 @@ def test_through_trouble_on_the_line(
     assert job.held() == whole
 
 
+def test_an_answer_that_got_lost_doubles_nothing_though_listings_lag(
+    job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made then is known by the id that it was asked for with."""
+    monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
+    lose(job)
+    faults = job.world.cloud.faults
+    faults.add("lost_answer", 1.0, "create/*", times=1)
+    faults.add("listing_lag")
+    job.run()
+    assert faults.counts["lost_answer"] == 1
+    faults.clear()
+    assert job.run() == Exit.OK
+    assert job.held() == whole
+
+
 def test_a_place_that_is_too_busy_for_one_file_is_asked_again(
     job: FanOut, whole: dict[str, Counter[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

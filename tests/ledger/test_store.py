@@ -203,6 +203,26 @@ def test_a_disk_that_is_full_when_the_ledger_is_opened_is_said_to_be_full(
     Ledger.open(tmp_path / "l.sqlite").close()
 
 
+def test_no_room_for_a_copy_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan works on a copy: that TMPDIR is full says nothing of the ledger."""
+    with Ledger.open(tmp_path / "l.sqlite"):
+        pass
+    connect = sqlite3.connect
+
+    def small(file: Path) -> sqlite3.Connection:
+        database = connect(file)
+        database.execute("pragma max_page_count=2")
+        return database
+
+    with monkeypatch.context() as full:
+        full.setattr(sqlite3, "connect", small)
+        with pytest.raises(DiskFull, match="no room for a copy of the ledger in"):
+            Ledger.copy(tmp_path / "l.sqlite", tmp_path / "copy.sqlite")
+    (tmp_path / "none.sqlite").write_bytes(b"no ledger at all, but long enough" * 100)
+    with pytest.raises(Misconfigured, match="is not a readable ledger"):
+        Ledger.copy(tmp_path / "none.sqlite", tmp_path / "copy.sqlite")
+
+
 def test_a_full_disk_in_a_piece_of_work_takes_no_row_with_it_unnoticed(tmp_path: Path) -> None:
     """SQLite then undoes the whole transaction: what was in it before the work, too."""
     path = tmp_path / "l.sqlite"

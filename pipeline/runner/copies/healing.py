@@ -68,7 +68,8 @@ class Healing:
             with self._tolerating(name), ThreadPoolExecutor(_AT_ONCE, "heal") as workers:
                 self._look_around(sink)
                 assets = losses.short_of_copies(ledger, name)
-                made = sum(workers.map(partial(self._asset, sink), self._items(assets)))
+                again = partial(self._asset, sink)
+                made = sum(sum(workers.map(again, some)) for some in self._items(assets))
                 if made:
                     text = f"{counted(made, 'lost copy')} made again from another sink"
                     self._run.notice("info", text, name)
@@ -92,9 +93,9 @@ class Healing:
         for copy, receipt in moved_copies.find(self._run.ledger, name, listed, apart, read):
             steps.confirmed(self._run.ledger, copy.resource, name, receipt)
 
-    def _items(self, assets: Sequence[int]) -> Iterator[Item]:
+    def _items(self, assets: Sequence[int]) -> Iterator[Sequence[Item]]:
         for start in range(0, len(assets), _BATCH):
-            yield from work.items(self._run.ledger, assets[start : start + _BATCH])
+            yield work.items(self._run.ledger, assets[start : start + _BATCH])
 
     def _asset(self, sink: Sink, item: Item) -> int:
         """How many of its files the sink has again: the one that names it comes first, so that the
@@ -242,7 +243,13 @@ class Healing:
             return there
         staged, spend = self._run.staging.path(piece.key), self._run.uploading.spend
         body = Body(staged, digests.size, spend=spend)
-        sent = self._ask(sink, lambda: sink.transfer(put, body, None, lambda *_: None))
+        token: str | None = None
+
+        def keep(given: str, _held: int = 0) -> None:
+            nonlocal token
+            token = given
+
+        sent = self._ask(sink, lambda: sink.transfer(put, body, token, keep))
         receipt = self._ask(sink, lambda: commit_one(sink, sent))
         confirm(sink.traits, receipt, digests)
         return receipt
