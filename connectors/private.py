@@ -24,10 +24,12 @@ from keyring.backend import KeyringBackend
 from keyring.backends.chainer import ChainerBackend
 
 from connectors.durable import sync, sync_folder
-from connectors.errors import Misconfigured
+from connectors.errors import DiskFailed, DiskFull, Misconfigured, is_full
 
 _SERVICE = "outpour"
 _PRIVATE = 0o700
+DISK_HINT = "Is its disk there, and may you write there? Then run again."
+_MAKE_ROOM = "Make room there, then run again."
 _BRIEF = 10.0  # seconds that other processes have to keep a sign-in
 
 
@@ -56,6 +58,19 @@ def private_dir(path: Path) -> Path:
             if may(path, os.W_OK):
                 raise
     return path
+
+
+@contextlib.contextmanager
+def kept(what: str, folder: Path, *, full: str = _MAKE_ROOM) -> Iterator[None]:
+    """Around work with ``what`` this computer has to keep in ``folder``, without which nothing goes
+    on: DiskFull for want of room, with the hint ``full``, else DiskFailed."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise DiskFull(f"no room left for {what} in {folder}", hint=full) from error
+        told = f"cannot use {what} in {folder}: {error.strerror or error}"
+        raise DiskFailed(told, hint=DISK_HINT) from error
 
 
 def may(path: Path | str, mode: int) -> bool:

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.checksums import Algorithm, Digests
-from connectors.errors import DiskFailed, DiskFull, ItemError, Misconfigured, is_full
-from connectors.private import private_dir
+from connectors.errors import DiskFull, ItemError, Misconfigured, is_full
+from connectors.private import kept, private_dir
 from pipeline.stopping import Stop
 
 _ELSEWHERE = "Make room there, or set staging.path."
@@ -47,19 +48,10 @@ class Staging:
                 f"cannot keep staging in {self.folder}: {error.strerror}", hint=_ELSEWHERE
             ) from None
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> AbstractContextManager[None]:
         """Around what is done with files in there: where the system refuses that, no file of any
         place can come through. DiskFull for want of room, else DiskFailed."""
-        try:
-            yield
-        except OSError as error:
-            if is_full(error):
-                told = f"no room left for staging in {self.folder}"
-                raise DiskFull(told, hint=_AGAIN) from error
-            told = f"cannot use staging in {self.folder}: {error.strerror or error}"
-            hint = "Is its disk there, and may you write there? Then run again."
-            raise DiskFailed(told, hint=hint) from error
+        return kept("staging", self.folder, full=_AGAIN)
 
     @property
     def used(self) -> int:

@@ -20,7 +20,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from unicodedata import normalize
 
@@ -29,7 +29,7 @@ from connectors.errors import Fatal, Misconfigured, NotFound, PathConflict
 from connectors.gdrive.api import FOLDER, NAMES, Api, File, Ids
 from connectors.gdrive.errors import IdTaken, IdUnusable
 from connectors.gdrive.used import Used
-from connectors.private import private_dir
+from connectors.private import kept, private_dir
 
 _MOST_NAMES = 500_000  # of all folders together, some 35 MB; Drive's own limit for one folder
 _ATTEMPTS = 4
@@ -40,7 +40,7 @@ class Reserved:
     """Ids of folders yet to be made, by path, one private file each.
 
     A file appears whole and never changes, so that of two processes that want the same
-    folder both use the id of the first.
+    folder both use the id of the first. Raises DiskFull and DiskFailed of their disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,24 +48,27 @@ class Reserved:
 
     def get(self, path: str, make: Callable[[], str]) -> str:
         """The id for ``path``; durable when this returns."""
-        file = self._file(path)
-        while True:
-            try:
-                return file.read_text()
-            except FileNotFoundError:
-                self._write(file, make())
+        while (found := self.peek(path)) is None:
+            identity = make()
+            with self._kept():
+                self._write(self._file(path), identity)
+        return found
 
     def peek(self, path: str) -> str | None:
-        try:
-            return self._file(path).read_text()
-        except FileNotFoundError:
-            return None
+        with self._kept():
+            try:
+                return self._file(path).read_text()
+            except FileNotFoundError:
+                return None
 
     def drop(self, path: str, identity: str) -> None:
         """Forget an id that cannot be used."""
-        file = self._file(path)
-        if file.exists() and file.read_text() == identity:
-            file.unlink(missing_ok=True)
+        if self.peek(path) == identity:
+            with self._kept():
+                self._file(path).unlink(missing_ok=True)
+
+    def _kept(self) -> AbstractContextManager[None]:
+        return kept("the ids of folders in Google Drive", self._folder)
 
     def _write(self, file: Path, identity: str) -> None:
         private_dir(self._folder)

@@ -6,6 +6,7 @@ again is recognised by its fingerprint and entered anew.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 import time
@@ -13,6 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from connectors.errors import DiskFailed
+from connectors.private import DISK_HINT, kept
 
 # The table and its file are called as they always were: they lie on people's disks.
 _SCHEMA = """
@@ -25,6 +29,9 @@ create table if not exists shelf (
 create index if not exists shelf_fingerprint on shelf (fingerprint);
 """
 
+_WHAT = "the paths of photos in iCloud"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MOVE_AWAY = "Move it away: what iCloud has is recognised again."
 _SELECT = "select path, fingerprint, asset from shelf"
 
 
@@ -38,7 +45,11 @@ class PathEntry:
 
 
 class PathIndex:
-    """Opened at first use. Every method may be called from any thread."""
+    """Opened at first use. Every method may be called from any thread.
+
+    All raise DiskFull and DiskFailed of the disk that it lies on. A file that is no database is
+    put aside at first use.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -73,10 +84,41 @@ class PathIndex:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, kept(_WHAT, self._file.parent), self._told():
             if self._database is None:
-                self._file.touch(mode=0o600, exist_ok=True)
-                self._database = sqlite3.connect(self._file, timeout=30, check_same_thread=False)
-                self._database.executescript(_SCHEMA)
+                try:
+                    self._database = self._opened()
+                except sqlite3.DatabaseError as error:
+                    if _code(error) not in _DAMAGED:
+                        raise
+                    self._file.replace(self._file.with_suffix(".damaged"))
+                    self._database = self._opened()
             with self._database:
                 yield self._database
+
+    def _opened(self) -> sqlite3.Connection:
+        self._file.touch(mode=0o600, exist_ok=True)
+        database = sqlite3.connect(self._file, timeout=30, check_same_thread=False)
+        try:
+            database.executescript(_SCHEMA)
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What SQLite says of its file, as an error of the disk."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if _code(error) == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, str(error)) from error
+            if _code(error) in _DAMAGED:
+                told = f"{self._file} is damaged: {error}"
+                raise DiskFailed(told, hint=_MOVE_AWAY) from error
+            raise DiskFailed(f"cannot use {self._file}: {error}", hint=DISK_HINT) from error
+
+
+def _code(error: sqlite3.DatabaseError) -> int | None:
+    return getattr(error, "sqlite_errorcode", None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Receipt
-from connectors.errors import Misconfigured, PathConflict, Transient
+from connectors.errors import DiskFailed, DiskFull, Misconfigured, PathConflict, Transient
 from connectors.gdrive import folders
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE
@@ -49,6 +52,26 @@ def test_sixteen_threads_make_each_folder_once(
     made = double.store.folders()
     assert len(made) == len(set(made)) == 1 + 4 + 12
     assert double.calls["files.create"] == len(made)
+
+
+@pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, DiskFull), (errno.EROFS, DiskFailed)])
+def test_an_id_that_cannot_be_kept_is_trouble_of_this_computer(
+    place: DrivePlace,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    error: type[DiskFailed],
+) -> None:
+    """And no folder is made whose id a crash would lose."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    put, body = bench.stage("2024/06/1.jpg", content(100))
+    with pytest.raises(error, match="the ids of folders in Google Drive"):
+        place.open().transfer(put, body, None, bench.keep)
+    assert not place.double.store.folders()
 
 
 def test_two_processes_at_once_make_each_folder_once(
