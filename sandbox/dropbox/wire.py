@@ -62,10 +62,10 @@ class Route:
         except (ValueError, ValidationError) as error:
             raise self.bad(f"{where}: {error}") from None
 
-    def answered(self, obj: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    def answered(self, obj: Any) -> Answer:
         """Success. ``obj`` is JSON of the route's result type."""
         _checked(self._spec.result_type, obj)
-        return Answer(200, {"Content-Type": JSON, **(headers or {})}, dumped(obj))
+        return Answer(200, {"Content-Type": JSON}, dumped(obj))
 
     def streamed(self, obj: Any, answer: Answer) -> Answer:
         """The result of a download travels in a header."""

@@ -30,16 +30,13 @@ _EMPTY = re.compile(rb"\r?\n\r?\n")
 _HEAD = 256 * 1024  # metadata longer than this is no metadata
 
 
-def units(body: Body, most: int | None = None) -> Iterator[memoryview]:
+def units(body: Body) -> Iterator[memoryview]:
     """The body in units of 256 KiB, the last one shorter; whole units even if it breaks off."""
-    left = most
     while True:
-        size = UNIT if left is None else min(UNIT, left)
-        unit = memoryview(bytearray(size))
+        unit = memoryview(bytearray(UNIT))
         came = body.fill(unit)
         if came:
             yield unit[:came]
-        left = None if left is None else left - came
         if came < UNIT:
             return
 

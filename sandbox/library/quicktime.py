@@ -22,8 +22,8 @@ def box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", len(body) + 8, kind) + body
 
 
-def full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
-    return box(kind, struct.pack(">I", version << 24 | flags), *parts)
+def full(kind: bytes, *parts: bytes, flags: int = 0) -> bytes:
+    return box(kind, struct.pack(">I", flags), *parts)
 
 
 def free(size: int) -> bytes:

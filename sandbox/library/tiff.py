@@ -67,7 +67,6 @@ def exif(
     *,
     content_id: str | None = None,
     location: tuple[float, float, float] | None = None,
-    keep_size: bool = True,
 ) -> bytes:
     """A TIFF block with camera, dates, place and MakerNote."""
     stamp = taken.strftime("%Y:%m:%d %H:%M:%S")
@@ -95,7 +94,7 @@ def exif(
     block = header + ifd(first + pointers, 8) + ifd(detail, detail_at)
     if location:
         block += ifd(_gps(location), gps_at)
-    return block.ljust(EXIF_SIZE, b"\0") if keep_size else block
+    return block.ljust(EXIF_SIZE, b"\0")
 
 
 def _gps(location: tuple[float, float, float]) -> list[Entry]:
