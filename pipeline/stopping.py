@@ -20,6 +20,7 @@ class Stop:
         self._callbacks: list[Callable[[], None]] = []
         self.reason = ""
         self.error: Exception | None = None
+        self.asking = False
 
     def set(self, reason: str, error: Exception | None = None) -> None:
         with self._lock:
@@ -55,6 +56,16 @@ class Stop:
         for chunk in chunks:
             self.check()
             yield chunk
+
+    @contextlib.contextmanager
+    def question(self) -> Iterator[None]:
+        """Around what waits for a person, in the main thread: a signal that asks the run to end
+        ends it as well, with KeyboardInterrupt."""
+        before, self.asking = self.asking, True
+        try:
+            yield
+        finally:
+            self.asking = before
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:

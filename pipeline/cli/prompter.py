@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from connectors.errors import SessionExpired
-from pipeline.cli.signals import Interrupts
+from pipeline.stopping import Stop
 from pipeline.wording import printable
 
 
@@ -19,16 +19,16 @@ def at_terminal() -> bool:
 
 
 class TerminalPrompter:
-    """Asks in the terminal. ``pause`` gives the screen free; an end of input, or Ctrl-C while
-    ``interrupts`` watches, ends the conversation with SessionExpired."""
+    """Asks in the terminal. ``pause`` gives the screen free; an end of input, or a signal that sets
+    ``stop``, ends the conversation with SessionExpired."""
 
     def __init__(
         self,
         pause: Callable[[], AbstractContextManager[None]] = nullcontext,
-        interrupts: Interrupts | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self._pause = pause
-        self._interrupts = interrupts
+        self._stop = stop
 
     def tell(self, message: str) -> None:
         with self._pause():
@@ -60,19 +60,15 @@ class TerminalPrompter:
     @contextlib.contextmanager
     def _conversation(self) -> Iterator[None]:
         with self._pause():
-            if self._interrupts is not None:
-                self._interrupts.asking = True
             try:
-                yield
+                with nullcontext() if self._stop is None else self._stop.question():
+                    yield
             except EOFError:
                 raise SessionExpired("nobody answered the question") from None
             except KeyboardInterrupt:
-                if self._interrupts is None:
+                if self._stop is None:
                     raise
                 raise SessionExpired("the sign-in was broken off") from None
-            finally:
-                if self._interrupts is not None:
-                    self._interrupts.asking = False
 
 
 def _write(text: str) -> None:

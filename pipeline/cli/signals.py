@@ -21,14 +21,12 @@ _SIGNALS = [
 
 
 class Interrupts:
-    """While entered, signals set ``stop``. ``asking`` is true while a person is being asked:
-    then the signal also ends the question, with KeyboardInterrupt. ``last`` is done before the
-    second signal ends the process."""
+    """While entered, signals set ``stop``, and end its ``question`` where a person is being asked.
+    ``last`` is done before the second signal ends the process."""
 
     def __init__(
         self, stop: Stop, tell: Callable[[], None], last: Callable[[], None] = lambda: None
     ) -> None:
-        self.asking = False
         self._last = last
         self._stop = stop
         self._tell = tell
@@ -54,12 +52,12 @@ class Interrupts:
                 # and may hold its lock.
                 os.write(2, f"{_SHOW_CURSOR}\n".encode())
             os._exit(Exit.INTERRUPTED)  # the ledger survives this at any instruction
-        if self.asking:
+        if self._stop.asking:
             sys.stderr.write("\n")  # what comes now does not belong to the question
         # Not here: the main thread may hold the very locks that these two need.
         telling = threading.Thread(target=self._end, name="interrupt", daemon=True)
         telling.start()
-        if self.asking:
+        if self._stop.asking:
             telling.join(1)
             raise KeyboardInterrupt
 

@@ -33,7 +33,6 @@ def working(
     Ctrl-C set ``stop``, of which ``stopping`` tells."""
     stop = Stop()
     screen = screen or display.choose(machine=False, quiet=json)
-    interrupts = Interrupts(stop, stopping)
-    prompter = TerminalPrompter(screen.pause, interrupts) if at_terminal() and not json else None
-    with interrupts(), screen:
+    prompter = TerminalPrompter(screen.pause, stop) if at_terminal() and not json else None
+    with Interrupts(stop, stopping)(), screen:
         yield Working(stop, screen, prompter)

@@ -78,11 +78,14 @@ class Attention:
                 continue
             self.tell("warning", f"waits for you: {error}", gate.name, error.hint)
             try:
-                with self._in_time():
+                with self._in_time(), self.stop.question():
                     connector.reconnect(self.prompter)
                 gate.renewed()
             except OutpourError as failed:
                 self._lose(gate, failed)
+            except KeyboardInterrupt:
+                if not self.stop:  # nobody here answers signals
+                    raise
 
     @contextlib.contextmanager
     def _in_time(self) -> Iterator[None]:

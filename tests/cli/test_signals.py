@@ -138,6 +138,33 @@ def test_ctrl_c_at_a_terminal_ends_cleanly(tmp_path: Path) -> None:
     assert code == Exit.OK and "All 60 assets confirmed" in shown
 
 
+WAITING = """
+import threading
+from connectors.memory import MemorySource, library
+from pipeline.cli import main
+from tests.cli import stage
+
+def reconnect(self, prompter):
+    prompter.tell("Plug it in")
+    threading.Event().wait(20)
+    prompter.tell("Nobody came")
+
+MemorySource.reconnect = reconnect
+on_stage = library("stage")
+on_stage.contents = stage.contents_for("expire:5")
+stage.fill(on_stage, 60)
+main()
+"""
+
+
+def test_ctrl_c_ends_what_waits_for_a_person(tmp_path: Path) -> None:
+    """A phone to be plugged in, a browser to be signed in with: no question is open then."""
+    words = [*RUN[RUN.index("run") :], str(tmp_path / "Photos")]
+    shown, code = at_terminal([sys.executable, "-c", WAITING, *words], when={"Plug it in": CTRL_C})
+    assert code == Exit.INTERRUPTED and "Nobody came" not in shown
+    assert "go on with: outpour run" in shown and "Traceback" not in shown
+
+
 def test_a_second_ctrl_c_gives_the_terminal_back_at_once(tmp_path: Path) -> None:
     argv = [*RUN, str(tmp_path / "Photos")]
     shown, code = at_terminal(
