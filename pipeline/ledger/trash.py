@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
 from connectors.errors import Fatal
 from pipeline.ledger import leaving, reclaimable, schema
@@ -109,29 +109,35 @@ def reconcile(ledger: Ledger) -> tuple[int, int]:
 
 def last_run(ledger: Ledger) -> int | None:
     """The last run of which something is in the bin still."""
-    query = select(func.max(_T.run)).where(_T.state == TrashState.TRASHED)
+    query = select(func.max(_T.run)).where(_to_undo())
     with ledger.read() as connection:
         return connection.execute(query).scalar()
 
 
 def runs(ledger: Ledger) -> list[tuple[int, int]]:
     """(run, assets that are in the bin still), the newest first."""
-    query = select(_T.run, func.count()).where(_T.state == TrashState.TRASHED)
+    query = select(_T.run, func.count()).where(_to_undo())
     with ledger.read() as connection:
         rows = connection.execute(query.group_by(_T.run).order_by(_T.run.desc()))
         return [(row[0], row[1]) for row in rows]
 
 
 def of_run(ledger: Ledger, run: int) -> list[Trashed]:
-    """What a run has put into the bin and nobody has restored through us."""
+    """What a run has put into the bin and nobody has restored through us; not what came back by
+    other ways and went by its owner's hand."""
     query = (
         select(_A.id, _A.asset_id, _A.filename, _A.size)
         .join_from(schema.trash, schema.assets)
-        .where(_T.run == run, _T.state == TrashState.TRASHED)
+        .where(_T.run == run, _to_undo())
         .order_by(_A.id)
     )
     with ledger.read() as connection:
         return [Trashed(*row) for row in connection.execute(query)]
+
+
+def _to_undo() -> ColumnElement[bool]:
+    others = select(_A.id).where(leaving.left())
+    return and_(_T.state == TrashState.TRASHED, _T.asset.not_in(others))
 
 
 def in_bin(ledger: Ledger) -> dict[str, int]:

@@ -46,6 +46,17 @@ def test_what_is_proven_goes_and_comes_back(tmp_path: Path) -> None:
     assert {row["state"] for row in rows(world, schema.trash)} == {"restored"}
 
 
+def test_what_its_owner_brought_back_and_deleted_stays_deleted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.reclaim()
+    world.library.restore(LIVE)
+    go(world.job, world.ledger)
+    world.library.trash(LIVE)
+    go(world.job, world.ledger)
+    assert world.undo().assets == 8
+    assert len(world.present()) == 8 and LIVE not in world.present()
+
+
 def test_what_came_back_is_not_copied_again(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.reclaim()
