@@ -232,16 +232,22 @@ class HasMedium(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Names the bytes of a copy on their medium, and that (as ``HasMedium``), alike from whichever
+    sink one asks. What names ``content`` alike is one copy: a hard link, a folder configured twice,
+    a sink below another's root. In a folder of the sink another disk may be mounted."""
+
+    content: str
+    medium: str
+
+
 @runtime_checkable
 class Identifies(Protocol):
     """A sink that can tell whether two copies are really two."""
 
-    def identity(self, path: str) -> str:
-        """Names the bytes at ``path`` on their medium, alike from whichever sink one asks.
-
-        Two copies with one identity are one copy under two names: a hard link, a folder
-        configured twice, a sink below another's root. Raises NotFound.
-        """
+    def identity(self, path: str) -> Identity:
+        """Of the copy at ``path``. Raises NotFound."""
         ...
 
 

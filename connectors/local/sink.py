@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from connectors import durable
-from connectors.abilities import Capacity
+from connectors.abilities import Capacity, Identity
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum
 from connectors.errors import ItemError, NotFound, OutpourError, PathConflict, Transient
@@ -138,13 +138,14 @@ class LocalSink:
             place = place.parent
         return f"disk:{place.stat().st_dev}"
 
-    def identity(self, path: str) -> str:
+    def identity(self, path: str) -> Identity:
         """Device and inode: alike for hard links and for every way to the same folder."""
         try:
             status = self._folders.target(path).lstat()
         except OSError as error:
             raise self._folders.error_of(error, path) from error
-        return f"disk:{status.st_dev}:{status.st_ino}"
+        medium = f"disk:{status.st_dev}"
+        return Identity(f"{medium}:{status.st_ino}", medium)
 
     # --- steps of a transfer ---
 

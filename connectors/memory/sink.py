@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from connectors.abilities import Capacity
+from connectors.abilities import Capacity, Identity
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm, Checksum, digest
 from connectors.errors import (
@@ -119,10 +119,10 @@ class MemorySink:
     def medium(self) -> str:
         return f"memory:{id(self._shelf)}"
 
-    def identity(self, path: str) -> str:
+    def identity(self, path: str) -> Identity:
         if self.stat(path) is None:
             raise NotFound(f"{path} is not held")
-        return f"{self.medium()}/{path}"
+        return Identity(f"{self.medium()}/{path}", self.medium())
 
     def _answer(self, put: Put, body: Body, token: str | None) -> Transferred | OutpourError:
         try:

@@ -6,10 +6,10 @@ id, tells. What is lost together stands in ``groups``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from connectors.abilities import Identifies, ReadBack
+from connectors.abilities import Identifies, Identity, ReadBack
 from connectors.base import Receipt, Sink
 from connectors.checksums import Algorithm
 from connectors.errors import ItemError, NotFound, OutpourError
@@ -24,13 +24,13 @@ from pipeline.stopping import Stop
 @dataclass(frozen=True, slots=True)
 class CopyCheck:
     """What a sink said of one copy today. ``wrong`` says what is not as it was, ``unproven``
-    why nothing can be said; both empty: the bytes are there. ``identity`` names those bytes."""
+    why nothing can be said; both empty: the bytes are there. ``identity`` names them."""
 
     copy: Held
     how: str = ""
     checksum: str = ""
     time: str = ""
-    identity: str | None = None
+    identity: Identity | None = None
     wrong: str = ""
     unproven: str = ""
 
@@ -70,15 +70,19 @@ def check_copy(sink: Sink, file: File, copy: Held, stop: Stop) -> CopyCheck:
     return CopyCheck(copy, how, checksum, now(), identity)
 
 
-def _identity(sink: Sink, copy: Held, receipt: Receipt) -> str | None:
-    return sink.identity(copy.path) if isinstance(sink, Identifies) else receipt.id
+def _identity(sink: Sink, copy: Held, receipt: Receipt) -> Identity | None:
+    if isinstance(sink, Identifies):
+        return sink.identity(copy.path)
+    return Identity(receipt.id, "") if receipt.id is not None else None
 
 
 @dataclass
 class AssetCheck:
-    """What the sinks said of all copies of one asset."""
+    """What the sinks said of all copies of one asset. With ``same_disk`` two on one disk are
+    two."""
 
     candidate: Candidate
+    same_disk: bool
     seen: dict[int, list[CopyCheck]] = field(default_factory=dict)  # by file
 
     def add(self, file: File, seen: CopyCheck) -> None:
@@ -101,18 +105,24 @@ class AssetCheck:
         return ""
 
     def _distinct(self, groups: Iterable[Sequence[str]]) -> int:
-        """Places that hold every file; those that share the bytes of one count once."""
+        """Places that hold every file; those that share the bytes or the disk of one count once."""
         clusters = [set(group) for group in groups]
         for file in self.candidate.files:
             shared: dict[str, set[str]] = {}
             for one in self.seen.get(file.key, ()):
-                if one.identity is not None:
-                    shared.setdefault(one.identity, set()).add(one.copy.sink)
+                for name in self._names(one.identity):
+                    shared.setdefault(name, set()).add(one.copy.sink)
             for sinks in shared.values():
                 touched = [cluster for cluster in clusters if cluster & sinks]
                 clusters = [cluster for cluster in clusters if not cluster & sinks]
                 clusters.append(set().union(*touched))
         return sum(1 for cluster in clusters if cluster & self._whole())
+
+    def _names(self, identity: Identity | None) -> Iterator[str]:
+        if identity is not None:
+            yield identity.content
+            if identity.medium and not self.same_disk:
+                yield identity.medium
 
     def _whole(self) -> set[str]:
         held = [

@@ -37,6 +37,7 @@ class Freeing:
         self._mover = mover
         self._source = source
         self._copies = policy.copies
+        self._same_disk = policy.same_disk
         self._grouped = grouped
         self._rules = policy.rules(grouped.groups)
         self._pace = pace
@@ -70,7 +71,7 @@ class Freeing:
         return checked.why_not(self._grouped.groups, self._copies)
 
     def _look(self, batch: Sequence[Candidate]) -> list[AssetCheck]:
-        by_key = {candidate.key: AssetCheck(candidate) for candidate in batch}
+        by_key = {candidate.key: AssetCheck(candidate, self._same_disk) for candidate in batch}
         asked = [(candidate, file, copy) for candidate in batch for file in candidate.files
                  for copy in file.copies]  # fmt: skip
         with ThreadPoolExecutor(_READERS * len(self._grouped.sinks), "reclaim") as readers:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from connectors.abilities import Identity
 from connectors.errors import Fatal, Misconfigured, OutpourError
 from connectors.local import LocalSettings, LocalSink
 from connectors.local import connector as local
@@ -57,6 +59,12 @@ class Disks:
         ):
             return session.free(policy, session.survey(policy))
 
+    def copies(self) -> Iterator[tuple[LocalSink, str]]:
+        for root in self.roots:
+            sink = LocalSink("to", root)
+            for path in root.rglob("*.HEIC"):
+                yield sink, path.relative_to(root).as_posix()
+
     def file(self, root: int, number: int) -> Path:
         return next(self.roots[root].rglob(f"IMG_000{number}.HEIC"))
 
@@ -67,6 +75,26 @@ def test_two_folders_on_one_disk_are_one_copy_unless_said(tmp_path: Path) -> Non
         disks.reclaim(same_disk=False)
     assert len(disks.library.assets) == 6
     assert disks.reclaim().whole and not disks.library.assets
+
+
+def test_a_folder_of_one_sink_that_lies_on_the_disk_of_another_is_no_second_place(
+    tmp_path: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be mounted there: each copy's own disk counts, and not that of the sink's root."""
+    disks = Disks(tmp_path, "a", str(other_disk / "b"))
+    identity = LocalSink.identity
+    apart = {identity(sink, path).medium for sink, path in disks.copies()}
+    assert len(apart) == 2
+
+    def mounted(sink: LocalSink, path: str) -> Identity:
+        return replace(identity(sink, path), medium=min(apart))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(LocalSink, "identity", mounted)
+        done = disks.reclaim(same_disk=False)
+    assert len(done.withdrawn) == len(disks.library.assets) == 6
+    assert all("1 of 2 independent copies" in why for _, why in done.withdrawn)
+    assert disks.reclaim(same_disk=False).whole and not disks.library.assets
 
 
 def flip(path: Path) -> None:
