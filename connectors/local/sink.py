@@ -77,10 +77,8 @@ class LocalSink:
                 temporary.unlink()
             if isinstance(error, OSError):
                 body.check(put)  # it may be that file which is not there
-            if isinstance(error, FileNotFoundError):  # the folder was taken away meanwhile
-                self._folders.check()
-                self._folders.forget(put.path)
-                raise Transient(f"{put.path}: {error.strerror}") from error
+            if isinstance(error, FileNotFoundError):
+                raise self._taken_away(put, error) from error
             if isinstance(error, OSError):
                 raise self._folders.error_of(error, put.path) from error
             raise
@@ -154,12 +152,14 @@ class LocalSink:
         to be replaced; PathConflict if it is other."""
         replaces = put.replaces
         try:
-            status = target.lstat()
-        except FileNotFoundError:
-            other = self._folders.clash(put.path)
-            if other is None:
-                return None
-            target, status, replaces = other, other.lstat(), frozenset()  # not its very name
+            status = _looked_at(target)
+            if status is None:
+                other = self._folders.clash(put.path)
+                if other is None:
+                    return None
+                target, status, replaces = other, other.lstat(), frozenset()  # not its very name
+        except FileNotFoundError as error:
+            raise self._taken_away(put, error) from error
         except OSError as error:
             raise self._folders.error_of(error, put.path) from error
         path = target.relative_to(self._root).as_posix()
@@ -174,6 +174,12 @@ class LocalSink:
         if value in replaces:
             return None
         raise PathConflict(f"{path} holds other content")
+
+    def _taken_away(self, put: Put, error: OSError) -> Transient:
+        """The folder was, meanwhile. Raises Misconfigured where the whole sink is gone."""
+        self._folders.check()
+        self._folders.forget(put.path)
+        return Transient(f"{put.path}: {error.strerror}")
 
     def _discard(self, token: str | None) -> None:
         """Remove what an earlier attempt left. A token that names none of ours is ignored."""
@@ -268,6 +274,13 @@ class LocalSink:
         if there is None:
             raise NotFound(f"the bytes for {item.put.path} are not here", hint="Send them again.")
         return there
+
+
+def _looked_at(target: Path) -> os.stat_result | None:
+    try:
+        return target.lstat()
+    except FileNotFoundError:
+        return None
 
 
 def _receipt(path: str, status: os.stat_result, sha256: str | None = None) -> Receipt:

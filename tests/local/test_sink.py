@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -310,6 +311,27 @@ def test_a_folder_that_is_removed_in_the_middle_comes_back(
     with pytest.raises(Transient):
         bench.send(sink, "2021/IMG_2.jpg", content(10))
     bench.place(sink, "2021/IMG_2.jpg", content(10))
+
+
+def test_a_folder_that_is_removed_while_its_names_are_looked_at_comes_back(
+    sink: LocalSink, root: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "2021").mkdir(parents=True)
+    (root / "2021/IMG_1.jpg").write_bytes(b"somebody else's")
+    bench.place(sink, "2021/IMG_2.jpg", content(10))
+    (root / "2021/IMG_2.jpg").unlink()
+    scandir = os.scandir
+
+    def removed(folder: Path) -> Any:
+        (root / "2021/IMG_1.jpg").unlink()
+        (root / "2021").rmdir()
+        return scandir(folder)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "scandir", removed)
+        with pytest.raises(Transient):
+            bench.send(sink, "2021/img_1.jpg", content(20))
+    bench.place(sink, "2021/img_1.jpg", content(20))
 
 
 def test_wrong_folders_are_one_clear_line(tmp_path: Path) -> None:
