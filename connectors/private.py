@@ -26,9 +26,10 @@ from keyring.backends.chainer import ChainerBackend
 from connectors.durable import sync, sync_folder
 from connectors.errors import DiskFailed, DiskFull, Misconfigured, is_full
 
+DISK_HINT = "Is its disk there, and may you write there? Then run again."
+"""What to do where this computer's disk refuses."""
 _SERVICE = "outpour"
 _PRIVATE = 0o700
-DISK_HINT = "Is its disk there, and may you write there? Then run again."
 _MAKE_ROOM = "Make room there, then run again."
 _BRIEF = 10.0  # seconds that other processes have to keep a sign-in
 

@@ -1,7 +1,7 @@
 """Asking the sinks: is every copy of an asset still there, and are the copies really several?
 
 A hard link, or a folder that is configured twice, is one copy: ``Identifies``, or the sink's own
-id, tells. What is lost together stands in ``groups``.
+id, tells. What is lost together stands in ``groups``, but for a folder of another disk in a sink.
 """
 
 from __future__ import annotations

@@ -60,8 +60,9 @@ class PlaceGuard:
             where = ""
             with self._sources_left_out.tolerating(source.name):
                 where = source_whereabouts(place, source, partial(self._ask, source))
-            for sink in (name for name, there in found.items() if where and there == where):
-                raise Misconfigured(f"{sink} is the source itself, {source.name}")
+            itself = [name for name, there in found.items() if where and there == where]
+            if itself:
+                raise Misconfigured(f"{itself[0]} is the source itself, {source.name}")
 
     def recheck(self) -> None:
         """Look after what runs left undone that could not look back."""
