@@ -91,6 +91,10 @@ SameDisk = Annotated[
         rich_help_panel=RULES,
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="The source to be freed, where more than one could be."),
+]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Most assets that one run deletes.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without: show what would go.")]
 Back = Annotated[
@@ -116,6 +120,7 @@ def reclaim(
     for_: o.Row = None,
     from_: o.From = None,
     to: o.To = None,
+    at: At = None,
     free: Free = None,
     until: Until = None,
     older_than: OlderThan = None,
@@ -164,13 +169,16 @@ def reclaim(
             hint="Without --yes all that could go is shown.",
         )
     with (
-        opened(pipeline) as (job, ledger),
-        working(json=json) as at,
-        reclaiming(job, ledger, at.screen, stop=at.stop, prompter=at.prompter) as session,
+        opened(pipeline, may_leave_out=True) as (job, ledger),
+        working(json=json) as work,
+        reclaiming(
+            job, ledger, work.screen, at=at, stop=work.stop, prompter=work.prompter
+        ) as session,
     ):
         if undo is not None:
-            return _end(session, session.undo(_run(undo)), at.screen, json=json, verb="restored")
-        return _free(session, policy, at, yes=yes, json=json)
+            done = session.undo(_run(undo))
+            return _end(session, done, work.screen, json=json, verb="restored")
+        return _free(session, policy, work, yes=yes, json=json)
 
 
 def _free(session: Session, policy: Policy, at: Working, *, yes: bool, json: bool) -> int:

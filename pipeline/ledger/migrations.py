@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, insert, inspect, select, text, update
 
 from connectors.errors import Misconfigured
-from pipeline.ledger import schema
+from pipeline.ledger import leaving, schema
 
 
 def _sidecars(connection: Connection) -> None:
@@ -55,12 +55,24 @@ def _lookalikes(connection: Connection) -> None:
     schema.lookalikes.create(connection, checkfirst=True)
 
 
+def _freed(connection: Connection) -> None:
+    """What reclaim took away is told of each source apart. Until now it took only from pipelines
+    with one source, which may have been given others since."""
+    if "freed" not in {column["name"] for column in inspect(connection).get_columns("sightings")}:
+        statement = "ALTER TABLE sightings ADD COLUMN freed VARCHAR DEFAULT '' NOT NULL"
+        connection.execute(text(statement))
+    statement = "ALTER TABLE trash ADD COLUMN sighting INTEGER REFERENCES sightings (id)"
+    connection.execute(text(statement))
+    leaving.hand_over(connection)
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     1: _sidecars,
     2: _files,
     3: _sizes,
     4: _missing,
     5: _lookalikes,
+    6: _freed,
 }
 """``STEPS[n]`` turns version n into n + 1."""
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 6
+VERSION = 7
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -204,6 +204,8 @@ sightings = Table(
     Column("local", Boolean, nullable=False),  # the source has the original's bytes
     Column("seen", Integer, nullable=False),
     Column("gone", Boolean, nullable=False),
+    # Of what is gone since reclaim took it away, the words of ``leaving.by_reclaim``.
+    Column("freed", String, nullable=False, default="", server_default=""),
     UniqueConstraint("source", "asset_id"),
     Index("sightings_principal", "principal"),
 )
@@ -237,5 +239,7 @@ trash = Table(
     Column("evidence", String, nullable=False),  # JSON: the copies and their checks
     Column("time", String, nullable=False),
     Column("reason", String, nullable=False, default=""),
+    # What went, where the asset is one of several sources.
+    Column("sighting", ForeignKey("sightings.id")),
     PrimaryKeyConstraint("run", "asset"),
 )

@@ -6,25 +6,44 @@ the source lists then tells how it ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from connectors.errors import Fatal
 from pipeline.ledger import leaving, reclaimable, schema
 from pipeline.ledger.assets import listing
 from pipeline.ledger.codec import now
+from pipeline.ledger.reclaimable import Candidate
 from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState, TrashState
 
-_A, _T = schema.assets.c, schema.trash.c
+_A, _S, _T = schema.assets.c, schema.sightings.c, schema.trash.c
+_TRASH = schema.trash.join(schema.assets).outerjoin(schema.sightings, _S.id == _T.sighting)
+"""What went is a sighting where the pipeline has several sources, and else the asset itself."""
+_ID = func.coalesce(_S.asset_id, _A.asset_id)
+_FILENAME = func.coalesce(_S.filename, _A.filename)
+_SIZE = func.coalesce(_S.size, _A.size)
+_GONE = case((_T.sighting.is_(None), _A.state == AssetState.GONE), else_=_S.gone)
 
 
 @dataclass(frozen=True, slots=True)
 class Trashed:
-    """An asset that a run has put into the bin."""
+    """An asset that a run has put into the bin. ``asset`` is its id at the source."""
 
     key: int
     asset: str
@@ -37,28 +56,31 @@ def intend(
     run: int,
     source: str,
     rules: reclaimable.Rules,
-    candidates: Mapping[int, tuple[str, str]],
+    proven: Sequence[tuple[Candidate, str]],
 ) -> set[int]:
-    """Record what is about to go, (revision, evidence) by asset; returns what may.
+    """Record what is about to go, each with its evidence; returns the keys of what may still.
 
     In one transaction with a last look at the ledger: whatever changed since the candidate was
-    made stays. Raises Fatal while a listing of the source is not complete.
+    made stays. Raises Fatal while a listing of ``source``, or of several as one, is not complete.
     """
 
     def work(connection: Connection) -> set[int]:
         known = listing.last(connection, source)
         if known is None or not known.complete:
             raise Fatal(f"the listing of {source} is not complete", hint="Run again.")
-        still = reclaimable.still(connection, rules, candidates)
-        going = {key for key, revision in still.items() if candidates[key][0] == revision}
+        still = reclaimable.still(connection, rules, [one.key for one, _ in proven])
+        going = [
+            (one, evidence) for one, evidence in proven
+            if still.get(one.key) == (one.asset, one.revision)
+        ]  # fmt: skip
         rows = [
-            {"run": run, "asset": key, "state": TrashState.INTENDED, "time": now(),
-             "evidence": candidates[key][1], "reason": ""}
-            for key in sorted(going)
+            {"run": run, "asset": one.key, "state": TrashState.INTENDED, "time": now(),
+             "evidence": evidence, "reason": "", "sighting": one.sighting}
+            for one, evidence in going
         ]  # fmt: skip
         if rows:
             connection.execute(insert(schema.trash), rows)
-        return going
+        return {one.key for one, _ in going}
 
     return ledger.transact(work)
 
@@ -84,18 +106,19 @@ def note_failed(ledger: Ledger, run: int, reasons: Mapping[int, str]) -> None:
         ledger.transact(lambda connection: connection.execute(statement, rows))
 
 
-def reconcile(ledger: Ledger) -> tuple[int, int]:
-    """How deletions ended whose answers were lost: numbers of those done, and not done.
+def reconcile(ledger: Ledger, source: str | None) -> tuple[int, int]:
+    """How deletions ended whose answers were lost: numbers of those done, and not done. Here and
+    below ``source`` is the one that was asked, None where the pipeline has no other.
 
-    Right after a complete listing only: what the source no longer lists is in its bin.
+    Right after a complete listing of it only: what it no longer lists is in its bin.
     """
 
     def work(connection: Connection) -> tuple[int, int]:
-        query = select(_T.run, _T.asset, _A.state).join(schema.assets)
-        rows = connection.execute(query.where(_T.state == TrashState.INTENDED)).all()
+        query = select(_T.run, _T.asset, _GONE.label("gone")).select_from(_TRASH)
+        rows = connection.execute(query.where(_in_state(TrashState.INTENDED, source))).all()
         ended = [
             {"of": row.run, "key": row.asset, "when": now(),
-             "new": TrashState.TRASHED if row.state == AssetState.GONE else TrashState.REFUSED,
+             "new": TrashState.TRASHED if row.gone else TrashState.REFUSED,
              "why": "the answer was lost; read from the next listing"}
             for row in rows
         ]  # fmt: skip
@@ -107,56 +130,60 @@ def reconcile(ledger: Ledger) -> tuple[int, int]:
     return ledger.transact(work)
 
 
-def last_run(ledger: Ledger) -> int | None:
+def last_run(ledger: Ledger, source: str | None) -> int | None:
     """The last run of which something is in the bin still."""
-    query = select(func.max(_T.run)).where(_to_undo())
+    query = select(func.max(_T.run)).select_from(_TRASH).where(_to_undo(source))
     with ledger.read() as connection:
         return connection.execute(query).scalar()
 
 
-def runs(ledger: Ledger) -> list[tuple[int, int]]:
+def runs(ledger: Ledger, source: str | None) -> list[tuple[int, int]]:
     """(run, assets that are in the bin still), the newest first."""
-    query = select(_T.run, func.count()).where(_to_undo())
+    query = select(_T.run, func.count()).select_from(_TRASH).where(_to_undo(source))
     with ledger.read() as connection:
         rows = connection.execute(query.group_by(_T.run).order_by(_T.run.desc()))
         return [(row[0], row[1]) for row in rows]
 
 
-def of_run(ledger: Ledger, run: int) -> list[Trashed]:
+def of_run(ledger: Ledger, source: str | None, run: int) -> list[Trashed]:
     """What a run has put into the bin and nobody has restored through us; not what came back by
     other ways and went by its owner's hand."""
     query = (
-        select(_A.id, _A.asset_id, _A.filename, _A.size)
-        .join_from(schema.trash, schema.assets)
-        .where(_T.run == run, _to_undo())
+        select(_A.id, _ID, _FILENAME, _SIZE)
+        .select_from(_TRASH)
+        .where(_T.run == run, _to_undo(source))
         .order_by(_A.id)
     )
     with ledger.read() as connection:
         return [Trashed(*row) for row in connection.execute(query)]
 
 
-def _to_undo() -> ColumnElement[bool]:
+def _to_undo(source: str | None) -> ColumnElement[bool]:
     others = select(_A.id).where(leaving.left())
-    return and_(_T.state == TrashState.TRASHED, _T.asset.not_in(others))
-
-
-def in_bin(ledger: Ledger) -> dict[str, int]:
-    """Bytes by asset id of all that we put into the bin and that left the source since."""
-    query = (
-        select(_A.asset_id, _A.size)
-        .join_from(schema.trash, schema.assets)
-        .where(_T.state == TrashState.TRASHED, _A.state == AssetState.GONE)
+    owners = case(
+        (_T.sighting.is_(None), _T.asset.in_(others)), else_=and_(_S.gone, _S.freed == "")
     )
+    return and_(_in_state(TrashState.TRASHED, source), ~owners)
+
+
+def in_bin(ledger: Ledger, source: str | None) -> dict[str, int]:
+    """Bytes by asset id of all that we put into the bin and that left the source since."""
+    query = select(_ID, _SIZE).select_from(_TRASH)
+    query = query.where(_in_state(TrashState.TRASHED, source), _GONE)
     with ledger.read() as connection:
-        return {row.asset_id: row.size for row in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def bytes_since(ledger: Ledger, moment: str) -> int:
+def bytes_since(ledger: Ledger, source: str | None, moment: str) -> int:
     """Bytes put into the bin since ``moment`` (ISO 8601, UTC) and not restored."""
-    trashed = and_(_T.state == TrashState.TRASHED, _T.time >= moment, _A.state == AssetState.GONE)
-    query = select(func.coalesce(func.sum(_A.size), 0)).join_from(schema.trash, schema.assets)
+    trashed = and_(_in_state(TrashState.TRASHED, source), _T.time >= moment, _GONE)
+    query = select(func.coalesce(func.sum(_SIZE), 0)).select_from(_TRASH)
     with ledger.read() as connection:
         return int(connection.execute(query.where(trashed)).scalar_one())
+
+
+def _in_state(state: TrashState, source: str | None) -> ColumnElement[bool]:
+    return and_(_T.state == state, true() if source is None else _S.source == source)
 
 
 def _row() -> Any:
@@ -170,10 +197,16 @@ def _record(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     )
     connection.execute(statement, rows)
     gone = [
-        {"key": row["key"], "why": leaving.by_reclaim(row["of"], row["when"])}
+        {"of": row["of"], "key": row["key"], "why": leaving.by_reclaim(row["of"], row["when"])}
         for row in rows
         if row["new"] is TrashState.TRASHED
     ]
-    if gone:
-        left = update(schema.assets).where(_A.id == bindparam("key"))
-        connection.execute(left.values(state=AssetState.GONE, reason=bindparam("why")), gone)
+    if not gone:
+        return
+    mine = and_(_T.run == bindparam("of"), _T.asset == bindparam("key"))
+    what = select(_T.sighting).where(mine).scalar_subquery()
+    went = update(schema.sightings).where(_S.id == what)
+    connection.execute(went.values(gone=True, freed=bindparam("why")), gone)
+    elsewhere = exists().where(_S.principal == _A.asset_id, ~_S.gone)  # at another source
+    left = update(schema.assets).where(_A.id == bindparam("key"), ~elsewhere)
+    connection.execute(left.values(state=AssetState.GONE, reason=bindparam("why")), gone)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.abilities import Binned, Capacity, HasBin
-from connectors.base import Source
 from pipeline.ledger import Ledger, trash
 from pipeline.ledger.items import Totals
+from pipeline.reclaim.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,11 @@ class Aftermath:
 
 
 def aftermath(
-    ledger: Ledger, source: Source, capacity: Capacity | None, binned: Sequence[Binned] | None
+    ledger: Ledger, target: Target, capacity: Capacity | None, binned: Sequence[Binned] | None
 ) -> Aftermath:
     """``binned`` is what the source says lies in its bin, None where it cannot say."""
-    mine = trash.in_bin(ledger)
+    source = target.source
+    mine = trash.in_bin(ledger, target.part)
     if binned is None:
         ours = Totals(len(mine), sum(mine.values()))
         return Aftermath(source.name, capacity, None, ours, None, None, "")

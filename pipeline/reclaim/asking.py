@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from connectors.base import Source
 from connectors.errors import OutpourError, SessionExpired, Transient
 from pipeline.runner.move import Mover
 from pipeline.stopping import Stop
@@ -33,8 +34,9 @@ def batches(items: Sequence[T], pace: Pace, stop: Stop) -> Iterator[Sequence[T]]
 class Answers:
     """Per-item answers of a source, gathered over as many attempts as they take."""
 
-    def __init__(self, mover: Mover) -> None:
+    def __init__(self, mover: Mover, source: Source) -> None:
         self._mover = mover
+        self._source = source
         self.told: dict[int, str] = {}  # by asset: empty, or why not
         self.withdrawn: dict[int, str] = {}  # why it is asked for no more
 
@@ -63,7 +65,7 @@ class Answers:
             if again is not None:
                 raise again
 
-        self._mover.connections.ask(self._mover.job.source, attempt)
+        self._mover.connections.ask(self._source, attempt)
 
     def _left(self, keys: Sequence[int]) -> list[int]:
         return [key for key in keys if key not in self.told and key not in self.withdrawn]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from connectors.abilities import Reclaims
 from connectors.errors import Fatal, OutpourError
 from pipeline.events import ItemEvent
 from pipeline.ledger import asset_states, trash
@@ -19,6 +18,7 @@ from pipeline.reclaim.copy_check import AssetCheck, CopyCheck, check_copy, unche
 from pipeline.reclaim.done import Done
 from pipeline.reclaim.groups import SinkGroups
 from pipeline.reclaim.policy import Policy
+from pipeline.reclaim.target import Target
 from pipeline.runner.move import Mover
 
 _READERS = 4  # for each sink
@@ -32,14 +32,14 @@ class Freeing:
     looked at, and writes down why and how it went."""
 
     def __init__(
-        self, mover: Mover, source: Reclaims, policy: Policy, grouped: SinkGroups, pace: Pace
+        self, mover: Mover, target: Target, policy: Policy, grouped: SinkGroups, pace: Pace
     ) -> None:
         self._mover = mover
-        self._source = source
+        self._target = target
         self._copies = policy.copies
         self._same_disk = policy.same_disk
         self._grouped = grouped
-        self._rules = policy.rules(grouped.groups)
+        self._rules = policy.rules(grouped.groups, target.part)
         self._pace = pace
         self._done = Done(mover.run_id)
         self._looked: float | None = None  # when, if nothing was asked for since
@@ -104,19 +104,20 @@ class Freeing:
         going = trash.intend(
             mover.ledger,
             mover.run_id,
-            mover.job.source.name,
+            mover.run.source.name,
             self._rules,
-            {candidate.key: (candidate.revision, evidence) for candidate, evidence in proven},
+            proven,
         )
         for candidate, _ in proven:
             if candidate.key not in going:
                 self._withdraw(candidate, "is another in the ledger since it was chosen")
         chosen = {candidate.key: candidate for candidate, _ in proven if candidate.key in going}
-        answers = Answers(mover)
+        answers = Answers(mover, self._target.source)
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
             self._looked = None
-            return self._source.trash([(chosen[key].asset, chosen[key].revision) for key in keys])
+            wanted = [(chosen[key].asset, chosen[key].revision) for key in keys]
+            return self._target.reclaims.trash(wanted)
 
         def withdraw(keys: Sequence[int]) -> Mapping[int, str]:
             """A source may let us wait, for hours where a person has to sign in."""

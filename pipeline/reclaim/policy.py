@@ -51,8 +51,9 @@ class Policy:
         sized = self.free is not None or self.until is not None
         return self.order or ("oldest" if self.before and not sized else "largest")
 
-    def rules(self, groups: tuple[tuple[str, ...], ...]) -> Rules:
+    def rules(self, groups: tuple[tuple[str, ...], ...], source: str | None) -> Rules:
         return Rules(
+            source=source,
             groups=groups,
             copies=self.copies,
             proofs=(Proof.CHECKSUM, Proof.SIZE) if self.by_size else (Proof.CHECKSUM,),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connectors.abilities import Reclaims
 from pipeline.ledger import Ledger, reclaimable
 from pipeline.ledger.items import Totals
 from pipeline.ledger.reclaimable import Kept
 from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import KEEP, Policy, moment
+from pipeline.reclaim.target import targets
 from pipeline.runner.job import Job
 
 
@@ -26,10 +26,10 @@ class Prospect:
 
 
 def prospect(job: Job, ledger: Ledger) -> Prospect | None:
-    """None where the source cannot free space, no sink counts, or one is away: then a reclaim
-    would free nothing."""
-    away = any(sink.name in job.away for sink in job.sinks)
-    if away or job.others or not isinstance(job.source, Reclaims):
+    """None where no source can free space, or more than one, where no sink counts, or one is
+    away: then a reclaim would free nothing."""
+    possible = targets(job)
+    if len(possible) != 1 or any(sink.name in job.away for sink in job.sinks):
         return None
     counted = group_sinks(job.pipeline, job.sinks, same_disk=False)
     today = datetime.now(UTC)
@@ -37,9 +37,9 @@ def prospect(job: Job, ledger: Ledger) -> Prospect | None:
     policy = Policy(fresh=moment(KEEP, today), copies=copies)
     if not policy.copies:
         return None
-    totals = reclaimable.tally(ledger, policy.rules(counted.groups))
+    totals = reclaimable.tally(ledger, policy.rules(counted.groups, possible[0].part))
     return Prospect(
-        job.source.name,
+        possible[0].source.name,
         policy.copies,
         totals.get(None, Totals()),
         totals.get(Kept.UNCONFIRMED, Totals()),

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from connectors.abilities import Binned, Capacity, HasBin, HasCapacity, Prompter, Reclaims
-from connectors.base import Source
+from connectors.abilities import Binned, Capacity, HasBin, HasCapacity, Prompter
+from connectors.base import Sink, Source
 from connectors.errors import Fatal, Misconfigured
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, asset_states, places, trash
@@ -19,6 +19,7 @@ from pipeline.reclaim.freeing import Freeing
 from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import Policy
 from pipeline.reclaim.survey import Survey, in_bin, survey
+from pipeline.reclaim.target import Target, target
 from pipeline.reclaim.undo import Undo
 from pipeline.runner.attention import Attention
 from pipeline.runner.ending import recorded
@@ -40,25 +41,33 @@ def reclaiming(
     observer: Observer,
     *,
     stop: Stop,
+    at: str | None = None,
     prompter: Prompter | None = None,
     pace: Pace | None = None,
 ) -> Iterator[Session]:
-    """A session, which the ledger keeps record of. ``prompter`` is None where nobody can be asked.
+    """A session, which the ledger keeps record of. ``at`` names the source to be freed; None: the
+    only one that can be. Of the others none is asked. ``prompter`` is None where nobody can be.
 
-    Misconfigured where the source cannot free space.
+    Misconfigured where the source cannot free space; raises why it, or a sink, is away.
     """
-    source = _reclaimable(job)
+    chosen = target(job, at)
+    needed: tuple[Source | Sink, ...] = (chosen.source, *job.sinks)
+    for end in needed:
+        if end.name in job.away:
+            raise job.away[end.name]
     with recorded(ledger, "reclaim", stop) as record:
         mover = Mover(job, ledger, observer, stop, record.run)
-        yield Session(mover, source, mover.connections.attention(prompter), pace or Pace())
+        mover.connections.ask_only(chosen.source)
+        yield Session(mover, chosen, mover.connections.attention(prompter), pace or Pace())
 
 
 class Session:
     """The steps of one reclaim, or of what brings it back."""
 
-    def __init__(self, mover: Mover, source: Reclaims, attention: Attention, pace: Pace) -> None:
+    def __init__(self, mover: Mover, target: Target, attention: Attention, pace: Pace) -> None:
         self._mover = mover
-        self._source = source
+        self._target = target
+        self._source = target.source
         self._attention = attention
         self._pace = pace
         self._job = mover.job
@@ -109,14 +118,14 @@ class Session:
         capacity, binned = None, 0
         if policy.until is not None:
             capacity, binned = self._capacity(), self._binned()
-        found = survey(self._ledger, policy, groups, capacity, binned)
+        found = survey(self._ledger, policy, self._target.part, groups, capacity, binned)
         self._check_sinks(found)
         return found
 
     def _list(self) -> None:
         """Know the source as it is, whole, with its albums."""
         if missing := self._discover().missing:
-            name, more = self._job.source.name, counted(missing)
+            name, more = self._source.name, counted(missing)
             raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
         if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint=_LATER)
@@ -127,9 +136,8 @@ class Session:
             self._list()
         self._check_sinks(chosen)
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
-        return Freeing(self._mover, self._source, policy, groups, self._pace).free(
-            chosen.candidates
-        )
+        freeing = Freeing(self._mover, self._target, policy, groups, self._pace)
+        return freeing.free(chosen.candidates)
 
     def _check_sinks(self, chosen: Survey) -> None:
         """A place that is not connected has not lost its copies."""
@@ -146,46 +154,49 @@ class Session:
 
     def _undo(self, run: int | None) -> Done:
         self._discover()
-        wanted = run if run is not None else trash.last_run(self._ledger)
-        if wanted is None or not trash.of_run(self._ledger, wanted):
-            known = ", ".join(f"{key} ({count})" for key, count in trash.runs(self._ledger))
+        part = self._target.part
+        wanted = run if run is not None else trash.last_run(self._ledger, part)
+        if wanted is None or not trash.of_run(self._ledger, part, wanted):
+            known = ", ".join(f"{key} ({count})" for key, count in trash.runs(self._ledger, part))
             what = "nothing" if run is None else f"nothing of run {run}"
             raise Misconfigured(
                 f"{what} is left to bring back",
                 hint=f"Runs with assets in the bin: {known}" if known else "",
             )
-        done = Undo(self._mover, self._source, self._pace).restore(wanted)
+        done = Undo(self._mover, self._target, self._pace).restore(wanted)
         if not done.ended_early:
             with done.keeping(self._mover.stop):
                 self._discover()
         return done
 
     def _aftermath(self) -> Aftermath:
-        source = self._job.source
-        return aftermath(self._ledger, source, self._capacity(), self._bin(source))
+        return aftermath(self._ledger, self._target, self._capacity(), self._bin())
 
     def _discover(self) -> Discovered:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
         found = mover.catalogue.refresh()
         asset_states.recognize(self._ledger, mover.goal)
-        gone, there = trash.reconcile(self._ledger)
+        gone, there = trash.reconcile(self._ledger, self._target.part)
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"
-            mover.run.notice("warning", text, self._job.source.name)
+            mover.run.notice("warning", text, self._source.name)
         return found
 
     def _capacity(self) -> Capacity | None:
-        source = self._job.source
+        source = self._source
         if not isinstance(source, HasCapacity):
             return None
         return self._mover.connections.ask(source, source.capacity)
 
     def _binned(self) -> int:
-        found = self._bin(self._job.source)
-        return in_bin(self._ledger) if found is None else sum(item.size for item in found)
+        found = self._bin()
+        if found is None:
+            return in_bin(self._ledger, self._target.part)
+        return sum(item.size for item in found)
 
-    def _bin(self, source: Source) -> list[Binned] | None:
+    def _bin(self) -> list[Binned] | None:
+        source = self._source
         if not isinstance(source, HasBin):
             return None
         return self._mover.connections.ask(source, lambda: list(source.binned()))
@@ -195,19 +206,3 @@ class Session:
         return self._attention.during(
             work, lambda: mover.observer.progress(mover.meter.snapshot(0, {}))
         )
-
-
-def _reclaimable(job: Job) -> Reclaims:
-    if len(job.pipeline.sources) > 1:
-        raise Misconfigured(
-            "space can be freed only where the pipeline has one source, not "
-            + " and ".join(place.name for place in job.pipeline.sources),
-            hint="Run one that names only the place to be freed and the same sinks: what they "
-            "hold is recognised, not copied again. Then reclaim with that.",
-        )
-    source = job.source
-    if not isinstance(source, Reclaims):
-        raise Misconfigured(
-            f"{source.name} cannot free space: its assets can be deleted only by hand there"
-        )
-    return source

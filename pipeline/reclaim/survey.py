@@ -42,9 +42,15 @@ class Survey:
 
 
 def survey(
-    ledger: Ledger, policy: Policy, grouped: SinkGroups, capacity: Capacity | None, binned: int
+    ledger: Ledger,
+    policy: Policy,
+    source: str | None,
+    grouped: SinkGroups,
+    capacity: Capacity | None,
+    binned: int,
 ) -> Survey:
-    """Choose what would go. ``capacity`` is the source's, ``binned`` the bytes in its bin.
+    """Choose what would go of ``source`` (None: of the only one). ``capacity`` is the source's,
+    ``binned`` the bytes in its bin.
 
     Misconfigured, with what is possible instead, where the goal cannot be met.
     """
@@ -55,7 +61,7 @@ def survey(
             + "; ".join((places, *grouped.remarks)),
             hint="Add a sink, or lower --copies.",
         )
-    rules = policy.rules(grouped.groups)
+    rules = policy.rules(grouped.groups, source)
     totals = reclaimable.tally(ledger, rules)
     possible = totals.get(None, Totals())
     kept = {why: totals[why] for why in Kept if why in totals}
@@ -79,10 +85,10 @@ def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:
     return "; ".join([line, *rest])
 
 
-def in_bin(ledger: Ledger) -> int:
+def in_bin(ledger: Ledger, source: str | None) -> int:
     """Bytes we put into a bin that cannot be looked into, and that are likely there still."""
     since = datetime.now(UTC) - timedelta(days=_BIN_DAYS)
-    return trash.bytes_since(ledger, timestamp(since) or "")
+    return trash.bytes_since(ledger, source, timestamp(since) or "")
 
 
 def _wanted(policy: Policy, capacity: Capacity | None, binned: int) -> int | None:

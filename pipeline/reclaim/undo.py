@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.abilities import Reclaims
 from connectors.errors import OutpourError
 from pipeline.events import ItemEvent
 from pipeline.ledger import trash
 from pipeline.ledger.trash import Trashed
 from pipeline.reclaim.asking import Answers, Pace, batches
 from pipeline.reclaim.done import Done
+from pipeline.reclaim.target import Target
 from pipeline.runner.move import Mover
 from pipeline.states import TrashState
 
@@ -18,16 +18,16 @@ from pipeline.states import TrashState
 class Undo:
     """Brings back from the source's bin what a run put there, and writes down how it went."""
 
-    def __init__(self, mover: Mover, source: Reclaims, pace: Pace) -> None:
+    def __init__(self, mover: Mover, target: Target, pace: Pace) -> None:
         self._mover = mover
-        self._source = source
+        self._target = target
         self._pace = pace
 
     def restore(self, run: int) -> Done:
         """Restore what ``run`` trashed; what ends it early stands in the answer."""
         mover = self._mover
         done = Done(run)
-        items = trash.of_run(mover.ledger, run)
+        items = trash.of_run(mover.ledger, self._target.part, run)
         mover.meter.begin("restoring", assets=len(items))
         with done.keeping(mover.stop):
             for batch in batches(items, self._pace, mover.stop):
@@ -37,10 +37,10 @@ class Undo:
     def _batch(self, batch: Sequence[Trashed], done: Done) -> None:
         mover = self._mover
         items = {item.key: item for item in batch}
-        answers = Answers(mover)
+        answers = Answers(mover, self._target.source)
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
-            return self._source.restore([items[key].asset for key in keys])
+            return self._target.reclaims.restore([items[key].asset for key in keys])
 
         try:
             answers.gather(list(items), ask)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from connectors.abilities import Prompter
 from connectors.base import Sink, Source
-from connectors.errors import Misconfigured, OutpourError, Paused
+from connectors.errors import Misconfigured, OutpourError, Paused, Unreachable
 from pipeline import retry
 from pipeline.ledger import Ledger, places
 from pipeline.left_out import LeftOut
@@ -94,6 +94,12 @@ class Connections:
         return self.sinks_left_out.leave_out(gate, why) or self.sources_left_out.leave_out(
             gate, why
         )
+
+    def ask_only(self, source: Source) -> None:
+        """Of several sources ask no other: what they have stays as it was listed last."""
+        for name, gate in self.sources.items():
+            if name != source.name:
+                gate.give_up(Unreachable(f"{name} is not asked"))
 
     def leave_out_absent(self) -> None:
         """Go on without the places that are not there. Raises for one that the command needs, and

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connectors.base import Asset, Role
+from pipeline.ledger import leaving
 from pipeline.ledger.assets import listing, recognition, sightings, twins
 from pipeline.together.merging import KnownFile, Sighting, merge
 
@@ -60,6 +61,7 @@ def adopt_library(connection: Connection, source: str) -> None:
     for gone in (False, True):
         for assets in listing.assets(connection, gone=gone):
             sightings.seed(connection, source, assets, gone=gone)
+    leaving.hand_over(connection)
 
 
 def leave(

@@ -24,7 +24,21 @@ def as_version_one(path: Path) -> None:
     set_version(path, 1)
 
 
+def as_version_six(path: Path) -> None:
+    with opened(path) as raw:
+        raw.executescript(
+            "alter table sightings drop column freed; alter table trash rename to later;"
+            "create table trash (run integer not null, asset integer not null, "
+            "state varchar not null, evidence varchar not null, time varchar not null, "
+            "reason varchar not null, primary key (run, asset));"
+            "insert into trash select run, asset, state, evidence, time, reason from later;"
+            "drop table later;"
+        )
+    set_version(path, 6)
+
+
 def as_version_five(path: Path) -> None:
+    as_version_six(path)
     with opened(path) as raw:
         raw.execute("drop table lookalikes")
     set_version(path, 5)

@@ -169,21 +169,48 @@ def test_a_request_takes_few_and_the_source_gets_a_rest() -> None:
     assert pace.batch <= 50 and pace.pause >= 1
 
 
-def test_of_several_sources_none_is_freed(
+def test_of_several_sources_the_one_that_is_meant_is_freed(
     config: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Copies of the one library say nothing of what each source would lose."""
     store = store_of(request)
+    fill(library(f"{store}-ann"), 4)
     both = config.with_name("both.yaml")
-    text = config.read_text().replace(f"memory:{store}", f"[memory:{store}, memory:{store}-phone]")
+    sources = "source:\n" + "".join(
+        f"  - {{type: memory, name: {name}, store: {kept}}}\n"
+        for name, kept in (("bob", store), ("ann", f"{store}-ann"))
+    )
+    text = config.read_text().replace(f"source: memory:{store}\n", sources)
     both.write_text(text)
     assert invoke(["run", "-q", str(both)]) == Exit.OK
     capsys.readouterr()
-    assert invoke(["reclaim", str(both), "--older-than", "1d", "--yes"]) == Exit.USAGE
+    goal = [str(both), "--older-than", "1d", "--yes"]
+    assert invoke(["reclaim", *goal]) == Exit.USAGE
     told = capsys.readouterr().err
-    assert "only where the pipeline has one source" in told
-    assert "that names only the place to be freed" in told
-    assert held(request) == 6
+    assert "which source is to be freed, bob or ann?" in told and "--at bob" in told
+    assert invoke(["reclaim", *goal, "--at", "ann"]) == Exit.OK
+    assert (held(request), len(library(f"{store}-ann").assets)) == (6, 0)
+    assert invoke(["reclaim", str(both), "--undo", "--at", "bob"]) == Exit.USAGE
+    assert "nothing is left to bring back" in capsys.readouterr().err
+    assert invoke(["reclaim", str(both), "--undo", "--at", "ann"]) == Exit.OK
+    assert len(library(f"{store}-ann").assets) == 4
+
+
+def test_what_only_keeps_folders_is_not_freed(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder beside the library is a source whose files nobody but its owner deletes."""
+    more = tmp_path / "more"
+    more.mkdir()
+    both = config.with_name("both.yaml")
+    both.write_text(
+        config.read_text().replace("source: ", f"source: [{more}, ").replace("\nsinks", "]\nsinks")
+    )
+    assert invoke(["run", "-q", str(both)]) == Exit.OK
+    capsys.readouterr()
+    assert invoke(["reclaim", str(both), "--at", "local", "--older-than", "1d"]) == Exit.USAGE
+    assert "local cannot free space" in capsys.readouterr().err
+    assert invoke(["reclaim", str(both), "--older-than", "1d"]) == Exit.OK
+    assert "6 assets would go" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +12,7 @@ from typing import TypedDict, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, update
 
 from pipeline.ledger import Ledger, reclaimable, schema
 from pipeline.ledger.items import Totals
@@ -75,6 +77,7 @@ assets = st.fixed_dictionaries(
 )
 rules = st.builds(
     Rules,
+    source=st.none(),
     groups=st.sampled_from([(("a",), ("b",), ("c",)), (("a", "b"), ("c",)), (("a",), ("b",))]),
     copies=st.integers(1, 2),
     proofs=st.sampled_from([(Proof.CHECKSUM,), (Proof.CHECKSUM, Proof.SIZE)]),
@@ -146,6 +149,88 @@ def write(ledger: Ledger, drawn: list[Drawn]) -> None:
                 ledger.transact(inserting(table, rows))
 
 
+SAME = ("its checksum", "what was received", "unknown")
+OTHER = ("other bytes", "not joined")
+halves = st.fixed_dictionaries(
+    {
+        "source": mostly("cloud", "phone"),
+        "gone": mostly(False, True),
+        "created": mostly(None, 3, 31, 400),
+        "added": mostly(None, 3, 400),
+        "library": mostly("", "SharedSync-1"),
+        "revision": mostly("1", None),
+        "size": st.integers(0, 1000),
+        "files": st.lists(mostly("absent", *SAME, *SAME, *OTHER), min_size=3, max_size=3),
+    }
+)
+
+
+class Half(TypedDict):
+    """An asset as one of several sources lists it: what each file is there, of as many as the
+    asset has."""
+
+    source: str
+    gone: bool
+    created: int | None
+    added: int | None
+    library: str
+    revision: str | None
+    size: int
+    files: list[str]
+
+
+def half_proven(asset: Drawn, half: Half, rules: Rules) -> bool:
+    """The same promise of what the cloud has of an asset that a phone may have too."""
+    there = [how for how, _ in zip(half["files"], asset["files"], strict=False) if how != "absent"]
+    merged: Drawn = {**asset, "revision": half["revision"], "library": half["library"]}
+    dates = [d for d in (half["created"], half["added"]) if d is not None]
+    dated: Drawn = merged
+    if asset["created"] is None and asset["added"] is None and dates:
+        dated = {**merged, "created": dates[0]}
+    return (
+        (half["source"], half["gone"]) == ("cloud", False)
+        and bool(there)
+        and all(how in SAME for how in there)
+        and all(d > 30 for d in dates)
+        and proven(dated, rules)
+    )
+
+
+def write_halves(ledger: Ledger, drawn: list[Drawn], parts: list[Half]) -> None:
+    sightings: list[Row] = []
+    prints: list[Row] = []
+    resource = 0
+    for number, (asset, half) in enumerate(zip(drawn, parts, strict=True), 1):
+        added = days_ago(half["added"])
+        metadata = json.dumps({"added": added} if added else {})
+        sightings.append(
+            {
+                "id": number, "source": half["source"], "asset_id": f"C{number}",
+                "revision": half["revision"], "principal": f"x{number}",
+                "asset": json.dumps({"library": half["library"], "metadata": metadata}),
+                "created": days_ago(half["created"]), "filename": "C", "size": half["size"],
+                "local": True, "seen": 1, "gone": half["gone"],
+            }
+        )  # fmt: skip
+        for n, _ in enumerate(asset["files"]):
+            resource += 1
+            how = half["files"][n]
+            contents = {SAME[0]: "apple:B", SAME[1]: "apple:A", OTHER[0]: "apple:C"}
+            if how != "absent":
+                prints.append(
+                    {
+                        "sighting": number, "resource_id": str(n), "source": half["source"],
+                        "role": "original", "size": 1, "content": contents.get(how),
+                        "computed": False, "merged": None if how == OTHER[1] else str(resource),
+                    }
+                )  # fmt: skip
+    digests = update(schema.resources).values(apple="A", checksum="apple:B")
+    ledger.transact(lambda connection: connection.execute(digests))
+    for table, rows in ((schema.sightings, sightings), (schema.prints, prints)):
+        if rows:
+            ledger.transact(inserting(table, rows))
+
+
 def inserting(table: Table, rows: list[Row]) -> Callable[[Connection], object]:
     return lambda connection: connection.execute(insert(table), rows)
 
@@ -171,3 +256,29 @@ def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: i
         keys = [candidate.key for candidate in chosen]
         with ledger.read() as connection:
             assert set(reclaimable.still(connection, rules, range(1, 13))) == set(keys)
+
+
+both = st.lists(st.tuples(assets, halves), min_size=1, max_size=12)
+
+
+@settings(max_examples=120)
+@given(both, rules)
+def test_of_several_sources_what_is_proven_of_the_one_may_go(
+    pairs: list[tuple[Drawn, Half]], rules: Rules
+) -> None:
+    rules = replace(rules, source="cloud")
+    expected = {
+        f"C{n}": (half["size"], half["revision"])
+        for n, (asset, half) in enumerate(pairs, 1)
+        if half_proven(asset, half, rules)
+    }
+    with TemporaryDirectory() as folder, Ledger.open(Path(folder, "l.sqlite")) as ledger:
+        write(ledger, [asset for asset, _ in pairs])
+        write_halves(ledger, [asset for asset, _ in pairs], [half for _, half in pairs])
+        chosen = reclaimable.candidates(ledger, rules, "largest", len(pairs), None)
+        assert {one.asset: (one.size, one.revision) for one in chosen} == expected
+        tally = reclaimable.tally(ledger, rules)
+        assert tally.get(None, Totals()).assets == len(expected)
+        with ledger.read() as connection:
+            still = reclaimable.still(connection, rules, range(1, 13))
+        assert still == {one.key: (one.asset, one.revision) for one in chosen}

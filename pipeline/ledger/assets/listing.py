@@ -18,7 +18,7 @@ from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, time
 from pipeline.ledger.sidecars_due import mark_due
 from pipeline.ledger.store import Ledger
 from pipeline.naming import beside
-from pipeline.states import AssetState
+from pipeline.states import AssetState, Proof
 
 _AT_ONCE = 500
 _A, _R, _C, _P = schema.assets.c, schema.resources.c, schema.copies.c, schema.paths.c
@@ -124,7 +124,7 @@ def finish(
             connection.execute(
                 update(schema.assets)
                 .where(stale, _A.state != AssetState.GONE)
-                .values(state=AssetState.GONE, reason=leaving.BY_ITS_OWNER)
+                .values(state=AssetState.GONE, reason=leaving.why())
             )
         if not changes or full:
             connection.execute(delete(schema.problems).where(schema.problems.c.seen < number))
@@ -194,7 +194,7 @@ def _record(connection: Connection, page: Page, number: int, choose: Chooser, ag
         connection.execute(
             update(schema.assets)  # of what is gone already, the reason is known: it may be ours
             .where(_A.asset_id == bindparam("gone"), _A.state != AssetState.GONE)
-            .values(state=AssetState.GONE, reason=leaving.BY_ITS_OWNER),
+            .values(state=AssetState.GONE, reason=leaving.why()),
             [{"gone": asset_id} for asset_id in page.gone],
         )
     for problem in page.problems:
@@ -304,9 +304,9 @@ class _Writer:
             values["path"] = values["path"] or row.path  # what is not chosen keeps its own
             self._take(values["path"], row.id)
             renewed = revisions.renewed(row.revisions, before, resource, asset.revision)
-            lost = renewal.invalidate(self._connection, row, values, renewed)
-            more = more or bool(lost)
-            values |= lost
+            other = renewal.invalidate(self._connection, row, values, renewed)
+            more = more or other.get("proof") == Proof.NONE
+            values |= other
             self._connection.execute(
                 update(schema.resources).where(_R.id == row.id).values(**values)
             )

@@ -66,7 +66,7 @@ def put(connection: Connection, source: str, assets: Sequence[Asset], listing: i
     fresh = [asset for asset in assets if asset.id not in set(same)]
     new, changed = [], []
     for asset in fresh:
-        values = _values(asset) | {"seen": listing, "gone": False}
+        values = _values(asset) | {"seen": listing, "gone": False, "freed": ""}
         if asset.id in before:
             changed.append(values | {"key": before[asset.id].id})
         else:

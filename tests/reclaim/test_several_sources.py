@@ -1,0 +1,358 @@
+"""A phone and a cloud are one library: room is made in the cloud, and what the phone has stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from connectors.abilities import Album
+from connectors.base import Asset, Page, Resource, Role, Source, Stream
+from connectors.errors import Fatal, Misconfigured, OutpourError
+from connectors.memory import Library, MemorySink, MemorySource, Shelf
+from pipeline.config.models import Limits, Pipeline, Staging
+from pipeline.ledger import Ledger, schema
+from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
+from pipeline.reclaim.prospect import prospect
+from pipeline.runner import Job
+from pipeline.states import AssetState, Exit
+from pipeline.stopping import Stop
+from pipeline.together.owning import claim
+from tests.engine.rig import Recorder, contents, go, place
+from tests.ledger.earlier import as_version_six
+from tests.reclaim.rig import FAST, NOW, ask
+from tests.together.rig import Photo
+
+BOTH, ONLY_CLOUD, ONLY_PHONE = (0, 1, 2), (3, 4), (5, 6)
+
+
+class Phone:
+    """What a person holds in the hand: nobody deletes there, and it is not always plugged in."""
+
+    def __init__(self, library: Library) -> None:
+        self.name = "phone"
+        self.plugged = True
+        self.opened = 0
+        self._inner = MemorySource("phone", library)
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        self._require()
+        yield from self._inner.pages(since)
+
+    def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
+        self._require()
+        self.opened += 1
+        return self._inner.open(asset_id, resource, offset)
+
+    def albums(self) -> Iterator[Album]:
+        self._require()
+        yield from self._inner.albums()
+
+    def members(self, album: Album) -> Iterator[str]:
+        self._require()
+        yield from self._inner.members(album)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _require(self) -> None:
+        if not self.plugged:
+            raise Fatal("no phone is connected")
+
+
+class Cloud(MemorySource):
+    """Answers to deletions can be lost on the way."""
+
+    silent = False
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        answers = super().trash(assets)
+        if self.silent:
+            raise Fatal("the line is dead")
+        return answers
+
+
+@dataclass
+class World:
+    """``first`` says which of the two is preferred."""
+
+    folder: Path
+    first: str = "phone"
+    on_phone: Library = field(default_factory=Library)
+    in_cloud: Library = field(default_factory=Library)
+    shelves: tuple[Shelf, ...] = field(default_factory=lambda: (Shelf(), Shelf()))
+
+    def __post_init__(self) -> None:
+        self.phone = Phone(self.on_phone)
+        self.cloud = Cloud("cloud", self.in_cloud)
+        self.sources: list[Source] = [self.phone, self.cloud]
+        if self.first == "cloud":
+            self.sources.reverse()
+        for number in (*BOTH, *ONLY_PHONE):
+            self.put(self.on_phone, f"P{number}", number, Role.ORIGINAL, Role.LIVE_VIDEO)
+        for number in (*BOTH, *ONLY_CLOUD):
+            self.put(self.in_cloud, f"C{number}", number, Role.ORIGINAL, Role.LIVE_VIDEO)
+
+    def put(self, library: Library, key: str, number: int, *roles: Role) -> None:
+        photo = Photo.made(number, *roles)
+        known = library is self.in_cloud  # a phone has no checksums
+        held = {name: data for name, (_, data) in photo.files.items()}
+        library.put(photo.asset(key, known=known), held)
+
+    def change(self, library: Library, key: str, asset: Asset) -> None:
+        library.put(asset, {r.id: library.contents[key, r.id] for r in asset.resources})
+
+    # --- acting ---
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "l.sqlite"
+
+    @property
+    def job(self) -> Job:
+        sinks = tuple(MemorySink(f"to{n}", shelf) for n, shelf in enumerate(self.shelves))
+        pipeline = Pipeline(
+            name="test",
+            sources=tuple(place(source.name) for source in self.sources),
+            sinks=tuple(place(sink.name) for sink in sinks),
+            staging=Staging(path=self.folder / "s"),
+            limits=Limits(attempts=2),
+        )
+        return Job(pipeline, self.sources[0], sinks, tuple(self.sources[1:]))
+
+    def run(self) -> None:
+        with Ledger.open(self.ledger) as ledger:
+            claim(ledger, self.job.pipeline)
+        assert go(self.job, self.ledger).exit is Exit.OK
+
+    @contextmanager
+    def session(self, at: str | None = None) -> Iterator[Session]:
+        with Ledger.open(self.ledger) as ledger:
+            claim(ledger, self.job.pipeline)
+            told = Recorder()
+            with reclaiming(self.job, ledger, told, at=at, stop=Stop(), pace=FAST) as session:
+                yield session
+
+    def reclaim(self, policy: Policy | None = None) -> tuple[Survey, Done]:
+        with self.session() as session:
+            chosen = session.survey(policy or ask())
+            return chosen, session.free(policy or ask(), chosen)
+
+    def undo(self) -> Done:
+        with self.session() as session:
+            return session.undo(None)
+
+    # --- what is left ---
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """States and reasons by file name of what the ledger has."""
+        a = schema.assets.c
+        with Ledger.open(self.ledger) as ledger, ledger.read() as connection:
+            rows = connection.execute(select(a.filename, a.state, a.reason)).all()
+        return {row.filename: (row.state, row.reason) for row in rows}
+
+
+def name(number: int) -> str:
+    return f"IMG_{number:04}.HEIC"
+
+
+def ids(*numbers: int) -> set[str]:
+    return {f"C{number}" for number in numbers}
+
+
+@pytest.fixture(params=["phone", "cloud"])
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = World(tmp_path, request.param)
+    made.run()
+    return made
+
+
+def test_only_what_the_cloud_has_goes_and_only_from_there(world: World) -> None:
+    chosen, done = world.reclaim()
+    assert {one.asset for one in chosen.candidates} == ids(*BOTH, *ONLY_CLOUD)
+    sizes = [sum(r.size or 0 for r in a.resources) for a in world.in_cloud.bin.values()]
+    assert (done.assets, done.bytes) == (5, sum(sizes))
+    assert set(world.in_cloud.bin) == ids(*BOTH, *ONLY_CLOUD) and not world.in_cloud.assets
+    assert len(world.on_phone.assets) == 5 and not world.on_phone.bin
+    states = world.states()
+    for number in (*BOTH, *ONLY_PHONE):
+        assert states[name(number)][0] == AssetState.CONFIRMED
+    for number in ONLY_CLOUD:
+        state, reason = states[name(number)]
+        assert state == AssetState.GONE and reason.startswith("freed by reclaim, run 2")
+
+
+def test_the_phone_is_not_asked(world: World) -> None:
+    """It may lie in a pocket while room is made in the cloud."""
+    world.phone.plugged = False
+    _, done = world.reclaim()
+    assert done.assets == 5 and done.whole
+    assert world.undo().assets == 5
+
+
+def test_what_was_freed_comes_back_and_is_not_copied_again(world: World) -> None:
+    world.reclaim()
+    held, read = [contents(shelf) for shelf in world.shelves], world.phone.opened
+    world.run()
+    done = world.undo()
+    assert done.assets == 5 and set(world.in_cloud.assets) == ids(*BOTH, *ONLY_CLOUD)
+    world.run()
+    assert [contents(shelf) for shelf in world.shelves] == held
+    assert world.phone.opened == read
+    assert {state for state, _ in world.states().values()} == {AssetState.CONFIRMED}
+    assert world.reclaim()[1].assets == 5
+
+
+def test_what_then_left_the_phone_too_was_freed(world: World) -> None:
+    """A phone that shares its library with the cloud loses what was freed there by itself."""
+    world.reclaim()
+    for number in BOTH:
+        world.on_phone.trash(f"P{number}")
+    world.run()
+    for number in BOTH:
+        state, reason = world.states()[name(number)]
+        assert state == AssetState.GONE and reason.startswith("freed by reclaim, run 2")
+    assert world.undo().assets == 5
+
+
+def test_what_its_owner_brought_back_and_deleted_is_not_brought_back(world: World) -> None:
+    world.reclaim()
+    world.in_cloud.restore("C0")
+    world.run()
+    world.in_cloud.trash("C0")
+    world.run()
+    assert world.undo().assets == 4
+    assert set(world.in_cloud.assets) == ids(1, 2, *ONLY_CLOUD)
+
+
+def test_what_became_of_a_request_whose_answer_was_lost_is_found_out(world: World) -> None:
+    world.cloud.silent = True
+    _, done = world.reclaim()
+    assert isinstance(done.error, Fatal) and done.unclear
+    world.cloud.silent = False
+    lost = set(world.in_cloud.bin)
+    assert lost
+    with world.session() as session:
+        session.survey(ask())
+    with Ledger.open(world.ledger) as ledger, ledger.read() as connection:
+        t, s = schema.trash.c, schema.sightings.c
+        query = select(s.asset_id).join(schema.trash, t.sighting == s.id)
+        assert set(connection.execute(query.where(t.state == "trashed")).scalars()) == lost
+    assert world.undo().assets == len(lost)
+
+
+def test_what_became_of_it_is_asked_of_the_source_that_was_to_delete_it(world: World) -> None:
+    """Another that is freed in between knows nothing of it."""
+    other = Cloud("other", Library())
+    world.sources = [*world.sources, other]
+    world.run()
+    world.cloud.silent = True
+    with world.session("cloud") as session:
+        session.free(ask(), session.survey(ask()))
+    lost = set(world.in_cloud.bin)
+    world.cloud.silent = False
+    with world.session("other") as session:
+        session.survey(ask())
+    with world.session("cloud") as session:
+        session.survey(ask())
+        done = session.undo(None)
+    assert done.assets == len(lost) > 0
+
+
+def test_what_changed_in_the_cloud_stays(world: World) -> None:
+    """An edit that was made after the copy has none yet."""
+    asset = world.in_cloud.assets["C0"]
+    edit = replace(asset.resources[0], id="edited", role=Role.EDITED, checksum=None, size=3)
+    world.in_cloud.contents["C0", "edited"] = b"new"
+    world.change(world.in_cloud, "C0", replace(asset, resources=(*asset.resources, edit)))
+    _, done = world.reclaim()
+    assert "C0" not in world.in_cloud.bin and done.assets == 4
+
+
+def test_what_the_cloud_shares_or_holds_dear_stays(world: World) -> None:
+    """Whatever the phone says of the same photo."""
+    one, other, young = (world.in_cloud.assets[f"C{n}"] for n in BOTH)
+    world.change(world.in_cloud, "C0", replace(one, library="SharedSync-1"))
+    dear = replace(other.metadata, favorite=True)
+    world.change(world.in_cloud, "C1", replace(other, metadata=dear))
+    new = replace(young.metadata, added=NOW - timedelta(days=1))
+    world.change(world.in_cloud, "C2", replace(young, metadata=new))
+    world.run()
+    _, done = world.reclaim()
+    assert set(world.in_cloud.bin) == ids(*ONLY_CLOUD) and done.assets == 2
+
+
+def test_a_copy_that_is_gone_withdraws_it(world: World) -> None:
+    shelf = world.shelves[1]
+    lost = next(path for path in shelf.visible if path.endswith(name(3)))
+    del shelf.visible[lost]
+    _, done = world.reclaim()
+    assert [filename for filename, _ in done.withdrawn] == [name(3)]
+    assert "C3" in world.in_cloud.assets and done.assets == 4
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["now", "by an earlier version"])
+def test_what_was_freed_before_there_was_a_phone_comes_back(tmp_path: Path, earlier: bool) -> None:
+    world = World(tmp_path)
+    world.sources = [world.cloud]
+    world.run()
+    _, done = world.reclaim()
+    assert done.assets == 5
+    world.sources = [world.phone, world.cloud]
+    world.run()
+    if earlier:
+        as_version_six(world.ledger)
+    for number in BOTH:
+        world.on_phone.trash(f"P{number}")
+    world.run()
+    assert world.states()[name(3)][1].startswith("freed by reclaim, run 2")
+    assert world.undo().assets == 5
+    assert set(world.in_cloud.assets) == ids(*BOTH, *ONLY_CLOUD)
+
+
+def test_what_came_from_the_phone_is_proven_once_the_cloud_tells_its_checksum(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.sources = [world.phone]
+    world.run()
+    world.sources = [world.phone, world.cloud]
+    read = world.phone.opened
+    world.run()
+    assert world.phone.opened == read
+    assert world.reclaim()[1].assets == 5
+
+
+def test_what_could_be_freed_is_foretold(world: World) -> None:
+    job = world.job
+    with Ledger.open(world.ledger, exclusive=False) as ledger:
+        ahead = prospect(job, ledger)
+        assert ahead is not None
+        assert (ahead.source, ahead.now.assets) == ("cloud", 5)
+    world.reclaim()
+    with Ledger.open(world.ledger, exclusive=False) as ledger:
+        after = prospect(job, ledger)
+        assert after is not None and after.now.assets == 0
+
+
+def test_afterwards_the_bin_of_the_cloud_is_told(world: World) -> None:
+    with world.session() as session:
+        done = session.free(ask(), session.survey(ask()))
+        after = session.aftermath(done)
+    assert after is not None
+    assert (after.source, after.ours.assets, after.ours.bytes) == ("cloud", 5, done.bytes)
+
+
+def test_it_must_be_clear_which_source_is_meant(world: World) -> None:
+    with pytest.raises(Misconfigured, match="phone cannot free space"), world.session("phone"):
+        pass
+    with pytest.raises(Misconfigured, match="no source is called 'clout'"), world.session("clout"):
+        pass
+    world.sources = [*world.sources, MemorySource("other", Library())]
+    with pytest.raises(Misconfigured, match="cloud or other"), world.session():
+        pass
