@@ -267,3 +267,36 @@ def test_the_sandbox_has_something_stranded_at_either(
     assert outpour("sandbox", "--phone", "--assets", "40")[0] == 0
     number = {tuple(part["sources"]): part["assets"] for part in found}
     assert number["iphone",] >= 4 and number["icloud",] >= 8 and number["iphone", "icloud"] > 25
+
+
+# --- room in iCloud ------------------------------------------------------------------------
+
+
+def test_room_is_made_in_icloud_while_the_phone_is_away(
+    use: Point, outpour: Outpour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is proven goes from iCloud; the phone loses nothing, and nothing lands anew."""
+    monkeypatch.setenv("OUTPOUR_SOURCE__IPHONE__WAIT", "1")
+    reclaim = ["reclaim", *ENDS, "--to", str(tmp_path)]
+    goal = ["--older-than", "1d", "--keep", "1d", "--favorites", "--copies", "1", "--yes"]
+    with joint(use, 40, cloud_only=True) as both:
+        moved(both, tmp_path, outpour)
+        files, here = landed(tmp_path), len(both.held()[0])
+        both.phone.away = 3600
+        both.phone.unplug()
+        there = {asset.id for asset in both.held()[1]}
+        code, said = outpour(*reclaim, *goal)
+        assert code == 0 and "iPhone" not in said, said
+        binned = {asset.id for asset in both.theirs if asset.trashed is not None}
+        assert binned and binned <= there and f"{len(binned & there)} assets" in said, said
+        both.phone.plug()
+        code, said = outpour(*run(tmp_path))
+        assert code == 0 and landed(tmp_path) == files, said
+        assert len(both.held()[0]) == here
+        both.phone.unplug()
+        code, said = outpour(*reclaim, "--undo")
+        assert code == 0, said
+        assert {asset.id for asset in both.held()[1]} == there
+        both.phone.plug()
+        code, said = outpour(*run(tmp_path))
+        assert code == 0 and landed(tmp_path) == files, said
