@@ -180,9 +180,12 @@ class Ledger:
 
     @staticmethod
     def in_use(path: Path) -> bool:
-        """Whether a command that acts has it open now."""
+        """Whether a command that acts has it open now. Writes nothing."""
+        lock = Path(f"{path}.lock")
+        if not lock.exists():
+            return False
         try:
-            with filelock.FileLock(f"{path}.lock", timeout=0):
+            with filelock.FileLock(lock, timeout=0):
                 return False
         except filelock.Timeout:
             return True

@@ -23,6 +23,7 @@ from pipeline.runner.move import Mover
 
 _READERS = 4  # for each sink
 _FRESH = 10.0  # seconds after which what was looked at is looked at again
+_LONG = 300.0  # seconds a look takes if it waited, for a person who signs in or a place's pause
 _ASKED_BEFORE = "; whether a request before that took it, the next run finds out"
 _ABSENT = 5  # files that are missing, all that were asked for, before we doubt the place itself
 
@@ -42,7 +43,7 @@ class Freeing:
         self._rules = policy.rules(grouped.groups, target.part)
         self._pace = pace
         self._done = Done(mover.run_id)
-        self._looked: float | None = None  # when, if nothing was asked for since
+        self._looked: float | None = None  # as of when, if nothing was asked for since
 
     def free(self, candidates: Sequence[Candidate]) -> Done:
         """Free these, in order. What ends it early stands in the answer."""
@@ -74,6 +75,7 @@ class Freeing:
         by_key = {candidate.key: AssetCheck(candidate, self._same_disk) for candidate in batch}
         asked = [(candidate, file, copy) for candidate in batch for file in candidate.files
                  for copy in file.copies]  # fmt: skip
+        began = time.monotonic()
         with ThreadPoolExecutor(_READERS * len(self._grouped.sinks), "reclaim") as readers:
             answers = list(readers.map(lambda one: self._check(one[1], one[2]), asked))
         _refuse_absent(answers)
@@ -87,7 +89,8 @@ class Freeing:
         for sink in {seen.copy.sink for seen in wrong if seen.wrong == checks.GONE}:
             adoption.look_again(self._mover.ledger, sink)  # its owner may have moved it
         self._mover.ledger.flush()
-        self._looked = time.monotonic()
+        ended = time.monotonic()
+        self._looked = began if ended - began > _LONG else ended
         return list(by_key.values())
 
     def _check(self, file: File, copy: Held) -> CopyCheck:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.private import state_path
 from pipeline.states import Exit
 from tests.cli.terminal import CTRL_C, at_terminal
 
@@ -88,7 +89,11 @@ def test_a_run_that_was_killed_is_not_called_running(tmp_path: Path) -> None:
     assert "  running  " in status()
     running.kill()
     running.communicate(timeout=10)
+    kept = state_path("pipelines")
+    for lock in kept.glob("*.lock"):
+        lock.unlink()
     assert "  interrupted  " in status()
+    assert not list(kept.glob("*.lock")), "whoever only reads makes no file"
 
 
 def test_a_reader_that_goes_away_is_no_trouble(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from connectors.base import Receipt
 from connectors.errors import Fatal, OutpourError, Throttled, Transient
 from connectors.memory import MemorySink, MemorySource
 from pipeline.ledger import Ledger, schema
-from pipeline.reclaim import reclaiming
+from pipeline.reclaim import freeing, reclaiming
 from pipeline.states import CopyState
 from pipeline.stopping import Stop
 from tests.engine.rig import Recorder
@@ -88,6 +90,26 @@ def test_copies_are_looked_at_again_before_a_request_is_repeated(
         session.survey(ask())
     told = [row["state"] for row in rows(world, schema.trash)]
     assert told.count("trashed") == 9 - len(world.present())
+
+
+def test_a_look_that_waited_for_a_person_is_no_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first sink answered is old once the second one's sign-in was waited for."""
+    world = World(tmp_path, count=4)
+    lost = world.path(world.shelves[0], LIVE)
+
+    class SignedOut(MemorySink):
+        def stat(self, path: str) -> Receipt | None:
+            time.sleep(0.3)
+            world.shelves[0].visible.pop(lost, None)
+            return super().stat(path)
+
+    monkeypatch.setattr(freeing, "_LONG", 0.2)
+    monkeypatch.setattr(freeing, "_FRESH", 0.1)
+    world.sinks = [world.sinks[0], SignedOut("to1", world.shelves[1])]
+    _, done = world.reclaim()
+    assert (done.assets, len(done.withdrawn), world.present()) == (3, 1, {LIVE})
 
 
 class Silent(MemorySource):
