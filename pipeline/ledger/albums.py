@@ -8,7 +8,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from connectors.abilities import Album
 from pipeline.ledger import meta, schema
@@ -24,6 +35,15 @@ _LEFT = (
     .where(_A.asset_id == _M.asset_id, _A.state == AssetState.GONE)
     .where(_R.asset == _A.id, _C.resource == _R.id, _C.state == CopyState.CONFIRMED)
 )
+_S = schema.sightings.c
+_AT = func.substr(_B.album_id, 1, func.length(_S.source) + 1) == _S.source + "/"
+_MINE = _S.principal == _M.asset_id
+# Freed, and the album is of no source that still has a part of the asset.
+_FREED = and_(
+    exists().where(_MINE, _S.freed != ""),
+    ~exists().where(_MINE, ~_S.gone, _B.id == _M.album, _AT),
+)
+_KEPT = or_(_LEFT, _FREED)
 _ALBUMS = "albums"
 _STALE, _FRESH = "stale", "fresh"
 
@@ -50,7 +70,7 @@ def replace(ledger: Ledger, albums: Iterable[tuple[Album, Iterable[str] | None]]
         for row in connection.execute(select(schema.albums)).all():
             if row.album_id not in seen:
                 mark_due(connection, _members(connection, row.id))
-                connection.execute(delete(schema.album_members).where(_M.album == row.id, ~_LEFT))
+                connection.execute(delete(schema.album_members).where(_M.album == row.id, ~_KEPT))
                 empty = ~exists().where(_M.album == _B.id)
                 connection.execute(delete(schema.albums).where(_B.id == row.id, empty))
         if whole:
@@ -76,7 +96,7 @@ def _put(connection: Connection, album: Album, members: set[str]) -> None:
     if gone:
         connection.execute(
             delete(schema.album_members).where(
-                _M.album == key, _M.asset_id == bindparam("was"), ~_LEFT
+                _M.album == key, _M.asset_id == bindparam("was"), ~_KEPT
             ),
             gone,
         )

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, selec
 from pipeline.ledger import schema
 from pipeline.states import AssetState, TrashState
 
-_A, _S, _T = schema.assets.c, schema.sightings.c, schema.trash.c
+_A, _R, _T = schema.assets.c, schema.resources.c, schema.trash.c
+_S, _N = schema.sightings.c, schema.prints.c
 BY_ITS_OWNER = "no longer at the source"
 """The reason of what a listing named no more."""
 
@@ -36,6 +37,14 @@ def freed(asset: Any = schema.assets.c) -> ColumnElement[bool]:
     done = and_(asset.id.in_(_in_state(TrashState.TRASHED)), asset.reason != BY_ITS_OWNER)
     of_one = exists().where(_S.principal == asset.asset_id, _S.freed != "")
     return and_(asset.state == AssetState.GONE, or_(unknown, done, of_one))
+
+
+def freed_file() -> ColumnElement[bool]:
+    """Whether the source that a file was freed at was the last that had it, though not the last
+    that had its asset."""
+    had = select(_N.sighting).join(schema.sightings).where(_N.merged == _R.resource_id)
+    mine = had.where(_S.principal == _A.asset_id)
+    return and_(mine.where(_S.freed != "").exists(), ~mine.where(~_S.gone).exists())
 
 
 def left(asset: Any = schema.assets.c) -> ColumnElement[bool]:

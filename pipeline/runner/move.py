@@ -125,6 +125,8 @@ class Mover:
             self.guard.check()
             self.guard.recheck()
             self.catalogue.refresh()
+            healing = Healing(self.run, self.job.pipeline, self.goal, self.connections)
+            healing.heal_freed_files()
             self.open_assets()
             self._survey()
             pending = work.due(self.ledger, self.goal)
@@ -139,7 +141,6 @@ class Mover:
                 # where it cannot be removed, the next run meets that.
                 with contextlib.suppress(DiskFailed):
                     self._sweep()
-            healing = Healing(self.run, self.job.pipeline, self.goal, self.connections)
             healing.heal()
             self.unmade = healing.unmade
             self._index()

@@ -117,10 +117,10 @@ def _merged(
     assets, gone = [], []
     for name in names:
         seen = sorted(there[name], key=lambda row: (order.index(row.source), row.key))
-        if not seen:
+        if all(row.freed for row in seen):
             gone.append(name)
             continue
-        parts = [Sighting(row.source, row.asset, row.computed) for row in seen]
+        parts = [Sighting(row.source, row.asset, row.computed, row.freed) for row in seen]
         if hold and name not in known and not all(map(_recognizable, parts)):
             continue
         merged = merge(
@@ -129,6 +129,8 @@ def _merged(
             [_known(row) for row in known.get(name, ())],
         )
         for row in seen:
+            if row.freed:
+                continue
             own = {r.id: merged.ids[row.source, r.id] for r in row.asset.resources}
             sightings.name(connection, row.key, own)
         assets.append(merged.asset)

@@ -20,11 +20,13 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """An asset as one source lists it. ``computed`` are checksums, by resource id, of bytes
-    that were read because the source's own cannot be recomputed."""
+    that were read because the source's own cannot be recomputed. What was ``freed`` there gives
+    no file any more; what the source told of it is still true of the copies."""
 
     source: str
     asset: Asset
     computed: Mapping[str, str] = field(default_factory=dict)
+    freed: bool = False
 
     def content(self, resource: Resource) -> str | None:
         """The checksum that identifies the file's bytes; None where there is none yet."""
@@ -81,24 +83,24 @@ class Merged:
 
 
 def merge(id: str, sightings: Sequence[Sighting], known: Sequence[KnownFile] = ()) -> Merged:
-    """The asset that these sightings, in order of preference, are together.
+    """The asset that these sightings, in order of preference, are together; one is there still.
 
     Each file is taken from the first source that has its bytes. A file that ``known`` has, by
     role and content, keeps its id: it does not move again when another source provides it.
     """
-    files = _files(sightings)
+    there = [sighting for sighting in sightings if not sighting.freed]
+    files = _files(there)
     _name(files, known)
     resources = tuple(_resource(file) for file in files)
     ids = {key: file.id for file in files for key in file.seen}
-    first = sightings[0].asset
     asset = Asset(
         id=id,
         kind=_kind(sightings),
         created=_first(s.asset.created for s in sightings),
         resources=resources,
         metadata=_metadata([s.asset.metadata for s in sightings]),
-        revision=_revision(sightings),
-        library=first.library,
+        revision=_revision(there),
+        library=there[0].asset.library,
     )
     return Merged(asset, ids)
 

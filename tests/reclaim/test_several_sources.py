@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import select
@@ -15,15 +16,15 @@ from connectors.abilities import Album
 from connectors.base import Asset, Page, Resource, Role, Source, Stream
 from connectors.errors import Fatal, Misconfigured, OutpourError
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
-from pipeline.config.models import Limits, Pipeline, Staging
-from pipeline.ledger import Ledger, schema
+from pipeline.config.models import Keep, Limits, Pipeline, Staging
+from pipeline.ledger import Ledger, albums, schema
 from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
 from pipeline.reclaim.prospect import prospect
-from pipeline.runner import Job
+from pipeline.runner import Job, verify
 from pipeline.states import AssetState, Exit
 from pipeline.stopping import Stop
 from pipeline.together.owning import claim
-from tests.engine.rig import Recorder, contents, go, place
+from tests.engine.rig import Recorder, apple, contents, go, place
 from tests.ledger.earlier import as_version_six
 from tests.reclaim.rig import FAST, NOW, ask
 from tests.together.rig import Photo
@@ -83,6 +84,7 @@ class World:
 
     folder: Path
     first: str = "phone"
+    sidecars: Literal["auto", "always"] = "auto"
     on_phone: Library = field(default_factory=Library)
     in_cloud: Library = field(default_factory=Library)
     shelves: tuple[Shelf, ...] = field(default_factory=lambda: (Shelf(), Shelf()))
@@ -107,6 +109,16 @@ class World:
     def change(self, library: Library, key: str, asset: Asset) -> None:
         library.put(asset, {r.id: library.contents[key, r.id] for r in asset.resources})
 
+    def edit(self, key: str, data: bytes) -> None:
+        """A file more in the cloud."""
+        asset = self.in_cloud.assets[key]
+        edit = replace(
+            asset.resources[0],
+            id="edited", role=Role.EDITED, checksum=apple(data), size=len(data),
+        )  # fmt: skip
+        self.in_cloud.contents[key, "edited"] = data
+        self.change(self.in_cloud, key, replace(asset, resources=(*asset.resources, edit)))
+
     # --- acting ---
 
     @property
@@ -122,6 +134,7 @@ class World:
             sinks=tuple(place(sink.name) for sink in sinks),
             staging=Staging(path=self.folder / "s"),
             limits=Limits(attempts=2),
+            keep=Keep(sidecars=self.sidecars),
         )
         return Job(pipeline, self.sources[0], sinks, tuple(self.sources[1:]))
 
@@ -149,12 +162,32 @@ class World:
 
     # --- what is left ---
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """States and reasons by file name of what the ledger has."""
+    def states(self, *, there: bool = False) -> dict[str, tuple[str, str]]:
+        """States and reasons by file name of what the ledger has, or of what is still ``there``."""
+        a = schema.assets.c
+        query = select(a.filename, a.state, a.reason)
+        with Ledger.open(self.ledger) as ledger, ledger.read() as connection:
+            rows = connection.execute(query).all()
+        gone = AssetState.GONE
+        return {
+            row.filename: (row.state, row.reason)
+            for row in rows
+            if not (there and row.state == gone)
+        }
+
+    def described(self) -> dict[str, tuple[str, list[tuple[str, ...]]]]:
+        """What sidecars are made of, by file name: metadata and albums."""
         a = schema.assets.c
         with Ledger.open(self.ledger) as ledger, ledger.read() as connection:
-            rows = connection.execute(select(a.filename, a.state, a.reason)).all()
-        return {row.filename: (row.state, row.reason) for row in rows}
+            rows = connection.execute(select(a.asset_id, a.filename, a.metadata)).all()
+            paths = albums.of_many(connection, [row.asset_id for row in rows])
+        return {row.filename: (row.metadata, paths[row.asset_id]) for row in rows}
+
+    def verify(self) -> int:
+        """How many copies are found missing."""
+        with Ledger.open(self.ledger) as ledger:
+            found = verify(self.job, ledger, Recorder(), stop=Stop())
+        return sum(len(sink.wrong) for sink in found.sinks)
 
 
 def name(number: int) -> str:
@@ -165,7 +198,7 @@ def ids(*numbers: int) -> set[str]:
     return {f"C{number}" for number in numbers}
 
 
-@pytest.fixture(params=["phone", "cloud"])
+@pytest.fixture(params=["phone", pytest.param("cloud", marks=pytest.mark.wide)])
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
     made = World(tmp_path, request.param)
     made.run()
@@ -206,6 +239,69 @@ def test_what_was_freed_comes_back_and_is_not_copied_again(world: World) -> None
     assert world.phone.opened == read
     assert {state for state, _ in world.states().values()} == {AssetState.CONFIRMED}
     assert world.reclaim()[1].assets == 5
+
+
+def test_what_only_the_cloud_knew_of_it_stays_known(world: World) -> None:
+    """Sidecars are made from that: room in the cloud must not cost a caption or an album."""
+    world.sidecars = "always"
+    asset = world.in_cloud.assets["C0"]
+    told = replace(asset.metadata, caption="At the lake", keywords=("lake",), favorite=True)
+    world.change(world.in_cloud, "C0", replace(asset, metadata=told))
+    world.in_cloud.albums[Album("A", ("Trips", "Lake"))] = ("C0", "C3")
+    world.on_phone.albums[Album("A", ("Phone",))] = ("P0", "P5")
+    world.run()
+    before = world.described()
+    assert ("Trips", "Lake") in before[name(0)][1] and ("Phone",) in before[name(0)][1]
+    assert world.reclaim(ask(favorites=True))[1].assets == 5
+    world.in_cloud.albums[Album("A", ("Trips", "Lake"))] = ()
+    world.put(world.in_cloud, "C9", 9, Role.ORIGINAL)  # so that albums are read again
+    world.run()
+    after = world.described()
+    assert {key: after[key] for key in before} == before
+    world.on_phone.albums[Album("A", ("Phone",))] = ("P5",)
+    world.put(world.on_phone, "P9", 9, Role.ORIGINAL)
+    world.run()
+    assert world.described()[name(0)][1] == [("Trips", "Lake")], "what the phone tells is heard"
+
+
+@pytest.mark.parametrize("purged", [False, True], ids=["in the bin", "for good"])
+def test_what_only_the_cloud_had_of_it_is_made_again_where_it_is_lost(
+    world: World, purged: bool
+) -> None:
+    """An edit made in the cloud, of a photo that the phone has as it was."""
+    world.edit("C0", b"edited in the cloud")
+    world.run()
+    assert world.reclaim()[1].assets == 5
+    world.run()
+    if purged:
+        world.in_cloud.bin.clear()
+        for key in [key for key in world.in_cloud.contents if key[0] == "C0"]:
+            del world.in_cloud.contents[key]
+    shelf = world.shelves[1]
+    paths = [p for p, (_, data) in shelf.visible.items() if data == b"edited in the cloud"]
+    (lost,) = paths
+    del shelf.visible[lost]
+    assert world.verify() == 1
+    world.run()
+    assert shelf.visible[lost][1] == b"edited in the cloud"
+    assert {state for state, _ in world.states(there=True).values()} == {AssetState.CONFIRMED}
+    assert world.verify() == 0
+
+
+def test_what_only_the_cloud_had_of_it_is_the_last_once_the_phone_lost_it_too(world: World) -> None:
+    world.edit("C0", b"edited in the cloud")
+    world.run()
+    world.reclaim()
+    for number in BOTH:
+        world.on_phone.trash(f"P{number}")
+    world.run()
+    world.in_cloud.bin.clear()
+    shelf = world.shelves[0]
+    (lost,) = (p for p, (_, data) in shelf.visible.items() if data == b"edited in the cloud")
+    del shelf.visible[lost]
+    assert world.verify() == 1
+    world.run()
+    assert shelf.visible[lost][1] == b"edited in the cloud"
 
 
 def test_what_then_left_the_phone_too_was_freed(world: World) -> None:
@@ -266,10 +362,7 @@ def test_what_became_of_it_is_asked_of_the_source_that_was_to_delete_it(world: W
 
 def test_what_changed_in_the_cloud_stays(world: World) -> None:
     """An edit that was made after the copy has none yet."""
-    asset = world.in_cloud.assets["C0"]
-    edit = replace(asset.resources[0], id="edited", role=Role.EDITED, checksum=None, size=3)
-    world.in_cloud.contents["C0", "edited"] = b"new"
-    world.change(world.in_cloud, "C0", replace(asset, resources=(*asset.resources, edit)))
+    world.edit("C0", b"new")
     _, done = world.reclaim()
     assert "C0" not in world.in_cloud.bin and done.assets == 4
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from connectors.base import Asset, Page, Resource, Role
 from connectors.spelling import folded
 from pipeline.ledger import albums, leaving, schema
-from pipeline.ledger.assets import recognition, renewal, revisions
+from pipeline.ledger.assets import recognition, renewal, revisions, sightings
 from pipeline.ledger.assets.visibility import shown_otherwise
 from pipeline.ledger.codec import dump_metadata, load_asset, load_resource, timestamp
 from pipeline.ledger.sidecars_due import mark_due
@@ -310,10 +310,13 @@ class _Writer:
             self._connection.execute(
                 update(schema.resources).where(_R.id == row.id).values(**values)
             )
-        for row in known.values():  # an edit undone: its copies stay, nobody asks for more
-            self._connection.execute(
-                update(schema.resources).where(_R.id == row.id).values(chosen=False)
-            )
+        # An edit undone: its copies stay, nobody asks for more. Of what was freed, they are all.
+        last = sightings.freed_files(self._connection, asset.id) if known else set()
+        for row in known.values():
+            if row.resource_id not in last:
+                self._connection.execute(
+                    update(schema.resources).where(_R.id == row.id).values(chosen=False)
+                )
         return more
 
     def _take(self, path: str | None, resource: int) -> None:

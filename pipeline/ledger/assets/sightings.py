@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, tuple_, update
 
 from connectors.base import Asset, Role
 from pipeline.ledger import schema
@@ -23,13 +23,15 @@ _A, _R = schema.assets.c, schema.resources.c
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A sighting as it stands in the ledger; ``computed`` by resource id."""
+    """A sighting as it stands in the ledger; ``computed`` by resource id. What was ``freed`` is
+    there no more."""
 
     key: int
     source: str
     asset: Asset
     principal: str
     computed: dict[str, str]
+    freed: bool
 
 
 def any_yet(connection: Connection) -> bool:
@@ -160,11 +162,11 @@ def _put_prints(
 
 
 def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]]:
-    """The sightings of each principal that are not gone."""
+    """The sightings of each principal that are there, or were freed."""
     wanted = list(principals)
-    rows = connection.execute(
-        select(schema.sightings).where(_S.principal.in_(wanted), ~_S.gone)
-    ).all()
+    told = or_(~_S.gone, _S.freed != "")
+    query = select(schema.sightings).where(_S.principal.in_(wanted), told)
+    rows = connection.execute(query).all()
     prints = connection.execute(
         select(_N.sighting, _N.resource_id, _N.content).where(
             _N.sighting.in_([row.id for row in rows]), _N.computed, _N.content.is_not(None)
@@ -176,7 +178,14 @@ def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]
     found: dict[str, list[Row]] = {principal: [] for principal in wanted}
     for row in rows:
         found[row.principal].append(
-            Row(row.id, row.source, parse_asset(row.asset), row.principal, computed.get(row.id, {}))
+            Row(
+                row.id,
+                row.source,
+                parse_asset(row.asset),
+                row.principal,
+                computed.get(row.id, {}),
+                bool(row.freed),
+            )
         )
     return found
 
@@ -193,6 +202,13 @@ def known(connection: Connection, names: Sequence[str]) -> dict[str, list[Any]]:
     for row in connection.execute(query):
         found.setdefault(row.asset_id, []).append(row)
     return found
+
+
+def freed_files(connection: Connection, principal: str) -> set[str]:
+    """Ids of files of a merged asset that were freed at a source."""
+    query = select(_N.merged).join(schema.sightings, _S.id == _N.sighting)
+    rows = connection.execute(query.where(_S.principal == principal, _S.freed != ""))
+    return set(rows.scalars())
 
 
 def name(connection: Connection, key: int, ids: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    update,
 )
 
 from connectors.base import Role
@@ -101,11 +103,36 @@ def count_last(ledger: Ledger, sinks: Sequence[str]) -> int:
 
 
 def short_of_copies(ledger: Ledger, sink: str) -> list[int]:
-    """Rows of assets that are no longer at the source and lost a copy at the sink since."""
+    """Rows of assets that lost a copy at the sink since they, or files of them, left the source."""
     query = select(_A.id).distinct().select_from(_COPIES)
     with ledger.read() as connection:
         found = connection.execute(query.where(_C.sink == sink, _IS_LOST, _is_last()))
         return list(found.scalars())
+
+
+def miss_freed_files(ledger: Ledger) -> bool:
+    """Copies of files that were freed, of assets which another source has still, are missing and
+    not to be brought from there; returns whether there are any."""
+    short = (CopyState.MISSING, CopyState.FAILED, CopyState.PENDING)
+    query = select(_C.resource, _C.sink).select_from(_COPIES)
+    query = query.where(_C.state.in_(short), _C.confirmed.is_not(None), leaving.freed_file())
+    there = _A.state.not_in(NOT_WANTED)
+
+    any_freed = select(_T.run).where(_T.sighting.is_not(None)).limit(1)
+
+    def work(connection: Connection) -> bool:
+        if connection.execute(any_freed).first() is None:
+            return False
+        rows = connection.execute(query.where(there)).all()
+        missing = update(schema.copies).where(
+            _C.resource == bindparam("key"), _C.sink == bindparam("at")
+        )
+        if rows:
+            these = [{"key": row.resource, "at": row.sink} for row in rows]
+            connection.execute(missing.values(state=CopyState.MISSING), these)
+        return bool(rows)
+
+    return ledger.transact(work)
 
 
 def to_make_again(ledger: Ledger, sink: str, sinks: Sequence[str]) -> tuple[int, int]:
@@ -182,7 +209,8 @@ def accept(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, tuple[i
     damaged is asked for still, and so is one that never was there and another sink has."""
     query = select(_C.resource, _R.asset, _C.path).select_from(_COPIES)
     query = query.where(_C.sink == sink, _IS_LOST, _C.reason == GONE, ~_is_owed(sinks))
-    query = query.where(or_(_is_last(), _is_left_out()))
+    gone_too = and_(_A.state == AssetState.GONE, _is_last())  # else runs would look for it again
+    query = query.where(or_(gone_too, _is_left_out()))
     gone = select(query.subquery().c.resource)
 
     def work(connection: Connection) -> dict[int, tuple[int, str]]:
@@ -194,10 +222,11 @@ def accept(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, tuple[i
 
 
 def _is_last() -> ColumnElement[bool]:
-    """Whether the source can give a file no more, and a copy of it is something to lose: it was
+    """Whether no source can give a file any more, and a copy of it is something to lose: it was
     freed, so that its copies are all that is left; or its content is nowhere else at the sink."""
-    something = or_(and_(leaving.freed(), _C.confirmed.is_not(None)), ~_is_there_otherwise())
-    return and_(_R.chosen, _A.state == AssetState.GONE, something)
+    freed = or_(leaving.freed(), leaving.freed_file())
+    something = or_(and_(freed, _C.confirmed.is_not(None)), ~_is_there_otherwise())
+    return and_(_R.chosen, or_(_A.state == AssetState.GONE, leaving.freed_file()), something)
 
 
 def _is_left_out() -> ColumnElement[bool]:

@@ -58,6 +58,11 @@ class Healing:
         self.unmade: CapacityExceeded | None = None
         """What kept a sink from taking the copies that it lacks."""
 
+    def heal_freed_files(self) -> None:
+        """Of assets that another source has still, before that is asked for what it has not."""
+        if losses.miss_freed_files(self._run.ledger):
+            self.heal()
+
     def heal(self) -> None:
         """At every sink that can be used. Raises what ends the run."""
         ledger = self._run.ledger
