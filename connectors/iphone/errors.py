@@ -65,11 +65,13 @@ class Trouble(Enum):
 
 
 class Away(Exception):
-    """The phone cannot be asked right now."""
+    """The phone cannot be asked right now; ``first``: what was under way met that before all else
+    on its connections."""
 
     def __init__(self, trouble: Trouble, detail: str = "") -> None:
         super().__init__(f"{trouble.text}: {detail}" if detail else trouble.text)
         self.trouble = trouble
+        self.first = False
 
 
 class Missing(Exception):

@@ -1,6 +1,7 @@
 """The connection to one phone: made when needed, and again when the phone is back.
 
-What was under way when the connection broke is Transient. While the phone is away, every call
+When the connection breaks, what meets that first is Transient: it may be the reason. Whatever else
+was under way is Paused, since it is not. While the phone is away, every call
 tries to connect and raises Paused, which makes the engine leave this place alone for a
 moment, and costs no file its attempts; ``wait`` seconds after the trouble began it becomes
 SessionExpired, for the person. A phone that was not there to begin with is not waited for.
@@ -103,11 +104,13 @@ class Link:
     def lost(self, phone: Phone, away: Away) -> Transient:
         """Give up a broken connection; returns what to raise."""
         self._drop(phone, away)
-        return Transient(str(away), retry_after=_POLL, hint=away.trouble.action)
+        kind = Transient if away.first else Paused
+        return kind(str(away), retry_after=_POLL, hint=away.trouble.action)
 
     def _drop(self, phone: Phone, away: Away) -> None:
         with self._lock:
             if self._phone is phone:
+                away.first = True
                 self._phone = None
                 self._note(away)
                 self._end(phone)

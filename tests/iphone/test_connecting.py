@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.abilities import Reconnects
-from connectors.errors import Misconfigured, Paused, SessionExpired
+from connectors.errors import Misconfigured, Paused, SessionExpired, Transient
 from sandbox.iphone import OnPhone, Phone, Trust
 from sandbox.library import Library
 from tests.iphone.conftest import Open, Outpour, Plug, listed
@@ -160,6 +160,25 @@ def test_replugging_between_two_questions_is_not_noticed(
     on_phone.phone.unplug()
     on_phone.phone.plug()
     assert listed(source) == before
+
+
+def test_of_all_that_is_read_when_the_cable_is_pulled_one_alone_is_to_blame(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """Each failure that is its own costs a file one of its attempts, and cables do shake."""
+    source = open_source()
+    some = [(asset.id, r) for asset in listed(source).values() for r in asset.resources if r.local][
+        :4
+    ]
+    streams = [source.open(*one, offset=1) for one in some]  # else small ones are read at once
+    on_phone.phone.unplug()
+    errors = []
+    for stream in streams:
+        with pytest.raises(Transient) as caught:
+            list(stream)
+        errors.append(type(caught.value))
+        stream.close()
+    assert errors == [Transient, Paused, Paused, Paused]
 
 
 def test_reconnecting_tells_what_to_do_and_goes_on(on_phone: OnPhone, open_source: Open) -> None:
