@@ -5,15 +5,17 @@ Of one of several sources that is told of its sighting, since the asset may be a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
 from pipeline.ledger import schema
 from pipeline.states import AssetState, TrashState
 
 _A, _R, _T = schema.assets.c, schema.resources.c, schema.trash.c
 _S, _N = schema.sightings.c, schema.prints.c
+_AT_ONCE = 500
 BY_ITS_OWNER = "no longer at the source"
 """The reason of what a listing named no more."""
 
@@ -55,22 +57,39 @@ def left(asset: Any = schema.assets.c) -> ColumnElement[bool]:
 def hand_over(connection: Connection) -> None:
     """What was freed while the pipeline had one source is told of that source from now on: its
     assets have become sightings, with their ids."""
-    same = select(func.min(_S.id)).join_from(
-        schema.sightings, schema.assets, _S.asset_id == _A.asset_id
-    )
-    connection.execute(
-        update(schema.trash)
-        .where(_T.sighting.is_(None))
-        .values(sighting=same.where(_A.id == _T.asset).scalar_subquery())
-    )
-    trashed = (_T.state == TrashState.TRASHED, freed())
-    these = select(_T.sighting).join_from(schema.trash, schema.assets).where(*trashed)
-    reason = select(func.max(_A.reason)).join_from(schema.trash, schema.assets)
-    connection.execute(
-        update(schema.sightings)
-        .where(_S.gone, _S.id.in_(these))
-        .values(freed=reason.where(*trashed, _T.sighting == _S.id).scalar_subquery())
-    )
+    columns = (_T.run, _T.asset, _T.state, _A.asset_id, _A.reason, freed().label("freed"))
+    query = select(*columns).join_from(schema.trash, schema.assets).where(_T.sighting.is_(None))
+    rows = connection.execute(query).all()
+    found = _sightings(connection, {row.asset_id for row in rows})
+    known = [row for row in rows if row.asset_id in found]
+    mine = (_T.run == bindparam("of"), _T.asset == bindparam("key"))
+    told = [{"of": row.run, "key": row.asset, "what": found[row.asset_id]} for row in known]
+    gone = [
+        {"what": found[row.asset_id], "why": row.reason}
+        for row in known
+        if row.freed and row.state == TrashState.TRASHED
+    ]
+    statement = update(schema.sightings).where(_S.id == bindparam("what"), _S.gone)
+    if told:
+        connection.execute(
+            update(schema.trash).where(*mine).values(sighting=bindparam("what")), told
+        )
+    if gone:
+        connection.execute(statement.values(freed=bindparam("why")), gone)
+
+
+def _sightings(connection: Connection, asset_ids: Collection[str]) -> dict[str, int]:
+    """By these ids, those of the source that was there first."""
+    first = func.min(_S.id)
+    sources = connection.execute(select(_S.source).group_by(_S.source).order_by(first)).scalars()
+    found: dict[str, int] = {}
+    for source in sources.all():
+        left = sorted(set(asset_ids) - found.keys())
+        for start in range(0, len(left), _AT_ONCE):
+            here = _S.asset_id.in_(left[start : start + _AT_ONCE])
+            query = select(_S.asset_id, _S.id).where(_S.source == source, here)
+            found |= {row.asset_id: row.id for row in connection.execute(query)}
+    return found
 
 
 def _in_state(state: TrashState) -> Any:
