@@ -189,6 +189,7 @@ def _listed(rules: Rules) -> _Listed:
     # The same bytes, as far as anybody can tell: by its own checksum, or by what was received.
     same = or_(_N.content.is_(None), _N.content == _R.checksum, _N.content == "apple:" + _R.apple)
     among = exists().where(_R.asset == _A.id, _R.resource_id == _N.merged, same)
+    among = among.correlate(schema.assets, schema.prints)  # not only with what is around it
     return _Listed(
         schema.assets.join(schema.sightings, here),
         _S.id, _S.asset_id, _S.filename, _S.size, _S.revision,

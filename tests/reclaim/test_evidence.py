@@ -50,7 +50,7 @@ def days_ago(days: int | None) -> str | None:
 
 # Weighted towards what may go, or hardly any would and the property would say nothing.
 def mostly(usual: T, *others: T) -> st.SearchStrategy[T]:
-    return st.sampled_from([usual] * (3 * len(others)) + list(others))
+    return st.sampled_from([usual] * (12 * len(others)) + list(others))
 
 
 copy_states = st.fixed_dictionaries(
@@ -112,10 +112,10 @@ def proven(asset: Drawn, rules: Rules) -> bool:
     )
 
 
-def write(ledger: Ledger, drawn: list[Drawn]) -> None:
+def write(ledger: Ledger, drawn: list[Drawn], first: int = 1) -> None:
     tables: dict[Table, list[Row]] = {schema.assets: [], schema.resources: [], schema.copies: []}
     resource = 0
-    for number, asset in enumerate(drawn, 1):
+    for number, asset in enumerate(drawn, first):
         added = days_ago(asset["added"])
         tables[schema.assets].append(
             {
@@ -128,11 +128,11 @@ def write(ledger: Ledger, drawn: list[Drawn]) -> None:
                 "state": asset["state"], "reason": "",
             }
         )  # fmt: skip
-        for file in asset["files"]:
+        for at, file in enumerate(asset["files"]):
             resource += 1
             tables[schema.resources].append(
                 {
-                    "id": resource, "asset": number, "resource_id": str(resource),
+                    "id": resource, "asset": number, "resource_id": str(at),
                     "role": "original", "filename": f"{resource}", "handle": "", "local": True,
                     "chosen": file["chosen"], "proof": file["proof"], "sha256": "00",
                     "received": 1,
@@ -150,7 +150,8 @@ def write(ledger: Ledger, drawn: list[Drawn]) -> None:
 
 
 SAME = ("its checksum", "what was received", "unknown")
-OTHER = ("other bytes", "not joined")
+_ANOTHERS = "9"
+OTHER = ("other bytes", "not joined", "another's file")
 halves = st.fixed_dictionaries(
     {
         "source": mostly("cloud", "phone"),
@@ -160,7 +161,9 @@ halves = st.fixed_dictionaries(
         "library": mostly("", "SharedSync-1"),
         "revision": mostly("1", None),
         "size": st.integers(0, 1000),
-        "files": st.lists(mostly("absent", *SAME, *SAME, *OTHER), min_size=3, max_size=3),
+        "files": st.lists(
+            st.sampled_from([SAME[0]] * 8 + ["absent", *SAME, *OTHER]), min_size=3, max_size=3
+        ),
     }
 )
 
@@ -199,7 +202,6 @@ def half_proven(asset: Drawn, half: Half, rules: Rules) -> bool:
 def write_halves(ledger: Ledger, drawn: list[Drawn], parts: list[Half]) -> None:
     sightings: list[Row] = []
     prints: list[Row] = []
-    resource = 0
     for number, (asset, half) in enumerate(zip(drawn, parts, strict=True), 1):
         added = days_ago(half["added"])
         metadata = json.dumps({"added": added} if added else {})
@@ -213,17 +215,26 @@ def write_halves(ledger: Ledger, drawn: list[Drawn], parts: list[Half]) -> None:
             }
         )  # fmt: skip
         for n, _ in enumerate(asset["files"]):
-            resource += 1
             how = half["files"][n]
+            merged = {OTHER[1]: None, OTHER[2]: _ANOTHERS}
             contents = {SAME[0]: "apple:B", SAME[1]: "apple:A", OTHER[0]: "apple:C"}
             if how != "absent":
                 prints.append(
                     {
                         "sighting": number, "resource_id": str(n), "source": half["source"],
                         "role": "original", "size": 1, "content": contents.get(how),
-                        "computed": False, "merged": None if how == OTHER[1] else str(resource),
+                        "computed": False, "merged": merged.get(how, str(n)),
                     }
                 )  # fmt: skip
+    # Another asset has a file of that id, with the same digests.
+    other: Drawn = {
+        "state": AssetState.CONFIRMED, "created": 400, "added": None, "favorite": False,
+        "library": "", "revision": "1", "size": 1, "files": [],
+    }  # fmt: skip
+    write(ledger, [other], first=len(drawn) + 1)
+    file = {"id": 1000, "asset": len(drawn) + 1, "resource_id": _ANOTHERS, "role": "original",
+            "filename": "", "handle": "", "local": True, "chosen": True}  # fmt: skip
+    ledger.transact(inserting(schema.resources, [file]))
     digests = update(schema.resources).values(apple="A", checksum="apple:B")
     ledger.transact(lambda connection: connection.execute(digests))
     for table, rows in ((schema.sightings, sightings), (schema.prints, prints)):
