@@ -45,7 +45,8 @@ def freed_file() -> ColumnElement[bool]:
     """Whether the source that a file was freed at was the last that had it, though not the last
     that had its asset."""
     had = select(_N.sighting).join(schema.sightings).where(_N.merged == _R.resource_id)
-    mine = had.where(_S.principal == _A.asset_id)
+    # Also from within a query of files within one of assets, or the other way round.
+    mine = had.where(_S.principal == _A.asset_id).correlate(schema.assets, schema.resources)
     return and_(mine.where(_S.freed != "").exists(), ~mine.where(~_S.gone).exists())
 
 
@@ -57,7 +58,7 @@ def left(asset: Any = schema.assets.c) -> ColumnElement[bool]:
 def hand_over(connection: Connection) -> None:
     """What was freed while the pipeline had one source is told of that source from now on: its
     assets have become sightings, with their ids."""
-    columns = (_T.run, _T.asset, _T.state, _A.asset_id, _A.reason, freed().label("freed"))
+    columns = (_T.run, _T.asset, _T.state, _T.time, _A.asset_id, left().label("left"))
     query = select(*columns).join_from(schema.trash, schema.assets).where(_T.sighting.is_(None))
     rows = connection.execute(query).all()
     found = _sightings(connection, {row.asset_id for row in rows})
@@ -65,9 +66,9 @@ def hand_over(connection: Connection) -> None:
     mine = (_T.run == bindparam("of"), _T.asset == bindparam("key"))
     told = [{"of": row.run, "key": row.asset, "what": found[row.asset_id]} for row in known]
     gone = [
-        {"what": found[row.asset_id], "why": row.reason}
+        {"what": found[row.asset_id], "why": by_reclaim(row.run, row.time)}
         for row in known
-        if row.freed and row.state == TrashState.TRASHED
+        if row.state == TrashState.TRASHED and not row.left
     ]
     statement = update(schema.sightings).where(_S.id == bindparam("what"), _S.gone)
     if told:

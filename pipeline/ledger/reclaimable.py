@@ -183,7 +183,15 @@ def _listed(rules: Rules) -> _Listed:
         return _Listed(
             schema.assets, null(), _A.asset_id, _A.filename, _A.size, _A.revision, _A.library
         )
-    here = and_(_S.principal == _A.asset_id, _S.source == rules.source, ~_S.gone)
+    other = schema.sightings.alias()
+    second = exists().where(
+        other.c.principal == _S.principal,
+        other.c.source == rules.source,
+        ~other.c.gone,
+        other.c.id < _S.id,
+    )
+    mine = and_(_S.source == rules.source, ~_S.gone, ~second.correlate(schema.sightings))
+    here = and_(_S.principal == _A.asset_id, mine)
     metadata = func.json_extract(_S.asset, "$.metadata")
     file = and_(_N.sighting == _S.id, _N.role != Role.METADATA)
     # The same bytes, as far as anybody can tell: by its own checksum, or by what was received.

@@ -26,12 +26,14 @@ Found = tuple[str, str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A file that could not be read. ``original`` says that it is what its asset is known by."""
+    """A file that could not be read. ``original`` says that it is what its asset is known by,
+    ``asked`` that its source was asked for it, and not left out."""
 
     id: str
     principal: str
     original: bool
     reason: str
+    asked: bool
 
 
 @dataclass
@@ -75,8 +77,9 @@ class Identifying:
             reason = f"{resource.filename} cannot be compared: {error}"
             original = resource.role is Role.ORIGINAL
             return Failed(
-                f"{source.name}/{asset.id}/{resource.id}", row.principal, original, reason
-            )
+                f"{source.name}/{asset.id}/{resource.id}", row.principal, original, reason,
+                asked=not gate.left_out,
+            )  # fmt: skip
         gate.succeeded(resource.size or 0)
         return source.name, asset.id, row.sighting, resource.id, content
 

@@ -144,4 +144,4 @@ def _recognizable(sighting: Sighting) -> bool:
 
 def _known(row: Any) -> KnownFile:
     contents = {row.checksum, f"apple:{row.apple}" if row.apple else None} - {None}
-    return KnownFile(row.resource_id, Role(row.role), frozenset(contents))
+    return KnownFile(row.resource_id, Role(row.role), frozenset(contents), row.freed)

@@ -46,11 +46,12 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class KnownFile:
     """A file of the merged asset as the ledger has it already; ``contents`` are the checksums
-    it is known by."""
+    it is known by. One that was ``freed`` stands for those bytes alone: no other takes its id."""
 
     id: str
     role: Role
     contents: frozenset[str]
+    freed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,9 @@ def merge(id: str, sightings: Sequence[Sighting], known: Sequence[KnownFile] = (
     """
     there = [sighting for sighting in sightings if not sighting.freed]
     files = _files(there)
+    for sighting in sightings:
+        if sighting.freed:
+            _vouch(files, sighting)
     _name(files, known)
     resources = tuple(_resource(file) for file in files)
     ids = {key: file.id for file in files for key in file.seen}
@@ -136,6 +140,15 @@ def _files(sightings: Sequence[Sighting]) -> list[_File]:
     return files
 
 
+def _vouch(files: Sequence[_File], freed: Sighting) -> None:
+    """The source that a file was freed at told the checksum of these very bytes."""
+    for resource in freed.asset.resources:
+        content = freed.content(resource)
+        for file in files:
+            if content is not None and (file.role, file.content) == (resource.role, content):
+                file.resource = _better(file, replace(resource, local=False))
+
+
 def _better(file: _File, other: Resource) -> Resource:
     """The file as its first source with the bytes tells it, with a checksum if any has one."""
     best = other if other.local and not file.origins else file.resource
@@ -168,7 +181,9 @@ def _name(files: Sequence[_File], known: Sequence[KnownFile]) -> None:
         if not file.id:
             source, own = file.seen[0]
             wanted = (own, f"{source}/{own}")
-            again = (i for i in wanted if i in left and left[i].role == file.role)
+            again = (
+                i for i in wanted if i in left and left[i].role == file.role and not left[i].freed
+            )
             file.id = next(again, None) or next((i for i in wanted if i not in taken), "")
             file.id = file.id or f"{source}/{own}/{file.content}"
             left.pop(file.id, None)

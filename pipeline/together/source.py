@@ -110,7 +110,8 @@ class Together:
         )
 
     def _part(self, source: Source, since: str | None, course: _Course) -> Iterator[Page]:
-        """One source's part of the listing; nothing new of one that was left out."""
+        """One source's part of the listing; nothing new of one that was left out, of which what
+        could not be read is still that."""
         self.failing = source.name
         try:
             self._require(source.name)
@@ -120,6 +121,9 @@ class Together:
             course.cursors.pop(source.name, None)
             if since is not None:
                 course.cursors[source.name] = since
+            problems = self._ledger.transact(lambda c: sightings.problems(c, source.name))
+            course.problems += len(problems)
+            yield Page(problems=problems, full=False, albums_changed=False)
         self.failing = ""
 
     def _changes(self, source: Source, since: str | None, course: _Course) -> Iterator[Page]:
@@ -153,11 +157,11 @@ class Together:
 
     def _compared(self, identifying: Identifying, course: _Course) -> Iterator[Page]:
         """Files that only their bytes can tell apart. An asset whose original could not be read
-        is a problem and waits: moved now, it might land twice."""
+        waits: moved now, it might land twice. It is a problem unless its source was left out."""
         for found, failed in identifying.answers(self._ledger, self._sources):
             course.waiting |= {one.principal for one in failed if one.original}
-            course.problems += len(failed)
-            problems = tuple(Problem(one.id, one.reason) for one in failed)
+            problems = tuple(Problem(one.id, one.reason) for one in failed if one.asked)
+            course.problems += len(problems)
             joined = self._do(joining.identify, found)
             self.unsure = self.unsure or joined.regrouped
             yield replace(_page(joined, course), problems=problems)

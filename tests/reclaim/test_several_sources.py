@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,12 @@ import pytest
 from sqlalchemy import select
 
 from connectors.abilities import Album
-from connectors.base import Asset, Page, Resource, Role, Source, Stream
+from connectors.base import Asset, Page, Problem, Resource, Role, Source, Stream
 from connectors.errors import Fatal, Misconfigured, OutpourError
 from connectors.memory import Library, MemorySink, MemorySource, Shelf
 from pipeline.config.models import Keep, Limits, Pipeline, Staging
 from pipeline.ledger import Ledger, albums, schema
+from pipeline.ledger.reclaimable import Order
 from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
 from pipeline.reclaim.prospect import prospect
 from pipeline.runner import Job, verify
@@ -39,11 +41,13 @@ class Phone:
         self.name = "phone"
         self.plugged = True
         self.opened = 0
+        self.unreadable: list[Problem] = []
         self._inner = MemorySource("phone", library)
 
     def pages(self, since: str | None = None) -> Iterator[Page]:
         self._require()
-        yield from self._inner.pages(since)
+        for page in self._inner.pages(since):
+            yield replace(page, problems=tuple(self.unreadable))
 
     def open(self, asset_id: str, resource: Resource, offset: int = 0) -> Stream:
         self._require()
@@ -138,10 +142,10 @@ class World:
         )
         return Job(pipeline, self.sources[0], sinks, tuple(self.sources[1:]))
 
-    def run(self) -> None:
+    def run(self, expected: Exit = Exit.OK) -> None:
         with Ledger.open(self.ledger) as ledger:
             claim(ledger, self.job.pipeline)
-        assert go(self.job, self.ledger).exit is Exit.OK
+        assert go(self.job, self.ledger).exit is expected
 
     @contextmanager
     def session(self, at: str | None = None) -> Iterator[Session]:
@@ -182,6 +186,16 @@ class World:
             rows = connection.execute(select(a.asset_id, a.filename, a.metadata)).all()
             paths = albums.of_many(connection, [row.asset_id for row in rows])
         return {row.filename: (row.metadata, paths[row.asset_id]) for row in rows}
+
+    def cursor(self) -> dict[str, str]:
+        """Where the listing of each source stands."""
+        with Ledger.open(self.ledger) as ledger, ledger.read() as connection:
+            kept = connection.execute(select(schema.cursors.c.cursor)).scalar_one()
+        return dict(json.loads(kept))
+
+    def problems(self) -> int:
+        with Ledger.open(self.ledger) as ledger, ledger.read() as connection:
+            return len(connection.execute(select(schema.problems)).all())
 
     def verify(self) -> int:
         """How many copies are found missing."""
@@ -304,6 +318,81 @@ def test_what_only_the_cloud_had_of_it_is_the_last_once_the_phone_lost_it_too(wo
     assert shelf.visible[lost][1] == b"edited in the cloud"
 
 
+def test_what_only_the_cloud_had_of_it_is_given_to_a_sink_that_is_added(world: World) -> None:
+    world.edit("C0", b"edited in the cloud")
+    world.run()
+    world.reclaim()
+    world.run()
+    world.in_cloud.bin.clear()
+    world.in_cloud.contents.clear()
+    world.shelves = (*world.shelves, Shelf())
+    world.run()
+    assert contents(world.shelves[2]) == contents(world.shelves[0])
+
+
+@pytest.mark.parametrize("changed", ["a favourite", "unreadable", "other bytes", "another size"])
+def test_what_becomes_of_it_on_the_phone_costs_no_copy_of_what_was_freed(
+    world: World, changed: str
+) -> None:
+    held = set(contents(world.shelves[0]).values())
+    world.reclaim()
+    world.run()
+    asset = world.on_phone.assets["P0"]
+    old = world.on_phone.contents["P0", "original"]
+    new = old if "bytes" not in changed and "size" not in changed else bytes(len(old))
+    new = new + b"longer" * (changed == "another size")
+    files = (replace(asset.resources[0], size=len(new)), *asset.resources[1:])
+    world.on_phone.contents["P0", "original"] = new
+    dear = replace(asset.metadata, favorite=True)
+    world.change(world.on_phone, "P0", replace(asset, resources=files, metadata=dear))
+    if changed == "unreadable":
+        del world.on_phone.contents["P0", "original"]
+    world.run(Exit.ITEMS_FAILED if changed == "unreadable" else Exit.OK)
+    assert world.verify() == 0
+    assert set(contents(world.shelves[0]).values()) == held | {new}
+    video = new != old  # of the phone's other photo, which has one too
+    assert len(contents(world.shelves[0])) == len(held | {new}) + video
+    world.on_phone.trash("P0")
+    world.run()
+    (lost,) = (p for p, (_, data) in world.shelves[0].visible.items() if data == old)
+    del world.shelves[0].visible[lost]
+    assert world.verify() == 1, "it is not forgotten"
+    world.run()
+    assert set(contents(world.shelves[0]).values()) == held | {new}
+    done = world.undo()
+    assert done.assets == 5 and "C0" in world.in_cloud.assets
+
+
+@pytest.mark.parametrize("order", ["largest", "oldest"])
+def test_two_equal_photos_of_the_cloud_stay_two(world: World, order: Order) -> None:
+    """One that was freed comes back after another of its bytes took its place."""
+    world.reclaim()
+    world.put(world.in_cloud, "C0b", 0, Role.ORIGINAL, Role.LIVE_VIDEO)
+    world.run()
+    assert world.undo().assets == 5
+    world.run()
+    assert set(world.in_cloud.assets) == {"C0b", *ids(*BOTH, *ONLY_CLOUD)}
+    chosen, done = world.reclaim(ask(order=order))
+    assert len(chosen.candidates) == done.assets == 6 and done.whole
+    assert not world.in_cloud.assets
+    assert world.undo().assets == 6
+
+
+def test_a_reclaim_without_the_phone_forgets_nothing_of_it(world: World) -> None:
+    """Neither where its listing stands, nor what could not be read, nor new problems."""
+    asset = world.on_phone.assets["P5"]
+    world.change(world.on_phone, "P5", replace(asset, revision=None))
+    world.run()
+    size = asset.resources[0].size
+    data = bytes(size or 0)
+    twin = replace(asset.resources[0], checksum=apple(data), size=size)
+    world.in_cloud.put(replace(asset, id="C5", resources=(twin,)), {twin.id: data})
+    before = world.cursor()
+    world.phone.plugged = False
+    world.reclaim()
+    assert (world.problems(), world.cursor()["phone"]) == (0, before["phone"])
+
+
 def test_what_then_left_the_phone_too_was_freed(world: World) -> None:
     """A phone that shares its library with the cloud loses what was freed there by itself."""
     world.reclaim()
@@ -406,6 +495,42 @@ def test_what_was_freed_before_there_was_a_phone_comes_back(tmp_path: Path, earl
     assert world.states()[name(3)][1].startswith("freed by reclaim, run 2")
     assert world.undo().assets == 5
     assert set(world.in_cloud.assets) == ids(*BOTH, *ONLY_CLOUD)
+
+
+@pytest.mark.wide
+def test_what_was_freed_before_another_cloud_had_it_comes_back(tmp_path: Path) -> None:
+    """The other's checksums made them one before ledgers told of each source what was freed."""
+    world = World(tmp_path)
+    world.sources = [world.cloud]
+    world.run()
+    world.reclaim()
+    other = Library()
+    for number in (*BOTH, *ONLY_CLOUD):
+        photo = Photo.made(number, Role.ORIGINAL, Role.LIVE_VIDEO)
+        files = {name: data for name, (_, data) in photo.files.items()}
+        other.put(photo.asset(f"O{number}"), files)
+    world.sources = [world.cloud, MemorySource("other", other)]
+    world.run()
+    assert len(world.states(there=True)) == 5
+    as_version_six(world.ledger)
+    with world.session("cloud") as session:
+        assert session.undo(None).assets == 5
+    assert set(world.in_cloud.assets) == ids(*BOTH, *ONLY_CLOUD)
+
+
+@pytest.mark.wide
+def test_what_could_not_be_read_of_the_phone_is_still_told(world: World) -> None:
+    unread = world.phone.unreadable
+    unread.append(Problem("P8", "damaged"))
+    world.run(Exit.ITEMS_FAILED)
+    assert world.problems() == 1
+    world.phone.plugged = False
+    assert world.reclaim()[1].assets == 5
+    assert world.problems() == 1
+    unread.clear()
+    world.phone.plugged = True
+    world.run()
+    assert world.problems() == 0
 
 
 def test_what_came_from_the_phone_is_proven_once_the_cloud_tells_its_checksum(

@@ -30,11 +30,12 @@ def invalidate(
     """
     same = (row.checksum, row.size) == (listed["checksum"], listed["size"])
     # Of several sources the one that told the checksum has the file no more.
-    if _still_proven(row, listed) and not renewed:
+    vanished = (listed["checksum"], listed["size"]) == (None, row.size)
+    if vanished and row.proof == Proof.CHECKSUM and not renewed:
         return {"checksum": row.checksum}
     # A checksum that comes late, for bytes that were received, is no other content.
     late = row.apple is not None and listed["checksum"] == f"apple:{row.apple}"
-    if not same and not (late and row.checksum is None):
+    if not same and not vanished and not (late and row.checksum is None):
         _due(connection, row.id, "changed at the source", _UNSENT)
         return _UNREAD
     if late and row.proof == Proof.SIZE:
@@ -47,10 +48,6 @@ def invalidate(
         doubted["confirmed"] = case(right, else_=None)
     _due(connection, row.id, "may have changed at the source", doubted)
     return _IN_DOUBT
-
-
-def _still_proven(row: Any, listed: Mapping[str, Any]) -> bool:
-    return row.proof == Proof.CHECKSUM and (listed["checksum"], listed["size"]) == (None, row.size)
 
 
 def _due(connection: Connection, resource: int, why: str, values: Mapping[str, Any]) -> None:

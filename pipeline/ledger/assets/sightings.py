@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, tuple_, update
 
-from connectors.base import Asset, Role
+from connectors.base import Asset, Problem, Role
 from pipeline.ledger import schema
 from pipeline.ledger.codec import dump_asset, parse_asset, timestamp
 
@@ -192,9 +192,15 @@ def of(connection: Connection, principals: Iterable[str]) -> dict[str, list[Row]
 
 def known(connection: Connection, names: Sequence[str]) -> dict[str, list[Any]]:
     """Files of merged assets that the ledger has: rows of resource_id, role, checksum (the
-    source's) and apple (computed from what was received)."""
+    source's), apple (computed from what was received) and whether it was freed at a source."""
+    freed = (
+        exists()
+        .where(_S.principal == _A.asset_id, _S.freed != "")
+        .where(_N.sighting == _S.id, _N.merged == _R.resource_id)
+        .correlate(schema.assets, schema.resources)
+    )
     query = (
-        select(_A.asset_id, _R.resource_id, _R.role, _R.checksum, _R.apple)
+        select(_A.asset_id, _R.resource_id, _R.role, _R.checksum, _R.apple, freed.label("freed"))
         .join(schema.assets, _A.id == _R.asset)
         .where(_A.asset_id.in_(names))
     )
@@ -209,6 +215,15 @@ def freed_files(connection: Connection, principal: str) -> set[str]:
     query = select(_N.merged).join(schema.sightings, _S.id == _N.sighting)
     rows = connection.execute(query.where(_S.principal == principal, _S.freed != ""))
     return set(rows.scalars())
+
+
+def problems(connection: Connection, source: str) -> tuple[Problem, ...]:
+    """What of the source could not be read when it was listed last."""
+    p = schema.problems.c
+    rows = connection.execute(
+        select(p.id, p.reason).where(p.id.startswith(f"{source}/", autoescape=True))
+    )
+    return tuple(Problem(row.id, row.reason) for row in rows)
 
 
 def name(connection: Connection, key: int, ids: dict[str, str]) -> None:
@@ -272,7 +287,7 @@ def unidentified(
         exists()
         .where(theirs.c.size == mine.c.size, theirs.c.role == mine.c.role)
         .where(theirs.c.source.in_(others))
-        .where(other.c.id == theirs.c.sighting, ~other.c.gone)
+        .where(other.c.id == theirs.c.sighting, or_(~other.c.gone, other.c.freed != ""))
     )
     query = (
         select(

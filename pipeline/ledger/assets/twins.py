@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select, update
 
 from connectors.base import Role
 from pipeline.ledger import schema
@@ -43,11 +43,14 @@ class Matching:
         self._candidates = self._others()
         self._taken = self._held()
         self._abandoned = self._left_behind()
+        self._crowded = self._second_ones(rows)
         self._torn = {row.id for row in rows.values() if self._is_torn(row, altered)}
+        self._torn |= self._crowded  # brought back after another came in its place
         for row in rows.values():
             if row.id in self._torn:  # others of this source may follow to where they were
                 self.left.append(row.principal)
-                self._taken.discard(row.principal)
+                if row.id not in self._crowded:
+                    self._taken.discard(row.principal)
         for asset_id, row in rows.items():
             self.principals[asset_id] = self._place(row)
         self._write(rows)
@@ -82,13 +85,26 @@ class Matching:
         )
         return set(self._connection.execute(query).scalars())
 
+    def _second_ones(self, rows: Mapping[str, Any]) -> set[int]:
+        """Those whose principal has another asset of this source; of two among these, the later."""
+        mine, other = schema.sightings.alias(), schema.sightings.alias()
+        ids = [row.id for row in rows.values()]
+        query = (
+            select(mine.c.id)
+            .join(other, and_(other.c.principal == mine.c.principal, other.c.id != mine.c.id))
+            .where(mine.c.id.in_(ids), mine.c.principal != "", ~mine.c.gone)
+            .where(other.c.source == self._source, ~other.c.gone)
+            .where(or_(other.c.id.not_in(ids), other.c.id < mine.c.id))
+        )
+        return set(self._connection.execute(query).scalars())
+
     def _is_torn(self, row: Any, altered: Collection[str]) -> bool:
         """Whether it is another photo than those it was one with: its bytes were replaced."""
         query = (
             select(_N.content)
             .join(schema.sightings, _S.id == _N.sighting)
-            .where(_S.principal == row.principal, _S.id != row.id, ~_S.gone)
-            .where(_N.role == Role.ORIGINAL)
+            .where(_S.principal == row.principal, _S.id != row.id)
+            .where(or_(~_S.gone, _S.freed != ""), _N.role == Role.ORIGINAL)
         )
         own = self._contents.get(row.id)
         others = set(self._connection.execute(query).scalars()) if row.principal else set()

@@ -115,7 +115,7 @@ def miss_freed_files(ledger: Ledger) -> bool:
     not to be brought from there; returns whether there are any."""
     short = (CopyState.MISSING, CopyState.FAILED, CopyState.PENDING)
     query = select(_C.resource, _C.sink).select_from(_COPIES)
-    query = query.where(_C.state.in_(short), _C.confirmed.is_not(None), leaving.freed_file())
+    query = query.where(_C.state.in_(short), _R.chosen, leaving.freed_file())
     there = _A.state.not_in(NOT_WANTED)
 
     any_freed = select(_T.run).where(_T.sighting.is_not(None)).limit(1)
@@ -160,7 +160,8 @@ def owe(ledger: Ledger, goal: Goal) -> None:
     def work(connection: Connection) -> None:
         if meta.get(connection, _OWED) == str(goal):
             return
-        short = select(_A.id).where(leaving.freed(), goal.missed())
+        part = exists().where(_R.asset == _A.id, _R.chosen, leaving.freed_file())
+        short = select(_A.id).where(or_(leaving.freed(), part), goal.missed())
         keys = connection.execute(short.order_by(_A.id)).scalars().all()
         for start in range(0, len(keys), _BATCH):
             for sink in goal.sinks:
@@ -176,11 +177,12 @@ def _owe(connection: Connection, sink: str, goal: Goal, assets: Sequence[int]) -
         other.c.resource == _R.id, other.c.state == CopyState.CONFIRMED
     )
     path = func.coalesce(elsewhere.scalar_subquery(), _R.path)
+    freed = exists().where(_A.id == _R.asset, or_(leaving.freed(), leaving.freed_file()))
     begun = (CopyState.PENDING, CopyState.TRANSFERRED, CopyState.FAILED)  # never a copy
     here = exists().where(_C.resource == _R.id, _C.sink == sink, _C.state.not_in(begun))
     values = (literal(sink), literal(CopyState.MISSING.value), path, _R.received, literal(GONE))
     missing = select(_R.id, *values).where(
-        _R.asset.in_(assets), wanted_at(sink, goal.excluded), ~here, ~_accepted_at(sink)
+        _R.asset.in_(assets), freed, wanted_at(sink, goal.excluded), ~here, ~_accepted_at(sink)
     )
     columns = ["resource", "sink", "state", "path", "size", "reason"]
     owed = insert(schema.copies).prefix_with("OR REPLACE").from_select(columns, missing)

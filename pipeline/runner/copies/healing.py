@@ -60,6 +60,7 @@ class Healing:
 
     def heal_freed_files(self) -> None:
         """Of assets that another source has still, before that is asked for what it has not."""
+        losses.owe(self._run.ledger, self._goal)
         if losses.miss_freed_files(self._run.ledger):
             self.heal()
 
