@@ -269,11 +269,12 @@ def _is_there_otherwise() -> ColumnElement[bool]:
     """Whether the sink has the bytes of a lost copy as the copy of another file, say because the
     photo was brought in again; a sidecar goes with its photo."""
     other, copy = schema.resources.alias(), schema.copies.alias()
-    same = exists().where(
-        other.c.size == _R.size,  # has an index
-        other.c.sha256 == _R.sha256,
+    here = exists().where(
         copy.c.resource == other.c.id,
         copy.c.sink == _C.sink,
         copy.c.state == CopyState.CONFIRMED,
     )
+    # The size has an index. Joined, SQLite would look through all copies of the sink instead.
+    sized = (other.c.size == _R.size, other.c.sha256 == _R.sha256)
+    same = exists().where(*sized, here.correlate(other, schema.copies))
     return or_(_R.role == Role.METADATA, same)
