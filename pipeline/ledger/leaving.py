@@ -85,9 +85,9 @@ def _sightings(connection: Connection, asset_ids: Collection[str]) -> dict[str, 
     sources = connection.execute(select(_S.source).group_by(_S.source).order_by(first)).scalars()
     found: dict[str, int] = {}
     for source in sources.all():
-        left = sorted(set(asset_ids) - found.keys())
-        for start in range(0, len(left), _AT_ONCE):
-            here = _S.asset_id.in_(left[start : start + _AT_ONCE])
+        rest = sorted(set(asset_ids) - found.keys())
+        for start in range(0, len(rest), _AT_ONCE):
+            here = _S.asset_id.in_(rest[start : start + _AT_ONCE])
             query = select(_S.asset_id, _S.id).where(_S.source == source, here)
             found |= {row.asset_id: row.id for row in connection.execute(query)}
     return found
