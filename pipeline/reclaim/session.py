@@ -125,8 +125,10 @@ class Session:
     def _list(self) -> None:
         """Know the source as it is, whole, with its albums."""
         if missing := self._discover().missing:
-            name, more = self._source.name, counted(missing)
-            raise Fatal(f"{name} counts {more} more than it lists: nothing is freed", hint=_LATER)
+            # Of several sources those that are not asked are not listed either.
+            more = "more assets" if self._target.part else f"{counted(missing)} more"
+            told = f"{self._source.name} counts {more} than it lists: nothing is freed"
+            raise Fatal(told, hint=_LATER)
         if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint=_LATER)
         self._listed = time.monotonic()

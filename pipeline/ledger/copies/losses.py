@@ -73,7 +73,8 @@ def lost(ledger: Ledger, sink: str) -> list[Held]:
 def owed(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, Loss]:
     """By resource: copies that were lost, and that no run has made again or found needless.
     ``sinks`` are all that the pipeline has."""
-    left_out, freed = _is_left_out().label("left_out"), leaving.freed().label("freed")
+    left_out = _is_left_out().label("left_out")
+    freed = or_(leaving.freed(), leaving.freed_file()).label("freed")
     at_rest = [AssetState.CONFIRMED, *NOT_WANTED]
     which = or_(and_(_R.chosen, _A.state.not_in(at_rest)), _is_last(), left_out)
     owed = _is_owed(sinks).label("owed")
@@ -87,7 +88,7 @@ def owed(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, Loss]:
 def _fate(row: Any) -> Fate:
     if row.left_out:
         return Fate.LEFT_OUT
-    if row.state != AssetState.GONE:
+    if row.state != AssetState.GONE and not row.freed:
         return Fate.AGAIN
     if row.owed:
         return Fate.OWED
