@@ -21,6 +21,7 @@ class Stop:
         self.reason = ""
         self.error: Exception | None = None
         self.asking = False
+        self._signalled = False
 
     def set(self, reason: str, error: Exception | None = None) -> None:
         with self._lock:
@@ -66,6 +67,22 @@ class Stop:
             yield
         finally:
             self.asking = before
+
+    @contextlib.contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Within a ``question``, around what must not be left halfway: a signal that comes
+        meanwhile ends the question right after it."""
+        before, self.asking = self.asking, False
+        try:
+            yield
+        finally:
+            self.asking = before
+        if before and self._signalled:
+            raise KeyboardInterrupt
+
+    def signalled(self) -> None:
+        """A signal came, which is to ``set`` this: for its handler, that must not take a lock."""
+        self._signalled = True
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:

@@ -31,7 +31,7 @@ class TerminalPrompter:
         self._stop = stop
 
     def tell(self, message: str) -> None:
-        with self._pause():
+        with self._screen():
             for line in message.splitlines():
                 _write(f"{printable(line)}\n")
 
@@ -58,8 +58,14 @@ class TerminalPrompter:
             self.tell(f"{answer!r} is none of them.")
 
     @contextlib.contextmanager
+    def _screen(self) -> Iterator[None]:
+        """The screen to ourselves: a display that is interrupted as it goes or comes is broken."""
+        with nullcontext() if self._stop is None else self._stop.undisturbed(), self._pause():
+            yield
+
+    @contextlib.contextmanager
     def _conversation(self) -> Iterator[None]:
-        with self._pause():
+        with self._screen():
             try:
                 with nullcontext() if self._stop is None else self._stop.question():
                     yield

@@ -52,6 +52,7 @@ class Interrupts:
                 # and may hold its lock.
                 os.write(2, f"{_SHOW_CURSOR}\n".encode())
             os._exit(Exit.INTERRUPTED)  # the ledger survives this at any instruction
+        self._stop.signalled()
         if self._stop.asking:
             sys.stderr.write("\n")  # what comes now does not belong to the question
         # Not here: the main thread may hold the very locks that these two need.

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from connectors.private import state_path
+from pipeline.cli.signals import Interrupts
 from pipeline.states import Exit
+from pipeline.stopping import Stop
 from tests.cli.terminal import CTRL_C, at_terminal
 
 COMMAND = [sys.executable, "-m", "tests.cli.stage"]
@@ -168,6 +170,17 @@ def test_ctrl_c_ends_what_waits_for_a_person(tmp_path: Path) -> None:
     shown, code = at_terminal([sys.executable, "-c", WAITING, *words], when={"Plug it in": CTRL_C})
     assert code == Exit.INTERRUPTED and "Nobody came" not in shown
     assert "go on with: outpour run" in shown and "Traceback" not in shown
+
+
+def test_ctrl_c_leaves_no_display_halfway() -> None:
+    """It ends the question as soon as the screen has been handed over."""
+    stop, whole = Stop(), []
+    with Interrupts(stop, lambda: None)(), stop.question(), pytest.raises(KeyboardInterrupt):
+        with stop.undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            whole.append(True)
+        raise AssertionError("the question went on")
+    assert whole
 
 
 def test_a_second_ctrl_c_gives_the_terminal_back_at_once(tmp_path: Path) -> None:
