@@ -29,13 +29,13 @@ from pipeline.states import AssetState, CopyState
 
 _B, _M = schema.albums.c, schema.album_members.c
 _A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_S = schema.sightings.c
 # Left the source, and is kept at a sink: what became one with another asset is neither.
 _LEFT = (
     exists()
     .where(_A.asset_id == _M.asset_id, _A.state == AssetState.GONE)
     .where(_R.asset == _A.id, _C.resource == _R.id, _C.state == CopyState.CONFIRMED)
 )
-_S = schema.sightings.c
 _AT = func.substr(_B.album_id, 1, func.length(_S.source) + 1) == _S.source + "/"
 _MINE = _S.principal == _M.asset_id
 # Freed, and the album is of no source that still has a part of the asset.
