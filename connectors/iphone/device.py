@@ -134,6 +134,22 @@ def _present(udid: str, lockdown: LockdownClient) -> Present:
     return Present(udid, str(told.get("DeviceName", "")), str(told.get("ProductVersion", "")))
 
 
+class _Once(AfcService):  # type: ignore[misc, unused-ignore]  # its module is not typed
+    """Does not connect again when it is used after its end, as the library would by itself: the
+    handles of open files mean nothing, or other files, on another connection."""
+
+    _over = False
+
+    async def connect(self) -> None:
+        if self._over:
+            raise vendor.ConnectionTerminatedError
+        await super().connect()
+
+    async def aclose(self) -> None:
+        self._over = True
+        await super().aclose()
+
+
 class Files:
     """One AFC connection. Any number of operations may be under way; the phone does them in
     order. ``load`` counts what was given to this connection and is not done yet."""
@@ -213,7 +229,7 @@ class Phone:
         try:
             async with _understood(_CONNECT):
                 for _ in range(connections):
-                    service = AfcService(lockdown)
+                    service = _Once(lockdown)
                     phone._files.append(Files(service))
                     await service.connect()
         except BaseException:

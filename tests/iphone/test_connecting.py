@@ -181,6 +181,26 @@ def test_of_all_that_is_read_when_the_cable_is_pulled_one_alone_is_to_blame(
     assert errors == [Transient, Paused, Paused, Paused]
 
 
+def test_a_file_opened_before_the_cable_was_pulled_never_reads_through_the_next_connection(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """Its handle means nothing there, or another file."""
+    source = open_source(connections=1)
+    some = [(asset.id, r) for asset in listed(source).values() for r in asset.resources if r.local]
+    first, second = (source.open(*one, offset=1) for one in some[:2])
+    on_phone.phone.unplug()
+    with pytest.raises(Transient):
+        list(first)
+    on_phone.phone.plug()
+    again = source.open(*some[2], offset=1)
+    with pytest.raises(Paused):
+        list(second)
+    for stream in (first, second):
+        stream.close()
+    assert len(b"".join(again)) == (some[2][1].size or 0) - 1
+    again.close()
+
+
 def test_reconnecting_tells_what_to_do_and_goes_on(on_phone: OnPhone, open_source: Open) -> None:
     source = open_source(wait=0)
     listed(source)
