@@ -187,7 +187,8 @@ class Reclaims(Protocol):
 
         An asset whose revision is another by now is refused with ItemError. Repeating is
         harmless. Raises what concerns them all: Transient, SessionExpired, Fatal; then none of
-        them may be taken for done or for not done.
+        them may be taken for done or for not done. Misconfigured, whatever is asked for and also
+        where nothing is, if the place's settings do not go with deleting.
         """
         ...
 

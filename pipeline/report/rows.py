@@ -14,7 +14,7 @@ from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState
 
 _BATCH = 500
-_A, _R, _C = schema.assets.c, schema.resources.c, schema.copies.c
+_A, _R, _C, _S = schema.assets.c, schema.resources.c, schema.copies.c, schema.sightings.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class AssetRow:
-    """One asset; ``files`` are those that the selection chose."""
+    """One asset; ``files`` are those that the selection chose. ``reason`` also tells at which of
+    several sources it was freed while another has it still."""
 
     asset: str
     filename: str
@@ -66,6 +67,7 @@ def rows(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[AssetR
             if not found:
                 return
             files = _files(connection, [row.id for row in found])
+            freed = _freed(connection, [row.asset_id for row in found])
         after = found[-1].id
         for row in found:
             yield AssetRow(
@@ -75,7 +77,7 @@ def rows(ledger: Ledger, states: Collection[AssetState] = ()) -> Iterator[AssetR
                 row.created,
                 row.size,
                 row.state,
-                row.reason,
+                "; ".join(filter(None, (row.reason, *freed[row.asset_id]))),
                 tuple(files[row.id]),
             )
 
@@ -127,6 +129,16 @@ def copies_by_sink(ledger: Ledger) -> list[dict[str, Any]]:
             {"sink": row[0], "state": row[1], "copies": row[2], "bytes": int(row[3])}
             for row in found
         ]
+
+
+def _freed(connection: Connection, asset_ids: list[str]) -> dict[str, list[str]]:
+    """Where an asset that is not gone was freed."""
+    there = select(_A.asset_id).where(_A.asset_id.in_(asset_ids), _A.state != AssetState.GONE)
+    query = select(_S.principal, _S.source, _S.freed).where(_S.principal.in_(there), _S.freed != "")
+    told: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(query.order_by(_S.id)):
+        told[row.principal].append(f"{row.source}: {row.freed}")
+    return told
 
 
 def _files(connection: Connection, keys: list[int]) -> dict[int, list[FileRow]]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from pipeline.cli.app import invoke
 from pipeline.ledger import Ledger, schema
 from pipeline.reclaim import Done, Session, reclaiming
 from pipeline.runner import run
@@ -208,3 +209,21 @@ def test_killed_between_any_two_steps(made: Rig, tmp_path: Path) -> None:
 def test_killed_fifty_times(made: Rig, tmp_path: Path, seed: int) -> None:
     """Two hundred kills in all."""
     kills(Cloud(made, tmp_path), 50, seed)
+
+
+def test_with_the_bin_in_the_pipeline_nothing_is_offered(
+    made: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is deleted would stay in the listing."""
+    made.connect()
+    config = tmp_path / "all.yaml"
+    config.write_text(
+        "source: {type: icloud, account: demo@example.com, trashed: true}\n"
+        "sinks: [{type: local, name: a, path: a}, {type: local, name: b, path: b}]\n"
+    )
+    assert invoke(["run", "-q", str(config)]) == Exit.OK
+    capsys.readouterr()
+    code = invoke(["reclaim", str(config), "--older-than", "1d", "--same-disk"])
+    told = capsys.readouterr()
+    assert code == Exit.USAGE and not told.out
+    assert "'trashed: true'" in told.err and "frees space" in told.err

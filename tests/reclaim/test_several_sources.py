@@ -14,6 +14,7 @@ from connectors.errors import Fatal, Misconfigured
 from connectors.memory import Library, MemorySource
 from pipeline.ledger import Ledger, schema
 from pipeline.reclaim.prospect import prospect
+from pipeline.report.rows import rows
 from pipeline.states import AssetState, Exit
 from tests.engine.rig import apple, contents
 from tests.ledger.earlier import as_version_six
@@ -35,6 +36,11 @@ def test_only_what_the_cloud_has_goes_and_only_from_there(world: World) -> None:
     for number in ONLY_CLOUD:
         state, reason = states[name(number)]
         assert state == AssetState.GONE and reason.startswith("freed by reclaim, run 2")
+    with Ledger.open(world.ledger) as ledger:
+        told = {row.filename: row.reason for row in rows(ledger)}
+    for number in BOTH:
+        assert told[name(number)].startswith("cloud: freed by reclaim, run 2")
+    assert [told[name(number)] for number in ONLY_PHONE] == ["", ""]
 
 
 def test_the_phone_is_not_asked(world: World) -> None:
