@@ -182,13 +182,16 @@ class ReadBack(Protocol):
 class Reclaims(Protocol):
     """Can free space at the source. Policy and proof are the engine's."""
 
+    def check_trash(self) -> None:
+        """Misconfigured if the settings do not go with deleting. Asks the place nothing."""
+        ...
+
     def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
         """Move (asset id, revision) pairs to the place's own bin; an answer for each, in order.
 
         An asset whose revision is another by now is refused with ItemError. Repeating is
         harmless. Raises what concerns them all: Transient, SessionExpired, Fatal; then none of
-        them may be taken for done or for not done. Misconfigured, whatever is asked for and also
-        where nothing is, if the place's settings do not go with deleting.
+        them may be taken for done or for not done.
         """
         ...
 

@@ -64,12 +64,15 @@ class ICloudSource:
     def members(self, album: Album) -> Iterator[str]:
         return albums.members(self._cloudkit, album)
 
-    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+    def check_trash(self) -> None:
         if self._settings.trashed:
             raise Misconfigured(
                 "with 'trashed: true' what is deleted stays in the listing",
                 hint="Leave it out of the pipeline that frees space.",
             )
+
+    def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
+        self.check_trash()
         return reclaim.trash(self._cloudkit, assets)
 
     def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:

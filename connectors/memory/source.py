@@ -134,6 +134,9 @@ class MemorySource:
             members = self._library.albums.get(album, ())
         yield from members
 
+    def check_trash(self) -> None:
+        return  # it has no settings that matter
+
     def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
         return [_answer(partial(self._trash, *pair)) for pair in assets]
 

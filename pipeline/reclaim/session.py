@@ -112,7 +112,7 @@ class Session:
     # --- steps ---
 
     def _survey(self, policy: Policy) -> Survey:
-        self._target.reclaims.trash(())  # says now if its settings forbid it
+        self._target.reclaims.check_trash()
         self._list()
         self._check_renamed()
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)

@@ -77,7 +77,7 @@ class Cloud(MemorySource):
 
     def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
         answers = super().trash(assets)
-        if assets and self.silent:
+        if self.silent:
             raise Fatal("the line is dead")
         return answers
 
