@@ -20,7 +20,7 @@ from connectors.icloud.patience import Patience
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
-_FORMAT = 1
+_FORMAT = 2  # up to 1 the edited videos of Live Photos were not asked for
 _STUCK = 5  # answers in a row that bring neither records nor a new token
 
 

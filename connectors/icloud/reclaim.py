@@ -111,6 +111,10 @@ def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
         rank += max(covered, 1) if reply.records else 0
 
 
+_STATE = ("masterRef", "isDeleted", "isExpunged", records.EDITED_LIVE + "Res")
+"""What ``records.is_gone`` and ``records.revision`` read."""
+
+
 class _Now:
     """The records of some assets as they are now."""
 
@@ -199,7 +203,7 @@ def _answer(record: Record | None, change: _Change) -> OutpourError | None:
 def _look_up(cloudkit: CloudKit, zone: Zone, names: Sequence[str]) -> dict[str, Record]:
     found: dict[str, Record] = {}
     if names:
-        reply = cloudkit.lookup(zone, names, ("masterRef", "isDeleted", "isExpunged"))
+        reply = cloudkit.lookup(zone, names, _STATE)
         found = {str(record.get("recordName")): record for record in reply.records}
     return found
 

@@ -22,12 +22,13 @@ TWIN = "resOriginalAlt"
 LIVE = "resOriginalVidCompl"
 EDITED = "resJPEGFull"
 EDITED_VIDEO = "resVidFull"
+EDITED_LIVE = "resVidCompl"  # on a CPLAsset, what resOriginalVidCompl is on its CPLMaster
 SIDECAR = "resSidecar"
 
 _PICTURES = ("resJPEGMed", "resJPEGThumb")
 _VIDEOS = ("resVidMed", "resVidSmall")
 
-_FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, SIDECAR)
+_FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, EDITED_LIVE, SIDECAR)
 _PARTS = ("Res", "FileType", "Fingerprint")
 
 KEYS = (
@@ -88,7 +89,10 @@ def split_id(asset: str) -> tuple[str, str]:
 
 
 def revision(asset: Record, master: Record) -> str:
-    return f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
+    """Both records' own. Marked where there is a file that ledgers of the first version lack,
+    since it was not asked for then."""
+    known = f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
+    return f"{known}/live" if _token(asset, EDITED_LIVE) is not None else known
 
 
 def is_gone(asset: Record) -> bool:
@@ -137,7 +141,6 @@ def _resources(
     zone: Zone, record: Record, master: Record, kind: Kind, name: str
 ) -> Iterator[Resource]:
     first, twin = _still_roles(master)
-    video = Role.EDITED_VIDEO if kind is Kind.VIDEO else Role.EDITED_LIVE_VIDEO
     stem, suffix = _split(name)
     yield _file(zone, master, ORIGINAL, first, name) or Resource(
         ORIGINAL,
@@ -151,7 +154,7 @@ def _resources(
     wanted = [
         (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),
         (master, LIVE, Role.LIVE_VIDEO, stem, ".MOV"),
-        (record, EDITED_VIDEO, video, f"{stem}-edited", ".MOV"),
+        (record, *_moving(record, kind), f"{stem}-edited", ".MOV"),
         (record if _token(record, SIDECAR) else master, SIDECAR, Role.SIDECAR, stem, ".AAE"),
     ]
     if kind is not Kind.VIDEO:  # there it would be a poster frame, not a file of the person's
@@ -160,6 +163,14 @@ def _resources(
         found = _file(zone, holder, prefix, role, base, usual)
         if found is not None:
             yield found
+
+
+def _moving(record: Record, kind: Kind) -> tuple[str, Role]:
+    """What an edit made of a video, or of the video of a Live Photo (kei's issue 713)."""
+    if kind is Kind.VIDEO:
+        return EDITED_VIDEO, Role.EDITED_VIDEO
+    prefix = EDITED_VIDEO if _token(record, EDITED_LIVE) is None else EDITED_LIVE
+    return prefix, Role.EDITED_LIVE_VIDEO
 
 
 def _still_roles(master: Record) -> tuple[Role, Role]:

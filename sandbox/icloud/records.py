@@ -30,6 +30,11 @@ _ON_MASTER = {
     "live_video": "resOriginalVidCompl",
     "sidecar": "resSidecar",
 }
+_ON_ASSET = {
+    "edited": "resJPEGFull",
+    "edited_video": "resVidFull",
+    "edited_live_video": "resVidCompl",
+}
 _SUBTYPES = {"screenshot": 0, "panorama": 1, "slomo": 101, "timelapse": 102}
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -41,9 +46,7 @@ def on_master(file: File, asset: Asset) -> str | None:
 
 def on_asset(file: File) -> str | None:
     """The field name of an edited rendition on the CPLAsset."""
-    if not file.role.startswith("edited"):
-        return None
-    return "resJPEGFull" if file.role == "edited" else "resVidFull"
+    return _ON_ASSET.get(file.role)
 
 
 def typed(kind: str, value: Any) -> dict[str, Any]:

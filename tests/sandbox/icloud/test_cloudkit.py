@@ -100,7 +100,7 @@ def test_edited_renditions_are_on_the_asset_and_everything_else_on_the_master(
     records = client.everything()
     on_assets = {name for r in assets(records) for name in r["fields"] if name.endswith("Res")}
     on_masters = {name for r in masters(records) for name in r["fields"] if name.endswith("Res")}
-    assert on_assets == {"resJPEGFullRes", "resVidFullRes"}
+    assert on_assets == {"resJPEGFullRes", "resVidFullRes", "resVidComplRes"}
     assert {
         "resOriginalRes",
         "resOriginalVidComplRes",

@@ -156,6 +156,7 @@ ONLY_SOME = {
     for prefix in (
         "resOriginalAlt",
         "resOriginalVidCompl",
+        "resVidCompl",
         "resVidFull",
         "resVidMed",
         "resVidSmall",
