@@ -8,7 +8,8 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3.exceptions import ProxySchemeUnknown
 
-from connectors.pools import AT_ONCE, check_proxy, unusable
+from connectors.pools import check_proxy, unusable
+from connectors.sending import SOCKET_OPTIONS, steady
 
 
 class Adapter(HTTPAdapter):
@@ -22,8 +23,14 @@ class Adapter(HTTPAdapter):
             check_proxy(proxy)
         return super().send(request, *arguments, **options)
 
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, socket_options=SOCKET_OPTIONS, **options)
+        steady(self.poolmanager)
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         try:
-            return super().proxy_manager_for(proxy, socket_options=AT_ONCE, **kwargs)
+            made = super().proxy_manager_for(proxy, socket_options=SOCKET_OPTIONS, **kwargs)
+            steady(made)
+            return made
         except (InvalidSchema, ProxySchemeUnknown) as error:
             raise unusable(proxy) from error

@@ -10,18 +10,16 @@ import ssl
 import threading
 import urllib.request
 from functools import cache
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection
 
 from connectors.certificates import trust
 from connectors.errors import Misconfigured
+from connectors.sending import SOCKET_OPTIONS, steady
 
 CONNECT_TIMEOUT = 10.0  # seconds
-AT_ONCE = HTTPConnection.default_socket_options
-"""Behind a proxy urllib3 leaves Nagle's algorithm on, which against delayed acknowledgements costs
-40 ms for every request with a body."""
 
 
 class Pools:
@@ -59,10 +57,17 @@ class Pools:
             pool.clear()
 
     def _made(self, proxy: str) -> urllib3.PoolManager:
-        tls = self._tls = self._tls or trust()
+        self._tls = self._tls or trust()
+        made = self._through(proxy) if proxy else urllib3.PoolManager(**self._options)
+        steady(made)
+        return made
+
+    @property
+    def _options(self) -> dict[str, Any]:
         most = self._connections
-        if not proxy:
-            return urllib3.PoolManager(maxsize=most, ssl_context=tls)
+        return {"maxsize": most, "ssl_context": self._tls, "socket_options": SOCKET_OPTIONS}
+
+    def _through(self, proxy: str) -> urllib3.ProxyManager:
         check_proxy(proxy)
         split = urlsplit(proxy)
         if split.scheme not in ("http", "https"):
@@ -71,9 +76,7 @@ class Pools:
         if split.username:
             login = f"{unquote(split.username)}:{unquote(split.password or '')}"
             headers = urllib3.make_headers(proxy_basic_auth=login)
-        return urllib3.ProxyManager(
-            proxy, proxy_headers=headers, maxsize=most, ssl_context=tls, socket_options=AT_ONCE
-        )
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **self._options)
 
 
 @cache

@@ -1,0 +1,58 @@
+"""Connections that send bodies over lines of any speed.
+
+urllib3 gives each piece of a body that it is handed, however large, no longer than a connection
+may take to come about (its issue 857): over an ordinary home line several uploads at once would
+never get through. Here only a line that all but stands still ends an upload.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+STALLED = 60.0  # seconds for one slice to leave
+_SLICE = 64 * 1024  # bytes; in STALLED a line of 0.3 Mbit/s takes one of each of 32 uploads
+_UNSENT = 256 * 1024  # bytes
+
+SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,  # without Nagle: 40 ms for each request with a body
+    # What waits in this machine is not on its way: else the answer may be waited for long before
+    # the last of the body has left.
+    *(
+        [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)]
+        if hasattr(socket, "TCP_NOTSENT_LOWAT")
+        else []
+    ),
+]
+"""For every connection; behind a proxy urllib3 sets none by itself."""
+
+
+class _Steady(HTTPConnection):
+    def send(self, data: Any) -> None:
+        if self.sock is None or not isinstance(data, bytes | bytearray | memoryview):
+            super().send(data)
+            return
+        self.sock.settimeout(STALLED)
+        whole = memoryview(data)
+        for start in range(0, len(whole), _SLICE):
+            super().send(whole[start : start + _SLICE])
+
+
+class _SteadyTls(_Steady, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Steady
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _SteadyTls
+
+
+def steady(manager: PoolManager) -> None:
+    """Have ``manager`` make such connections, of those that it has not made yet."""
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
