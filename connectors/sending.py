@@ -13,8 +13,8 @@ from typing import Any
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-STALLED = 60.0  # seconds for one slice to leave
-_SLICE = 64 * 1024  # bytes; in STALLED a line of 0.3 Mbit/s takes one of each of 32 uploads
+STALLED = 120.0  # seconds for one slice to leave
+_SLICE = 256 * 1024  # bytes; a line of 0.6 Mbit/s takes one of each of 32 uploads in time
 _UNSENT = 256 * 1024  # bytes
 
 SOCKET_OPTIONS = [

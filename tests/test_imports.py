@@ -29,6 +29,7 @@ SHARED = {
     "private",
     "certificates",
     "registry",
+    "sending",
     "spelling",
 }
 
