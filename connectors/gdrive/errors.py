@@ -2,7 +2,8 @@
 
 Drive says why in ``error.errors[].reason``; the HTTP status alone is ambiguous (403 is a
 full Drive, a rate limit, a missing right or a daily limit). A 403 whose reason is not known
-here is never retried: it is recorded against the item.
+here is never retried: it is recorded against the item. One that is not in Google's form is not
+Drive's, but that of what stands before it and takes us for too many.
 Source: developers.google.com, Drive API guide "Resolve errors", and the reasons that rclone
 and Google's own client handle.
 """
@@ -30,9 +31,17 @@ from connectors.errors import (
 from connectors.headers import retry_after
 
 RECONNECT = "run: outpour connect gdrive"
-_UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters: 750 GB in a day
+_UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters
+_RETRIAL = timedelta(minutes=15)
+"""Said so when 750 GB were sent in a day (rclone knows it by this), and now and then of too many
+requests at once: not to be taken for a whole day's rest."""
 
-_RATE = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded"}
+_RATE = {
+    "userRateLimitExceeded",
+    "rateLimitExceeded",
+    "RATE_LIMIT_EXCEEDED",
+    "sharingRateLimitExceeded",
+}
 _FULL = {
     "storageQuotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
     "quotaExceeded": "Free space in Google storage (mail and the bin count too), or buy it.",
@@ -109,8 +118,8 @@ def _forbidden(
     if reason in _RATE:
         if upload and message == _UPLOAD_LIMIT:
             return DailyLimit(
-                "Google Drive takes no more uploads for now: 750 GB a day is its limit",
-                resume_at=datetime.now(UTC) + timedelta(days=1),
+                "Google Drive takes no more uploads for now (750 GB a day is its limit)",
+                resume_at=datetime.now(UTC) + _RETRIAL,
             )
         return Throttled(said, retry_after=wait)
     if reason == "dailyLimitExceeded":
@@ -125,7 +134,7 @@ def _forbidden(
         return ItemError(said, hint=_ONE_FILE[reason])
     if reason in _RIGHTS:
         return Fatal(said, hint=_RIGHTS[reason])
-    if status == 429:
+    if status == 429 or not (reason or message):  # Google's front door: it says no more
         return Throttled(said, retry_after=wait)
     return ItemError(said, hint=f"The reason Drive gives is {reason or 'unknown'}.")
 

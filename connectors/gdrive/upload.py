@@ -23,7 +23,7 @@ from connectors.errors import (
     Transient,
 )
 from connectors.gdrive.api import Api, File
-from connectors.gdrive.errors import IdTaken, error_of
+from connectors.gdrive.errors import IdTaken, Malformed, error_of
 from connectors.gdrive.transport import Answer
 
 SMALL = 5_000_000  # "5 MB or less" may go in one request with its metadata
@@ -143,13 +143,10 @@ class Uploader:
     def _send(self, ticket: Ticket, body: Body, offset: int, keep: Checkpoint) -> File:
         stuck = 0
         while True:
-            end = min(offset + self._chunk, body.size)
-            headers = {
-                "content-length": str(end - offset),
-                "content-range": f"bytes {offset}-{end - 1}/{body.size}",
-            }
-            piece = partial(body.pieces, offset, end)
-            state = _progress(self._api.channel.send("PUT", ticket.session, headers, piece))
+            if offset < body.size:
+                state = self._put(ticket.session, body, offset)
+            else:  # Drive has it all, and has not said so yet
+                state = self._ask(ticket.session, body.size)
             if isinstance(state, dict):
                 return state
             stuck = 0 if state > offset else stuck + 1
@@ -157,6 +154,15 @@ class Uploader:
                 raise Transient("Google Drive does not accept the upload's bytes")
             offset = state
             keep(ticket.written(), offset)
+
+    def _put(self, session: str, body: Body, offset: int) -> File | int:
+        end = min(offset + self._chunk, body.size)
+        headers = {
+            "content-length": str(end - offset),
+            "content-range": f"bytes {offset}-{end - 1}/{body.size}",
+        }
+        piece = partial(body.pieces, offset, end)
+        return _progress(self._api.channel.send("PUT", session, headers, piece))
 
 
 class _SessionGone(OutpourError):
@@ -179,7 +185,8 @@ def _progress(answer: Answer) -> File | int:
         raise _SessionGone(Transient("Google Drive's upload session has expired"))
     if isinstance(why, (Transient, CapacityExceeded, SessionExpired, IdTaken)):
         raise why
-    raise _SessionGone(why)  # "For any 4xx errors, restart the upload"
+    # "For any 4xx errors, restart the upload". What the file is called or dated was taken already.
+    raise _SessionGone(Transient(str(why)) if isinstance(why, Malformed) else why)
 
 
 def _made(answer: Answer, doing: str) -> File:

@@ -25,6 +25,8 @@ FAULTS: Mapping[str, str] = {
     "cut_upload": "the connection ends in the middle of an upload's bytes",
     "partial_chunk": "only a part of a chunk is accepted",
     "session_expired": "an upload session is gone",
+    "session_refused": "400 to a chunk, for a reason that is not the file's",
+    "late_seal": "308 to the last chunk too: the file is made when its session is asked for next",
     "stored_flip": "what is stored differs in one bit from what was sent",
     "no_sha256": "a file without sha256Checksum, as a few have",
     "listing_lag": "listings do not show a new item for a while",

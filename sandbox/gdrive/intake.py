@@ -9,7 +9,7 @@ from sandbox.faults import Faults
 from sandbox.gdrive.discovery import Method
 from sandbox.gdrive.files import Files
 from sandbox.gdrive.oauth import Grant
-from sandbox.gdrive.refusal import Refused
+from sandbox.gdrive.refusal import Refused, bad
 from sandbox.gdrive.store import Node, Store
 from sandbox.gdrive.uploads import UNIT, Session, Sessions, multipart, span, take
 from sandbox.messages import Answer, Body, Request
@@ -71,12 +71,15 @@ class Intake:
         if part.start is not None and self._faults.hit("partial_chunk", "upload.session"):
             most = (part.end - part.start) // 2 // UNIT * UNIT
         if part.start is not None:
+            if self._faults.hit("session_refused", "upload.session"):
+                raise bad("Failed to parse Content-Range header.", "invalid")
             request = self._breaking(request, "upload.session")
         try:
             complete = take(session, request, part, most=most)
         finally:
             self._count(session.content.size - before)
-        if not complete:
+        sent = complete and part.start is not None
+        if not complete or (sent and self._faults.hit("late_seal", "upload.session")):
             have = session.content.size
             headers = {"Range": f"bytes=0-{have - 1}"} if have else {}
             return None, Answer(308, {**headers, "X-GUploader-UploadID": session.key})

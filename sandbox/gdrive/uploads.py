@@ -207,7 +207,8 @@ def span(request: Request, have: int) -> Span:
     start, end = int(found[1]), int(found[2]) + 1
     total = None if found[3] == "*" else int(found[3])
     chunked = "content-length" not in request.headers
-    if (not chunked and end - start != length) or (total is not None and end > total):
+    fits = chunked or end - start == length
+    if end <= start or not fits or (total is not None and end > total):
         raise bad(f"Content-Range {text} does not fit {length} bytes", "badRequest")
     return Span(start, end, total)
 

@@ -80,12 +80,18 @@ def test_a_full_account_of_a_service_account_is_no_lack_of_room() -> None:
     assert type(error_of(403, {}, body, "an upload")) is Fatal
 
 
-def test_the_750_gb_of_a_day_wait_for_tomorrow() -> None:
+def test_the_750_gb_of_a_day_are_tried_again_before_long() -> None:
+    """Google says the same of too many requests at once, now and then."""
     body = said("userRateLimitExceeded", "User rate limit exceeded.")
     error = error_of(403, {}, body, "an upload", upload=True)
     assert isinstance(error, DailyLimit) and error.resume_at
-    assert timedelta(hours=1) < error.resume_at - datetime.now(UTC) <= timedelta(days=1)
+    assert timedelta(0) < error.resume_at - datetime.now(UTC) <= timedelta(hours=1)
     assert type(error_of(403, {}, body, "a listing")) is Throttled
+
+
+def test_a_page_of_google_s_front_door_is_no_answer_of_drive() -> None:
+    page = b"<html>We're sorry... automated queries</html>"
+    assert type(error_of(403, {}, page, "a download")) is Throttled
 
 
 def test_a_daily_limit_ends_at_midnight_in_california() -> None:

@@ -16,7 +16,7 @@ from connectors.gdrive import properties
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive import SharedDrive
 from tests.conformance.making import Bench, content, only
-from tests.gdrive.bench import DrivePlace, held
+from tests.gdrive.bench import DrivePlace, broken, held
 
 MIB = 1024 * 1024
 
@@ -182,6 +182,29 @@ def test_a_session_that_accepts_nothing_ends_in_an_error(
     double.faults.add("partial_chunk")
     with pytest.raises(Transient):
         bench.place(place.open(), "a.mov", content(5 * MIB + 1))
+
+
+def test_a_file_that_drive_has_whole_is_asked_for(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """The answer to its last bytes may be the same as to those before."""
+    double.faults.once("late_seal", "upload.session")
+    bench.place(place.open(), "a.mov", content(9 * MIB + 5))
+    assert double.faults.counts["late_seal"] == 1
+    assert double.received == 9 * MIB + 5 and not broken(double)
+
+
+def test_a_chunk_that_is_refused_costs_no_date(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    put, body = bench.stage("a.mov", content(5 * MIB + 1))
+    double.faults.once("session_refused", "upload.session")
+    sink = place.open()
+    with pytest.raises(Transient):
+        sink.transfer(put, body, None, bench.keep)
+    only(sink.commit([sink.transfer(put, body, bench.tokens[-1], bench.keep)]))
+    (node,) = double.store.paths()["Outpour/a.mov"]
+    assert put.modified is not None and node.modified == int(put.modified.timestamp())
 
 
 def test_a_session_that_was_begun_for_another_folder_is_not_gone_on_with(
