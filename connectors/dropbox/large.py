@@ -80,6 +80,8 @@ class LargeFiles:
                 reached = end
             except WrongOffset as wrong:
                 reached = wrong.correct
+                if ticket.concurrent and reached == end == put.size:
+                    raise AlreadyClosed("Dropbox has all of it") from wrong
                 stuck = 0 if reached > ticket.offset else stuck + 1
                 if stuck == _STUCK or reached > put.size or ticket.concurrent:
                     raise SessionGone(f"Dropbox has {reached} bytes of it") from wrong

@@ -13,7 +13,16 @@ from sandbox.dropbox.sessions import Sessions
 from sandbox.dropbox.signin import ACCOUNT, SignIn
 from sandbox.dropbox.tree import Tree
 from sandbox.dropbox.uploads import Uploads
-from sandbox.dropbox.wire import Refused, Route, denied, find, plain, too_many, unknown
+from sandbox.dropbox.wire import (
+    Refused,
+    Route,
+    denied,
+    find,
+    plain,
+    too_many,
+    unauthorized,
+    unknown,
+)
 from sandbox.faults import Faults
 from sandbox.messages import Answer, Request
 
@@ -26,6 +35,8 @@ FAULTS: Mapping[str, str] = {
     "restricted": "a file cannot be read: its content is restricted",
     "no_write": "a file cannot be written: no_write_permission",
     "access_denied": "403: this account may not",
+    "route_denied": "401 route_access_denied: a request is not open to this app",
+    "closed_by_offset": "what repeats the last part of a concurrent session is incorrect_offset",
     "lost_answer": "all is done, and the connection ends without an answer",
     "error_after": "all is done, and the answer is 500",
     "cut_upload": "the connection ends in the middle of an upload's bytes",
@@ -161,6 +172,8 @@ class Dropbox:
     def _refuse_on_demand(self, key: str) -> None:
         if self.faults.hit("access_denied", key):
             raise denied()
+        if self.faults.hit("route_denied", key):
+            raise unauthorized("route_access_denied")
         if self.faults.hit("busy_request", key):
             raise too_many("too_many_write_operations", self.faults.retry_after)
         if self.faults.hit("throttle_text", key):

@@ -68,10 +68,17 @@ class Uploads:
     def append(self, route: Route, request: Request, arg: Any) -> Answer:
         content = self._body(route, request, arg)
         try:
-            self._session(arg.cursor).add(arg.cursor.offset, content, close=arg.close)
+            self._add(arg, content)
         except SessionRefused as refusal:
             raise route.failed(refusal.error) from None
         return route.answered(None)
+
+    def _add(self, arg: Any, content: Content) -> None:
+        session = self._session(arg.cursor)
+        ended = session.end if session.closed and session.concurrent else None
+        if ended is not None and self.faults.hit("closed_by_offset"):
+            raise SessionRefused("incorrect_offset", correct_offset=ended)
+        session.add(arg.cursor.offset, content, close=arg.close)
 
     def append_batch(self, route: Route, request: Request, arg: Any) -> Answer:
         self._too_large(route, request)

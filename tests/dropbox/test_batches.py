@@ -80,6 +80,15 @@ def test_without_the_routes_every_file_goes_by_itself(
     assert double.refusals.pop((400, "unknown_route")) == 1
 
 
+def test_routes_that_are_not_open_to_the_app_are_as_good_as_none(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    double.faults.add("route_denied", key="files/upload_session/start_batch")
+    finish(place.open(), double, staged(bench, 30))
+    assert double.counts[START] == 30
+    assert double.refusals.pop((401, "route_access_denied")) == 1
+
+
 @pytest.mark.parametrize("limit", ["header_limit", "body_limit"])
 def test_batches_shrink_to_what_is_taken(
     double: Double, place: DropboxPlace, bench: Bench, limit: str

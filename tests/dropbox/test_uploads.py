@@ -122,6 +122,29 @@ def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
     assert double.received <= size + PART and double.tree.writes == 1
 
 
+def test_dropbox_may_say_of_a_closed_upload_where_it_stands(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    """As it does of one whose parts come in order; nothing is sent anew for that."""
+    staged = bench.stage("a.mov", content(LARGE))
+    double.faults.add("closed_by_offset")
+    asked = Counter[str]()
+
+    def at_the_last(name: str, key: str = "") -> bool:
+        asked[f"{name} {key}"] += 1
+        last = asked[f"lost_answer {APPEND}"] == -(-LARGE // PART)
+        return name == "closed_by_offset" or (last and (name, key) == ("lost_answer", APPEND))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(double.faults, "hit", at_the_last)
+        with pytest.raises(Transient):
+            place.open().transfer(*staged, None, bench.keep)
+        finish(place, bench, staged, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(LARGE)}
+    assert double.received <= LARGE + PART and double.tree.writes == 1
+    assert asked["closed_by_offset "] == 1
+
+
 def test_dropbox_is_believed_when_it_has_less_than_the_token_says(
     double: Double, place: DropboxPlace, bench: Bench
 ) -> None:
