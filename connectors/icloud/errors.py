@@ -34,7 +34,7 @@ WEB_ACCESS = (
 
 _SIGN_IN = {"AUTHENTICATION_FAILED", "AUTHENTICATION_REQUIRED"}
 _COOKIES = ("pcs cookie", "x-apple-webauth-token cookie")  # missing, or no good any more
-_WAIT = {"TRY_AGAIN_LATER", "ZONE_BUSY"}
+_WAIT = {"TRY_AGAIN_LATER", "RETRY_LATER", "CAS_OP_LOCK", "ZONE_BUSY"}
 _FAILED = {"INTERNAL_ERROR", "SERVER_ERROR"}
 _SLOWER = {"THROTTLED"}
 _OTHERS = {"CONFLICT", "EXISTS", "UNIQUE_FIELD_ERROR", "VALIDATING_REFERENCE_ERROR"}
@@ -45,6 +45,10 @@ _TOKENS = ("sync continuation", "synctoken", "sync token", "change token")
 class Unservable(Transient):
     """Apple failed over this very request and does not say that it is busy: what stays so is not
     the service but something that was asked for."""
+
+
+class Unheard(Fatal):
+    """A code that stands in no table here."""
 
 
 class TooMany(Fatal):
@@ -76,7 +80,8 @@ def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourErro
         return ItemError(said)
     if code == "ZONE_NOT_FOUND":
         return Fatal(said, hint="turn on iCloud Photos for this account, or choose another library")
-    return Fatal(said, hint="run again later; if it stays, report it with this message")
+    kind = Fatal if code == "BAD_REQUEST" else Unheard
+    return kind(said, hint="run again later; if it stays, report it with this message")
 
 
 def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourError:
@@ -85,10 +90,12 @@ def of_answer(status: int, headers: Mapping[str, str], body: bytes) -> OutpourEr
     code, reason = _code(body)
     if code:
         named = of_code(code, reason, wait=wait)
-        # 503 and 429 mean "later" whatever else the body says of itself.
-        if status not in {429, 503} or isinstance(named, Transient | SessionExpired):
+        # 503 and 429 mean "later" whatever else the body says of itself; and a 5xx is Apple's
+        # trouble as long as nothing is known of what the body says.
+        later = status in {429, 503} and not isinstance(named, Transient | SessionExpired)
+        if not (later or (status >= 500 and isinstance(named, Unheard))):
             return named
-    said = f"iCloud answered {status}"
+    said = f"iCloud answered {status}" + (f" ({code})" if code else "")
     if status in {429, 503}:
         return Throttled(said, retry_after=wait)
     if status in {401, 403, 421, 450} or _of_cookies(reason):

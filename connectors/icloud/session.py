@@ -27,6 +27,7 @@ from pyicloud.exceptions import (
     PyiCloudAPIResponseException,
     PyiCloudConnectionException,
     PyiCloudException,
+    PyiCloudFailedLoginException,
     PyiCloudTrustedDevicePromptException,
 )
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
@@ -40,6 +41,7 @@ from connectors.icloud.signin_errors import (
     by_apple,
     elsewhere,
     signin_error,
+    turned_away,
     valid_code,
     wrong_code,
 )
@@ -210,6 +212,12 @@ class Api(PyiCloudService):  # type: ignore[misc]
         if self._password_raw is not None:
             self.before_password(self._password_raw)
             self.by_password = True
+        try:
+            return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+        except PyiCloudFailedLoginException as error:
+            if not turned_away(error):
+                raise
+        self.forget_session()  # what an earlier sign-in left is in the way of this one
         return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
 
     def _authenticate_with_token(self, require_trust: bool = True) -> None:
@@ -228,7 +236,8 @@ class Api(PyiCloudService):  # type: ignore[misc]
 
     def forget_session(self) -> None:
         """Have the next ``authenticate`` begin with the password. The trust stays."""
-        self.session.data.pop("session_token", None)
+        for name in ("session_token", "session_id", "scnt"):
+            self.session.data.pop(name, None)
         self.session.cookies.clear()
 
     @property

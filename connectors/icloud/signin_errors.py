@@ -101,6 +101,8 @@ def signin_error(error: BaseException, account: str, busy: Throttled | None = No
             retry_after=busy.retry_after,
             hint="wait a while, then run again",
         )
+    if turned_away(error):
+        return Transient("Apple does not begin the sign-in (401)", hint="run again later")
     for known in chain:
         if isinstance(known, PyiCloudConnectionException):
             return network_error(known.__cause__ or known, "iCloud")
@@ -181,10 +183,22 @@ def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
                 continue
 
 
+def turned_away(error: BaseException) -> bool:
+    """Whether Apple refused to begin, before it was told anything of the password: cookies or
+    numbers of an earlier sign-in were no longer good (kei's pull request 226)."""
+    chain = list(causes(error))
+    first = next(_answers(chain), None)
+    if first is None or first.status_code != 401 or any(service_errors(chain)):
+        return False
+    return str(first.url).partition("?")[0].endswith("/signin/init")
+
+
 def wrong_password(error: BaseException) -> bool:
     """Whether trying another password could help."""
     chain = list(causes(error))
     codes = [number for number, _ in service_errors(chain)]
+    if turned_away(error):
+        return False
     return WRONG_PASSWORD in codes or (
         not codes and any(answer.status_code == 401 for answer in _answers(chain))
     )
@@ -194,7 +208,7 @@ def final(error: BaseException) -> bool:
     """Whether Apple itself refused, so that the same would be refused again."""
     chain = list(causes(error))
     latest = next(_answers(chain), None)
-    if latest is None:
+    if latest is None or turned_away(error):
         return False
     if latest.status_code == 403:  # without a code of Apple's own it may pass
         return any(service_errors(chain))

@@ -50,7 +50,8 @@ class Account:
     ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
     figures still tell the old ones after a change. ``indexing``: Apple is not done with the
     library yet, as for hours or days after much was added. ``most_lookups`` are the most
-    records it gives by name at once.
+    records it gives by name at once. ``turns_away`` before a sign-in begins, with 401 and no word:
+    who comes with the numbers of an earlier one (``stale``), or everybody (``all``).
     """
 
     apple_id: str = "demo@example.com"
@@ -77,6 +78,7 @@ class Account:
     usage_lag: int = 0
     indexing: bool = False
     most_lookups: int = MOST_RECORDS
+    turns_away: str = ""
     china: bool = False
 
     def __post_init__(self) -> None:

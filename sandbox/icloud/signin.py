@@ -100,6 +100,8 @@ class SignIn:
         if set(body) != {"a", "accountName", "protocols"}:
             return _errors(400, "-1", "Unexpected fields.")
         account = self._account
+        if account.turns_away == "all" or (account.turns_away and "scnt" in request.headers):
+            return Answer(401, {}, b"")
         if account.protocol not in body["protocols"]:
             return _errors(400, "-1", "No common protocol.")
         # An unknown name gets a challenge too, so that names cannot be tried out.

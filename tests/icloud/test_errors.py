@@ -18,7 +18,7 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.errors import TooMany, Unservable, of_answer, of_record
+from connectors.icloud.errors import TooMany, Unheard, Unservable, of_answer, of_record
 
 
 def body(code: str, reason: str = "because") -> bytes:
@@ -57,6 +57,10 @@ def body(code: str, reason: str = "because") -> bytes:
         (500, body("INTERNAL_ERROR", "could not decrypt pcs cookie"), SessionExpired),
         (500, b'{"success":false,"error":"Missing X-APPLE-WEBAUTH-TOKEN cookie"}', SessionExpired),
         (500, body("CONFLICT"), ItemError),
+        (500, body("SOMETHING_NEW"), Unservable),
+        (500, body("BAD_REQUEST"), Fatal),
+        (200, body("SOMETHING_NEW"), Unheard),
+        (200, body("CAS_OP_LOCK"), Transient),
         (502, b"<html>bad gateway</html>", Unservable),
         (503, body("TRY_AGAIN_LATER"), Transient),
         (503, body("SOMETHING_NEW"), Throttled),

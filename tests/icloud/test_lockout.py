@@ -122,6 +122,19 @@ def test_trouble_at_apple_is_no_refusal(kept: Rig, fault: str) -> None:
     assert works(kept)
 
 
+def test_what_an_earlier_sign_in_left_behind_is_no_wrong_password(kept: Rig) -> None:
+    kept.account.turns_away = "stale"
+    assert works(kept)
+
+
+def test_apple_not_beginning_a_sign_in_is_no_refusal(kept: Rig) -> None:
+    kept.account.turns_away = "all"
+    with pytest.raises(Transient, match="does not begin"):
+        works(kept)
+    kept.account.turns_away = ""
+    assert works(kept)
+
+
 def test_what_is_remembered_is_private_and_does_not_tell_the_password(kept: Rig) -> None:
     kept.account.second_factor = "sms"
     runs(kept, 1)
