@@ -15,6 +15,7 @@ from pyicloud.utils import KEYRING_SYSTEM
 
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access, lockout
+from connectors.icloud.errors import WEB_ACCESS
 from connectors.icloud.session import Api, known_accounts
 from connectors.icloud.settings import PASSWORD_VARIABLE, ICloudSettings
 from connectors.icloud.signin_errors import final, signin_error, wrong_password
@@ -84,22 +85,31 @@ class Account:
     def use(self, work: Callable[[Api], T]) -> T:
         """Run ``work`` with a session Apple accepts.
 
-        When it raises SessionExpired the session is renewed once, by one thread for all, and
-        the work repeated. Raises SessionExpired when only a person can renew it.
+        When it raises SessionExpired the session is renewed, by one thread for all, and the work
+        repeated: by what is saved of it first, then by the password, since Apple may renew one
+        that is of no use (kei's pull requests 177 and 200). Raises SessionExpired when only a
+        person can renew it.
         """
-        api, generation = self._ready()
-        try:
-            return work(api)
-        except SessionExpired as expired:
-            self._renew(generation, expired)
-        api, _ = self._ready()
-        try:
-            return work(api)
-        except SessionExpired as expired:
-            lost = access.shut(expired)
-            with self._lock:
-                self._lost = lost
-            raise lost from expired
+        renewed = False
+        while True:
+            api, generation = self._ready()
+            try:
+                return work(api)
+            except SessionExpired as expired:
+                if renewed and not _may_begin_anew(api, expired):
+                    lost = self._shut(api, expired)
+                    raise lost from expired
+                self._renew(generation, expired, anew=renewed)
+                renewed = True
+
+    def _shut(self, api: Api, expired: SessionExpired) -> SessionExpired:
+        """What to say, now and from now on, where the best session opens nothing."""
+        lost = access.shut(expired)
+        with self._lock:
+            self._lost = lost
+        if api.by_password:
+            lockout.note(self.name, api.password or "", lost)
+        return lost
 
     def adopt(self, api: Api) -> None:
         """Use a session that a person has just signed in."""
@@ -133,7 +143,7 @@ class Account:
         """From now on nobody is there who could type another password."""
         api.before_password = partial(lockout.check, api.account_name)
 
-    def _renew(self, generation: int, expired: SessionExpired) -> None:
+    def _renew(self, generation: int, expired: SessionExpired, *, anew: bool) -> None:
         with self._lock:
             if self._generation != generation:
                 return  # another thread has just done it
@@ -141,6 +151,8 @@ class Account:
                 raise _again(self._lost)
             if (api := self._api) is None:
                 raise expired  # closed meanwhile
+            if anew:
+                api.forget_session()
             self._try(api, lambda: self._sign_in(api, force=True))
             self._try(api, lambda: access.allow(api, None, self.pause))
             self._generation += 1
@@ -187,6 +199,11 @@ class Account:
         if isinstance(failure, SessionExpired):
             self._lost = failure
         raise failure
+
+
+def _may_begin_anew(api: Api, expired: SessionExpired) -> bool:
+    """Whether the password may open what the renewed session does not."""
+    return api.password is not None and not api.by_password and expired.hint != WEB_ACCESS
 
 
 def _again(error: SessionExpired) -> SessionExpired:

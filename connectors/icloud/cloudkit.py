@@ -18,6 +18,7 @@ from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
 from connectors.errors import Transient
 from connectors.headers import server_time
+from connectors.icloud import fields
 from connectors.icloud.account import Account
 from connectors.icloud.errors import TooMany, of_answer, of_record
 from connectors.icloud.session import Api
@@ -28,6 +29,7 @@ Record = dict[str, Any]
 PAGE_RECORDS = 200  # the most records one answer holds: 100 masters and their 100 assets
 PAGE_ASSETS = 100
 PRIMARY = "PrimarySync"
+INDEXING = "CheckIndexingState"
 _SHARED_PREFIX = "SharedSync-"
 
 
@@ -71,6 +73,12 @@ class Reply:
     def records(self) -> list[Record]:
         found = self.data.get("records")
         return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def is_indexing(reply: Reply) -> bool:
+    """Whether Apple is not done with a library, as it answers to a query for ``INDEXING``."""
+    states = [fields.value(record, "state") for record in reply.records]
+    return bool(states) and states[0] not in {None, "FINISHED"}
 
 
 def equals(field: str, value: str | int) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from connectors.errors import (
     Transient,
     Unready,
 )
-from connectors.icloud import fields, records
+from connectors.icloud import records
 from connectors.icloud.changes import Changes, Cursor
-from connectors.icloud.cloudkit import CloudKit, Zone
+from connectors.icloud.cloudkit import INDEXING, CloudKit, Zone, is_indexing
 from connectors.icloud.counting import Count, Counting
 from connectors.icloud.drift import Drift
 from connectors.icloud.errors import Unservable
@@ -167,13 +167,13 @@ class Libraries:
     def _token(self, zone: Zone) -> str:
         """The library's sync token now; Unready while Apple is still indexing it, which took
         hours to a day where people told of it (icloudpd#449, #458)."""
-        reply = self._cloudkit.query(zone, "CheckIndexingState")
-        state = [fields.value(record, "state") for record in reply.records]
-        if state and state[0] not in {None, "FINISHED"}:
+        reply = self._cloudkit.query(zone, INDEXING)
+        if is_indexing(reply):
             raise Unready(
                 "iCloud is still indexing this library",
                 retry_after=60,
-                hint="this can take hours, of a large library days: run again later",
+                hint="this can take hours, of a large library days: run again later; where it "
+                "does not end, connect again with: outpour connect icloud",
             )
         token = reply.data.get("syncToken")
         if not isinstance(token, str):

@@ -18,7 +18,7 @@ from connectors.abilities import Prompter
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
-from connectors.icloud.cloudkit import Zone, ask
+from connectors.icloud.cloudkit import INDEXING, Zone, ask, is_indexing
 from connectors.icloud.codes import type_code
 from connectors.icloud.lockout import lift
 from connectors.icloud.session import Api, known_accounts, remember_account
@@ -47,14 +47,8 @@ def sign_in(settings: ICloudSettings, account: str, prompter: Prompter) -> Api:
     """A session that the photos are open to, saved for later ones."""
     door = _Door(settings, account, prompter)
     api = door.enter()
-    try:
-        with api.discarded_on_error():
-            _look_in(api, prompter)
-    except access.Closed:
-        raise
-    except SessionExpired:
-        if api.by_password:
-            raise
+    if not _opens(api, prompter):
+        api.discard()
         prompter.tell("The saved session no longer opens the photos; signing in anew.")
         api = door.enter(anew=True)
         with api.discarded_on_error():
@@ -118,20 +112,35 @@ class _Door:
             store_secret(password_key(self._account), self._password or "")
 
 
-def _look_in(api: Api, prompter: Prompter) -> None:
-    """Whether the photos are open. Raises access.Closed where no sign-in would help, another
-    SessionExpired where the session may be at fault, and what else ``cloudkit.ask`` raises."""
+def _opens(api: Api, prompter: Prompter) -> bool:
+    """Whether the session opens the photos; False where one by the password may. A session that
+    is no longer good may be told for days that Apple is still indexing (kei's issue 144)."""
+    try:
+        with api.discarded_on_error():
+            return _look_in(api, prompter) or api.by_password
+    except access.Closed:
+        raise
+    except SessionExpired:
+        if api.by_password:
+            raise
+        return False
+
+
+def _look_in(api: Api, prompter: Prompter) -> bool:
+    """See whether the photos are open; False where Apple says that it is still indexing them.
+    Raises access.Closed where no sign-in would help, another SessionExpired where the session may
+    be at fault, and what else ``cloudkit.ask`` raises."""
     api.session.busy = None
     try:
         access.allow(api, prompter)
     except PyiCloudException as error:
         raise signin_error(error, api.account_name, api.session.busy) from error
     zone = Zone()
-    question = {"query": {"recordType": "CheckIndexingState"}, "zoneID": zone.id}
+    question = {"query": {"recordType": INDEXING}, "zoneID": zone.id}
     try:
-        ask(api, zone.scope, "/records/query", question)
+        return not is_indexing(ask(api, zone.scope, "/records/query", question))
     except Transient:
-        return  # busy, which says nothing about the sign-in; a run waits for it
+        return True  # busy, which says nothing about the sign-in; a run waits for it
     except SessionExpired as refusal:
         raise access.shut(refusal) from refusal
 

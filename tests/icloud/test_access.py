@@ -80,6 +80,36 @@ def test_photos_that_stay_shut_after_a_renewal_say_what_else_it_may_be(bare: Rig
     source.close()
 
 
+def test_a_renewed_session_that_opens_nothing_gives_way_to_the_password(bare: Rig) -> None:
+    bare.connect(PASSWORD, 0)
+    bare.faults.add("shut_out", times=2)
+    made = bare.account.logins_made
+    source = bare.source()
+    assert listing(source)[0]
+    assert bare.account.logins_made == made + 2
+    source.close()
+
+
+def test_a_password_that_opens_nothing_is_not_tried_by_every_run(bare: Rig) -> None:
+    bare.connect(PASSWORD, 0)
+    bare.faults.add("shut_out")
+    for _ in range(3):
+        source = bare.source()
+        with pytest.raises(SessionExpired) as caught:
+            listing(source)
+        assert "Access iCloud Data on the Web" in caught.value.hint
+        source.close()
+    tried = sum(line.endswith("/signin/complete") for _, line in bare.icloud.log)
+    assert tried == 2  # one to connect
+
+
+def test_connect_signs_in_anew_while_apple_says_that_it_is_indexing(bare: Rig) -> None:
+    bare.connect(PASSWORD, 0)
+    bare.account.indexing = True
+    person = bare.connect(1)
+    assert "signing in anew" in person.told[0] and "Connected" in person.told[-1]
+
+
 def test_connect_signs_in_anew_when_the_session_only_looks_good(bare: Rig) -> None:
     bare.connect()
     bare.faults.add("shut_out", times=1)
