@@ -145,6 +145,7 @@ class Page:
     the engine reads them anew when it sees that in the assets themselves.
     ``ignored`` counts what is there and is neither photo nor video, by the ending of its name
     (``.pdf``; blank for none).
+    ``beside`` tells, in a sentence each, what else is there that these settings leave out.
     """
 
     assets: tuple[Asset, ...] = ()
@@ -155,6 +156,7 @@ class Page:
     full: bool = True
     albums_changed: bool = True
     ignored: Mapping[str, int] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 class Stream(Protocol):

@@ -34,6 +34,7 @@ from connectors.pools import CONNECT_TIMEOUT, Pools
 
 CHUNK = 1 << 20
 _READ_TIMEOUT = 30.0  # between two packets of a body
+_WORDS = 1024  # bytes
 _SHORT = 64 * 1024  # bytes; cheaper to read than a connection is to make
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _RENEW = {400, 401, 403, 404, 410}  # what expired or withdrawn URLs are answered with
@@ -58,7 +59,7 @@ class Content:
         except ValueError as error:
             raise Unreadable(f"not a file of iCloud: {resource.handle!r}") from error
         answer = self._ask(self._checked(resource, self._urls.get(handle)), offset)
-        if answer.status in _RENEW:
+        if answer.status in _RENEW or _few_words(answer, resource):
             _spare(answer)
             answer = self._ask(self._checked(resource, self._urls.renew(handle)), offset)
         if answer.status == 416 or (answer.status == 206 and not _fits(answer, resource, offset)):
@@ -151,6 +152,15 @@ class ContentStream:
                 return
             self._closed = True
         _drop(self._answer)
+
+
+def _few_words(answer: urllib3.BaseHTTPResponse, resource: Resource) -> bool:
+    """Whether a 200 looks like an error in its body, as of an address that is no longer good
+    (17 bytes: facts of kei's about shared libraries). If it stays, the checksum tells."""
+    length = _length(answer)
+    if answer.status != 200 or length is None or resource.size is None:
+        return False
+    return length < _WORDS <= resource.size
 
 
 def _fits(answer: urllib3.BaseHTTPResponse, resource: Resource, offset: int) -> bool:

@@ -108,7 +108,24 @@ class Libraries:
             full=tally.complete,
             # What is missing, if anything is, is in no later change.
             cursor=str(Cursor(self._scope, first)) if tally.complete else None,
+            beside=self._beside(),
         )
+
+    def _beside(self) -> tuple[str, ...]:
+        """The shared libraries that are left out: photos that were moved to one are in none but
+        that, and nobody should take the rest for all."""
+        if self._settings.library is not Library.PRIMARY:
+            return ()
+        try:
+            zones = self._cloudkit.zones()
+            numbers = [self._cloudkit.counts(zone, [VISIBLE.count])[0] for zone in zones]
+        except (ItemError, Fatal, Transient):
+            return ()  # what was asked for is listed all the same
+        if not zones:
+            return ()
+        known = [number for number in numbers if number is not None]
+        count = f"{sum(known):,} photos and videos" if known else "photos and videos"
+        return (f"{count} of a Shared Library are left out; 'library: all' takes them too",)
 
     def _once(self, counts: list[Count], drift: Drift) -> Generator[Page, None, Tally]:
         """Lists every index; torn windows again while photos are missing."""

@@ -54,6 +54,8 @@ class Catalogue:
             )
         if found.ignored:
             self._run.notice("info", _left_alone(found.ignored), source.name)
+        for text in found.beside:
+            self._run.notice("warning", text, source.name)
         self._refresh_sidecars(albums_read=members is not None)
         return found
 

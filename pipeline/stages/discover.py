@@ -20,11 +20,13 @@ from pipeline.stages.context import Run
 @dataclass(frozen=True, slots=True)
 class Discovered:
     """``present`` assets are in the ledger, the source speaks of ``expected`` (None: of none).
-    ``ignored`` counts files that are neither photo nor video, by the ending of their names."""
+    ``ignored`` counts files that are neither photo nor video, by the ending of their names;
+    ``beside`` says what else the source holds that its settings leave out."""
 
     present: int
     expected: int | None
     ignored: Mapping[str, int] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -72,6 +74,7 @@ class Discovery:
         self._meter.relisted()
         cursor, expected, full = None, None, since is None
         ignored: Counter[str] = Counter()
+        beside: tuple[str, ...] = ()
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
         for brought, page in enumerate(self._source.pages(since), 1):
@@ -82,6 +85,7 @@ class Discovery:
             self._meter.add(listed=len(page.assets))
             cursor, full = page.cursor or cursor, page.full
             ignored.update(page.ignored)
+            beside += page.beside
             expected = page.expected if page.expected is not None else expected
             self._meter.expects(expected if full else None)
         written()
@@ -94,7 +98,7 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected, ignored)
+        return Discovered(present, expected, ignored, beside)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

@@ -144,7 +144,7 @@ class Together:
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
                 full=course.full, albums_changed=page.albums_changed or regrouped,
-                ignored=page.ignored,
+                ignored=page.ignored, beside=tuple(f"{name}: {text}" for text in page.beside),
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)

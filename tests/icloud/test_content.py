@@ -96,14 +96,24 @@ def test_another_length_is_no_stream_of_this_file(
 ) -> None:
     """Told before a byte where only the size can tell; else left to the checksum."""
     asset, resource = file
-    ready.faults.once(fault, "content/*")
+    ready.faults.add(fault, key="content/*")
     stream = source.open(asset.id, resource)
     assert stream.total not in {None, resource.size}
     assert resource.checksum and not digest(stream).agrees(resource.checksum)
-    ready.faults.once(fault, "content/*")
     with pytest.raises(Transient, match="which has"):
         source.open(asset.id, replace(resource, checksum=None))
+    ready.faults.clear()
     assert whole(ready, source, file)
+
+
+def test_a_few_words_in_the_place_of_a_file_are_asked_about_again(
+    ready: Rig, source: ICloudSource, file: tuple[Asset, Resource]
+) -> None:
+    """By a new address: the old one may be what is no longer good."""
+    ready.icloud.reset_counts()
+    ready.faults.once("error_body", "content/*")
+    assert whole(ready, source, file)
+    assert ready.icloud.counts["lookup"] == 1
 
 
 def test_an_expired_address_is_renewed_unseen(

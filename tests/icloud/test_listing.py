@@ -295,6 +295,22 @@ def test_shared_libraries(ready: Rig) -> None:
     assert len(both) == len(shared) + len(ready.ids("shown", "hidden"))
 
 
+def test_a_shared_library_that_is_left_out_is_told(ready: Rig) -> None:
+    """Photos that were moved there are nowhere else."""
+    shared = len(ready.ids("shown", shared=True))
+    *_, last = ready.source().pages()
+    assert last.beside and last.beside[0].startswith(f"{shared} photos and videos of a Shared")
+    for library in (Choice.ALL, Choice.SHARED):
+        *_, last = ready.source(library=library).pages()
+        assert not last.beside
+
+
+def test_what_is_left_out_matters_to_no_listing(ready: Rig) -> None:
+    ready.faults.add("unavailable", key="zones/*")
+    *_, last = ready.source().pages()
+    assert last.full and last.cursor and not last.beside
+
+
 def test_no_shared_library_is_a_clear_line(ready: Rig) -> None:
     double = ready.icloud
     other = zones.Zone(
