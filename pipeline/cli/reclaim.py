@@ -91,6 +91,14 @@ SameDisk = Annotated[
         rich_help_panel=RULES,
     ),
 ]
+Incomplete = Annotated[
+    bool,
+    typer.Option(
+        "--incomplete",
+        help="Also where the source goes on counting more assets than it lists.",
+        rich_help_panel=RULES,
+    ),
+]
 At = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="The source to be freed, where more than one could be."),
@@ -130,6 +138,7 @@ def reclaim(
     favorites: Favorites = False,
     trust_size: BySize = False,
     same_disk: SameDisk = False,
+    incomplete: Incomplete = False,
     limit: Limit = LIMIT,
     yes: Yes = False,
     undo: Back = None,
@@ -160,6 +169,7 @@ def reclaim(
         favorites=favorites,
         by_size=trust_size,
         same_disk=same_disk,
+        incomplete=incomplete,
         order=order,
         limit=limit,
     )

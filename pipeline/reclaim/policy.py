@@ -26,8 +26,8 @@ class Policy:
 
     ``fresh``: what was captured or added since stays. ``copies`` is how many places must hold
     every file. ``same_disk`` counts two folders on one disk, or in one account, as two places,
-    ``by_size`` accepts files whose source gave no checksum anyone can recompute. ``limit`` is
-    in assets.
+    ``by_size`` accepts files whose source gave no checksum anyone can recompute, ``incomplete`` a
+    listing that names fewer assets than the source counts. ``limit`` is in assets.
     """
 
     fresh: datetime
@@ -38,6 +38,7 @@ class Policy:
     favorites: bool = False
     by_size: bool = False
     same_disk: bool = False
+    incomplete: bool = False
     order: Order | None = None
     limit: int = LIMIT
 

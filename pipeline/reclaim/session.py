@@ -31,6 +31,7 @@ from pipeline.wording import counted
 
 T = TypeVar("T")
 _LATER = "run again later"
+_INCOMPLETE = "--incomplete frees what is listed and proven all the same"
 _FRESH = 10.0  # seconds after which the source is listed again before anything is freed
 
 
@@ -113,7 +114,7 @@ class Session:
 
     def _survey(self, policy: Policy) -> Survey:
         self._target.reclaims.check_trash()
-        self._list()
+        self._list(policy)
         self._check_renamed()
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         capacity, binned = None, 0
@@ -123,20 +124,21 @@ class Session:
         self._check_sinks(found)
         return found
 
-    def _list(self) -> None:
+    def _list(self, policy: Policy) -> None:
         """Know the source as it is, whole, with its albums."""
-        if missing := self._discover().missing:
+        missing = self._discover().missing
+        if missing and not policy.incomplete:
             # Of several sources those that are not asked are not listed either.
             more = "more assets" if self._target.part else f"{counted(missing)} more"
             told = f"{self._source.name} counts {more} than it lists: nothing is freed"
-            raise Fatal(told, hint=_LATER)
+            raise Fatal(told, hint=f"{_LATER}; if it stays so: {_INCOMPLETE}")
         if self._mover.catalogue.album_reader.unread:
             raise Fatal("without its albums nothing is freed", hint=_LATER)
         self._listed = time.monotonic()
 
     def _free(self, policy: Policy, chosen: Survey) -> Done:
         if time.monotonic() - self._listed > _FRESH:  # a person thought it over
-            self._list()
+            self._list(policy)
         self._check_sinks(chosen)
         groups = group_sinks(self._job.pipeline, self._job.sinks, same_disk=policy.same_disk)
         freeing = Freeing(self._mover, self._target, policy, groups, self._pace)

@@ -35,6 +35,7 @@ class Changes(TypedDict, total=False):
     favorites: bool
     by_size: bool
     same_disk: bool
+    incomplete: bool
     order: Order
     limit: int
 
