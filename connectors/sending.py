@@ -35,10 +35,12 @@ class _Steady(HTTPConnection):
         if self.sock is None or not isinstance(data, bytes | bytearray | memoryview):
             super().send(data)
             return
+        before = self.sock.gettimeout()
         self.sock.settimeout(STALLED)
         whole = memoryview(data)
         for start in range(0, len(whole), _SLICE):
             super().send(whole[start : start + _SLICE])
+        self.sock.settimeout(before)  # a proxy that is to connect us is still being waited for
 
 
 class _SteadyTls(_Steady, HTTPSConnection):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from urllib3 import Timeout
+from urllib3.connection import HTTPConnection
 
 from connectors import sending
 from connectors.adapter import Adapter
@@ -105,3 +106,17 @@ def test_a_line_that_stands_still_ends_it(
     monkeypatch.setattr(sending, "STALLED", 0.5)
     with pytest.raises(Exception, match=r"(?i)timed out|time ?out|aborted"):
         post(line(0).url, BODY)
+
+
+def test_what_is_waited_for_next_has_its_own_time() -> None:
+    """The answer of a proxy to CONNECT: it is part of connecting."""
+    made = Pools(1).reaching("http://127.0.0.1/").connection_from_host("127.0.0.1", scheme="http")
+    connection = made.ConnectionCls("127.0.0.1")
+    assert isinstance(connection, HTTPConnection)
+    here, there = socket.socketpair()
+    here.settimeout(CONNECT)
+    connection.sock = here
+    connection.send(b"CONNECT www.example.com:443 HTTP/1.1\r\n\r\n")
+    assert here.gettimeout() == CONNECT and there.recv(7) == b"CONNECT"
+    here.close()
+    there.close()
