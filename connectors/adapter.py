@@ -6,6 +6,7 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
+from urllib3 import ProxyManager
 from urllib3.exceptions import ProxySchemeUnknown
 
 from connectors.pools import check_proxy, unusable
@@ -30,7 +31,8 @@ class Adapter(HTTPAdapter):
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         try:
             made = super().proxy_manager_for(proxy, socket_options=SOCKET_OPTIONS, **kwargs)
-            steady(made)
+            if isinstance(made, ProxyManager):  # not what an extra of requests brings for SOCKS
+                steady(made)
             return made
         except (InvalidSchema, ProxySchemeUnknown) as error:
             raise unusable(proxy) from error

@@ -7,6 +7,7 @@ never get through. Here only a line that all but stands still ends an upload.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
@@ -17,16 +18,20 @@ STALLED = 120.0  # seconds for one slice to leave
 _SLICE = 256 * 1024  # bytes; a line of 0.6 Mbit/s takes one of each of 32 uploads in time
 _UNSENT = 256 * 1024  # bytes
 
-SOCKET_OPTIONS = [
-    *HTTPConnection.default_socket_options,  # without Nagle: 40 ms for each request with a body
+
+def _options() -> list[tuple[int, int, int]]:
+    # Without Nagle: 40 ms for each request with a body.
+    options = list(HTTPConnection.default_socket_options)
     # What waits in this machine is not on its way: else the answer may be waited for long before
-    # the last of the body has left.
-    *(
-        [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)]
-        if hasattr(socket, "TCP_NOTSENT_LOWAT")
-        else []
-    ),
-]
+    # the last of the body has left. Not every system, nor every kernel of one, knows of it.
+    with contextlib.suppress(AttributeError, OSError), socket.socket() as trial:
+        unsent = (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        trial.setsockopt(*unsent)
+        options.append(unsent)
+    return options
+
+
+SOCKET_OPTIONS = _options()
 """For every connection; behind a proxy urllib3 sets none by itself."""
 
 

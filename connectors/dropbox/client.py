@@ -26,6 +26,7 @@ from connectors.dropbox.errors import (
     NoRoute,
     forbidden,
     sign_in_refused,
+    tag_of,
     throttled,
 )
 from connectors.dropbox.network import TIMEOUT, session
@@ -114,16 +115,19 @@ class Client(Dropbox):  # type: ignore[misc]  # the SDK is not typed
 
 
 @contextmanager
-def speaking(doing: str) -> Iterator[None]:
+def speaking(doing: str, *, optional: bool = False) -> Iterator[None]:
     """Turns whatever the SDK raises into the contract's errors, ApiError excepted.
 
-    ``doing`` completes "Dropbox's answer to ...".
+    ``doing`` completes "Dropbox's answer to ...". What is ``optional`` may not be open to the
+    app: NoRoute.
     """
     try:
         yield
     except ApiError:
         raise
     except AuthError as error:
+        if optional and tag_of(error.error) == "route_access_denied":
+            raise NoRoute(f"Dropbox does not open {doing} of that kind to the app") from error
         raise sign_in_refused(error.error) from error
     except BadInputError as error:
         raise NoRoute(f"Dropbox refused {doing}: {short(error.message)}") from error

@@ -83,8 +83,6 @@ def sign_in_refused(error: Any) -> OutpourError:
         )
     if tag == "expired_access_token":
         return Transient("Dropbox calls a fresh access token expired")
-    if tag == "route_access_denied":
-        return NoRoute("Dropbox does not open this request to the app")
     if tag in ("user_suspended", "invalid_select_user", "invalid_select_admin"):
         return SessionExpired(
             f"Dropbox does not let this account in ({tag})",

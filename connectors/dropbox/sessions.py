@@ -57,7 +57,7 @@ class Sessions:
     def start_many(self, count: int) -> list[str]:
         """Ids of ``count`` empty sequential sessions. NoRoute where the service has no such."""
         try:
-            with speaking("starting uploads"):
+            with speaking("starting uploads", optional=True):
                 found = self._client.files_upload_session_start_batch(count)
         except ApiError as error:
             raise NoRoute("Dropbox starts no batch of uploads") from error
@@ -83,7 +83,7 @@ class Sessions:
             for session, length in zip(sessions, lengths, strict=True)
         ]
         try:
-            with speaking("an upload"):
+            with speaking("an upload", optional=True):
                 found = self._client.files_upload_session_append_batch(data, entries, content_hash)
         except ApiError as error:
             if tag_of(error.error) == "payload_too_large":

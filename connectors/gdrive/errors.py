@@ -3,7 +3,7 @@
 Drive says why in ``error.errors[].reason``; the HTTP status alone is ambiguous (403 is a
 full Drive, a rate limit, a missing right or a daily limit). A 403 whose reason is not known
 here is never retried: it is recorded against the item. One that is not in Google's form is not
-Drive's, but that of what stands before it and takes us for too many.
+Drive's, but that of what stands before it: it may take us for too many, and is tried again.
 Source: developers.google.com, Drive API guide "Resolve errors", and the reasons that rclone
 and Google's own client handle.
 """
@@ -134,8 +134,11 @@ def _forbidden(
         return ItemError(said, hint=_ONE_FILE[reason])
     if reason in _RIGHTS:
         return Fatal(said, hint=_RIGHTS[reason])
-    if status == 429 or not (reason or message):  # Google's front door: it says no more
+    if status == 429:
         return Throttled(said, retry_after=wait)
+    if not (reason or message):
+        hint = "This is no answer of Drive's: something on the way to it, or before it, refuses."
+        return Transient(said, retry_after=wait, hint=hint)
     return ItemError(said, hint=f"The reason Drive gives is {reason or 'unknown'}.")
 
 

@@ -4,6 +4,7 @@ no longer accepts it, and knows when only a person can help.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -97,19 +98,16 @@ class Account:
                 return work(api)
             except SessionExpired as expired:
                 if renewed and not _may_begin_anew(api, expired):
-                    lost = self._shut(api, expired)
+                    lost = access.shut(expired)
+                    with self._lock:
+                        self._lost = lost
                     raise lost from expired
                 self._renew(generation, expired, anew=renewed)
                 renewed = True
 
-    def _shut(self, api: Api, expired: SessionExpired) -> SessionExpired:
-        """What to say, now and from now on, where the best session opens nothing."""
-        lost = access.shut(expired)
-        with self._lock:
-            self._lost = lost
-        if api.by_password:
-            lockout.note(self.name, api.password or "", lost)
-        return lost
+    def once(self, work: Callable[[Api], T]) -> T:
+        """The same with the session as it is: what is refused is raised, and nothing renewed."""
+        return work(self._ready()[0])
 
     def adopt(self, api: Api) -> None:
         """Use a session that a person has just signed in."""
@@ -151,9 +149,8 @@ class Account:
                 raise _again(self._lost)
             if (api := self._api) is None:
                 raise expired  # closed meanwhile
-            if anew:
-                api.forget_session()
-            self._try(api, lambda: self._sign_in(api, force=True))
+            with api.beginning_anew() if anew else contextlib.nullcontext():
+                self._try(api, lambda: self._sign_in(api, force=True))
             self._try(api, lambda: access.allow(api, None, self.pause))
             self._generation += 1
 

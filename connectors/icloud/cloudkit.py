@@ -93,14 +93,16 @@ def equals(field: str, value: str | int) -> dict[str, Any]:
 class CloudKit:
     """Every method is one request, but for ``lookup``, and may be called from any thread.
 
-    ``answered`` says that Apple ever answered here.
+    ``answered`` says that Apple ever answered here. What is refused is asked once more in a renewed
+    session, unless ``renews`` is False: then it is no trouble of the account.
 
     All raise Transient, Throttled, SessionExpired, Fatal, or what ``trouble`` makes of the
     answer's own code.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, *, renews: bool = True) -> None:
         self.account = account
+        self._use = account.use if renews else account.once
         self.answered = False
         self._most_lookups = PAGE_RECORDS
 
@@ -206,7 +208,7 @@ class CloudKit:
         return found
 
     def post(self, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
-        reply = self.account.use(lambda api: ask(api, scope, path, payload))
+        reply = self._use(lambda api: ask(api, scope, path, payload))
         self.answered = True
         return reply
 

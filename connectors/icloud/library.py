@@ -116,10 +116,11 @@ class Libraries:
         that, and nobody should take the rest for all."""
         if self._settings.library is not Library.PRIMARY:
             return ()
+        asked = CloudKit(self._cloudkit.account, renews=False)
         try:
-            zones = self._cloudkit.zones()
-            numbers = [self._cloudkit.counts(zone, [VISIBLE.count])[0] for zone in zones]
-        except (ItemError, Fatal, Transient):
+            zones = asked.zones()
+            numbers = [asked.counts(zone, [VISIBLE.count])[0] for zone in zones]
+        except OutpourError:
             return ()  # what was asked for is listed all the same
         if not zones:
             return ()

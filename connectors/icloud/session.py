@@ -240,6 +240,22 @@ class Api(PyiCloudService):  # type: ignore[misc]
             self.session.data.pop(name, None)
         self.session.cookies.clear()
 
+    @contextlib.contextmanager
+    def beginning_anew(self) -> Iterator[None]:
+        """``forget_session`` for what comes inside; what is forgotten is back if that fails."""
+        jar = self.session.cookies
+        data, cookies = dict(self.session.data), list(jar)
+        self.forget_session()
+        try:
+            yield
+        except BaseException:
+            self.session.data.update(data)
+            jar.clear()
+            for cookie in cookies:
+                jar.set_cookie(cookie)
+            self.session.flush()
+            raise
+
     @property
     def has_token(self) -> bool:
         """Whether Apple gave a whole session. One for accepting terms, or of an account that

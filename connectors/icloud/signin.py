@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from datetime import UTC, datetime
@@ -75,10 +76,9 @@ class _Door:
         asked = 0
         while True:
             api = Api(self._account, self._password, china=self._settings.china)
-            if anew:
-                api.forget_session()
+            session = api.beginning_anew() if anew else contextlib.nullcontext()
             try:
-                with api.discarded_on_error():
+                with api.discarded_on_error(), session:
                     _enter(api, self._prompter)
                 return api
             except PyiCloudFailedLoginException as error:

@@ -120,3 +120,9 @@ def test_what_is_waited_for_next_has_its_own_time() -> None:
     assert here.gettimeout() == CONNECT and there.recv(7) == b"CONNECT"
     here.close()
     there.close()
+
+
+def test_a_kernel_that_lacks_an_option_connects_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python may be built for a newer one, as in a container on an old machine."""
+    monkeypatch.setattr(socket, "TCP_NOTSENT_LOWAT", 9999, raising=False)
+    assert sending._options() == list(HTTPConnection.default_socket_options)

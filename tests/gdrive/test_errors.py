@@ -91,7 +91,7 @@ def test_the_750_gb_of_a_day_are_tried_again_before_long() -> None:
 
 def test_a_page_of_google_s_front_door_is_no_answer_of_drive() -> None:
     page = b"<html>We're sorry... automated queries</html>"
-    assert type(error_of(403, {}, page, "a download")) is Throttled
+    assert type(error_of(403, {}, page, "a download")) is Transient
 
 
 def test_a_daily_limit_ends_at_midnight_in_california() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.errors import SessionExpired
+from connectors.errors import SessionExpired, Transient
 from connectors.icloud import access
 from tests.icloud.rig import PASSWORD, Rig, listing, refused, works
 
@@ -90,17 +90,41 @@ def test_a_renewed_session_that_opens_nothing_gives_way_to_the_password(bare: Ri
     source.close()
 
 
-def test_a_password_that_opens_nothing_is_not_tried_by_every_run(bare: Rig) -> None:
+def test_an_hour_in_which_nothing_opens_is_over_with_the_next_run(bare: Rig) -> None:
     bare.connect(PASSWORD, 0)
-    bare.faults.add("shut_out")
-    for _ in range(3):
-        source = bare.source()
-        with pytest.raises(SessionExpired) as caught:
-            listing(source)
-        assert "Access iCloud Data on the Web" in caught.value.hint
-        source.close()
-    tried = sum(line.endswith("/signin/complete") for _, line in bare.icloud.log)
-    assert tried == 2  # one to connect
+    bare.faults.add("shut_out", times=3)
+    with pytest.raises(SessionExpired):
+        works(bare)
+    assert works(bare)
+    bare.icloud.expire_sessions()
+    assert works(bare)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_session_is_kept_until_there_is_another(bare: Rig, busy: bool) -> None:
+    """Apple may be busy when it is asked for one, or want a code that nobody is there to type."""
+    bare.account.second_factor = "sms"
+    bare.connect(PASSWORD, bare.account.code, 0)
+    bare.faults.add("shut_out", times=2)
+    if busy:
+        bare.faults.add("unavailable", key="!signin/*")
+    else:
+        bare.account.trusts.clear()
+    with pytest.raises((Transient, SessionExpired)):
+        works(bare)
+    bare.faults.clear()
+    assert works(bare)
+
+
+def test_what_is_left_out_is_no_trouble_of_the_account(bare: Rig) -> None:
+    """A shared library may be closed to this account, and nobody asked for it."""
+    bare.connect(PASSWORD, 0)
+    bare.faults.add("shut_out", key="cloudkit/zones/*")
+    made = bare.account.logins_made
+    source = bare.source()
+    *_, last = source.pages()
+    assert last.cursor and not last.beside and bare.account.logins_made == made
+    source.close()
 
 
 def test_connect_signs_in_anew_while_apple_says_that_it_is_indexing(bare: Rig) -> None:
