@@ -32,9 +32,9 @@ from connectors.headers import retry_after
 
 RECONNECT = "run: outpour connect gdrive"
 _UPLOAD_LIMIT = "User rate limit exceeded."  # with the dot and small letters
+"""Google's words once 750 GB were sent in a day, by which rclone knows it; now and then they are
+about too many requests at once, so that they are no reason to rest for a day."""
 _RETRIAL = timedelta(minutes=15)
-"""Said so when 750 GB were sent in a day (rclone knows it by this), and now and then of too many
-requests at once: not to be taken for a whole day's rest."""
 
 _RATE = {
     "userRateLimitExceeded",

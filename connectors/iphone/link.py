@@ -3,8 +3,8 @@
 When the connection breaks, what meets that first is Transient: it may be the reason. Whatever else
 was under way is Paused, since it is not. While the phone is away, every call tries to connect and
 raises Paused, which makes the engine leave this place alone for a moment, and costs no file its
-attempts; ``wait`` seconds after the trouble began it becomes
-SessionExpired, for the person. A phone that was not there to begin with is not waited for.
+attempts; ``wait`` seconds after the trouble began it becomes SessionExpired, for the person. A
+phone that was not there to begin with is not waited for.
 """
 
 from __future__ import annotations

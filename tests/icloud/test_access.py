@@ -106,10 +106,9 @@ def test_a_session_is_kept_until_there_is_another(bare: Rig, busy: bool) -> None
     bare.account.second_factor = "sms"
     bare.connect(PASSWORD, bare.account.code, 0)
     bare.faults.add("shut_out", times=2)
+    bare.account.trusts.clear()
     if busy:
         bare.faults.add("unavailable", key="!signin/*")
-    else:
-        bare.account.trusts.clear()
     with pytest.raises((Transient, SessionExpired)):
         works(bare)
     bare.faults.clear()
