@@ -136,16 +136,17 @@ class Page:
     """A part of a listing, in the source's own order.
 
     ``gone`` are ids that left the source (deleted, trashed). ``expected`` is the source's own
-    count of assets in the whole listing, where it tells. ``cursor``, on the last page only,
-    is what to give to ``pages`` next time; None where the source has no change token, or only
-    another listing of everything can tell what this one missed.
+    count of assets in the whole listing, where it tells; before the last page rather too few.
+    ``cursor``, on the last page only, is what to give to ``pages`` next time; None where the source
+    has no change token, or only another listing of everything can tell what this one missed.
     ``full`` says that this listing names everything, so what it does not name is gone.
     ``albums_changed`` says that albums or their members did. A source need not say it where an
     asset was hidden, shown again or brought back, though its albums list other members then:
     the engine reads them anew when it sees that in the assets themselves.
     ``ignored`` counts what is there and is neither photo nor video, by the ending of its name
     (``.pdf``; blank for none).
-    ``beside`` tells, in a sentence each, what else is there that these settings leave out.
+    ``notices`` tell, in a sentence each, what else a person should know of the library: what these
+    settings leave out, or that its own numbers disagree.
     """
 
     assets: tuple[Asset, ...] = ()
@@ -156,7 +157,7 @@ class Page:
     full: bool = True
     albums_changed: bool = True
     ignored: Mapping[str, int] = field(default_factory=dict)
-    beside: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class Stream(Protocol):

@@ -17,10 +17,11 @@ from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
 from connectors.icloud.errors import Unservable, of_record
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
+from connectors.icloud.settings import ICloudSettings
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
-_FORMAT = 2  # up to 1 the edited videos of Live Photos were not asked for
+_FORMAT = 3  # up to 1 the edited videos of Live Photos were not asked for, up to 2 bursts' others
 _STUCK = 5  # answers in a row that bring neither records nor a new token
 
 
@@ -88,10 +89,9 @@ class _Masters:
 class Changes:
     """Reads the changes of libraries."""
 
-    def __init__(self, cloudkit: CloudKit, *, hidden: bool, trashed: bool) -> None:
+    def __init__(self, cloudkit: CloudKit, settings: ICloudSettings) -> None:
         self._cloudkit = cloudkit
-        self._hidden = hidden
-        self._trashed = trashed
+        self._settings = settings
 
     def since(self, zone: Zone, token: str) -> Iterator[Found]:
         """Pages of changes of one library in order; at least one. Raises what ``answers`` does."""
@@ -116,7 +116,7 @@ class Changes:
                     gone.append(records.asset_id(zone, name))
             elif kind in _ALBUM_TYPES or _RELATION in name:
                 albums = True
-            elif kind == ASSET and not self._wanted(record):
+            elif kind == ASSET and not records.is_chosen(record, self._settings):
                 gone.append(records.asset_id(zone, name))
                 left.add(fields.reference(record, "masterRef") or "")
             elif kind in {ASSET, MASTER} or "serverErrorCode" in record:
@@ -132,13 +132,6 @@ class Changes:
             albums_changed=albums,
         )
 
-    def _wanted(self, record: Record) -> bool:
-        if fields.flag(record, "isExpunged"):
-            return False
-        if fields.flag(record, "isDeleted"):
-            return self._trashed
-        return self._hidden or not fields.flag(record, "isHidden")
-
 
 def may_be_asset(record: Record) -> bool:
     """Whether what changed is an asset, as far as its record says: that of one which is gone has
@@ -149,16 +142,22 @@ def may_be_asset(record: Record) -> bool:
 
 
 def answers(
-    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str, keys: Sequence[str]
+    cloudkit: CloudKit,
+    patience: Patience,
+    zone: Zone,
+    token: str | None,
+    keys: Sequence[str],
+    kinds: Sequence[str] = (),
 ) -> Iterator[Answer]:
-    """What changed in a library since ``token``, at least one answer.
+    """What changed in a library since ``token``, at least one answer; all there ever was where that
+    is None. Records of other ``kinds`` may be left out.
 
     Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
     since: unlike the changes, a listing of everything can be had around what is broken.
     """
     idle, more = 0, True
     while more:
-        answer = _answer(cloudkit, patience, zone, token, keys)
+        answer = _answer(cloudkit, patience, zone, token, keys, kinds)
         more = answer.more
         idle = idle + 1 if answer.token == token and more else 0
         if idle >= _STUCK:
@@ -168,14 +167,22 @@ def answers(
 
 
 def _answer(
-    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str, keys: Sequence[str]
+    cloudkit: CloudKit,
+    patience: Patience,
+    zone: Zone,
+    token: str | None,
+    keys: Sequence[str],
+    kinds: Sequence[str],
 ) -> Answer:
-    request = {
+    request: Record = {
         "zoneID": zone.id,
-        "syncToken": token,
         "resultsLimit": PAGE_RECORDS,
         "desiredKeys": list(keys),
     }
+    if token is not None:
+        request["syncToken"] = token
+    if kinds:
+        request["desiredRecordTypes"] = list(kinds)
 
     def ask() -> Record:
         reply = cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
@@ -185,6 +192,8 @@ def _answer(
             raise Transient("iCloud's answer about changes makes no sense") from error
         if "serverErrorCode" in answer:
             raise _refusal(answer)
+        if token is None and not answer.get("syncToken"):
+            raise Transient("iCloud's record of the library cannot be read on")
         return answer
 
     try:

@@ -28,13 +28,14 @@ class Counting:
 
     def __init__(self, cloudkit: CloudKit, settings: ICloudSettings) -> None:
         self._cloudkit = cloudkit
-        self._indexes = [VISIBLE, BURSTS]
+        self._indexes = [VISIBLE]
         self._indexes += [HIDDEN] if settings.hidden else []
         self._indexes += [DELETED] if settings.trashed else []
+        self._indexes += [BURSTS]
 
     def counts(self, zone: Zone) -> list[Count]:
-        """One for each index of a library, in the order to list them. Raises what requests raise,
-        but for a refusal of a count."""
+        """One for each index of a library, in the order to list them; the last, BURSTS, needs no
+        listing. Raises what requests raise, but for a refusal of a count."""
         try:
             numbers = self._cloudkit.counts(zone, [index.count for index in self._indexes])
         except (ItemError, Fatal):  # one that is refused takes the others of a request with it
@@ -55,7 +56,7 @@ class Counting:
 def _count(
     zone: Zone, index: Index, number: int | None, error: OutpourError | None = None
 ) -> Count:
-    if number is not None:
+    if number is not None or index is BURSTS:
         return Count(zone, index, number)
     told = f" ({error})" if error else ""
     name = records.asset_id(zone, f"number of {index.entry}s")

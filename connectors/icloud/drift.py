@@ -51,23 +51,21 @@ class Drift:
         self._late: dict[Zone, set[str]] = {zone: set() for zone in self._tokens}  # since counted
         self.blind = False
 
-    @property
-    def moved(self) -> bool:
-        """Whether anything changed, as far as is known."""
-        return self.blind or any(self._changed.values())
+    def uncounted(self, zone: Zone) -> list[Problem]:
+        """Of each index of a library that Apple does not count."""
+        return [
+            count.problem
+            for count in self._counts.values()
+            if count.zone == zone and count.problem is not None
+        ]
 
-    @property
-    def uncounted(self) -> list[Problem]:
-        """Of each index that Apple does not count."""
-        return [count.problem for count in self._counts.values() if count.problem is not None]
-
-    def read(self, enough: Callable[[], bool]) -> None:
-        """Read on to what the libraries are now, or ``enough`` is known of them. Costs a request
+    def read(self, enough: Callable[[Zone], bool]) -> None:
+        """Read on to what the libraries are now, or ``enough`` is known of each. Costs a request
         for each; raises what requests raise."""
         for zone in self._tokens:
             self._late[zone] |= self._read_on(zone)
             for _ in range(_ROUNDS):
-                if not self._late[zone] or enough():
+                if not self._late[zone] or enough(zone):
                     break
                 self._count(zone)
                 self._late[zone] = self._read_on(zone)

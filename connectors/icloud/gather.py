@@ -5,18 +5,19 @@ Used by listings and by changes alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from connectors.base import Asset, Problem
-from connectors.errors import Transient
+from connectors.errors import OutpourError, Transient
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_ASSETS, PAGE_RECORDS, CloudKit, Record, Zone
-from connectors.icloud.errors import of_record
+from connectors.icloud.errors import Unservable, of_record
 from connectors.icloud.patience import Patience
 
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"
 _TRIES = 3  # of records that Apple fails over
+_PLAIN = ("isDeleted",)  # what needs no decrypting
 
 
 class Gather:
@@ -28,7 +29,7 @@ class Gather:
         self._zone = zone
         self._assets: dict[str, Record] = {}
         self._masters: dict[str, Record] = {}
-        self._failed: dict[str, Record] = {}  # error items, by record name
+        self._failed: dict[str, OutpourError] = {}  # by record name
         self._nameless = 0
 
     def take(self, found: Iterable[Record], most: int = PAGE_ASSETS) -> int:
@@ -46,7 +47,7 @@ class Gather:
                 self._nameless += 1
                 failed += 1
             elif "serverErrorCode" in record:
-                self._failed.setdefault(name, record)
+                self._failed.setdefault(name, of_record(record))
                 failed += 1
             elif record.get("recordType") == ASSET:
                 self._assets[name] = record
@@ -58,6 +59,11 @@ class Gather:
         if full >= most:
             return most
         return sum(master in masters for master in assets.values()) + (failed + 1) // 2
+
+    def ask_for(self, names: list[str], keep: Callable[[Record], bool]) -> None:
+        """Add those of the named records that ``keep`` wants as they are now."""
+        for found in self._lookups(names, records.KEYS):
+            self.take(filter(keep, found))
 
     def masters(self) -> set[str]:
         return set(self._masters)
@@ -122,7 +128,21 @@ class Gather:
 
     def _lookups(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
         for start in range(0, len(names), PAGE_RECORDS):
-            yield self._settled(names[start : start + PAGE_RECORDS], keys)
+            yield from self._divided(names[start : start + PAGE_RECORDS], keys)
+
+    def _divided(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
+        """One record that Apple fails over takes the others of a lookup with it: those come in
+        smaller and smaller ones. Raises what it failed with where it fails over everything."""
+        try:
+            yield self._settled(names, keys)
+        except Unservable as error:
+            self._patience.call(lambda: self._cloudkit.lookup(self._zone, names, _PLAIN))
+            if len(names) == 1:
+                self._failed[names[0]] = error
+                return
+            half = len(names) // 2
+            yield from self._divided(names[:half], keys)
+            yield from self._divided(names[half:], keys)
 
     def _settled(self, names: list[str], keys: Sequence[str]) -> list[Record]:
         """Records by name; those that fail only in passing are asked for again."""
@@ -148,7 +168,7 @@ class Gather:
     def _why(self, name: str) -> str:
         error = self._failed.get(name)
         if error is not None:
-            return f"iCloud does not give its record: {of_record(error)}"
+            return f"iCloud does not give its record: {error}"
         return "iCloud lists it without the record of its files"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from connectors.base import Page, Problem
 from connectors.errors import (
@@ -21,13 +22,34 @@ from connectors.icloud.cloudkit import INDEXING, CloudKit, Zone, is_indexing
 from connectors.icloud.counting import Count, Counting
 from connectors.icloud.drift import Drift
 from connectors.icloud.errors import Unservable
-from connectors.icloud.listing import TORN, VISIBLE, Lister, Names
+from connectors.icloud.history import History
+from connectors.icloud.listing import BURSTS, TORN, VISIBLE, Lister
 from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.tally import Tally
 from connectors.icloud.window import Window
 
-_PASSES = 3
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """A library that may hold more than was listed: so many by Apple's counts, and pictures of
+    ``bursts`` if there are any."""
+
+    zone: Zone
+    reason: str
+    bursts: bool
+    lacking: int
+
+    @property
+    def notice(self) -> str:
+        return f"what Apple counts and does not list cannot be looked for: {self.reason}"
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        if self.lacking or not self.bursts:
+            return ()
+        name = records.asset_id(self.zone, "pictures of bursts")
+        return (Problem(name, f"those behind the one in front may be missing: {self.reason}"),)
 
 
 class Libraries:
@@ -37,7 +59,8 @@ class Libraries:
         self._cloudkit = cloudkit
         self._settings = settings
         self._lister = Lister(cloudkit, urls, settings.parallel)
-        self._changes = Changes(cloudkit, hidden=settings.hidden, trashed=settings.trashed)
+        self._changes = Changes(cloudkit, settings)
+        self._history = History(cloudkit, settings)
         self._counting = Counting(cloudkit, settings)
 
     @property
@@ -81,37 +104,61 @@ class Libraries:
         yield Page(full=False, albums_changed=False, cursor=str(Cursor(self._scope, tokens)))
 
     def _everything(self) -> Iterator[Page]:
-        """Every index, by ranks. What changes meanwhile can move those of other photos out of
-        sight: then all is listed once more, and what the first pass named and has left is a change
-        for the next time. Where as many are missing again, Apple may count more than it shows."""
-        first: dict[str, str] = {}
-        named, problems = Names(), set[str]()
-        lacking = 0
-        for _ in range(_PASSES):
-            tokens, counts = self._begin()
-            drift = Drift(self._cloudkit, self._counting, tokens, counts)
-            tally = yield from self._once(counts, drift)
-            tally.name(named)
-            problems |= tally.problems
-            before, lacking = lacking, tally.lacking
-            again = bool(first)
-            first = first or {zone.key: token for zone, token in tokens.items()}
-            if not lacking or not drift.moved or lacking == before:
-                break
-        last = drift.uncounted
-        if lacking and (again or drift.moved):
-            last, lacking = [*last, _unsteady(lacking)], 0
-        problems |= {problem.id for problem in last}
-        yield Page(
-            problems=tuple(last),
-            expected=None if tally.counted is None else len(named) + len(problems) + lacking,
-            full=tally.complete,
+        """Every index, by ranks; then by name what is in none, and what has got out of sight there
+        while the library changed."""
+        tokens, counts = self._begin()
+        drift = Drift(self._cloudkit, self._counting, tokens, counts)
+        tally = yield from self._once([one for one in counts if one.index is not BURSTS], drift)
+        stacks = {one.zone for one in counts if one.index is BURSTS and one.number != 0}
+        unsure, notices = list[Unsure](), list[str]()
+        for zone in tokens:
+            certain, bursts = tally.certain(zone), zone in stacks or tally.has_bursts(zone)
+            if certain and not bursts:
+                continue
+            reason = yield from self._by_name(tally, zone, bursts_only=certain)
+            lacking = tally.lacking(zone)
+            if reason is not None:
+                unsure.append(Unsure(zone, reason, bursts, lacking))
+            elif lacking > tally.found_bursts(zone):
+                surplus = lacking - tally.found_bursts(zone)
+                notices.append(f"Apple counts {surplus:,} more than its own record of them names")
+        yield self._last(tokens, drift, tally, unsure, [*notices, *self._left_out()])
+
+    def _last(
+        self,
+        tokens: dict[Zone, str],
+        drift: Drift,
+        tally: Tally,
+        unsure: list[Unsure],
+        notices: list[str],
+    ) -> Page:
+        """What there is to say at the end of a listing of everything."""
+        uncounted = [problem for one in unsure for problem in drift.uncounted(one.zone)]
+        refused = [problem for one in unsure for problem in tally.given_up(one.zone)]
+        problems = [*refused, *uncounted, *(problem for one in unsure for problem in one.problems)]
+        failed = tally.problems.union(problem.id for problem in problems)
+        known = tally.named + len(failed) + sum(one.lacking for one in unsure)
+        full = not unsure and not failed
+        cursor = Cursor(self._scope, {zone.key: token for zone, token in tokens.items()})
+        return Page(
+            problems=tuple(problems),
+            expected=None if uncounted else known,
+            full=full,
             # What is missing, if anything is, is in no later change.
-            cursor=str(Cursor(self._scope, first)) if tally.complete else None,
-            beside=self._beside(),
+            cursor=str(cursor) if full else None,
+            notices=(*notices, *(one.notice for one in unsure if one.lacking)),
         )
 
-    def _beside(self) -> tuple[str, ...]:
+    def _by_name(
+        self, tally: Tally, zone: Zone, *, bursts_only: bool
+    ) -> Generator[Page, None, str | None]:
+        """What no index named, and why there may be more."""
+        unlisted = self._history.unlisted(zone, tally.names(zone), bursts_only=bursts_only)
+        for page in self._history.pages(zone, unlisted.names):
+            yield tally.add_unlisted(zone, page)
+        return unlisted.reason
+
+    def _left_out(self) -> tuple[str, ...]:
         """The shared libraries that are left out: photos that were moved to one are in none but
         that, and nobody should take the rest for all."""
         if self._settings.library is not Library.PRIMARY:
@@ -122,9 +169,9 @@ class Libraries:
             numbers = [asked.counts(zone, [VISIBLE.count])[0] for zone in zones]
         except OutpourError:
             return ()  # what was asked for is listed all the same
-        if not zones:
-            return ()
         known = [number for number in numbers if number is not None]
+        if not zones or (len(known) == len(zones) and not sum(known)):
+            return ()
         count = f"{sum(known):,} photos and videos" if known else "photos and videos"
         return (f"{count} of a Shared Library are left out; 'library: all' takes them too",)
 
@@ -134,16 +181,15 @@ class Libraries:
         asked = [(count.zone, count.index, count.number) for count in counts]
         with self._lister.listings(asked) as listings:
             for count, listing in zip(counts, listings, strict=True):
-                if tally.needs(count):
-                    tally.begin(count, listing)
-                    yield from self._pages(tally, count, listing)
-            drift.read(lambda: tally.complete)
+                tally.begin(count, listing)
+                yield from self._pages(tally, count, listing)
+            drift.read(tally.certain)
             for _ in range(TORN):
                 torn = [(count, listing) for count, listing in tally.short() if listing.torn]
                 for count, listing in torn:
                     yield from self._pages(tally, count, listing.again())
                 if torn:
-                    drift.read(lambda: tally.complete)
+                    drift.read(tally.certain)
         return tally
 
     def _pages(self, tally: Tally, count: Count, windows: Iterable[Window]) -> Iterator[Page]:
@@ -153,9 +199,7 @@ class Libraries:
                 assets = tally.add(count, window)
                 yield Page(assets, problems=tuple(window.problems), expected=tally.counted)
         except (ItemError, Fatal, Unservable) as error:
-            refused = self._refused(count, error)
-            tally.give_up(count, refused)
-            yield Page(problems=(refused,), expected=tally.counted)
+            tally.give_up(count, self._refused(count, error))
 
     def _refused(self, count: Count, error: OutpourError) -> Problem:
         """What is said of an index that cannot be listed, though the others can. Raises ``error``
@@ -197,11 +241,3 @@ class Libraries:
         if not isinstance(token, str):
             raise Transient("iCloud gave no sync token")
         return token
-
-
-def _unsteady(lacking: int) -> Problem:
-    return Problem(
-        "the library",
-        f"Apple counts {lacking:,} more than it lists, and it changed meanwhile: photos may be "
-        "missing",
-    )

@@ -7,6 +7,7 @@ itself (``window``), and go on past Apple's own count until several in a row bri
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +34,7 @@ DELETED = Index(
     "CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpungedDate", "deleted photo"
 )
 BURSTS = Index(
-    "CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate", "burst picture"
+    "CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate", "burst"
 )
 
 
@@ -61,21 +62,17 @@ class Lister:
     def listings(self, asked: Iterable[Asked]) -> Iterator[list[Listing]]:
         """One listing for each index (with Apple's own count); they share the workers.
 
-        Each begins when the one before it has asked for all its windows; BURSTS, which may turn
-        out not to be needed, only when it is read.
+        Each begins when the one before it has asked for all its windows.
         """
         stopped, most = threading.Event(), self._parallel * _AHEAD
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="icloud-list") as workers:
             made: list[Listing] = []
-            ahead: Listing | None = None
             for zone, index, count in asked:
                 patience = Patience(self._cloudkit, stopped)
                 task = Task(self._cloudkit, self._urls, patience, zone, index, count)
                 made.append(Listing(workers, task.window, count, most))
-                if index is not BURSTS:
-                    if ahead is not None:
-                        ahead.then = made[-1]
-                    ahead = made[-1]
+            for ahead, listing in itertools.pairwise(made):
+                ahead.then = listing
             try:
                 yield made
             finally:
@@ -195,3 +192,6 @@ class Names:
 
     def update(self, other: Names) -> None:
         self._hashes |= other._hashes
+
+    def covers(self, other: Names) -> bool:
+        return other._hashes <= self._hashes

@@ -16,6 +16,7 @@ from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum
 from connectors.icloud import fields, uti
 from connectors.icloud.cloudkit import PRIMARY, Record, Zone
+from connectors.icloud.settings import ICloudSettings
 
 ORIGINAL = "resOriginal"
 TWIN = "resOriginalAlt"
@@ -98,6 +99,15 @@ def revision(asset: Record, master: Record) -> str:
 def is_gone(asset: Record) -> bool:
     """In Recently Deleted, or already removed from there."""
     return fields.flag(asset, "isDeleted") or fields.flag(asset, "isExpunged")
+
+
+def is_chosen(asset: Record, settings: ICloudSettings) -> bool:
+    """Whether ``settings`` want an asset as it is now."""
+    if fields.flag(asset, "isExpunged"):
+        return False
+    if fields.flag(asset, "isDeleted"):
+        return settings.trashed
+    return settings.hidden or not fields.flag(asset, "isHidden")
 
 
 def asset(zone: Zone, record: Record, master: Record) -> Asset:

@@ -54,7 +54,7 @@ class Catalogue:
             )
         if found.ignored:
             self._run.notice("info", _left_alone(found.ignored), source.name)
-        for text in found.beside:
+        for text in found.notices:
             self._run.notice("warning", text, source.name)
         self._refresh_sidecars(albums_read=members is not None)
         return found

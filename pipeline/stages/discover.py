@@ -21,12 +21,12 @@ from pipeline.stages.context import Run
 class Discovered:
     """``present`` assets are in the ledger, the source speaks of ``expected`` (None: of none).
     ``ignored`` counts files that are neither photo nor video, by the ending of their names;
-    ``beside`` says what else the source holds that its settings leave out."""
+    ``notices`` says what else the source holds that its settings leave out."""
 
     present: int
     expected: int | None
     ignored: Mapping[str, int] = field(default_factory=dict)
-    beside: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -74,7 +74,7 @@ class Discovery:
         self._meter.relisted()
         cursor, expected, full = None, None, since is None
         ignored: Counter[str] = Counter()
-        beside: tuple[str, ...] = ()
+        notices: tuple[str, ...] = ()
         nothing = Page(albums_changed=False)
         written = listing.record(self._ledger, nothing, number, selection)
         for brought, page in enumerate(self._source.pages(since), 1):
@@ -85,7 +85,7 @@ class Discovery:
             self._meter.add(listed=len(page.assets))
             cursor, full = page.cursor or cursor, page.full
             ignored.update(page.ignored)
-            beside += page.beside
+            notices += page.notices
             expected = page.expected if page.expected is not None else expected
             self._meter.expects(expected if full else None)
         written()
@@ -98,7 +98,7 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected, ignored, beside)
+        return Discovered(present, expected, ignored, notices)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

@@ -144,7 +144,7 @@ class Together:
             yield Page(
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
                 full=course.full, albums_changed=page.albums_changed or regrouped,
-                ignored=page.ignored, beside=tuple(f"{name}: {text}" for text in page.beside),
+                ignored=page.ignored, notices=tuple(f"{name}: {text}" for text in page.notices),
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)

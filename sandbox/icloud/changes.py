@@ -63,6 +63,8 @@ class Changes:
             }
         token = item.get("syncToken")
         try:
+            if token is None and self._faults.hit("bad_index", f"index/history/{zone.name}"):
+                raise Refused("BAD_REQUEST", "History cannot be told")
             position = _start(zone, token)
         except Refused as refused:
             code, reason = refused.code, refused.reason
@@ -110,9 +112,11 @@ def _history(
     while number < library.top and len(records) <= room:
         try:
             asset = library.get(number)
-        except KeyError:
-            asset = None  # purged
-        if asset is not None and asset.shared == zone.shared:
+        except KeyError:  # purged; which library it was in nobody knows any more
+            records.append(zone.records.tombstone(library.name(number)))
+            number += 1
+            continue
+        if asset.shared == zone.shared:
             zone.remember(asset)
             records += [zone.records.master(asset, keys), zone.records.asset(asset, keys)]
             records += [

@@ -24,20 +24,20 @@ SMART = {
     "VIDEO": "video",
 }
 LISTS = {
-    "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted": "shown",
-    "CPLAssetAndMasterByAssetDate": "shown",
-    "CPLAssetAndMasterByAddedDate": "all",
-    "CPLAssetAndMasterHiddenByAssetDate": "hidden",
-    "CPLAssetAndMasterDeletedByExpungedDate": "trashed",
+    "CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted": "listed",
+    "CPLAssetAndMasterByAssetDate": "listed",
+    "CPLAssetAndMasterByAddedDate": "all listed",
+    "CPLAssetAndMasterHiddenByAssetDate": "hidden listed",
+    "CPLAssetAndMasterDeletedByExpungedDate": "trashed listed",
     "CPLBurstStackAssetAndMasterByAssetDate": "burst",
 }
 SMART_LIST = "CPLAssetAndMasterInSmartAlbumByAssetDate"
 ALBUM_LISTS = ("CPLContainerRelationLiveByAssetDate", "CPLContainerRelationLiveByPosition")
 COUNTS = {
-    "CPLAssetByAssetDateWithoutHiddenOrDeleted": "shown",
-    "CPLAssetByAddedDate": "all",
-    "CPLAssetHiddenByAssetDate": "hidden",
-    "CPLAssetDeletedByExpungedDate": "trashed",
+    "CPLAssetByAssetDateWithoutHiddenOrDeleted": "listed",
+    "CPLAssetByAddedDate": "all listed",
+    "CPLAssetHiddenByAssetDate": "hidden listed",
+    "CPLAssetDeletedByExpungedDate": "trashed listed",
     "CPLAssetBurstStackAssetByAssetDate": "burst",
 }
 _SMART_COUNT = "CPLAssetInSmartAlbumByAssetDate:"
@@ -205,6 +205,8 @@ class Queries:
         for item in body["records"]:
             name = only(item, ("recordName", "desiredKeys"), ("recordName",))["recordName"]
             record = find_record(zone, name, keys) if indexed(name) else None
+            if record and record["recordType"] == "CPLAsset":
+                check_servable(self._faults, zone.library.find(name), keys)
             if self._faults.hit("busy_record", f"record/{name}"):
                 record = error_item(name, "TRY_AGAIN_LATER", "Try again later")
             found.append(record or error_item(name, "NOT_FOUND", "Record not found"))
@@ -244,7 +246,7 @@ class Queries:
 
 def check_servable(faults: Faults, asset: Asset, keys: Keys) -> None:
     """Apple answers 500 to whatever would decrypt a broken asset, until it is deleted
-    (docker-icloudpd#720). That it does not for plain fields alone is a guess."""
+    (docker-icloudpd#720). That lookups fail too, and plain fields alone do not, is a guess."""
     encrypted = keys is None or any(key.endswith("Enc") for key in keys)
     if encrypted and faults.hit("unservable", f"record/{asset.id}"):
         raise Refused("INTERNAL_ERROR", "could not decrypt bytes")

@@ -135,7 +135,7 @@ class Records:
             "assetHDRType": typed("INT64", 0),
             "adjustmentRenderType": typed("INT64", 0),
             "timeZoneOffset": typed("INT64", asset.utc_offset),
-            "burstFlags": typed("INT64", 24 if asset.burst else 0),
+            "burstFlags": typed("INT64", _burst_flags(asset)),
             "customRenderedValue": typed("INT64", 0),
             "vidComplDurValue": typed("INT64", 600 if live else 0),
             "vidComplDurScale": typed("INT64", 600 if live else 0),
@@ -270,6 +270,13 @@ def content_of(asset: Asset, role: str) -> Content | None:
 def _plist(value: Any) -> dict[str, Any]:
     data = plistlib.dumps(value, fmt=plistlib.FMT_BINARY)
     return typed("ENCRYPTED_BYTES", base64.b64encode(data).decode())
+
+
+def _burst_flags(asset: Asset) -> int:
+    """As a phone's database tells it: in front and chosen, or neither."""
+    if asset.burst is None:
+        return 0
+    return 2 if asset.stacked else 24
 
 
 def _place(asset: Asset) -> dict[str, Any]:

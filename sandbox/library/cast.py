@@ -84,4 +84,5 @@ def members(day: int) -> Iterator[Part]:
     # Here the RAW half is the one iCloud calls original.
     yield part(54, "IMG_8110", "photo", "dng", (("original", "jpeg"),))
     for index in range(50, 53):
-        yield part(index, f"IMG_82{index}", burst="00000000-0000-4000-8000-00000000B057")
+        name, burst = f"IMG_82{index}", "00000000-0000-4000-8000-00000000B057"
+        yield part(index, name, burst=burst, stacked=index > 50)

@@ -23,17 +23,25 @@ def _shown(traits: Traits) -> bool:
     return traits.trashed is None and not traits.hidden
 
 
+def _indexed(traits: Traits) -> bool:
+    return _shown(traits) and not traits.stacked
+
+
 VIEWS: dict[str, Predicate] = {
-    "all": lambda traits: traits.trashed is None,  # with the hidden ones
-    "shown": _shown,
+    "shown": _shown,  # to whoever looks into each burst
     "hidden": lambda traits: traits.trashed is None and traits.hidden,
     "trashed": lambda traits: traits.trashed is not None,
-    "favorite": lambda traits: _shown(traits) and traits.favorite,
-    "live": lambda traits: _shown(traits) and traits.kind == "live",
-    "video": lambda traits: _shown(traits) and traits.kind == "video",
-    "burst": lambda traits: _shown(traits) and traits.burst is not None,
+    # As icloud.com lists them: of a burst the picture in front.
+    "all listed": lambda traits: traits.trashed is None and not traits.stacked,
+    "listed": _indexed,
+    "hidden listed": lambda traits: traits.trashed is None and traits.hidden and not traits.stacked,
+    "trashed listed": lambda traits: traits.trashed is not None and not traits.stacked,
+    "favorite": lambda traits: _indexed(traits) and traits.favorite,
+    "live": lambda traits: _indexed(traits) and traits.kind == "live",
+    "video": lambda traits: _indexed(traits) and traits.kind == "video",
+    "burst": lambda traits: _indexed(traits) and traits.burst is not None,
     **{
-        subtype: functools.partial(lambda name, t: _shown(t) and t.subtype == name, subtype)
+        subtype: functools.partial(lambda name, t: _indexed(t) and t.subtype == name, subtype)
         for subtype in ("screenshot", "panorama", "slomo", "timelapse")
     },
 }
@@ -89,6 +97,10 @@ class Library:
             raise KeyError(number)
         found = self._changed.get(number)
         return found if found is not None else self._built(number)
+
+    def name(self, number: int) -> str:
+        """The id of what has, or had, a number."""
+        return self._recipe.id(number)
 
     def find(self, asset_id: str) -> Asset:
         """KeyError when there is none (any more)."""

@@ -58,6 +58,8 @@ class Traits(Protocol):
     def shared(self) -> bool: ...
     @property
     def burst(self) -> str | None: ...
+    @property
+    def stacked(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class Asset:
 
     ``kind`` is photo, live or video; ``subtype`` is "", screenshot, panorama, slomo or
     timelapse. ``trashed`` is when it was put into Recently Deleted. ``shared`` assets are in
-    the shared library. Assets whose originals are equal share them. ``revision`` grows with
-    every change.
+    the shared library. Of the pictures of a ``burst`` all but one are ``stacked`` behind it.
+    Assets whose originals are equal share them. ``revision`` grows with every change.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Asset:
     trashed: int | None = None
     shared: bool = False
     burst: str | None = None
+    stacked: bool = False
     title: str | None = None
     caption: str | None = None
     keywords: tuple[str, ...] = ()

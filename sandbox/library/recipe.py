@@ -101,6 +101,7 @@ class Drawn:
     trashed: int | None
     shared: bool
     burst: str | None
+    stacked: bool
     source: int  # the number whose original this one has
 
 
@@ -138,7 +139,9 @@ class Recipe:
         digest = self.digest(number)
         kind, form, extras = self._shape(digest)
         if self._plain:
-            return Drawn(digest, kind, form, extras, "", False, False, None, False, None, number)
+            return Drawn(
+                digest, kind, form, extras, "", False, False, None, False, None, False, number
+            )
         burst = self._burst(number)
         if burst:
             kind, form, extras = "photo", "heic", ()
@@ -162,6 +165,7 @@ class Recipe:
             trashed=trashed,
             shared=self._shared and digest[6] < 20,
             burst=burst,
+            stacked=burst is not None and number % _BURST != 0,
             source=source,
         )
 
@@ -190,6 +194,7 @@ class Recipe:
             trashed=drawn.trashed,
             shared=drawn.shared,
             burst=drawn.burst,
+            stacked=drawn.stacked,
             caption=_CAPTIONS[digest[12] % 5] if digest[12] < 20 else None,
             keywords=_WORDS[digest[13] % 3 : digest[13] % 3 + 2] if digest[13] < 20 else (),
             location=location,

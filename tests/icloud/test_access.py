@@ -122,7 +122,7 @@ def test_what_is_left_out_is_no_trouble_of_the_account(bare: Rig) -> None:
     made = bare.account.logins_made
     source = bare.source()
     *_, last = source.pages()
-    assert last.cursor and not last.beside and bare.account.logins_made == made
+    assert last.cursor and not last.notices and bare.account.logins_made == made
     source.close()
 
 

@@ -131,7 +131,7 @@ def test_a_listing_asks_for_nothing_it_does_not_need(big: Rig) -> None:
     big.sandbox.latency = 0.02  # else a needless request may be taken back before it is sent
     big.icloud.reset_counts()
     list(source.pages())
-    assert big.icloud.counts["query"] == 1 + math.ceil(len(big.library.view("shown")) / 100) + 2
+    assert big.icloud.counts["query"] == 1 + math.ceil(len(big.library.view("listed")) / 100) + 2
 
 
 def test_a_window_whose_pairs_came_apart_is_read_again_where_assets_are_missing() -> None:
@@ -184,6 +184,9 @@ def test_without_apple_s_count_no_listing_passes_for_a_whole_one(
     count = Queries.count
     monkeypatch.setattr(Queries, "count", lambda *_: {"records": []})
     pages = list(big.source().pages())
+    assert pages[-1].full and not pages[-1].problems, "the record of the library tells"
+    big.faults.add("bad_index", key="index/history/*")
+    pages = list(big.source().pages())
     assert not pages[-1].full
     assert any("Apple does not tell it" in problem.reason for problem in pages[-1].problems)
     throttled = [error_item("count", "THROTTLED", "Too many requests")]
@@ -191,6 +194,7 @@ def test_without_apple_s_count_no_listing_passes_for_a_whole_one(
     with pytest.raises(Transient):
         list(big.source().pages())
     monkeypatch.setattr(Queries, "count", count)
+    big.faults.clear()
     assert list(big.source().pages())[-1].full
 
 
@@ -223,6 +227,7 @@ def test_a_record_that_is_busy_is_asked_for_again(
 
 def test_a_listing_that_falls_short_does_not_pass_for_a_full_one(big: Rig) -> None:
     """Else what it does not name would be taken for deleted."""
+    big.faults.add("bad_index", key="index/history/*")
     big.faults.add("empty_page", key="list/CPLAssetAndMasterByAssetDateWithoutHiddenOrDeleted/*")
     pages = list(big.source().pages())
     listed = sum(len(page.assets) for page in pages)
@@ -301,16 +306,16 @@ def test_a_shared_library_that_is_left_out_is_told(ready: Rig) -> None:
     """Photos that were moved there are nowhere else."""
     shared = len(ready.ids("shown", shared=True))
     *_, last = ready.source().pages()
-    assert last.beside and last.beside[0].startswith(f"{shared} photos and videos of a Shared")
+    assert last.notices and last.notices[0].startswith(f"{shared} photos and videos of a Shared")
     for library in (Choice.ALL, Choice.SHARED):
         *_, last = ready.source(library=library).pages()
-        assert not last.beside
+        assert not last.notices
 
 
 def test_what_is_left_out_matters_to_no_listing(ready: Rig) -> None:
     ready.faults.add("unavailable", key="zones/*")
     *_, last = ready.source().pages()
-    assert last.full and last.cursor and not last.beside
+    assert last.full and last.cursor and not last.notices
 
 
 def test_no_shared_library_is_a_clear_line(ready: Rig) -> None:

@@ -108,6 +108,7 @@ def test_a_listing_that_falls_short_is_told_and_the_next_run_completes_it(
 ) -> None:
     trouble = faults()
     trouble.add("empty_page", key="list/*/1*")  # the second hundred, from whichever side
+    trouble.add("bad_index", key="index/history/*")
     with cloud(130, trouble, size=500) as double:
         assert run(tmp_path / "Photos") == 1
         told = capsys.readouterr()
@@ -115,6 +116,14 @@ def test_a_listing_that_falls_short_is_told_and_the_next_run_completes_it(
         assert re.search(r"\d+ assets that the source counts were not in its listing", told.err)
         assert landed(tmp_path / "Photos") < wanted(double.library)
         trouble.clear()
+        assert run(tmp_path / "Photos") == 0
+        assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+def test_a_listing_that_falls_short_is_completed_by_name(tmp_path: Path) -> None:
+    trouble = faults()
+    trouble.add("empty_page", key="list/*/1*")
+    with cloud(130, trouble, size=500) as double:
         assert run(tmp_path / "Photos") == 0
         assert landed(tmp_path / "Photos") == wanted(double.library)
 
@@ -133,6 +142,7 @@ def test_what_is_missing_is_not_made_up_for_by_what_has_gone(tmp_path: Path) -> 
         with Ledger.open(next(state_dir("pipelines").glob("*.sqlite"))) as ledger:
             ledger.transact(lambda connection: connection.execute(cursors))
         trouble.add("empty_page", key="list/*/1*")
+        trouble.add("bad_index", key="index/history/*")
         assert run(tmp_path / "Photos") == 1
         trouble.clear()
         assert run(tmp_path / "Photos") == 0

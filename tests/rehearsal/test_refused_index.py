@@ -15,6 +15,7 @@ from tests.rehearsal.rig import ARGUMENTS, album_tags, assert_kept, cloud, lande
 
 TREE, MEMBERS = "index/CPLAlbumByPositionLive*", "index/CPLContainerRelationLiveByAssetDate/"
 HIDDEN = "index/CPLAssetAndMasterHiddenByAssetDate"
+HISTORY = "index/history/*"
 
 
 pytestmark = [pytest.mark.wide, pytest.mark.usefixtures("no_waiting")]
@@ -134,6 +135,7 @@ def test_hidden_photos_that_are_refused_are_named_and_the_others_move(
     numbers = double.library.view("hidden")
     for key in [HIDDEN, *(f"record/{double.library.get(number).id}" for number in numbers)]:
         double.faults.add(fault, key=key)
+    refuse(double, HISTORY)
     assert run(tmp_path / "Photos") == 1
     said = capsys.readouterr()
     assert f"(iCloud says {why}); by its own count there are {len(numbers)}" in said.out
@@ -145,12 +147,24 @@ def test_hidden_photos_that_are_refused_are_named_and_the_others_move(
     assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.parametrize("history", [True, False])
+def test_hidden_photos_are_found_by_name_where_the_record_of_the_library_is_told(
+    history: bool, double: ICloud, tmp_path: Path
+) -> None:
+    refuse(double, HIDDEN)
+    if not history:
+        refuse(double, HISTORY)
+    assert run(tmp_path / "Photos") == (0 if history else 1)
+    assert (landed(tmp_path / "Photos") == wanted(double.library)) is history
+
+
 def test_hidden_photos_are_not_gone_because_apple_refuses_them(
     double: ICloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path / "Photos") == 0
     double.faults.add("unservable", key="record/*", times=8)  # no changes: everything is listed
     refuse(double, HIDDEN)
+    refuse(double, HISTORY)
     double.library.add("NEW", created=1_500_000_000_000)
     capsys.readouterr()
     assert run(tmp_path / "Photos") == 1
@@ -166,11 +180,23 @@ def test_a_count_that_is_refused_is_said_and_everything_moves(
 ) -> None:
     for count in counts:
         refuse(double, f"index/{count}")
+    refuse(double, HISTORY)
     assert run(tmp_path / "Photos") == 1
     assert capsys.readouterr().out.count("whether all were listed is not known") == len(counts)
-    assert landed(tmp_path / "Photos") == wanted(double.library)
+    assert landed(tmp_path / "Photos") <= wanted(double.library)
     double.faults.clear()
     assert run(tmp_path / "Photos") == 0
+    assert landed(tmp_path / "Photos") == wanted(double.library)
+
+
+@pytest.mark.parametrize("counts", [COUNTS[:1], COUNTS])
+def test_without_a_count_the_record_of_the_library_tells_whether_all_was_listed(
+    counts: tuple[str, ...], double: ICloud, tmp_path: Path
+) -> None:
+    for count in counts:
+        refuse(double, f"index/{count}")
+    assert run(tmp_path / "Photos") == 0
+    assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
 def test_nothing_is_deleted_whose_albums_could_not_be_read(

@@ -25,7 +25,7 @@ def double() -> Iterator[ICloud]:
 
 
 def shown(double: ICloud, rank: int) -> Asset:
-    return double.library.get(double.library.view("shown")[rank])
+    return double.library.get(double.library.view("listed")[rank])
 
 
 def break_ranks(double: ICloud, *ranks: int) -> list[Asset]:

@@ -26,8 +26,8 @@ def expected(library: Library, view: str, *, shared: bool = False) -> list[str]:
 @pytest.mark.parametrize(
     ("index", "count", "view"),
     [
-        (ALL, "CPLAssetByAssetDateWithoutHiddenOrDeleted", "shown"),
-        ("CPLAssetAndMasterByAddedDate", "CPLAssetByAddedDate", "all"),
+        (ALL, "CPLAssetByAssetDateWithoutHiddenOrDeleted", "listed"),
+        ("CPLAssetAndMasterByAddedDate", "CPLAssetByAddedDate", "all listed"),
         ("CPLAssetAndMasterHiddenByAssetDate", "CPLAssetHiddenByAssetDate", "hidden"),
         ("CPLAssetAndMasterDeletedByExpungedDate", "CPLAssetDeletedByExpungedDate", "trashed"),
         ("CPLBurstStackAssetAndMasterByAssetDate", "CPLAssetBurstStackAssetByAssetDate", "burst"),
@@ -62,12 +62,12 @@ def test_a_page_is_masters_then_assets_and_newest_first(
     assert Counter(kinds)["CPLAsset"] == 100
     dates = [record["fields"]["assetDate"]["value"] for record in assets(page["records"])]
     assert dates == sorted(dates, reverse=True)
-    assert client.query(rank=len(library.view("shown")))["records"] == []
+    assert client.query(rank=len(library.view("listed")))["records"] == []
 
 
 def test_descending_goes_down_from_the_rank(client: WebClient, library: Library) -> None:
     records = client.query(rank=120, direction="DESCENDING", resultsLimit=20)["records"]
-    assert names(records) == list(reversed(expected(library, "shown")[111:121]))
+    assert names(records) == list(reversed(expected(library, "listed")[111:121]))
 
 
 def test_continuation_markers_go_on_where_the_page_ended(
@@ -78,7 +78,7 @@ def test_continuation_markers_go_on_where_the_page_ended(
     while "continuationMarker" in page:
         page = client.query(resultsLimit=60, continuationMarker=page["continuationMarker"])
         found += names(page["records"])
-    assert found == expected(library, "shown")
+    assert found == expected(library, "listed")
 
 
 def test_only_desired_keys_come(client: WebClient) -> None:
@@ -146,8 +146,8 @@ def test_the_shared_library_is_its_own_zone(client: WebClient, library: Library)
     zones = client.cloudkit("zones/list", {}, "shared").json()["zones"]
     assert [zone["zoneID"]["zoneName"] for zone in zones] == [SHARED]
     records = client.query(scope="shared", zone={"zoneName": SHARED})["records"]
-    assert names(records) == expected(library, "shown", shared=True) != []
-    assert not set(names(records)) & set(expected(library, "all"))
+    assert names(records) == expected(library, "listed", shared=True) != []
+    assert not set(names(records)) & set(expected(library, "all listed"))
 
 
 def test_lookup_finds_assets_masters_albums_and_says_what_is_missing(
@@ -172,7 +172,7 @@ def test_nothing_new_costs_one_request_and_brings_nothing(client: WebClient) -> 
 
 def test_changes_since_a_token(client: WebClient, library: Library) -> None:
     token = client.query()["syncToken"]
-    changed, edited, gone, trashed = (library.get(n) for n in library.view("shown")[:4])
+    changed, edited, gone, trashed = (library.get(n) for n in library.view("listed")[:4])
     album = library.albums.named("Family")
     library.change(changed.id, favorite=True)
     library.edit(edited.id)
@@ -308,14 +308,14 @@ def test_short_and_empty_pages_hide_nothing_from_who_asks_again(
     faults.add("empty_page", key=f"list/{ALL}/40", times=1)
     assert len(names(client.query()["records"])) == 40
     assert client.query(rank=40)["records"] == []
-    assert names(client.everything()) == expected(library, "shown")
+    assert names(client.everything()) == expected(library, "listed")
 
 
 @pytest.mark.parametrize("parity", [0, 1])
 def test_a_split_pair_arrives_on_two_pages(
     client: WebClient, faults: Faults, library: Library, parity: int
 ) -> None:
-    number = next(n for n in library.view("shown")[:100] if n % 2 == parity)
+    number = next(n for n in library.view("listed")[:100] if n % 2 == parity)
     asset = library.get(number)
     faults.once("split_pair", f"record/{asset.id}")
     first = client.query()["records"]
@@ -327,7 +327,7 @@ def test_a_split_pair_arrives_on_two_pages(
 
 
 def test_record_faults(client: WebClient, faults: Faults, library: Library) -> None:
-    spoilt, broken, twice = (library.get(n) for n in library.view("shown")[:3])
+    spoilt, broken, twice = (library.get(n) for n in library.view("listed")[:3])
     faults.once("undecodable_field", f"record/{spoilt.id}")
     faults.once("error_item", f"record/{broken.id}")
     faults.once("duplicate_record", f"record/{twice.id}")

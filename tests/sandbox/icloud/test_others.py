@@ -42,7 +42,7 @@ def test_pyicloud_lists_downloads_and_deletes(
     assert api.is_trusted_session
     photos = api.photos
     listed = list(photos.all)
-    shown = [library.get(number) for number in library.view("shown")]
+    shown = [library.get(number) for number in library.view("listed")]
     assert len(photos.all) == len(listed) == len(shown)
     ours = Counter(sha(a.original.filename.encode()) for a in shown)
     # Short plain names that happen to be base64 are decoded once too often by pyicloud.
@@ -62,7 +62,7 @@ def test_pyicloud_sees_the_shared_library_and_storage(
 ) -> None:
     api = service(account, tmp_path)
     shared = [lib for name, lib in api.photos.libraries.items() if "SharedSync" in name]
-    assert len(list(shared[0].all)) == len(library.view("shown", shared=True)) > 0
+    assert len(list(shared[0].all)) == len(library.view("listed", shared=True)) > 0
     usage = api.account.storage.usage
     assert usage.used_storage_in_bytes == library.used() + account.other_used
     assert usage.total_storage_in_bytes == account.total
@@ -168,7 +168,7 @@ def test_icloudpd_downloads_everything_it_knows_of(
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "All photos and videos have been downloaded" in done.stdout
     got = {sha(path.read_bytes()) for path in target.rglob("*") if path.is_file()}
-    shown = [library.get(number) for number in library.view("shown")]
+    shown = [library.get(number) for number in library.view("listed")]
     ours = {
         sha(file.content.read()): asset.original.filename
         for asset in shown

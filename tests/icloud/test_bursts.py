@@ -1,0 +1,192 @@
+"""Promise: every picture of a burst is copied, though icloud.com shows one of each.
+
+That the others are in none of Apple's indexes is what people tell of icloud.com (icloudpd#758), and
+what the name of the one for bursts says; nobody has recorded it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import tenacity
+
+from connectors.base import Page
+from connectors.errors import CursorLost, Transient
+from connectors.icloud import patience
+from connectors.icloud.settings import Library as Choice
+from sandbox.icloud import changes
+from sandbox.icloud.queries import Queries
+from sandbox.icloud.wire import Refused
+from sandbox.library import Library
+from tests.icloud.rig import Rig, rig
+from tests.pointing import Point
+
+SIZE = 250
+BURST = "B0000000-0000-4000-8000-00000000B057"
+
+
+@pytest.fixture
+def made(use_sandbox: Point) -> Iterator[Rig]:
+    """Three windows of plain photos, and a burst of three."""
+    with rig(use_sandbox, Library(SIZE, plain=True)) as made:
+        for number in range(3):
+            made.library.add(f"IMG_9{number:03}", burst=BURST, stacked=number > 0)
+        made.connect()
+        yield made
+
+
+def named(pages: list[Page]) -> Counter[str]:
+    return Counter(asset.id for page in pages for asset in page.assets)
+
+
+def behind(made: Rig, *, hidden: bool = False) -> list[str]:
+    """Pictures behind the one in front."""
+    return [one.id for one in made.library if one.stacked and one.hidden == hidden]
+
+
+def test_all_pictures_of_a_burst_are_listed_once(made: Rig) -> None:
+    pages = list(made.source().pages())
+    assert named(pages) == Counter(made.ids("shown"))
+    bursts = [a.metadata.burst for page in pages for a in page.assets if a.metadata.burst]
+    assert bursts == [BURST] * 3
+    assert pages[-1].full and pages[-1].expected == SIZE + 3
+    assert not any(page.notices or page.problems for page in pages)
+
+
+def test_they_are_where_only_the_index_of_bursts_tells_of_any(made: Rig) -> None:
+    """The one in front is said to be in no other (icloudpd#758)."""
+    front = next(one for one in made.library if one.burst and not one.stacked)
+    made.icloud.cloudkit.indexed = lambda name: name != front.id
+    pages = list(made.source().pages())
+    assert named(pages) == Counter(made.ids("shown")) and pages[-1].full
+
+
+def test_a_library_without_bursts_costs_nothing_more(made: Rig) -> None:
+    for one in [one for one in made.library if one.burst]:
+        made.library.purge(one.id)
+    made.icloud.reset_counts()
+    list(made.source().pages())
+    assert made.icloud.counts["changes"] == 1, "whether something changed meanwhile"
+
+
+def test_they_cost_a_reading_of_the_record_the_first_time_only(made: Rig) -> None:
+    source = made.source()
+    *_, last = source.pages()
+    made.icloud.reset_counts()
+    assert not named(list(source.pages(last.cursor)))
+    assert sum(made.icloud.counts.values()) == 1
+
+
+def test_what_a_burst_loses_or_gets_is_a_change(made: Rig) -> None:
+    source = made.source()
+    *_, last = source.pages()
+    first, second = behind(made)
+    made.library.trash(first)
+    more = made.library.add("IMG_9003", burst=BURST, stacked=True)
+    pages = list(source.pages(last.cursor))
+    assert set(named(pages)) == {more.id}
+    assert {name for page in pages for name in page.gone} == {first}
+    pages = list(source.pages())
+    assert named(pages) == Counter(made.ids("shown")) and second in named(pages)
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+@pytest.mark.parametrize("trashed", [True, False])
+def test_of_bursts_too_what_is_asked_for_is_taken(made: Rig, hidden: bool, trashed: bool) -> None:
+    first, second = behind(made)
+    made.library.change(first, hidden=True)
+    made.library.trash(second)
+    pages = list(made.source(hidden=hidden, trashed=trashed).pages())
+    views = ["shown", *["hidden"] * hidden, *["trashed"] * trashed]
+    assert named(pages) == Counter(made.ids(*views)) and pages[-1].full
+
+
+def test_bursts_of_a_shared_library(use_sandbox: Point) -> None:
+    with rig(use_sandbox, Library(20)) as made:
+        made.connect()
+        for number in range(3):
+            made.library.add(f"IMG_9{number:03}", burst=BURST, stacked=number > 0, shared=True)
+        pages = list(made.source(library=Choice.SHARED).pages())
+        found = {name.rpartition("/")[2] for name in named(pages)}
+        assert found == made.ids("shown", shared=True) and pages[-1].full
+
+
+def test_where_they_cannot_be_looked_for_that_is_said(made: Rig) -> None:
+    made.faults.add("bad_index", key="index/history/*")
+    pages = list(made.source().pages())
+    (problem,) = [problem for page in pages for problem in page.problems]
+    assert problem.id == "pictures of bursts" and "may be missing" in problem.reason
+    assert not pages[-1].full and pages[-1].cursor is None
+    assert pages[-1].expected == SIZE + 2, "the ones listed and what may be missing"
+
+
+def test_a_picture_that_leaves_before_it_is_asked_for_is_passed_over(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = behind(made)
+    history, left = changes._history, iter([first])
+
+    def meddled(*arguments: Any) -> Any:
+        told = history(*arguments)
+        if next(left, None):
+            made.library.purge(first)
+            made.library.trash(second)
+        return told
+
+    monkeypatch.setattr(changes, "_history", meddled)
+    pages = list(made.source().pages())
+    assert not set(named(pages)) & {first, second}
+    assert pages[-1].full and not any(page.problems for page in pages)
+
+
+def test_one_that_apple_fails_over_costs_no_other(made: Rig) -> None:
+    first, second = behind(made)
+    made.faults.retry_after = 0
+    made.faults.add("unservable", key=f"record/{first}")
+    pages = list(made.source().pages())
+    problems = [problem for page in pages for problem in page.problems]
+    assert [problem.id for problem in problems] == [first]
+    assert "could not decrypt bytes" in problems[0].reason
+    assert named(pages) == Counter(made.ids("shown") - {first}) and second in named(pages)
+    assert not pages[-1].full and pages[-1].expected == SIZE + 3
+
+
+def test_where_apple_fails_over_everything_no_picture_is_blamed(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    source = made.source()
+    list(source.pages())
+
+    def failing(*_: Any) -> Any:
+        raise Refused("INTERNAL_ERROR", "something broke")
+
+    monkeypatch.setattr(Queries, "lookup", failing)
+    made.icloud.reset_counts()
+    with pytest.raises(Transient, match="something broke"):
+        list(source.pages())
+    assert made.icloud.counts["lookup"] < 20
+
+
+@pytest.mark.parametrize(
+    "spec", ["error_item:0.5", "empty_page@changes/*:0.3", "throttle:0.2", "reset:0.2"]
+)
+def test_trouble_on_the_way_loses_none(made: Rig, spec: str) -> None:
+    made.faults.retry_after = 0
+    source = made.source()
+    list(source.pages())  # connected, so that trouble is met later
+    made.faults.include(spec)
+    pages = list(source.pages())
+    assert named(pages) == Counter(made.ids("shown")) and pages[-1].full
+
+
+def test_a_ledger_from_before_is_completed(made: Rig) -> None:
+    """Its cursor says that everything is known."""
+    source = made.source()
+    *_, last = source.pages()
+    assert last.cursor
+    with pytest.raises(CursorLost):
+        list(source.pages(last.cursor.replace('"v": 3', '"v": 2')))
