@@ -113,7 +113,18 @@ def listing(quick: bool) -> Iterator[Comparison]:
             double.reset()
             row = contend(name, command, environ, double, files=count, size=0, limit=LIMIT)
             found.rows.append(row)
+        double.ask("burst")
+        with home() as place:
+            double.reset()
+            command, environ = _outpour(double, place, "plan"), double.environ(place)
+            name = "outpour, with a burst"
+            row = contend(name, command, environ, double, files=count + 3, size=0, limit=LIMIT)
+            found.rows.append(row)
         found.remarks.append("outpour plans (and writes a ledger); icloudpd prints the names.")
+        found.remarks.append(
+            "Of a burst Apple's lists show one picture. Where there is any, outpour reads the "
+            "whole record of the library once for the others; icloudpd does not list them."
+        )
     yield found
 
 

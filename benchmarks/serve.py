@@ -47,6 +47,12 @@ class ICloud:
     def count(self) -> Told:
         return {"requests": self._cloud.counts.total(), "kinds": dict(self._cloud.counts)}
 
+    def burst(self) -> Told:
+        """From now on there is a burst of three pictures in the library."""
+        for number in range(3):
+            self._library.add(f"BURST_{number}", burst="BURST", stacked=number > 0)
+        return {}
+
     def brisk(self) -> Told:
         """No latency from now on, for what is not measured."""
         self._sandbox.latency = 0

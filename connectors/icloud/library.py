@@ -121,7 +121,10 @@ class Libraries:
                 unsure.append(Unsure(zone, reason, bursts, lacking))
             elif lacking > tally.found_bursts(zone):
                 surplus = lacking - tally.found_bursts(zone)
-                notices.append(f"Apple counts {surplus:,} more than its own record of them names")
+                notices.append(
+                    f"Apple counts {surplus:,} more photos and videos than its own record of the "
+                    "library names; all that it names were listed"
+                )
         yield self._last(tokens, drift, tally, unsure, [*notices, *self._left_out()])
 
     def _last(
