@@ -146,7 +146,8 @@ class Page:
     ``ignored`` counts what is there and is neither photo nor video, by the ending of its name
     (``.pdf``; blank for none).
     ``notices`` tell, in a sentence each, what else a person should know of the library: what these
-    settings leave out, or that its own numbers disagree.
+    settings leave out, or that its own numbers disagree. ``doing`` says what takes its time before
+    the next page, where that may be long.
     """
 
     assets: tuple[Asset, ...] = ()
@@ -158,6 +159,7 @@ class Page:
     albums_changed: bool = True
     ignored: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    doing: str = ""
 
 
 class Stream(Protocol):

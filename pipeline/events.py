@@ -14,6 +14,7 @@ class Progress:
     unit: str = "asset"  # what ``assets_done`` counts: "file" while copies are verified
     listed: int = 0
     listed_expected: int | None = None
+    doing: str = ""  # what a listing does while it names nothing
     assets_done: int = 0
     assets_total: int | None = None
     bytes_downloaded: int = 0

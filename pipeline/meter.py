@@ -16,6 +16,7 @@ class Meter:
         self.phase, self.unit = "listing", "asset"
         self.listed = 0
         self.listed_expected: int | None = None
+        self.doing = ""
         self.assets_total: int | None = None
         self.bytes_total: int | None = None
         self.assets_done = 0
@@ -63,12 +64,12 @@ class Meter:
     def relisted(self) -> None:
         """A listing begins, perhaps once more."""
         with self._lock:
-            self.listed, self.listed_expected = 0, None
+            self.listed, self.listed_expected, self.doing = 0, None, ""
 
-    def expects(self, listed: int | None) -> None:
-        """How many assets the source counts."""
+    def expects(self, listed: int | None, doing: str) -> None:
+        """How many assets the source counts, and what it is ``doing`` beside naming them."""
         with self._lock:
-            self.listed_expected = listed
+            self.listed_expected, self.doing = listed, doing
 
     def count_one(self) -> int:
         """One more asset or file was looked at; how many were."""
@@ -88,6 +89,7 @@ class Meter:
                 unit=self.unit,
                 listed=self.listed,
                 listed_expected=self.listed_expected,
+                doing=self.doing,
                 assets_done=self.assets_done,
                 assets_total=self.assets_total,
                 bytes_downloaded=self.bytes_downloaded,

@@ -8,7 +8,7 @@ bursts, and where a listing falls short of what Apple counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from connectors.base import Asset, Page, Problem
@@ -22,6 +22,7 @@ from connectors.icloud.patience import Patience
 from connectors.icloud.settings import ICloudSettings
 
 _KEYS = ("isDeleted", "isExpunged", "isHidden", "burstId")
+_EVERY = 10  # answers between two words of how far it is
 
 
 @dataclass(slots=True)
@@ -42,13 +43,20 @@ class History:
         self._cloudkit = cloudkit
         self._settings = settings
 
-    def unlisted(self, zone: Zone, met: Names, *, bursts_only: bool) -> Unlisted:
-        """What is wanted of a library and not among ``met``, asset ids."""
+    def unlisted(
+        self, zone: Zone, met: Names, *, bursts_only: bool
+    ) -> Generator[Page, None, Unlisted]:
+        """What is wanted of a library and not among ``met``, asset ids. The pages tell how far it
+        is."""
         left: dict[str, None] = {}
-        seen = Names()
+        seen, read = Names(), 0
         patience = Patience(self._cloudkit)
         try:
-            for answer in answers(self._cloudkit, patience, zone, None, _KEYS, (ASSET,)):
+            told = answers(self._cloudkit, patience, zone, None, _KEYS, (ASSET,))
+            for number, answer in enumerate(told, 1):
+                read += len(answer.records)
+                if number % _EVERY == 0:
+                    yield Page(doing=f"reading its whole record, for what no list shows: {read:,}")
                 for record in filter(may_be_asset, answer.records):
                     name = str(record.get("recordName"))
                     asset_id = records.asset_id(zone, name)

@@ -156,7 +156,8 @@ class Libraries:
         self, tally: Tally, zone: Zone, *, bursts_only: bool
     ) -> Generator[Page, None, str | None]:
         """What no index named, and why there may be more."""
-        unlisted = self._history.unlisted(zone, tally.names(zone), bursts_only=bursts_only)
+        met = tally.names(zone)
+        unlisted = yield from self._history.unlisted(zone, met, bursts_only=bursts_only)
         for page in self._history.pages(zone, unlisted.names):
             yield tally.add_unlisted(zone, page)
         return unlisted.reason

@@ -110,7 +110,8 @@ def describe(progress: Progress, rates: Rates) -> str:
     """A snapshot on one line."""
     if progress.phase == "listing":
         of = f" of {count(progress.listed_expected)}" if progress.listed_expected else ""
-        return ", ".join([f"listing: {count(progress.listed)}{of}", *_pauses(progress)])
+        doing = [progress.doing] if progress.doing else []
+        return ", ".join([f"listing: {count(progress.listed)}{of}", *doing, *_pauses(progress)])
     if progress.phase == "adopting":
         proven = f"{counted(progress.adopted, 'file')} proven"
         return ", ".join([f"looking at what is there already: {proven}", *_pauses(progress)])

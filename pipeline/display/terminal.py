@@ -96,7 +96,9 @@ def _listing(progress: Progress, rates: Rates) -> RenderableType:
     text = Text.assemble(("Listing ", "bold"), count(progress.listed))
     if progress.listed_expected:
         text.append(f" of {count(progress.listed_expected)}")
-    if rates.listed_per_second >= 1:
+    if progress.doing:
+        text.append(f"  {printable(progress.doing)}", style="dim")
+    elif rates.listed_per_second >= 1:
         text.append(f"  {count(round(rates.listed_per_second))}/s", style="dim")
     bar = _bar(progress.listed, progress.listed_expected)
     return Group(bar, text, *_state(progress))

@@ -109,6 +109,7 @@ def _list(together: Together, ledger: Ledger, meter: Meter, stop: Stop) -> _Unli
         found.problems += len(page.problems)
         found.first += map(_failure, page.problems[: SHOWN - len(found.first)])
         expected = page.expected if page.expected is not None else expected
+        meter.expects(expected, page.doing)
     if expected is not None:
         there = ledger.transact(sightings.count_principals) + found.problems
         found.assets = max(0, expected - there)

@@ -97,7 +97,10 @@ def scratch(ledger: Path | None) -> Iterator[Ledger]:
 def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
     run = runs.begin(ledger, "plan")
     mover = Mover(job, ledger, observer, stop, run, compare=False)
-    return mover.connections.attention(None).during(lambda: _compared(mover))
+    attention = mover.connections.attention(None)
+    return attention.during(
+        lambda: _compared(mover), lambda: observer.progress(mover.meter.snapshot(0, {}))
+    )
 
 
 def _compared(mover: Mover) -> Plan:

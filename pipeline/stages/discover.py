@@ -87,7 +87,7 @@ class Discovery:
             ignored.update(page.ignored)
             notices += page.notices
             expected = page.expected if page.expected is not None else expected
-            self._meter.expects(expected if full else None)
+            self._meter.expects(expected if full else None, page.doing)
         written()
         present = listing.finish(
             self._ledger,

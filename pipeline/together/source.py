@@ -145,6 +145,7 @@ class Together:
                 (*joined.assets, *left.assets), (*joined.gone, *left.gone), marked,
                 full=course.full, albums_changed=page.albums_changed or regrouped,
                 ignored=page.ignored, notices=tuple(f"{name}: {text}" for text in page.notices),
+                doing=f"{name}: {page.doing}" if page.doing else "",
             )  # fmt: skip
         if full:
             yield from self._vanished(name, number, course)

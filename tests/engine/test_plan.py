@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from connectors.base import Metadata, Receipt, Role, Transferred
+from connectors.base import Metadata, Page, Receipt, Role, Transferred
 from connectors.errors import Fatal, OutpourError
 from connectors.local.sink import LocalSink
-from connectors.memory import MemorySink, Shelf
+from connectors.memory import MemorySink, MemorySource, Shelf
 from pipeline.cli.tell import show_plan
 from pipeline.config.models import Route, Select
 from pipeline.runner import Plan, plan
@@ -47,6 +48,24 @@ def test_only_the_files_that_are_due_are_counted(tmp_path: Path) -> None:
     assert before.assets == 3, "the Live Photos"
     assert before.bytes == received(world) > 0
     assert planned(world).assets == 0
+
+
+class Slow(MemorySource):
+    """Takes longer for its last page than it takes to tell how far it is."""
+
+    def pages(self, since: str | None = None) -> Iterator[Page]:
+        yield from super().pages(since)
+        yield Page(doing="looking for more")
+        time.sleep(0.5)
+
+
+def test_how_far_the_listing_is_is_told_meanwhile(tmp_path: Path) -> None:
+    """Of a large library it takes minutes."""
+    world, recorder = World(tmp_path), Recorder()
+    world.source = Slow("from", world.library)
+    plan(world.job, world.ledger, recorder, stop=Stop())
+    assert recorder.last is not None
+    assert (recorder.last.phase, recorder.last.doing) == ("listing", "looking for more")
 
 
 def test_what_only_needs_another_sidecar_moves_no_bytes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import tenacity
 
 from connectors.base import Page
 from connectors.errors import CursorLost, Transient
-from connectors.icloud import patience
+from connectors.icloud import history, patience
 from connectors.icloud.settings import Library as Choice
 from sandbox.icloud import changes
 from sandbox.icloud.queries import Queries
@@ -70,6 +70,13 @@ def test_a_library_without_bursts_costs_nothing_more(made: Rig) -> None:
     made.icloud.reset_counts()
     list(made.source().pages())
     assert made.icloud.counts["changes"] == 1, "whether something changed meanwhile"
+
+
+def test_how_far_that_reading_is_is_told(made: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large library it takes minutes in which no photo is named."""
+    monkeypatch.setattr(history, "_EVERY", 1)
+    told = [page.doing for page in made.source().pages() if page.doing]
+    assert len(told) >= 2 and told[-1].endswith(f": {SIZE + 3}")
 
 
 def test_they_cost_a_reading_of_the_record_the_first_time_only(made: Rig) -> None:
@@ -127,10 +134,10 @@ def test_a_picture_that_leaves_before_it_is_asked_for_is_passed_over(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = behind(made)
-    history, left = changes._history, iter([first])
+    whole, left = changes._history, iter([first])
 
     def meddled(*arguments: Any) -> Any:
-        told = history(*arguments)
+        told = whole(*arguments)
         if next(left, None):
             made.library.purge(first)
             made.library.trash(second)
