@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -218,8 +218,10 @@ class HasBin(Protocol):
 
     emptying: str
 
-    def binned(self) -> Iterator[Binned]:
-        """All that is in the bin, whoever put it there. Raises Transient, SessionExpired."""
+    def binned(self, ours: Collection[str]) -> Iterator[Binned]:
+        """All that is in the bin, whoever put it there. ``ours`` are the ids of what the caller
+        did: those of them that a list of the bin does not show are looked at by name. Raises
+        Transient, SessionExpired."""
         ...
 
 

@@ -25,6 +25,10 @@ _FORMAT = 3  # up to 1 the edited videos of Live Photos were not asked for, up t
 _STUCK = 5  # answers in a row that bring neither records nor a new token
 
 
+class Stuck(Transient):
+    """The record of changes cannot be read on from where it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The token of each library, and what of them was listed (``scope``)."""
@@ -161,7 +165,7 @@ def answers(
         more = answer.more
         idle = idle + 1 if answer.token == token and more else 0
         if idle >= _STUCK:
-            raise Transient("iCloud promises more changes and sends none", retry_after=30)
+            raise Stuck("iCloud promises more changes and sends none", retry_after=30)
         token = answer.token
         yield answer
 
@@ -193,7 +197,7 @@ def _answer(
         if "serverErrorCode" in answer:
             raise _refusal(answer)
         if token is None and not answer.get("syncToken"):
-            raise Transient("iCloud's record of the library cannot be read on")
+            raise Stuck("iCloud does not say where its record of the library goes on")
         return answer
 
     try:

@@ -28,20 +28,20 @@ class Counting:
 
     def __init__(self, cloudkit: CloudKit, settings: ICloudSettings) -> None:
         self._cloudkit = cloudkit
-        self._indexes = [VISIBLE]
-        self._indexes += [HIDDEN] if settings.hidden else []
-        self._indexes += [DELETED] if settings.trashed else []
-        self._indexes += [BURSTS]
+        asked_for = {VISIBLE: True, HIDDEN: settings.hidden, DELETED: settings.trashed}
+        self.listed = [index for index, wanted in asked_for.items() if wanted]
+        others = [index for index, wanted in asked_for.items() if not wanted]
+        self._indexes = [*self.listed, *others, BURSTS]
 
     def counts(self, zone: Zone) -> list[Count]:
-        """One for each index of a library, in the order to list them; the last, BURSTS, needs no
-        listing. Raises what requests raise, but for a refusal of a count."""
+        """One for each index of a library: those to be ``listed``, in order, then the others.
+        Raises what requests raise, but for a refusal of a count."""
         try:
             numbers = self._cloudkit.counts(zone, [index.count for index in self._indexes])
         except (ItemError, Fatal):  # one that is refused takes the others of a request with it
             return [self._alone(zone, index) for index in self._indexes]
         return [
-            _count(zone, index, number)
+            self._count(zone, index, number)
             for index, number in zip(self._indexes, numbers, strict=True)
         ]
 
@@ -49,16 +49,15 @@ class Counting:
         try:
             (number,) = self._cloudkit.counts(zone, [index.count])
         except (ItemError, Fatal) as error:
-            return _count(zone, index, None, error)
-        return _count(zone, index, number)
+            return self._count(zone, index, None, error)
+        return self._count(zone, index, number)
 
-
-def _count(
-    zone: Zone, index: Index, number: int | None, error: OutpourError | None = None
-) -> Count:
-    if number is not None or index is BURSTS:
-        return Count(zone, index, number)
-    told = f" ({error})" if error else ""
-    name = records.asset_id(zone, f"number of {index.entry}s")
-    reason = f"Apple does not tell it{told}: whether all were listed is not known"
-    return Count(zone, index, None, Problem(name, reason))
+    def _count(
+        self, zone: Zone, index: Index, number: int | None, error: OutpourError | None = None
+    ) -> Count:
+        if number is not None or index not in self.listed:
+            return Count(zone, index, number)
+        told = f" ({error})" if error else ""
+        name = records.asset_id(zone, f"number of {index.entry}s")
+        reason = f"Apple does not tell it{told}: whether all were listed is not known"
+        return Count(zone, index, None, Problem(name, reason))

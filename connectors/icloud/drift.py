@@ -117,9 +117,10 @@ def _places(asset: Record) -> Places:
         return ()
     if "serverErrorCode" in asset:
         return (VISIBLE, BURSTS, HIDDEN, DELETED)
+    place = VISIBLE
     if fields.flag(asset, "isDeleted"):
-        return (DELETED,)
-    if fields.flag(asset, "isHidden"):
-        return (HIDDEN,)
-    # Of the pictures of a burst only the main one is shown.
-    return (VISIBLE, BURSTS) if fields.plain(asset, "burstId") else (VISIBLE,)
+        place = DELETED
+    elif fields.flag(asset, "isHidden"):
+        place = HIDDEN
+    # Of the pictures of a burst only the one in front is shown.
+    return (place, BURSTS) if fields.plain(asset, "burstId") else (place,)

@@ -17,6 +17,7 @@ from connectors.icloud.patience import Patience
 ASSET = "CPLAsset"
 MASTER = "CPLMaster"
 _TRIES = 3  # of records that Apple fails over
+_MOST_BLAMED = 20  # of them in a row, after which nothing is asked for alone any more
 _PLAIN = ("isDeleted",)  # what needs no decrypting
 
 
@@ -30,6 +31,8 @@ class Gather:
         self._assets: dict[str, Record] = {}
         self._masters: dict[str, Record] = {}
         self._failed: dict[str, OutpourError] = {}  # by record name
+        self._unservable: dict[str, OutpourError] = {}  # those that Apple fails over
+        self._blamed = 0  # of them, one after another
         self._nameless = 0
 
     def take(self, found: Iterable[Record], most: int = PAGE_ASSETS) -> int:
@@ -86,6 +89,7 @@ class Gather:
         Raises what its lookups raise.
         """
         self._look_up(list(self._failed))
+        self._failed |= self._unservable
         self._look_up([name for name in self._references() if name not in self._masters])
         self._look_for_renditions()
         blamed = set()
@@ -128,23 +132,27 @@ class Gather:
 
     def _lookups(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
         for start in range(0, len(names), PAGE_RECORDS):
-            yield from self._divided(names[start : start + PAGE_RECORDS], keys)
+            yield from self._divided(names[start : start + PAGE_RECORDS], keys, _TRIES)
 
-    def _divided(self, names: list[str], keys: Sequence[str]) -> Iterator[list[Record]]:
+    def _divided(self, names: list[str], keys: Sequence[str], tries: int) -> Iterator[list[Record]]:
         """One record that Apple fails over takes the others of a lookup with it: those come in
-        smaller and smaller ones. Raises what it failed with where it fails over everything."""
+        smaller and smaller ones, as long as some come. Raises what it failed with where it fails
+        over everything."""
         try:
-            yield self._settled(names, keys)
+            yield self._settled(names, keys, tries)
+            self._blamed = 0
         except Unservable as error:
             self._patience.call(lambda: self._cloudkit.lookup(self._zone, names, _PLAIN))
-            if len(names) == 1:
-                self._failed[names[0]] = error
+            if len(names) == 1 or self._blamed >= _MOST_BLAMED:
+                self._blamed += len(names)
+                self._unservable |= dict.fromkeys(names, error)
                 return
             half = len(names) // 2
-            yield from self._divided(names[:half], keys)
-            yield from self._divided(names[half:], keys)
+            for part in (names[:half], names[half:]):
+                # On the way down one try will do: what failed by chance is asked for in parts.
+                yield from self._divided(part, keys, _TRIES if len(part) == 1 else 1)
 
-    def _settled(self, names: list[str], keys: Sequence[str]) -> list[Record]:
+    def _settled(self, names: list[str], keys: Sequence[str], tries: int) -> list[Record]:
         """Records by name; those that fail only in passing are asked for again."""
         found: dict[str, Record] = {}
         left = names
@@ -159,7 +167,7 @@ class Gather:
                 raise passing
 
         try:
-            self._patience.call(ask, unservable=_TRIES)
+            self._patience.call(ask, unservable=tries)
         except Transient as error:
             if error is not passing:
                 raise

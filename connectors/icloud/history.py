@@ -12,9 +12,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from connectors.base import Asset, Page, Problem
-from connectors.errors import CursorLost
+from connectors.errors import CursorLost, Fatal, ItemError
 from connectors.icloud import fields, records
-from connectors.icloud.changes import answers, may_be_asset
+from connectors.icloud.changes import Answer, Stuck, answers, may_be_asset
 from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Record, Zone
 from connectors.icloud.gather import ASSET, Gather
 from connectors.icloud.listing import Names
@@ -22,17 +22,20 @@ from connectors.icloud.patience import Patience
 from connectors.icloud.settings import ICloudSettings
 
 _KEYS = ("isDeleted", "isExpunged", "isHidden", "burstId")
+_REFUSED = (CursorLost, ItemError, Fatal, Stuck)
 _EVERY = 10  # answers between two words of how far it is
 
 
 @dataclass(slots=True)
 class Unlisted:
-    """Record names of assets that a listing did not meet, in Apple's order.
+    """Record names of assets that a listing did not meet, in Apple's order, as it was at
+    ``token``.
 
     ``reason`` says why there may be more; None where these are all, for certain.
     """
 
-    names: list[str] = field(default_factory=list)
+    names: dict[str, None] = field(default_factory=dict)
+    token: str | None = None
     reason: str | None = None
 
 
@@ -48,41 +51,78 @@ class History:
     ) -> Generator[Page, None, Unlisted]:
         """What is wanted of a library and not among ``met``, asset ids. The pages tell how far it
         is."""
-        left: dict[str, None] = {}
+        found = Unlisted()
         seen, read = Names(), 0
-        patience = Patience(self._cloudkit)
         try:
-            told = answers(self._cloudkit, patience, zone, None, _KEYS, (ASSET,))
-            for number, answer in enumerate(told, 1):
+            for number, answer in enumerate(self._answers(zone), 1):
                 read += len(answer.records)
                 if number % _EVERY == 0:
                     yield Page(doing=f"reading its whole record, for what no list shows: {read:,}")
                 for record in filter(may_be_asset, answer.records):
                     name = str(record.get("recordName"))
                     asset_id = records.asset_id(zone, name)
-                    left.pop(name, None)  # what was said of it before is out of date
+                    found.names.pop(name, None)  # what was said of it before is out of date
                     if asset_id in met:
                         seen.add(asset_id)
                     elif self._is_wanted(record, bursts_only=bursts_only):
-                        left[name] = None
-        except CursorLost as error:
-            return Unlisted(list(left), f"its own record of the library cannot be read ({error})")
-        if not seen.covers(met):
-            return Unlisted(list(left), "its own record of the library names fewer than it lists")
-        return Unlisted(list(left))
+                        found.names[name] = None
+                found.token = answer.token
+        except _REFUSED as error:
+            found.reason = f"its own record of the library cannot be read ({error})"
+        else:
+            if not seen.covers(met):
+                found.reason = "its own record of the library names fewer than it lists"
+        return found
 
-    def pages(self, zone: Zone, names: list[str]) -> Iterator[Page]:
-        """Assets by their records' names, and Problems for those that cannot be had. What has left
-        since is passed over."""
+    def _answers(self, zone: Zone) -> Iterator[Answer]:
+        """All there ever was; of all kinds where a choice of them is refused."""
         patience = Patience(self._cloudkit)
+        for kinds in ((ASSET,), ()):
+            begun = False
+            try:
+                for answer in answers(self._cloudkit, patience, zone, None, _KEYS, kinds):
+                    begun = True
+                    yield answer
+                return
+            except _REFUSED:
+                if begun or not kinds:
+                    raise
+
+    def pages(self, zone: Zone, unlisted: Unlisted) -> Iterator[Page]:
+        """The assets, and Problems for those that cannot be had. What has left since is passed
+        over."""
+        patience, names = Patience(self._cloudkit), list(unlisted.names)
+        unknown: list[str] = []
+
+        def is_there(record: Record) -> bool:
+            if record.get("serverErrorCode") == "NOT_FOUND":
+                unknown.append(str(record.get("recordName")))
+                return False
+            return "serverErrorCode" in record or records.is_chosen(record, self._settings)
+
         for start in range(0, len(names), PAGE_ASSETS):
             live = Gather(self._cloudkit, patience, zone)
-            live.ask_for(names[start : start + PAGE_ASSETS], self._is_there)
+            live.ask_for(names[start : start + PAGE_ASSETS], is_there)
             items = list(live.finish())
             yield Page(
                 assets=tuple(item for item in items if isinstance(item, Asset)),
                 problems=tuple(item for item in items if isinstance(item, Problem)),
             )
+        if unknown:
+            yield Page(problems=tuple(self._missed(zone, unlisted.token, unknown)))
+
+    def _missed(self, zone: Zone, token: str | None, unknown: list[str]) -> Iterator[Problem]:
+        """Of those that are not found by their names, the ones that have not gone since."""
+        gone: set[str] = set()
+        try:
+            for answer in answers(self._cloudkit, Patience(self._cloudkit), zone, token, _KEYS):
+                gone |= {str(one.get("recordName")) for one in answer.records if one.get("deleted")}
+        except CursorLost:
+            gone.clear()
+        for name in unknown:
+            if name not in gone:
+                reason = "iCloud's record of the library names it, and it is not found by its name"
+                yield Problem(records.asset_id(zone, name), reason)
 
     def _is_wanted(self, record: Record, *, bursts_only: bool) -> bool:
         if record.get("deleted"):
@@ -91,9 +131,4 @@ class History:
             return True  # asking for it by name will tell
         if bursts_only and fields.plain(record, "burstId") is None:
             return False
-        return records.is_chosen(record, self._settings)
-
-    def _is_there(self, record: Record) -> bool:
-        if "serverErrorCode" in record:
-            return bool(record["serverErrorCode"] != "NOT_FOUND")
         return records.is_chosen(record, self._settings)

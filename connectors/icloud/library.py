@@ -108,19 +108,20 @@ class Libraries:
         while the library changed."""
         tokens, counts = self._begin()
         drift = Drift(self._cloudkit, self._counting, tokens, counts)
-        tally = yield from self._once([one for one in counts if one.index is not BURSTS], drift)
-        stacks = {one.zone for one in counts if one.index is BURSTS and one.number != 0}
+        listed = [one for one in counts if one.index in self._counting.listed]
+        tally = yield from self._once(listed, drift)
         unsure, notices = list[Unsure](), list[str]()
         for zone in tokens:
-            certain, bursts = tally.certain(zone), zone in stacks or tally.has_bursts(zone)
+            others = (one for one in counts if one.zone == zone and one not in listed)
+            certain = tally.certain(zone)
+            bursts = tally.has_bursts(zone) or any(map(self._may_hold_bursts, others))
             if certain and not bursts:
                 continue
             reason = yield from self._by_name(tally, zone, bursts_only=certain)
             lacking = tally.lacking(zone)
             if reason is not None:
                 unsure.append(Unsure(zone, reason, bursts, lacking))
-            elif lacking > tally.found_bursts(zone):
-                surplus = lacking - tally.found_bursts(zone)
+            elif (surplus := lacking - tally.found_bursts(zone)) > 0:
                 notices.append(
                     f"Apple counts {surplus:,} more photos and videos than its own record of the "
                     "library names; all that it names were listed"
@@ -158,9 +159,21 @@ class Libraries:
         """What no index named, and why there may be more."""
         met = tally.names(zone)
         unlisted = yield from self._history.unlisted(zone, met, bursts_only=bursts_only)
-        for page in self._history.pages(zone, unlisted.names):
-            yield tally.add_unlisted(zone, page)
+        for page in self._history.pages(zone, unlisted):
+            yield tally.add_unlisted(zone, page, bursts_only=bursts_only)
         return unlisted.reason
+
+    def _may_hold_bursts(self, count: Count) -> bool:
+        """Whether an index that is not asked for tells of a burst: the picture in front may be away
+        and the others still there."""
+        if count.index is BURSTS or count.number is None:
+            return count.number != 0
+        windows = self._lister.windows(count.zone, count.index, count.number)
+        try:
+            found = (one for window in windows for one in window.assets)
+            return count.number > 0 and any(one.metadata.burst for one in found)
+        except (ItemError, Fatal, Unservable):
+            return True
 
     def _left_out(self) -> tuple[str, ...]:
         """The shared libraries that are left out: photos that were moved to one are in none but

@@ -11,7 +11,15 @@ from typing import Any
 from connectors.base import Asset
 from connectors.errors import ItemError, NotFound, OutpourError, Transient, Unreadable
 from connectors.icloud import fields, records
-from connectors.icloud.cloudkit import PAGE_RECORDS, PRIMARY, CloudKit, Record, Zone, equals
+from connectors.icloud.cloudkit import (
+    PAGE_ASSETS,
+    PAGE_RECORDS,
+    PRIMARY,
+    CloudKit,
+    Record,
+    Zone,
+    equals,
+)
 from connectors.icloud.errors import of_record
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import DELETED
@@ -84,8 +92,30 @@ def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError |
     return _apply(cloudkit, asset_ids, plan)
 
 
-def trashed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
-    """What lies in Recently Deleted of one library."""
+def trashed(cloudkit: CloudKit, zone: Zone, names: Sequence[str] = ()) -> Iterator[Trashed]:
+    """What lies in Recently Deleted of one library, and what of the named assets lies there and is
+    not shown: of a burst Apple's lists show the picture in front."""
+    shown: set[str] = set()
+    for item in _listed(cloudkit, zone):
+        shown.add(records.split_id(item.asset.id)[1])
+        yield item
+    left = [name for name in names if name not in shown]
+    ends: dict[str, datetime | None] = {}
+
+    def is_there(record: Record) -> bool:
+        ends[str(record.get("recordName"))] = _end(record)
+        return fields.flag(record, "isDeleted") and not fields.flag(record, "isExpunged")
+
+    for start in range(0, len(left), PAGE_ASSETS):
+        gather = Gather(cloudkit, Patience(cloudkit), zone)
+        gather.ask_for(left[start : start + PAGE_ASSETS], is_there)
+        for found in gather.finish():
+            if isinstance(found, Asset):
+                yield Trashed(found, ends.get(records.split_id(found.id)[1]))
+
+
+def _listed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
+    """What Apple's list of it shows."""
     patience = Patience(cloudkit)
     (count,) = patience.call(lambda: cloudkit.counts(zone, [DELETED.count]))
     rank = empty = 0

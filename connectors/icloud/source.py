@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from connectors.abilities import Album, Binned, Capacity, Prompter
 from connectors.base import Page, Resource, Stream
 from connectors.errors import Misconfigured, OutpourError
-from connectors.icloud import albums, reclaim, storage
+from connectors.icloud import albums, reclaim, records, storage
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import CloudKit
 from connectors.icloud.content import Content
@@ -78,10 +78,11 @@ class ICloudSource:
     def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
         return reclaim.restore(self._cloudkit, asset_ids)
 
-    def binned(self) -> Iterator[Binned]:
+    def binned(self, ours: Collection[str]) -> Iterator[Binned]:
         """What lies in Recently Deleted, and when Apple removes it for good."""
         for zone in self._libraries.zones():
-            for item in reclaim.trashed(self._cloudkit, zone):
+            names = [name for library, name in map(records.split_id, ours) if library == zone.name]
+            for item in reclaim.trashed(self._cloudkit, zone, names):
                 size = sum(resource.size or 0 for resource in item.asset.resources)
                 yield Binned(item.asset.id, size, item.leaves)
 

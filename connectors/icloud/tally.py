@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ class Tally:
         self._given_up: dict[tuple[Zone, Index], Problem] = {}
         self._bursts: set[Zone] = set()
         self._unlisted: Counter[Zone] = Counter()
-        self._stacks: defaultdict[Zone, set[str]] = defaultdict(set)  # found in no index
+        self._stacked: Counter[Zone] = Counter()  # pictures of bursts that no index named
         self._nameless: Counter[Zone] = Counter()  # problems that ranks and names told of
         self.named = 0
         self.problems: set[str] = set()
@@ -77,8 +77,8 @@ class Tally:
         return zone in self._bursts
 
     def found_bursts(self, zone: Zone) -> int:
-        """Bursts of which pictures were found that no index named: so many may be entries."""
-        return len(self._stacks[zone])
+        """Pictures of bursts that no index named: so many may be entries."""
+        return self._stacked[zone]
 
     def names(self, zone: Zone) -> Names:
         """What was met in a library's indexes."""
@@ -104,16 +104,18 @@ class Tally:
         self.problems.update(problem.id for problem in window.problems)
         return tuple(fresh)
 
-    def add_unlisted(self, zone: Zone, page: Page) -> Page:
-        """Of what no index named, what is new: what cannot be had may be known by its rank."""
+    def add_unlisted(self, zone: Zone, page: Page, *, bursts_only: bool) -> Page:
+        """Of what no index named, what is new: what cannot be had may be known by its rank, if it
+        is an entry."""
         known = sum(self._listings[zone, count.index].problems for count in self._of(zone))
-        problems = page.problems[max(0, known - self._nameless[zone]) :]
+        told = 0 if bursts_only else max(0, known - self._nameless[zone])
+        problems = page.problems[told:]
         self._nameless[zone] += len(page.problems) - len(problems)
         self.named += len(page.assets)
         self.problems.update(problem.id for problem in problems)
-        bursts = [one.metadata.burst for one in page.assets]
-        self._stacks[zone].update(burst for burst in bursts if burst is not None)
-        self._unlisted[zone] += bursts.count(None) + len(problems)
+        entries = sum(one.metadata.burst is None for one in page.assets)
+        self._stacked[zone] += len(page.assets) - entries
+        self._unlisted[zone] += entries + len(problems)
         return replace(page, problems=problems, expected=self.counted)
 
     def give_up(self, count: Count, why: Problem) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -143,7 +143,7 @@ class MemorySource:
     def restore(self, asset_ids: Sequence[str]) -> list[OutpourError | None]:
         return [_answer(partial(self._library.restore, key)) for key in asset_ids]
 
-    def binned(self) -> Iterator[Binned]:
+    def binned(self, ours: Collection[str]) -> Iterator[Binned]:  # noqa: ARG002 - it shows all
         with self._library.lock:
             assets = list(self._library.bin.values())
         yield from (Binned(a.id, sum(r.size or 0 for r in a.resources)) for a in assets)

@@ -166,10 +166,11 @@ def _to_undo(source: str | None) -> ColumnElement[bool]:
     return and_(_in_state(TrashState.TRASHED, source), ~owners)
 
 
-def in_bin(ledger: Ledger, source: str | None) -> dict[str, int]:
-    """Bytes by asset id of all that we put into the bin and that left the source since."""
+def in_bin(ledger: Ledger, source: str | None, *, since: str = "") -> dict[str, int]:
+    """Bytes by asset id of all that we put into the bin (after a moment, ISO 8601 in UTC) and that
+    left the source since."""
     query = select(_ID, _SIZE).select_from(_TRASH)
-    query = query.where(_in_state(TrashState.TRASHED, source), _GONE)
+    query = query.where(_in_state(TrashState.TRASHED, source), _GONE, _T.time >= since)
     with ledger.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 

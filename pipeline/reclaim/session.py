@@ -18,7 +18,7 @@ from pipeline.reclaim.done import Done
 from pipeline.reclaim.freeing import Freeing
 from pipeline.reclaim.groups import group_sinks
 from pipeline.reclaim.policy import Policy
-from pipeline.reclaim.survey import Survey, in_bin, survey
+from pipeline.reclaim.survey import Survey, bin_began, in_bin, survey
 from pipeline.reclaim.target import Target, target
 from pipeline.reclaim.undo import Undo
 from pipeline.runner.attention import Attention
@@ -204,7 +204,8 @@ class Session:
         source = self._source
         if not isinstance(source, HasBin):
             return None
-        return self._mover.connections.ask(source, lambda: list(source.binned()))
+        ours = trash.in_bin(self._ledger, self._target.part, since=bin_began())
+        return self._mover.connections.ask(source, lambda: list(source.binned(ours)))
 
     def _during(self, work: Callable[[], T]) -> T:
         mover = self._mover

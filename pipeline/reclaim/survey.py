@@ -17,6 +17,7 @@ from pipeline.reclaim.policy import Policy
 from pipeline.wording import counted
 
 _BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
+_LONGEST = 45  # days that no bin keeps
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,16 @@ def unmet(wanted: int, possible: Totals, kept: dict[Kept, Totals]) -> str:
 
 def in_bin(ledger: Ledger, source: str | None) -> int:
     """Bytes we put into a bin that cannot be looked into, and that are likely there still."""
-    since = datetime.now(UTC) - timedelta(days=_BIN_DAYS)
-    return trash.bytes_since(ledger, source, timestamp(since) or "")
+    return trash.bytes_since(ledger, source, _days_ago(_BIN_DAYS))
+
+
+def bin_began() -> str:
+    """What was put into a bin before (ISO 8601, UTC) is in none any more."""
+    return _days_ago(_LONGEST)
+
+
+def _days_ago(days: int) -> str:
+    return timestamp(datetime.now(UTC) - timedelta(days=days)) or ""
 
 
 def _wanted(policy: Policy, capacity: Capacity | None, binned: int) -> int | None:

@@ -7,7 +7,7 @@ what the name of the one for bursts says; nobody has recorded it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,11 +16,12 @@ import tenacity
 from connectors.base import Page
 from connectors.errors import CursorLost, Transient
 from connectors.icloud import history, patience
+from connectors.icloud.listing import VISIBLE
 from connectors.icloud.settings import Library as Choice
 from sandbox.icloud import changes
 from sandbox.icloud.queries import Queries
 from sandbox.icloud.wire import Refused
-from sandbox.library import Library
+from sandbox.library import Asset, Library
 from tests.icloud.rig import Rig, rig
 from tests.pointing import Point
 
@@ -42,9 +43,13 @@ def named(pages: list[Page]) -> Counter[str]:
     return Counter(asset.id for page in pages for asset in page.assets)
 
 
-def behind(made: Rig, *, hidden: bool = False) -> list[str]:
+def front(made: Rig) -> Asset:
+    return next(one for one in made.library if one.burst and not one.stacked)
+
+
+def behind(made: Rig) -> list[str]:
     """Pictures behind the one in front."""
-    return [one.id for one in made.library if one.stacked and one.hidden == hidden]
+    return [one.id for one in made.library if one.stacked]
 
 
 def test_all_pictures_of_a_burst_are_listed_once(made: Rig) -> None:
@@ -56,12 +61,133 @@ def test_all_pictures_of_a_burst_are_listed_once(made: Rig) -> None:
     assert not any(page.notices or page.problems for page in pages)
 
 
-def test_they_are_where_only_the_index_of_bursts_tells_of_any(made: Rig) -> None:
+def leave_out(patch: pytest.MonkeyPatch, lost: str, meanwhile: Callable[[], object]) -> None:
+    """Of every list; something else happens after the first answer."""
+    query, left = Queries.query, iter([lost])
+
+    def meddled(queries: Queries, zone: Any, body: Any) -> Any:
+        answer = query(queries, zone, body)
+        if body["query"]["recordType"] == VISIBLE.record_type and next(left, None):
+            meanwhile()
+        kept = [one for one in answer["records"] if one["recordName"] != lost]
+        return {**answer, "records": kept}
+
+    patch.setattr(Queries, "query", meddled)
+
+
+def test_they_are_where_only_the_index_of_bursts_tells_of_any(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one in front is said to be in no other (icloudpd#758)."""
-    front = next(one for one in made.library if one.burst and not one.stacked)
-    made.icloud.cloudkit.indexed = lambda name: name != front.id
+    leave_out(monkeypatch, front(made).id, lambda: None)
     pages = list(made.source().pages())
     assert named(pages) == Counter(made.ids("shown")) and pages[-1].full
+
+
+@pytest.mark.parametrize("how", ["trashed", "hidden", "put into the bin from here"])
+def test_they_are_found_where_the_one_in_front_is_away(made: Rig, how: str) -> None:
+    source, first = made.source(hidden=False), front(made)
+    if how == "hidden":
+        made.library.change(first.id, hidden=True)
+    elif how == "trashed":
+        made.library.trash(first.id)
+    else:
+        found = (asset for page in source.pages() for asset in page.assets)
+        asset = next(one for one in found if one.id == first.id)
+        assert source.trash([(asset.id, asset.revision)]) == [None]
+    pages = list(source.pages())
+    assert named(pages) == Counter(made.ids("shown")) and set(behind(made)) <= set(named(pages))
+    assert pages[-1].full
+
+
+@pytest.mark.parametrize("attribute", [{"hidden": True}, {"trashed": 1_600_000_000_000}])
+def test_a_burst_that_leaves_meanwhile_does_not_stand_for_a_photo_that_got_lost(
+    made: Rig, monkeypatch: pytest.MonkeyPatch, attribute: dict[str, Any]
+) -> None:
+    """Of the pictures behind the one in front, the lists of what is hidden and deleted tell
+    nothing either."""
+    others = [made.library.get(number).id for number in made.library.view("shown")[10:14]]
+    for one in others:
+        made.library.change(one, **attribute)
+
+    def leave() -> None:
+        for one in behind(made):
+            made.library.change(one, **attribute)
+
+    leave_out(monkeypatch, others[2], leave)
+    pages = list(made.source(parallel=1, trashed=True).pages())
+    assert others[2] in named(pages) and pages[-1].full
+
+
+@pytest.mark.parametrize("code", ["BAD_REQUEST", "NOT_FOUND", "no token"])
+@pytest.mark.parametrize("always", [True, False])
+def test_a_record_that_is_refused_as_a_whole_ends_no_listing(
+    made: Rig, monkeypatch: pytest.MonkeyPatch, code: str, always: bool
+) -> None:
+    """Where it is the choice of records that is refused, all of them are read."""
+    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    one = changes.Changes._one
+
+    def meddled(self: changes.Changes, scope: str, item: Any, limit: int | None) -> Any:
+        if "syncToken" in item or not (always or "desiredRecordTypes" in item):
+            return one(self, scope, item, limit)
+        if code != "no token":
+            raise Refused(code, "Unexpected input")
+        return {**one(self, scope, item, limit), "syncToken": None}
+
+    monkeypatch.setattr(changes.Changes, "_one", meddled)
+    pages = list(made.source().pages())
+    found = named(pages)
+    assert pages[-1].full is not always
+    assert found == Counter(made.ids("shown")) - Counter(behind(made) if always else [])
+
+
+def test_one_that_is_named_and_not_found_is_missing(made: Rig) -> None:
+    """It has not gone by that: lookups may lag behind."""
+    first, second = behind(made)
+    made.icloud.cloudkit.indexed = lambda name: name != first
+    pages = list(made.source().pages())
+    assert [problem.id for page in pages for problem in page.problems] == [first]
+    assert second in named(pages) and not pages[-1].full and pages[-1].cursor is None
+
+
+def test_a_broken_photo_known_by_its_rank_hides_no_broken_picture(made: Rig) -> None:
+    plain = made.library.get(made.library.view("listed")[150]).id
+    first, _ = behind(made)
+    made.faults.retry_after = 0
+    for broken in (plain, first):
+        made.faults.add("unservable", key=f"record/{broken}")
+    pages = list(made.source().pages())
+    problems = [problem.id for page in pages for problem in page.problems]
+    assert len(problems) == 2 and first in problems
+    assert pages[-1].expected == SIZE + 3 and not pages[-1].full
+
+
+def test_many_that_apple_fails_over_are_not_each_asked_for_alone(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    made.faults.retry_after = 0
+    for number in range(100):
+        one = made.library.add(f"B_{number:03}", burst=BURST, stacked=True)
+        made.faults.add("unservable", key=f"record/{one.id}")
+    made.icloud.reset_counts()
+    pages = list(made.source().pages())
+    assert len([problem for page in pages for problem in page.problems]) == 100
+    assert set(behind(made)[:2]) <= set(named(pages)) and not pages[-1].full
+    assert made.icloud.counts["lookup"] < 250
+
+
+def test_the_bin_tells_of_those_put_there_from_here(made: Rig) -> None:
+    """Apple's list of it shows the one in front."""
+    source = made.source()
+    bursts = [a for page in source.pages() for a in page.assets if a.metadata.burst]
+    ours = [asset.id for asset in bursts]
+    assert not any(source.trash([(asset.id, asset.revision) for asset in bursts]))
+    assert {item.id for item in source.binned(())} == {front(made).id}
+    assert Counter(item.id for item in source.binned(ours)) == Counter(ours)
+    assert not any(source.restore(ours[:1]))
+    assert {item.id for item in source.binned(ours)} == set(ours[1:])
 
 
 def test_a_library_without_bursts_costs_nothing_more(made: Rig) -> None:

@@ -44,7 +44,7 @@ def test_the_bin_names_each_asset_once(ready: Rig, source: ICloudSource) -> None
     assert all(answer is None for answer in source.trash(pairs(listing(source)[0][:12])))
     ready.faults.add("split_pair", 0.5)
     ready.faults.add("short_page", 0.5)
-    binned = [one.id for one in source.binned()]
+    binned = [one.id for one in source.binned(())]
     assert len(binned) == len(set(binned))
     assert set(binned) == ready.ids("trashed")
 
@@ -52,7 +52,7 @@ def test_the_bin_names_each_asset_once(ready: Rig, source: ICloudSource) -> None
 def test_the_bin_does_not_end_before_apple_s_count_of_it(ready: Rig, source: ICloudSource) -> None:
     assert all(answer is None for answer in source.trash(pairs(listing(source)[0][:3])))
     ready.faults.add("empty_page", key="list/CPLAssetAndMasterDeleted*", times=3)
-    assert {one.id for one in source.binned()} == ready.ids("trashed")
+    assert {one.id for one in source.binned(())} == ready.ids("trashed")
 
 
 def test_an_asset_whose_files_changed_stays(ready: Rig, source: ICloudSource) -> None:
@@ -164,7 +164,7 @@ def test_an_answer_that_does_not_say_what_became_of_it_is_asked_for_again(
 def test_recently_deleted_says_when_each_leaves(ready: Rig, source: ICloudSource) -> None:
     asset = listing(source)[0][0]
     source.trash(pairs([asset]))
-    found = {item.id: item for item in source.binned()}
+    found = {item.id: item for item in source.binned(())}
     assert set(found) == ready.ids("trashed")
     assert isinstance(source, HasBin) and "Recently Deleted" in source.emptying
     leaves = found[asset.id].leaves

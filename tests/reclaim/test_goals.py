@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,8 +74,8 @@ class Full(MemorySource):
     def capacity(self) -> Capacity:
         return Capacity(80_000 + self.others, 100_000, 20_000 - self.others)
 
-    def binned(self) -> Iterator[Binned]:
-        for item in super().binned():
+    def binned(self, ours: Collection[str]) -> Iterator[Binned]:
+        for item in super().binned(ours):
             yield replace(item, leaves=NOW + timedelta(days=30))
         if self.others:
             yield Binned("other", self.others, NOW + timedelta(days=2))
