@@ -1,4 +1,4 @@
-"""Promise: of a burst, of which Apple's lists show one picture, no more goes than was asked for, and
+"""Promise: of a burst, of which Apple lists one picture, no more goes than was asked for, and
 what stays is known to be there."""
 
 from __future__ import annotations
