@@ -3,8 +3,11 @@
 Core Data's words: ZRESOURCETYPE 0 photo, 1 video, 3 Live Photo video, 4 alternate (the other
 half of a RAW and JPEG pair), 5 adjustments; ZVERSION 0 original, 2 edited; ZDATASTORESUBTYPE
 tells the same more finely (1 original, 2 edited still, 16 edited video, 17 alternate, 18 Live
-video, 19 edited Live video, 22 adjustments; 0 where iCloud has no part in it; all others are
-thumbnails and other renderings). ZLOCALAVAILABILITY is 1 only where the bytes are on the phone.
+video, 19 edited Live video, 13 and 22 adjustments; 0 where iCloud has no part in it; all others are
+thumbnails and other renderings). ZRECIPEID is odd for what Apple derived of another file, as the
+JPEG of a RAW (PhotoLibraryServices: ``isDerivative``). ZLOCALAVAILABILITY is 1 only where the bytes
+are on the phone. Adjustments of version 0 are the camera's own, as of a portrait; the person's are
+of version 2.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ _BY_SUBTYPE = {
     17: Role.RAW,
     18: Role.LIVE_VIDEO,
     19: Role.EDITED_LIVE_VIDEO,
+    13: Role.SIDECAR,
     22: Role.SIDECAR,
 }
 # (type, version) -> role, for rows iCloud has no part in
@@ -48,20 +52,22 @@ _BY_TYPE = {
     (0, 2): Role.EDITED,
     (1, 2): Role.EDITED_VIDEO,
     (3, 2): Role.EDITED_LIVE_VIDEO,
+    (5, 0): Role.SIDECAR,
     (5, 2): Role.SIDECAR,
 }
-_WHOLE = {0, 65938, 131072, 131272, None}  # ZRECIPEID of originals and full-size renderings
 _RENDERINGS = {Role.EDITED, Role.EDITED_VIDEO, Role.EDITED_LIVE_VIDEO}
 _VIDEO = 1
+_EDITED = 2  # ZVERSION
 
 
 def was_edited(row: Row, resources: Sequence[Row]) -> bool:
-    return bool(row["adjusted"]) or any(resource["version"] == 2 for resource in resources)
+    return bool(row["adjusted"]) or any(resource["version"] == _EDITED for resource in resources)
 
 
 def assemble(row: Row, rows: Sequence[Row], keywords: tuple[str, ...], found: Found) -> Asset:
     """The asset of one row. Sizes nobody told are None (see ``unsized``)."""
-    known = _by_role(rows)
+    recipe = any(name == RECIPE for name in found.edits)
+    known = _by_role(rows, video=row["kind"] == _VIDEO, recipe=recipe)
     filename = row["filename"] or ""
     shown = row["original_name"] or filename
     if "\0" in shown:
@@ -158,14 +164,19 @@ def sized(asset: Asset, sizes: Mapping[str, int]) -> Asset:
     return replace(asset, revision=revision(asset))
 
 
-def _by_role(rows: Iterable[Row]) -> dict[Role, Row]:
+def _by_role(rows: Iterable[Row], *, video: bool, recipe: bool) -> dict[Role, Row]:
+    """The row of each file; of adjustments, those of the person's ``recipe`` or else the camera's,
+    if there are both."""
     known: dict[Role, Row] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["version"] == _EDITED) is not recipe):
         role = _BY_SUBTYPE.get(row["subtype"] or 0)
-        if not row["subtype"] and row["recipe"] in _WHOLE:
+        if not row["subtype"]:
             role = _BY_TYPE.get((row["type"], row["version"]))
-        if role is Role.ORIGINAL and row["version"]:
-            continue  # a rendering at full size, not the original
+        edited = row["version"] == _EDITED
+        if (row["recipe"] or 0) & 1 or (role in _RENDERINGS and not edited):
+            continue  # derived of another file
+        if role is Role.ORIGINAL and (row["version"] or (video and row["type"] == 0)):
+            continue  # a rendering at full size, or a video's poster
         if role is not None:
             known.setdefault(role, row)
     return known

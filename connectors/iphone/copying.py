@@ -1,8 +1,10 @@
 """A private copy of the phone's Photos.sqlite.
 
-Newest rows live only in the write-ahead log, so main file and log are copied together. That
-is no snapshot: both are looked at before and after, and copied again when either changed.
-The shared-memory file is left behind; SQLite makes its own.
+Newest rows live only in the write-ahead log, so main file and log are copied together, in this
+order. That is no snapshot: both are looked at before and after, and copied again when the main file
+changed or the log began anew. A log that only grew is one that was copied earlier: SQLite reads it
+up to its last whole transaction (its file format, 4.3). The shared-memory file is left behind;
+SQLite makes its own.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ MAIN = "PhotoData/Photos.sqlite"
 LOG = f"{MAIN}-wal"
 _ATTEMPTS = 5
 _PAUSE = 0.5  # seconds
+_HEADER = 32  # bytes of a log; another one where it began anew
 
 State = tuple[tuple[int, str] | None, ...]
 _REFUSED = (-1, "")
@@ -69,7 +72,9 @@ class Copy:
                 raise UnknownLibrary("the phone does not show it")
             folder = tempfile.TemporaryDirectory(prefix="outpour-iphone-")
             try:
-                if _copied(link, Path(folder.name), before) and state(link) == before:
+                if _copied(link, Path(folder.name), before) and _as_before(
+                    link, Path(folder.name), before
+                ):
                     return cls(folder, before)
             except sqlite3.DatabaseError as error:
                 damage = str(error)
@@ -93,13 +98,30 @@ class Copy:
         self._folder.cleanup()
 
 
+def _as_before(link: Link, folder: Path, before: State) -> bool:
+    """Whether main file and log are those that were copied, if the log grew since."""
+    after = state(link)
+    if after == before:
+        return True
+    main, log = zip(before, after, strict=True)
+    if main[0] != main[1] or None in log or _REFUSED in log:
+        return False
+    with Path(folder, Path(LOG).name).open("rb") as copied:
+        begun = copied.read(_HEADER)
+    stream = open_file(link, LOG, growing=True)
+    try:
+        return len(begun) == _HEADER and next(iter(stream), b"")[:_HEADER] == begun
+    finally:
+        stream.close()
+
+
 def _copied(link: Link, folder: Path, before: State) -> bool:
     """Copy what is there; False if a file changed or went away meanwhile."""
     for path, mark in zip((MAIN, LOG), before, strict=True):
         if mark is None:
             continue
         try:
-            stream = open_file(link, path)
+            stream = open_file(link, path, growing=path == LOG)
         except NotFound:
             return False
         try:

@@ -27,6 +27,7 @@ from connectors.private import state_dir
 # It warns about what we handle; without a handler that would go to the terminal.
 logging.getLogger("pymobiledevice3").addHandler(logging.NullHandler())
 LONGEST_READ = 4 * 1024 * 1024  # the most one AFC READ gives
+_CABLE = "USB"  # else a phone that has left may answer from the network
 _CONNECT = 20.0  # seconds
 _ANSWER = 30.0
 
@@ -123,7 +124,9 @@ async def present() -> list[Present]:
 async def _look(udid: str) -> Present:
     with contextlib.suppress(Away, Missing, Denied):
         async with _understood(_CONNECT):
-            lockdown = await create_using_usbmux(serial=udid, autopair=False)
+            lockdown = await create_using_usbmux(
+                serial=udid, connection_type=_CABLE, autopair=False
+            )
             async with lockdown:
                 return _present(udid, lockdown)
     return Present(udid, "")
@@ -223,7 +226,10 @@ class Phone:
         """Pair if need be (without waiting for the answer to Trust) and open AFC. Raises Away."""
         async with _understood(_CONNECT):
             lockdown = await create_using_usbmux(
-                serial=udid, pair_timeout=0, pairing_records_cache_folder=_records()
+                serial=udid,
+                connection_type=_CABLE,
+                pair_timeout=0,
+                pairing_records_cache_folder=_records(),
             )
         phone = cls(udid, lockdown, [])
         try:

@@ -44,7 +44,11 @@ def companions(
                 role = Role.EDITED_LIVE_VIDEO if still else Role.EDITED_VIDEO
         elif edited:
             role = Role.EDITED
-        elif still and (suffix in names.RAWS) != (names.split(main)[1] in names.RAWS):
+        elif (
+            still
+            and names.is_media(name)
+            and (suffix in names.RAWS) != (names.split(main)[1] in names.RAWS)
+        ):
             role = twin if (twin is Role.RAW) == (suffix in names.RAWS) else None
         if role is not None:
             files.setdefault(role, f"{folder}/{name}")
@@ -52,10 +56,9 @@ def companions(
 
 
 def with_edits(files: dict[Role, str], found: Found, *, still: bool) -> dict[Role, str]:
-    """Where a recipe lies beside the original too, that one is taken."""
-    edits = renderings(found, still=still)
-    sidecar = {role: path for role, path in files.items() if role is Role.SIDECAR}
-    return files | edits | sidecar
+    """A recipe beside the original is the camera's own where the edit has one, as of a portrait
+    (osxphotos#2043): that of the edit is taken."""
+    return files | renderings(found, still=still)
 
 
 def renderings(found: Found, *, still: bool) -> dict[Role, str]:

@@ -23,7 +23,7 @@ from connectors.iphone.link import Link
 from connectors.iphone.strays import Strays, by_stem
 
 _PAGE = 500
-_SHARED_SCOPES = {2, 3}  # shared albums, Shared with You: not the person's own photos
+_SHARED_SCOPES = {1, 2, 3}  # iCloud links, shared albums, Shared with You: not the person's own
 
 
 class Listing:
@@ -82,6 +82,7 @@ class Listing:
             if name not in claimed
             # An edit shown under a name of its own, of an asset that is listed.
             and not (names.owner(name)[1] and names.owner(name)[0] in stems)
+            and not names.helps(name, stems)
         ]
         yield from self._strays.assets(folder, rest, edited - here.claimed)
 

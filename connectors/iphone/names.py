@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from collections.abc import Container
 
 DCIM = "DCIM"
 SYNCED = "PhotoData/CPLAssets"
@@ -16,12 +17,27 @@ RAWS = {
 }  # fmt: skip
 SIDECARS = {"aae", "xmp"}
 # What lies beside photos and is none.
-_NOT_MEDIA = {"thm", "plist", "db", "sqlite", "xml", "txt", "log", "ithmb", "nomedia"}
+_NOT_MEDIA = {
+    "data",
+    "dat",
+    "thm",
+    "plist",
+    "db",
+    "sqlite",
+    "xml",
+    "txt",
+    "log",
+    "ithmb",
+    "nomedia",
+}
 _TYPES = {
     "heic": "image/heic", "heif": "image/heif", "avif": "image/avif", "webp": "image/webp",
     "mov": "video/quicktime", "m4v": "video/x-m4v", "aae": "application/xml",
     "xmp": "application/rdf+xml",
 }  # fmt: skip
+# What a phone keeps beside an original until it is finished, or to change it later: a first picture
+# (D), what lies around the frame (S), another rendering (X).
+_HELPERS = re.compile(r"(?P<stem>[A-Z]{3}_\d{4,}|[0-9A-F-]{36})(?:[DSX]|videometadata)")
 _EXTRA = re.compile(r"(?P<head>[A-Z]{3}_)(?P<mark>[EO])(?P<number>\d{4,})")
 
 
@@ -41,6 +57,12 @@ def owner(name: str) -> tuple[str, str]:
     stem = split(name)[0]
     found = _EXTRA.fullmatch(stem)
     return (found["head"] + found["number"], found["mark"]) if found else (stem, "")
+
+
+def helps(name: str, stems: Container[str]) -> bool:
+    """Whether a file is a part of an asset of one of these stems, and no photo of its own."""
+    found = _HELPERS.fullmatch(split(name)[0])
+    return found is not None and found["stem"] in stems
 
 
 def is_media(name: str) -> bool:

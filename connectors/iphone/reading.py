@@ -43,10 +43,19 @@ class Whole:
 
 
 class FileStream:
-    """One open file, read ahead. ``before`` is what the phone said of it when it was opened."""
+    """One open file, read ahead. ``before`` is what the phone said of it when it was opened; of
+    one that may be ``growing`` it is read up to there."""
 
     def __init__(
-        self, link: Link, phone: Phone, files: Files, handle: int, path: str, before: Stat
+        self,
+        link: Link,
+        phone: Phone,
+        files: Files,
+        handle: int,
+        path: str,
+        before: Stat,
+        *,
+        growing: bool,
     ) -> None:
         self.offset = 0
         self.total: int | None = before.size
@@ -56,6 +65,7 @@ class FileStream:
         self._files = files
         self._handle = handle
         self._path = path
+        self._growing = growing
         self._closed = False
         self._lock = threading.Lock()
 
@@ -97,7 +107,8 @@ class FileStream:
 
     def _check(self, after: Stat) -> None:
         before = self.before
-        if (after.size, after.modified) != (before.size, before.modified):
+        grown = self._growing and after.size >= before.size
+        if not grown and (after.size, after.modified) != (before.size, before.modified):
             raise Transient(f"{self._path} changed while it was read")
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -107,7 +118,7 @@ class FileStream:
             raise understood(self._link, self._phone, self._path, error) from error
 
 
-def open_file(link: Link, path: str) -> FileStream:
+def open_file(link: Link, path: str, *, growing: bool = False) -> FileStream:
     """Open any file, at its beginning. Raises NotFound, Unreadable, Transient, SessionExpired."""
     phone = link.phone()
 
@@ -131,7 +142,7 @@ def open_file(link: Link, path: str) -> FileStream:
         files, handle, before = link.bridge.run(begin(), _PATIENCE)
     except (Away, Missing, Denied) as error:
         raise understood(link, phone, path, error) from error
-    return FileStream(link, phone, files, handle, path, before)
+    return FileStream(link, phone, files, handle, path, before, growing=growing)
 
 
 async def fetch(files: Files, path: str, size: int) -> bytes:

@@ -10,6 +10,7 @@ Faults by name (see ``sandbox.faults``); the key is the path of a file, or the d
     short_read      a READ gives half of what it should, and the file ends there
     change_file     a file is written to between two READs
     change_database Photos.sqlite is written to while it is read
+    grow_log        only its write-ahead log is
     denied          AFC answers PERM_DENIED
     slow            an operation takes ``slow_seconds`` longer
 
@@ -43,6 +44,7 @@ FAULTS: Mapping[str, str] = {
     "short_read": "a read gives less than it should",
     "change_file": "a file changes while it is read",
     "change_database": "Photos.sqlite changes while it is copied",
+    "grow_log": "a transaction begins in the log of Photos.sqlite while it is copied",
     "denied": "the phone refuses to show a file or folder",
     "slow": "an operation is slow",
 }
@@ -220,6 +222,10 @@ class Phone:
             file.change(Content.of(bytes(byte ^ 0xFF for byte in file.content.read())))
         if path.startswith(DATABASE) and self.faults.hit("change_database", path):
             self.rewrite_database()
+        if path.startswith(DATABASE) and self.faults.hit("grow_log", path):
+            log = self.media.find(f"{DATABASE}-wal")
+            if isinstance(log, File):
+                log.change(Content.of(log.content.read() + b"not a whole frame"))
         with self._lock:
             before, self.bytes_read = self.bytes_read, self.bytes_read + len(data)
             due = (

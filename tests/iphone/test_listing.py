@@ -13,7 +13,7 @@ from connectors.abilities import HasAlbums
 from connectors.base import Asset, Kind, Role
 from connectors.checksums import digest
 from connectors.errors import CursorLost, Fatal, Misconfigured, NotFound, Transient, Unreadable
-from sandbox.iphone import OnPhone, Phone, Placement, usual
+from sandbox.iphone import OnPhone, Phone, Placement, database, usual
 from sandbox.library import Asset as Truth
 from sandbox.library import Library
 from tests.iphone.conftest import Open, Plug, listed, read, strange_database
@@ -182,6 +182,16 @@ def test_a_library_that_changes_while_it_is_copied_is_copied_again(
     )
 
 
+def test_a_log_that_grows_meanwhile_is_as_good_as_before(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """On the first evenings a phone writes all the time."""
+    before = listed(open_source())
+    on_phone.phone.faults.add("grow_log")
+    assert listed(open_source()) == before
+    assert on_phone.phone.faults.counts["grow_log"] >= 2
+
+
 def test_a_library_that_never_rests_is_not_taken_half(
     on_phone: OnPhone, open_source: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,3 +295,22 @@ def test_a_revision_tells_of_every_change(on_phone: OnPhone, open_source: Open) 
     after = listed(open_source())
     assert {key for key in before if after[key].revision != before[key].revision} == set(keys[:2])
     assert dataclasses.replace(after[keys[2]]) == before[keys[2]]
+
+
+@pytest.mark.parametrize("scope", [1, 2, 3], ids=["iCloud link", "shared album", "Shared with You"])
+def test_what_others_share_is_not_the_person_s(
+    scope: int, on_phone: OnPhone, open_source: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listed(open_source())
+    theirs = next(iter(before))
+    insert = database._Writer._insert
+
+    def shared(writer: database._Writer, table: str, **values: object) -> None:
+        if table == "ZASSET" and values["ZUUID"] == theirs:
+            values["ZBUNDLESCOPE"] = scope
+        insert(writer, table, **values)
+
+    monkeypatch.setattr(database._Writer, "_insert", shared)
+    on_phone.update()
+    found = listed(open_source())
+    assert theirs not in found and len(found) >= len(before) - 1

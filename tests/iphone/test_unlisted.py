@@ -228,3 +228,20 @@ def test_edits_of_files_nobody_knows_come_along_even_without_their_originals(
         "IMG_9921.AAE", "IMG_9921-edited.JPG",
     ]  # fmt: skip
     assert read(source, new[apart], "edited_video") == b"in a folder of its own"
+
+
+def test_what_a_phone_keeps_beside_an_original_is_no_photo_of_its_own(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """A first picture until the photo is finished, what lies around the frame, data of edits."""
+    before = listed(open_source())
+    paths = [part.handle for asset in before.values() for part in asset.resources if part.handle]
+    path = next(one for one in paths if one.startswith("DCIM/100APPLE/IMG_"))
+    stem = path.rpartition(".")[0]
+    for ending in ("D.HEIC", "S.HEIC", "X.HEIC", "videometadata.mov", ".data"):
+        on_phone.phone.media.add(stem + ending, b"helps")
+    on_phone.phone.media.add("DCIM/100APPLE/BIRDS.JPG", b"a photo nobody lists")
+    source = open_source()
+    after = listed(source)
+    assert set(after) - set(before) == {"DCIM/100APPLE/BIRDS.JPG"} and not problems(source)
+    assert {key: after[key] for key in before} == before
