@@ -108,9 +108,21 @@ def _as_before(link: Link, folder: Path, before: State) -> bool:
         return False
     with Path(folder, Path(LOG).name).open("rb") as copied:
         begun = copied.read(_HEADER)
-    stream = open_file(link, LOG, growing=True)
+    return len(begun) == _HEADER and _beginning(link, LOG) == begun
+
+
+def _beginning(link: Link, path: str) -> bytes:
+    """Empty where the file went away, or could not be read just now."""
     try:
-        return len(begun) == _HEADER and next(iter(stream), b"")[:_HEADER] == begun
+        stream = open_file(link, path, growing=True)
+    except NotFound:
+        return b""
+    try:
+        return next(iter(stream), b"")[:_HEADER]
+    except Transient:
+        if link.connected:
+            return b""
+        raise
     finally:
         stream.close()
 

@@ -18,18 +18,8 @@ RAWS = {
 SIDECARS = {"aae", "xmp"}
 # What lies beside photos and is none.
 _NOT_MEDIA = {
-    "data",
-    "dat",
-    "thm",
-    "plist",
-    "db",
-    "sqlite",
-    "xml",
-    "txt",
-    "log",
-    "ithmb",
-    "nomedia",
-}
+    "data", "dat", "thm", "plist", "db", "sqlite", "xml", "txt", "log", "ithmb", "nomedia",
+}  # fmt: skip
 _TYPES = {
     "heic": "image/heic", "heif": "image/heif", "avif": "image/avif", "webp": "image/webp",
     "mov": "video/quicktime", "m4v": "video/x-m4v", "aae": "application/xml",
