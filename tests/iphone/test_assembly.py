@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from connectors.base import Asset, Role
+
+pytest.importorskip("pymobiledevice3")
+
 from connectors.iphone.assembly import assemble
 from connectors.iphone.found import Found, edit_folder
 from connectors.iphone.library import Row
