@@ -22,7 +22,6 @@ from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE
 from connectors.icloud.patience import Patience
 from connectors.icloud.window import Index
 
-_KEYS = ("isDeleted", "isExpunged", "isHidden", "burstId")
 _ROUNDS = 5  # of counts and changes in turn, until nothing changes in between
 
 Places = tuple[Index, ...]
@@ -98,7 +97,9 @@ class Drift:
         """The assets that changed since this was last read."""
         fresh: set[str] = set()
         try:
-            for answer in answers(self._cloudkit, self._patience, zone, self._tokens[zone], _KEYS):
+            for answer in answers(
+                self._cloudkit, self._patience, zone, self._tokens[zone], records.STATE
+            ):
                 self._tokens[zone] = answer.token
                 for record in filter(may_be_asset, answer.records):
                     name = records.asset_id(zone, str(record.get("recordName")))

@@ -21,7 +21,6 @@ from connectors.icloud.listing import Names
 from connectors.icloud.patience import Patience
 from connectors.icloud.settings import ICloudSettings
 
-_KEYS = ("isDeleted", "isExpunged", "isHidden", "burstId")
 _REFUSED = (CursorLost, ItemError, Fatal, Stuck)
 _EVERY = 10  # answers between two words of how far it is
 
@@ -80,7 +79,7 @@ class History:
         for kinds in ((ASSET,), ()):
             begun = False
             try:
-                for answer in answers(self._cloudkit, patience, zone, None, _KEYS, kinds):
+                for answer in answers(self._cloudkit, patience, zone, None, records.STATE, kinds):
                     begun = True
                     yield answer
                 return
@@ -115,9 +114,11 @@ class History:
         """Of those that are not found by their names, the ones that have not gone since."""
         gone: set[str] = set()
         try:
-            for answer in answers(self._cloudkit, Patience(self._cloudkit), zone, token, _KEYS):
+            for answer in answers(
+                self._cloudkit, Patience(self._cloudkit), zone, token, records.STATE
+            ):
                 gone |= {str(one.get("recordName")) for one in answer.records if one.get("deleted")}
-        except CursorLost:
+        except _REFUSED:
             gone.clear()
         for name in unknown:
             if name not in gone:

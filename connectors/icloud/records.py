@@ -55,6 +55,9 @@ KEYS = (
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
 
+STATE = ("isDeleted", "isExpunged", "isHidden", "burstId")
+"""What tells which of Apple's lists an asset is in, and whether it is wanted (``is_chosen``)."""
+
 RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
 """What Apple makes of an original, smaller. Asked for only where that is missing itself."""
 _LIKE_A_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,250}\.[A-Za-z0-9]{2,5}")

@@ -151,6 +151,26 @@ def test_one_that_is_named_and_not_found_is_missing(made: Rig) -> None:
     assert second in named(pages) and not pages[-1].full and pages[-1].cursor is None
 
 
+def test_what_cannot_be_asked_about_it_then_ends_no_listing(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = behind(made)
+    made.icloud.cloudkit.indexed = lambda name: name != first
+    one, read = changes.Changes._one, list[bool]()
+
+    def meddled(self: changes.Changes, scope: str, item: Any, limit: int | None) -> Any:
+        if read and "desiredRecordTypes" not in item:
+            raise Refused("NOT_FOUND", "Unexpected input")
+        if "desiredRecordTypes" in item:
+            read.append(True)
+        return one(self, scope, item, limit)
+
+    monkeypatch.setattr(changes.Changes, "_one", meddled)
+    pages = list(made.source().pages())
+    assert [problem.id for page in pages for problem in page.problems] == [first]
+    assert not pages[-1].full
+
+
 def test_a_broken_photo_known_by_its_rank_hides_no_broken_picture(made: Rig) -> None:
     plain = made.library.get(made.library.view("listed")[150]).id
     first, _ = behind(made)
