@@ -72,10 +72,32 @@ class Asking:
     def _ask(
         self, paths: Sequence[str], question: _Question[T]
     ) -> Iterator[tuple[str, T | Denied | None]]:
+        """Each path with its answer, None where nothing is at it."""
         for at in range(0, len(paths), _AT_ONCE):
-            part = paths[at : at + _AT_ONCE]
-            asked = [functools.partial(_answered, question=question, path=path) for path in part]
-            yield from zip(part, self._link.each(asked), strict=True)
+            answers = self._answers(paths[at : at + _AT_ONCE], question)
+            shown = self._shown([path for path, answer in answers.items() if answer is None])
+            for path, answer in self._answers(shown, question).items():
+                unread = Denied(f"{path}: the phone lists it and cannot read it", passing=False)
+                answers[path] = unread if answer is None else answer
+            yield from answers.items()
+
+    def _shown(self, missing: Sequence[str]) -> list[str]:
+        """Those that the folder they are in lists: an error of the phone's file system looks as if
+        nothing were there."""
+        folders = sorted({path.rpartition("/")[0] for path in missing})
+        there = {
+            f"{folder}/{name}" if folder else name
+            for folder, names in self._answers(folders, _listed).items()
+            if names is not None and not isinstance(names, Denied)
+            for name in names
+        }
+        return [path for path in missing if path in there]
+
+    def _answers(
+        self, paths: Sequence[str], question: _Question[T]
+    ) -> dict[str, T | Denied | None]:
+        asked = [functools.partial(_answered, question=question, path=path) for path in paths]
+        return dict(zip(paths, self._link.each(asked), strict=True)) if asked else {}
 
 
 async def _answered(files: Files, *, question: _Question[T], path: str) -> T | Denied | None:
@@ -92,6 +114,10 @@ async def _names(files: Files, path: str) -> list[str]:
     if (await files.stat(path)).link:
         raise Denied(f"{path} is a link, which is not followed", passing=False)
     return await files.names(path)
+
+
+async def _listed(files: Files, path: str) -> list[str]:
+    return await files.names(path or "/")
 
 
 async def _stat(files: Files, path: str) -> Stat:

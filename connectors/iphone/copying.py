@@ -9,6 +9,7 @@ SQLite makes its own.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 import time
@@ -35,7 +36,7 @@ _REFUSED = (-1, "")
 
 def state(link: Link) -> State:
     """Size and time of change of main file and log; None for one that is not there, -1 for one
-    that the phone does not show."""
+    that the phone does not show, or lists and cannot look at."""
 
     async def look(files: Files) -> State:
         return tuple([await _mark(files, path) for path in (MAIN, LOG)])
@@ -46,7 +47,10 @@ def state(link: Link) -> State:
 async def _mark(files: Files, path: str) -> tuple[int, str] | None:
     try:
         found = await files.stat(path)
-    except Missing:
+    except Missing:  # or an error of the phone's file system
+        folder, _, name = path.rpartition("/")
+        with contextlib.suppress(Missing, Denied):
+            return _REFUSED if name in await files.names(folder) else None
         return None
     except Denied:
         return _REFUSED

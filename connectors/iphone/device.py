@@ -35,6 +35,9 @@ _PASSING = {
     "NO_RESOURCES", "SERVICE_NOT_CONNECTED", "OP_TIMEOUT", "OBJECT_BUSY", "OP_WOULD_BLOCK",
     "OP_INTERRUPTED", "OP_IN_PROGRESS", "MUX_ERROR", "NO_MEM",
 }  # fmt: skip
+# What pymobiledevice3 raises for an answer that is not as it expects.
+_ODD = (ValueError, LookupError, OverflowError, AssertionError)
+_ODD_VALUES = {ValueError, UnicodeDecodeError, KeyError, OverflowError}  # in a whole answer
 _TROUBLES: tuple[tuple[tuple[type[BaseException], ...], Trouble], ...] = (
     ((vendor.ConnectionFailedToUsbmuxdError,), Trouble.NO_SERVICE),
     (
@@ -91,19 +94,12 @@ class Stat:
 
 
 @contextlib.asynccontextmanager
-async def _understood(seconds: float, path: str = "") -> AsyncIterator[None]:
+async def _understood(seconds: float | None) -> AsyncIterator[None]:
     """Errors of pymobiledevice3 as ours, and an end to waiting."""
     try:
         async with asyncio.timeout(seconds):
             yield
-    except vendor.AfcFileNotFoundError as missing:
-        raise Missing(path) from missing
-    except vendor.AfcException as refused:  # an OSError too, so before those
-        if refused.status == AfcError.OBJECT_NOT_FOUND:
-            raise Missing(path) from refused
-        name = getattr(refused.status, "name", "UNKNOWN")
-        raise Denied(f"{path}: the phone answers {name}", passing=name in _PASSING) from refused
-    except (vendor.PyMobileDevice3Exception, OSError, EOFError, TimeoutError) as error:
+    except (vendor.PyMobileDevice3Exception, OSError, EOFError, *_ODD) as error:
         raise Away(*_trouble(error)) from error
 
 
@@ -153,60 +149,107 @@ class _Once(AfcService):  # type: ignore[misc, unused-ignore]  # its module is n
         await super().aclose()
 
 
+@dataclass(slots=True)
+class _Pulse:
+    """Counts the answers of a phone, over all its connections."""
+
+    beats: int = 0
+
+
 class Files:
     """One AFC connection. Any number of operations may be under way; the phone does them in
-    order. ``load`` counts what was given to this connection and is not done yet."""
+    order. ``load`` counts what was given to this connection and is not done yet.
 
-    def __init__(self, service: AfcService) -> None:
+    Operations raise Missing for a path where nothing is, or which the phone fails to look at
+    (pymobiledevice3 takes READ_ERROR for that); Denied for what the phone refuses or answers as
+    nobody understands; Away.
+    """
+
+    def __init__(self, service: AfcService, pulse: _Pulse) -> None:
         self._service: Any = service  # some of its methods are not typed
+        self._pulse = pulse
         self.load = 0
 
     def done(self) -> None:
         """What ``Phone.pick`` gave this connection for is over."""
         self.load -= 1
 
+    @contextlib.asynccontextmanager
+    async def _operation(self, path: str, seconds: float | None = _ANSWER) -> AsyncIterator[None]:
+        async with _understood(seconds):
+            try:
+                yield
+            except vendor.AfcFileNotFoundError as missing:
+                raise Missing(path) from missing
+            except vendor.AfcException as refused:  # an OSError too
+                if refused.status == AfcError.OBJECT_NOT_FOUND:
+                    raise Missing(path) from refused
+                name = getattr(refused.status, "name", "UNKNOWN")
+                passing = name in _PASSING
+                raise Denied(f"{path}: the phone answers {name}", passing=passing) from refused
+            except _ODD as odd:
+                if type(odd) not in _ODD_VALUES:
+                    raise  # no answer begins where it should: this connection is of no use
+                unclear = f"{path}: the phone's answer is not understood"
+                raise Denied(unclear, passing=False) from odd
+        self._pulse.beats += 1
+
     async def names(self, folder: str) -> list[str]:
-        """Names in a folder; Missing if there is none."""
-        async with _understood(_ANSWER, folder):
+        """Names in a folder."""
+        async with self._operation(folder):
             names: list[str] = await self._service.listdir(folder)
         return names
 
     async def stat(self, path: str) -> Stat:
-        async with _understood(_ANSWER, path):
+        async with self._operation(path):
             found = await self._service.stat(path)
-        return Stat(
-            found["st_size"],
-            found["st_mtime"].astimezone(),  # given as naive local time
-            found["st_birthtime"].astimezone(),
-            found["st_ifmt"] == "S_IFDIR",
-            found["st_ifmt"] == "S_IFLNK" or "LinkTarget" in found,
-        )
+            return Stat(
+                found["st_size"],
+                found["st_mtime"].astimezone(),  # given as naive local time
+                found["st_birthtime"].astimezone(),
+                found["st_ifmt"] == "S_IFDIR",
+                found["st_ifmt"] == "S_IFLNK" or "LinkTarget" in found,
+            )
 
     async def open(self, path: str) -> int:
-        async with _understood(_ANSWER, path):
+        async with self._operation(path):
             handle: int = await self._service.fopen(path)
         return handle
 
     async def seek(self, handle: int, offset: int) -> None:
-        async with _understood(_ANSWER):
+        async with self._operation("a place in a file"):
             await self._service.fseek(handle, offset)
 
     async def read(self, handle: int, size: int) -> bytes:
-        """One READ of at most ``LONGEST_READ`` bytes; fewer come at the end, or when it fails."""
-        async with _understood(_ANSWER):
-            data: bytes = await self._service.fread(handle, min(size, LONGEST_READ))
-        return data
+        """One READ of at most ``LONGEST_READ`` bytes; fewer come at the end, or when it fails.
+        Over a slow cable, all that was asked for together may take longer than any one answer."""
+        async with self._operation("a file", seconds=None):
+            read = asyncio.ensure_future(self._service.fread(handle, min(size, LONGEST_READ)))
+            try:
+                return await self._heard(read)
+            finally:
+                read.cancel()
+
+    async def _heard(self, read: asyncio.Future[bytes]) -> bytes:
+        """Its result; TimeoutError once nothing at all is heard of the phone for too long."""
+        while True:
+            beats = self._pulse.beats
+            await asyncio.wait({read}, timeout=_ANSWER)
+            if read.done():
+                return await read
+            if self._pulse.beats == beats:
+                raise TimeoutError
 
     async def close(self, handle: int) -> None:
         with contextlib.suppress(Away, Missing, Denied):
-            async with _understood(_ANSWER):
+            async with self._operation("a file"):
                 await self._service.fclose(handle)
 
     async def capacity(self) -> tuple[int, int]:
         """Bytes in all, and free, of the phone's storage."""
-        async with _understood(_ANSWER):
+        async with self._operation("its storage"):
             info = await self._service.get_device_info()
-        return int(info["FSTotalBytes"]), int(info["FSFreeBytes"])
+            return int(info["FSTotalBytes"]), int(info["FSFreeBytes"])
 
     async def end(self) -> None:
         with contextlib.suppress(Exception):
@@ -231,12 +274,12 @@ class Phone:
                 pair_timeout=0,
                 pairing_records_cache_folder=_records(),
             )
-        phone = cls(udid, lockdown, [])
+        phone, pulse = cls(udid, lockdown, []), _Pulse()
         try:
             async with _understood(_CONNECT):
                 for _ in range(connections):
                     service = _Once(lockdown)
-                    phone._files.append(Files(service))
+                    phone._files.append(Files(service, pulse))
                     await service.connect()
         except BaseException:
             await phone.end()

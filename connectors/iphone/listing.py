@@ -51,12 +51,18 @@ class Listing:
     def _known(self) -> Iterator[Asset]:
         if self._library is None:
             return
-        for folder, group in itertools.groupby(self._library.rows(), itemgetter("directory")):
-            rows = [row for row in group if row["scope"] not in _SHARED_SCOPES]
-            if rows:
-                yield from self._folder(folder or "", rows)
+        for directory, group in itertools.groupby(self._library.rows(), itemgetter("directory")):
+            folder, rows, others = directory or "", [], set()
+            for row in group:
+                if row["scope"] in _SHARED_SCOPES:
+                    others.add(row["filename"])
+                else:
+                    rows.append(row)
+            if rows or folder.startswith((f"{names.DCIM}/", f"{names.SYNCED}/")):
+                yield from self._folder(folder, rows, others)
 
-    def _folder(self, folder: str, rows: list[Row]) -> Iterator[Asset]:
+    def _folder(self, folder: str, rows: list[Row], others: set[str | None]) -> Iterator[Asset]:
+        """``others`` are the files there of assets that are not the person's own."""
         try:
             looked = self._asking.each_names([names.checked_folder(folder)] if folder else [])
         except names.BadName as bad:
@@ -65,11 +71,12 @@ class Listing:
         self._visited.add(folder)
         there = looked.get(folder, [])
         edited = self._edited(folder) if folder else set()
-        taken = {row["filename"] for row in rows}
+        taken = {row["filename"] for row in rows} | others
         shown = not folder or folder in looked
         here = _Folder(folder, by_stem(there) if shown else None, taken, edited)
         stems = Counter(names.split(name)[0] for name in here.taken if name)
         here.shared = {stem for stem, count in stems.items() if count > 1}
+        foreign = {names.split(name)[0] for name in others if name}
         claimed = set(here.taken)
         for part in _parts(rows, _PAGE):
             for row, asset in self._assembled(here, part):
@@ -83,8 +90,9 @@ class Listing:
             # An edit shown under a name of its own, of an asset that is listed.
             and not (names.owner(name)[1] and names.owner(name)[0] in stems)
             and not names.helps(name, stems)
+            and names.owner(name)[0] not in foreign
         ]
-        yield from self._strays.assets(folder, rest, edited - here.claimed)
+        yield from self._strays.assets(folder, rest, edited - here.claimed - foreign)
 
     def _edited(self, folder: str) -> set[str]:
         """Stems of the files of a folder that have edits."""

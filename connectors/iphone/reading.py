@@ -23,7 +23,8 @@ from connectors.iphone.link import Link
 
 SMALL = 1024 * 1024
 _AHEAD = 2
-_PATIENCE = 60.0  # seconds for one READ, above the connection's own limit
+_PATIENCE = 60.0  # seconds, above the connection's own limit
+_LONG_PATIENCE = 3600.0  # for one READ, which the connection itself ends when the phone is silent
 
 
 class Whole:
@@ -84,7 +85,7 @@ class FileStream:
                     ahead.append((length, bridge.submit(self._files.read(self._handle, length))))
                     asked += length
                 length, future = ahead.popleft()
-                data = wait(future, _PATIENCE)
+                data = wait(future, _LONG_PATIENCE)
                 if len(data) != length:
                     raise Transient(f"{self._path}: a read gave {len(data)} of {length} bytes")
                 yield data

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from connectors.abilities import Album, Capacity, Prompter
 from connectors.base import Page, Problem, Resource, Stream
-from connectors.errors import CursorLost, Misconfigured, NotFound
+from connectors.errors import CursorLost, Misconfigured, NotFound, Unreadable
 from connectors.iphone.copying import Copy, State, state
 from connectors.iphone.device import Files, Stat
 from connectors.iphone.errors import Denied, Missing
@@ -97,7 +97,10 @@ class IPhoneSource:
         return iter(()) if copy is None else copy.library.members(album)
 
     def capacity(self) -> Capacity:
-        total, free = self._link.call(lambda files: files.capacity())
+        try:
+            total, free = self._link.call(lambda files: files.capacity())
+        except Denied as denied:
+            raise Unreadable(str(denied)) from denied
         return Capacity(total - free, total, free)
 
     def whereabouts(self) -> str:

@@ -90,6 +90,8 @@ class _Connection:
         self._phone.before_operation(_NAMES[operation], path)
         if path and self._phone.faults.hit("denied", path.strip("/")):
             raise _Failed(DENIED)
+        if path and operation != READ and self._phone.faults.hit("unreadable", path.strip("/")):
+            raise _Failed(READ_ERROR)
         if operation == OPEN:
             return OPENED, struct.pack("<Q", self._open(path)), b""
         if operation == TELL:
@@ -147,6 +149,8 @@ class _Connection:
             size, kind, modified, born = 64 * (len(node) + 2), "S_IFDIR", 0, 0
         else:
             size, kind, modified, born = node.content.size, "S_IFREG", node.modified, node.born
+        if self._phone.faults.hit("odd_info", path.strip("/")):
+            return _strings(["st_size", str(size), "st_ifmt", kind])
         return _strings(
             ["st_size", str(size), "st_blocks", str(-(-size // 512)), "st_nlink", "1",
              "st_ifmt", kind, "st_mtime", str(modified), "st_birthtime", str(born), *link]

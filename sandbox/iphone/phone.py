@@ -12,6 +12,8 @@ Faults by name (see ``sandbox.faults``); the key is the path of a file, or the d
     change_database Photos.sqlite is written to while it is read
     grow_log        only its write-ahead log is
     denied          AFC answers PERM_DENIED
+    unreadable      AFC answers READ_ERROR to all but READ, as for what is not there
+    odd_info        AFC tells less of a file than it should
     slow            an operation takes ``slow_seconds`` longer
 
 The same can be set by hand: ``locked``, ``trust``, ``unplug``, ``plug``, ``unplug_after``.
@@ -46,6 +48,8 @@ FAULTS: Mapping[str, str] = {
     "change_database": "Photos.sqlite changes while it is copied",
     "grow_log": "a transaction begins in the log of Photos.sqlite while it is copied",
     "denied": "the phone refuses to show a file or folder",
+    "unreadable": "the phone's file system fails at a file or folder",
+    "odd_info": "the phone tells less of a file than it should",
     "slow": "an operation is slow",
 }
 DATABASE = "PhotoData/Photos.sqlite"
@@ -62,9 +66,11 @@ class Trust(StrEnum):
 
 @dataclass(eq=False)
 class Phone:
-    """``latency`` is in seconds per AFC operation on one connection, ``away`` for how long a
-    pulled cable stays out. ``tls`` False serves lockdownd and AFC in plain text.
-    ``operations`` counts AFC operations by name."""
+    """``latency`` is in seconds per AFC operation on one connection, ``bandwidth`` in bytes a
+    second over the cable (0: as fast as it goes), ``away`` for how many seconds a pulled cable
+    stays out. ``tls`` False serves lockdownd and AFC in plain text. ``wireless``: it answers from
+    the network too, cable or not. ``operations`` counts AFC operations by name,
+    ``wireless_connections`` those that were tried over the network."""
 
     udid: str = "00008110-000A11DE0C90801E"
     name: str = "Sandbox iPhone"
@@ -73,7 +79,9 @@ class Phone:
     faults: Faults = field(default_factory=Faults)
     passcode: bool = True
     tls: bool = True
+    wireless: bool = False
     latency: float = 0.0
+    bandwidth: float = 0.0
     away: float = 0.3
     capacity: int = 128_000_000_000
     free: int = 3_000_000_000
@@ -84,6 +92,7 @@ class Phone:
         self.trust = Trust.YES
         self.hosts: set[str] = set()  # host ids that were trusted
         self.operations: Counter[str] = Counter()
+        self.wireless_connections = 0
         self.bytes_read = 0
         self.open_handles = 0
         self.rewrite_database: Callable[[], None] = self._touch_database
@@ -91,6 +100,7 @@ class Phone:
         self._services: dict[int, bool] = {}
         self._streams: set[Stream] = set()
         self._lock = threading.RLock()
+        self._cable = threading.Lock()
         self._unplug_at: tuple[int, float | None] | None = None
 
     # --- the cable -------------------------------------------------------------------------
@@ -215,6 +225,9 @@ class Phone:
     def read(self, path: str, file: File, offset: int, size: int) -> tuple[bytes, bool]:
         """The bytes of one READ, and whether the file ends here although it should not."""
         data = file.content.read(offset, size)
+        if self.bandwidth:
+            with self._cable:
+                time.sleep(len(data) / self.bandwidth)
         short = bool(data) and self.faults.hit("short_read", path)
         if short:
             data = data[: len(data) // 2]

@@ -20,6 +20,7 @@ from sandbox.iphone.phone import Phone
 from sandbox.iphone.stream import Hangup, Stream
 
 _HEADER = struct.Struct("<IIII")
+_WIRELESS = 100  # device ids from here on are of the network
 OK, BAD_COMMAND, BAD_DEVICE, REFUSED = 0, 1, 2, 3
 
 
@@ -95,7 +96,8 @@ class Usbmuxd:
         record = str(message.get("PairRecordID", ""))
         match message.get("MessageType"):
             case "ListDevices":
-                return {"DeviceList": [self._attached(phone) for phone in self._present()]}
+                cable = [self._attached(phone) for phone in self._present()]
+                return {"DeviceList": [*self._wireless(), *cable]}
             case "ListListeners":
                 return {"ListenerList": []}
             case "ReadBUID":
@@ -134,9 +136,30 @@ class Usbmuxd:
             },
         }
 
+    def _wireless(self) -> list[dict[str, Any]]:
+        """The phones that answer from the network, each a device of its own."""
+        return [
+            {
+                "MessageType": "Attached",
+                "DeviceID": _WIRELESS + self._id(phone),
+                "Properties": {
+                    "ConnectionType": "Network",
+                    "DeviceID": _WIRELESS + self._id(phone),
+                    "EscapedFullServiceName": f"{phone.udid}._apple-mobdev2._tcp.local.",
+                    "SerialNumber": phone.udid,
+                },
+            }
+            for phone in self.phones
+            if phone.wireless
+        ]
+
     def _connect(self, stream: Stream, message: dict[str, Any], tag: int) -> bool:
         """Hand the stream to the phone; False (and an answer) if that cannot be."""
-        number = message.get("DeviceID")
+        number = int(message.get("DeviceID", 0))
+        if number > _WIRELESS:  # nothing is served there: who asks is counted
+            self.phones[number - _WIRELESS - 1].wireless_connections += 1
+            _send(stream, _result(REFUSED), tag)
+            return False
         phone = next((phone for phone in self._present() if self._id(phone) == number), None)
         port = socket.ntohs(int(message.get("PortNumber", 0)))
         if phone is None or not phone.adopt(stream):

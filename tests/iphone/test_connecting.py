@@ -214,6 +214,21 @@ def test_reconnecting_tells_what_to_do_and_goes_on(on_phone: OnPhone, open_sourc
     assert listed(source)
 
 
+def test_a_phone_is_never_reached_over_the_network(on_phone: OnPhone, open_source: Open) -> None:
+    """It may answer there as well, slowly, and go on when its cable is pulled."""
+    on_phone.phone.wireless = True
+    source = open_source(wait=0)
+    assert listed(source)
+    on_phone.phone.unplug()
+    with pytest.raises(SessionExpired):
+        list(source.pages())
+    person = Person(then=on_phone.phone.plug)
+    connect(person)
+    assert person.shown == [] and "No iPhone is plugged in" in person.told[0]
+    assert person.told[-1].startswith("Connected")
+    assert on_phone.phone.wireless_connections == 0
+
+
 def test_a_phone_that_forgot_this_computer_asks_to_be_trusted_again(
     on_phone: OnPhone, open_source: Open
 ) -> None:

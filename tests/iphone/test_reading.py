@@ -22,8 +22,8 @@ MIB = 1024 * 1024
 PATH = "DCIM/100APPLE/IMG_0001.MOV"
 
 
-def film(size: int | None = None, **fields: Any) -> Resource:
-    return Resource("original", Role.ORIGINAL, "IMG_0001.MOV", size, handle=PATH, **fields)
+def film(size: int | None = None, path: str = PATH, **fields: Any) -> Resource:
+    return Resource("original", Role.ORIGINAL, "IMG_0001.MOV", size, handle=path, **fields)
 
 
 @pytest.fixture
@@ -73,6 +73,22 @@ def test_a_small_file_costs_three_operations(phone: Phone, open_source: Open) ->
     take(source, film(50_000))
     assert closed(phone)
     assert phone.operations == {"open": 1, "read": 1, "close": 1}
+
+
+def test_a_slow_cable_is_not_taken_for_a_phone_that_is_silent(
+    phone: Phone, open_source: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What many readers ask for together may take longer than any one answer should."""
+    monkeypatch.setattr("connectors.iphone.device._ANSWER", 1.0)
+    phone.bandwidth = 10 * MIB  # a second; all that is under way takes three
+    paths = [f"DCIM/100APPLE/IMG_000{number}.MOV" for number in range(4)]
+    for path in paths:
+        phone.media.add(path, noise(9 * MIB))
+    source = open_source()
+    with ThreadPoolExecutor(len(paths)) as readers:
+        got = readers.map(lambda path: take(source, film(9 * MIB, path)), paths)
+        assert all(data == noise(9 * MIB) for data in got)
+    assert closed(phone)
 
 
 @pytest.mark.parametrize("size", [5_000, 9 * MIB])

@@ -185,6 +185,48 @@ def test_a_folder_the_phone_does_not_show_is_named(on_phone: OnPhone, open_sourc
         assert asset.resources[0].local or not before[key].resources[0].local
 
 
+@pytest.mark.parametrize("path", ["DCIM/100APPLE", "DCIM/107APPLE", "PhotoData/CPLAssets"])
+def test_a_folder_the_phones_file_system_fails_at_is_not_taken_for_empty(
+    on_phone: OnPhone, open_source: Open, path: str
+) -> None:
+    """The phone answers for it as for what is not there, but lists it."""
+    on_phone.phone.media.add("DCIM/107APPLE/IMG_0001.DNG", b"nobody speaks of it")
+    before = listed(open_source())
+    on_phone.phone.faults.add("unreadable", key=path)
+    source = open_source()
+    named = {problem.id for page in source.pages() for problem in page.problems}
+    assert named == {path}
+    after = listed(source)
+    known = {key for key, asset in before.items() if key != asset.resources[0].handle}
+    assert known <= after.keys(), "the library still knows what is in it"
+    assert {key: after[key].resources[0].local for key in known} == {
+        key: before[key].resources[0].local for key in known
+    }, "what cannot be looked at is not said to be in iCloud only"
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "odd_info"])
+def test_a_file_that_cannot_be_looked_at_is_named(
+    on_phone: OnPhone, open_source: Open, fault: str
+) -> None:
+    before = listed(open_source())
+    for name in ("IMG_9931.JPG", "IMG_9932.JPG"):
+        on_phone.phone.media.add(f"DCIM/100APPLE/{name}", b"nobody speaks of it")
+    on_phone.phone.faults.add(fault, key="DCIM/100APPLE/IMG_9931.JPG")
+    source = open_source()
+    named = {problem.id for page in source.pages() for problem in page.problems}
+    assert named == {"DCIM/100APPLE/IMG_9931.JPG"}
+    assert listed(source).keys() - before.keys() == {"DCIM/100APPLE/IMG_9932.JPG"}
+
+
+def test_a_log_that_cannot_be_looked_at_is_not_taken_for_none(
+    on_phone: OnPhone, open_source: Open
+) -> None:
+    """The database without it is as it was some time ago."""
+    on_phone.phone.faults.add("unreadable", key="PhotoData/Photos.sqlite-wal")
+    (reason,) = problems(open_source())
+    assert "cannot be read" in reason
+
+
 # --- edits the library does not know ------------------------------------------------------
 
 
