@@ -105,10 +105,24 @@ class Api:
         folders: bool = False,
     ) -> Iterator[File]:
         """What lies in the folders and not in the bin, page by page; only ``name`` if given,
-        only ``folders`` if asked.
+        only ``folders`` if asked. Drive compares names more loosely than we do, so look at the
+        names again.
 
-        Drive compares names more loosely than we do, so look at the names again.
+        Folder after folder: Google's answer for several in one is empty now and then
+        (issuetracker.google.com/149522397; rclone asks so too).
         """
+        for parent in parents:
+            yield from self.among([parent], fields, name, folders=folders)
+
+    def among(
+        self,
+        parents: Sequence[str],
+        fields: str,
+        name: str | None = None,
+        *,
+        folders: bool = False,
+    ) -> Iterator[File]:
+        """As ``children``, of all folders at once; what it does not show may be there."""
         places = " or ".join(f"{_quoted(parent)} in parents" for parent in parents)
         query = f"({places}) and trashed = false"
         if name is not None:

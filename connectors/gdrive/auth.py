@@ -26,6 +26,7 @@ from connectors.gdrive.settings import SCOPE, DriveSettings
 from connectors.gdrive.signin_errors import GUIDE, refused_person, refused_service_account
 from connectors.gdrive.transport import Answer, Transport
 from connectors.grants import Grants
+from connectors.headers import retry_after
 
 AUTH_URI = "https://accounts.google.com/o/oauth2/auth"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  (an address)
@@ -195,17 +196,30 @@ class Auth:
     ) -> Answer:
         """The transport in the form google-auth wants it."""
         answer = self._transport.send(method, url, headers or {}, body)
-        self._granted = _granted(answer.data)
+        told = _json(answer.data)
+        # google-auth takes all but a few of these for the end of the sign-in.
+        unfit = told is None or (answer.status == 200 and not told.get("access_token"))
+        if told is None or unfit or answer.status in {408, 429} or answer.status >= 500:
+            raise Transient(
+                f"Google's sign-in service failed (HTTP {answer.status})",
+                retry_after=retry_after(answer.headers),
+            )
+        self._granted = _granted(told)
         return answer
 
 
-def _granted(token: bytes) -> frozenset[str]:
-    """The values of ``scope`` that an answer with a token covers; all where it does not say."""
+def _json(data: bytes) -> dict[str, Any] | None:
+    """None where it is something else, as the page of a gateway."""
     try:
-        told = json.loads(token).get("scope")
-    except (ValueError, AttributeError):
-        told = None
-    names = frozenset(str(told or f"{SCOPE}drive").replace(SCOPE, "").split())
+        found = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _granted(told: Mapping[str, Any]) -> frozenset[str]:
+    """The values of ``scope`` that an answer with a token covers; all where it does not say."""
+    names = frozenset(str(told.get("scope") or f"{SCOPE}drive").replace(SCOPE, "").split())
     return names | {"drive.file"} if "drive" in names else names
 
 

@@ -28,6 +28,7 @@ from connectors.durable import sync, sync_folder
 from connectors.errors import Fatal, Misconfigured, NotFound, PathConflict
 from connectors.gdrive.api import FOLDER, NAMES, Api, File, Ids
 from connectors.gdrive.errors import IdTaken, IdUnusable
+from connectors.gdrive.unseen import Unseen
 from connectors.gdrive.used import Used
 from connectors.private import kept, private_dir
 
@@ -115,6 +116,7 @@ class Tree:
         self._total = 0
         self._lock = threading.Lock()
         self._used = Used()
+        self._unseen = Unseen()
 
     def ensure(self, path: str) -> Folder:
         """The folder at ``path``, made if missing. Raises PathConflict where a file is."""
@@ -208,7 +210,10 @@ class Tree:
 
     def _asked(self, folder: Folder, name: str) -> list[File]:
         try:
-            return list(self._api.children(folder.ids, NAMES, name))
+            found = list(self._api.children(folder.ids, NAMES, name))
+            if not found and not name.isascii():  # such names are not always found by asking
+                found = list(self._api.children(folder.ids, NAMES))
+            return found
         except NotFound as error:
             if folder.path or not self._api.drive:
                 raise
@@ -221,7 +226,7 @@ class Tree:
         """A folder we made so lately that no listing shows it yet."""
         path = _join(parent.path, name)
         identity = self._reserved().peek(path)
-        if identity is None or not self._is_there(identity, name, parent):
+        if identity is None or not _is_here(self._api.get(identity), name, parent):
             return None
         return Folder(path, (identity,))
 
@@ -244,8 +249,12 @@ class Tree:
             identity = reserved.get(path, lambda: self._ids.take()[0])
             try:
                 self._api.create_folder(identity, name, parent.ids[0])
-            except (IdTaken, IdUnusable):
-                if not self._is_there(identity, name, parent):
+            except (IdTaken, IdUnusable) as error:
+                found = self._api.get(identity)
+                gone = self._used.has(path, identity)  # it was there before
+                if found is None and isinstance(error, IdTaken) and not gone:
+                    self._unseen.wait_for(identity, path)
+                if not _is_here(found, name, parent):
                     reserved.drop(path, identity)
                     continue
                 return Folder(path, (identity,))
@@ -255,15 +264,6 @@ class Tree:
                 parent.names.add(_key(name))
             return made
         raise Fatal(f"Google Drive does not let the folder {path!r} be made")
-
-    def _is_there(self, identity: str, name: str, parent: Folder) -> bool:
-        found = self._api.get(identity)
-        if found is None or found.get("trashed") or found["mimeType"] != FOLDER:
-            return False
-        # A child names the real id where we say "root", which drive.file may not look up.
-        places = found.get("parents", ())
-        here = parent.ids[0] == "root" or not places or places[0] in parent.ids
-        return here and normalize("NFC", found["name"]) == name
 
     def _names(self, folder: Folder) -> set[int]:
         """Hashes of the names in a folder (its lock is held), listed if they are not known."""
@@ -309,6 +309,15 @@ class Tree:
                 other.lock.release()
             del self._listed[other]
             self._total -= count
+
+
+def _is_here(found: File | None, name: str, parent: Folder) -> bool:
+    if found is None or found.get("trashed") or found["mimeType"] != FOLDER:
+        return False
+    # A child names the real id where we say "root", which drive.file may not look up.
+    places = found.get("parents", ())
+    here = parent.ids[0] == "root" or not places or places[0] in parent.ids
+    return here and normalize("NFC", found["name"]) == name
 
 
 def _key(name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from posixpath import split as split_path
@@ -32,6 +32,7 @@ from connectors.gdrive.folders import Folder, Reserved, Tree
 from connectors.gdrive.settings import DriveSettings
 from connectors.gdrive.traces import trace
 from connectors.gdrive.transport import Transport
+from connectors.gdrive.unseen import Unseen
 from connectors.gdrive.upload import SMALL, Ticket, Uploader
 from connectors.private import state_path
 
@@ -64,6 +65,7 @@ class DriveSink:
         self._api = Api(channel, settings.root_url, settings.drive)
         self._ids = Ids(self._api)
         self._uploader = Uploader(self._api, settings.chunk_mib * 1024 * 1024)
+        self._unseen = Unseen()
         self._tree = Tree(self._api, self._ids, settings.folder, self._reserved)
 
     def __repr__(self) -> str:
@@ -200,8 +202,10 @@ class DriveSink:
         return ticket
 
     def _named(self, folder: Folder, name: str) -> list[File]:
-        found = self._api.children(folder.ids, FIELDS, name)
-        return [file for file in found if normalize("NFC", file["name"]) == name]
+        found = _called(name, self._api.children(folder.ids, FIELDS, name))
+        if not found and not name.isascii():  # such names are not always found by asking
+            found = _called(name, self._api.children(folder.ids, FIELDS))
+        return found
 
     def _already(self, folder: Folder, name: str, put: Put, ticket: Ticket) -> File | None:
         """What is at the path: the right content, or our own damaged try at it.
@@ -230,8 +234,10 @@ class DriveSink:
                 if put.modified is None:
                     raise
                 put = replace(put, modified=None)  # better than no photo: a date it does not take
-            except (IdTaken, IdUnusable):
+            except (IdTaken, IdUnusable) as error:
                 file = self._api.get(ticket.id)
+                if file is None and isinstance(error, IdTaken):
+                    self._unseen.wait_for(ticket.id, put.path)
                 # Listings may not show it yet: the right file, or our own damaged try at it.
                 ours = file is not None and _at(file, folder, name)
                 if file and ours and (_same(file, put) or _our_try(file, put, ticket)):
@@ -276,6 +282,10 @@ class DriveSink:
 def _parts(path: str) -> tuple[str, str]:
     """Folder and name. Drive keeps names letter by letter, we keep one way to write them."""
     return split_path(normalize("NFC", path))
+
+
+def _called(name: str, files: Iterable[File]) -> list[File]:
+    return [file for file in files if normalize("NFC", file["name"]) == name]
 
 
 def _metadata(put: Put, name: str, parent: str, identity: str, media_type: str) -> File:

@@ -32,6 +32,10 @@ class Used:
         with self._lock:
             self._ids.setdefault(path, set()).update(ids)
 
+    def has(self, path: str, identity: str) -> bool:
+        with self._lock:
+            return identity in self._ids.get(path, ())
+
     def gone(self, api: Api) -> list[str]:
         """The outermost of the folders that are gone, or in the bin."""
         tops = [path for path in self._ids if not _depth(path)]
@@ -59,7 +63,7 @@ class Used:
         shown: set[str] = set()
         while some := list(islice(parents, _PARENTS)):
             with contextlib.suppress(NotFound):  # a folder is gone: each of these is asked for
-                shown |= {found["id"] for found in api.children(some, "id", folders=True)}
+                shown |= {found["id"] for found in api.among(some, "id", folders=True)}
         return shown
 
 

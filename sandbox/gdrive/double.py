@@ -14,7 +14,7 @@ from sandbox.gdrive.discovery import Discovery, Method
 from sandbox.gdrive.files import Files, Pace
 from sandbox.gdrive.intake import Intake
 from sandbox.gdrive.oauth import Grant, SignIn
-from sandbox.gdrive.refusal import Refused, bad, invalid, no_right
+from sandbox.gdrive.refusal import Refused, bad, invalid, missing, no_right
 from sandbox.gdrive.store import Node, Store
 from sandbox.gdrive.uploads import Sessions
 from sandbox.messages import Answer, Request
@@ -30,6 +30,9 @@ FAULTS: Mapping[str, str] = {
     "stored_flip": "what is stored differs in one bit from what was sent",
     "no_sha256": "a file without sha256Checksum, as a few have",
     "listing_lag": "listings do not show a new item for a while",
+    "unseen": "what was made is not found by its id for a while",
+    "or_missed": "a listing of several folders in one comes back empty",
+    "name_missed": "a listing by a name with other letters than ASCII's comes back empty",
     "bin_unseen": "what is made in a folder that is in the bin says that it is in no bin",
     "token_expired": "the access token is no longer accepted",
     "rate": "403 userRateLimitExceeded without Retry-After",
@@ -178,6 +181,8 @@ class GoogleDrive:
         match method.id:
             case "drive.files.get":
                 node = files.visible(identity, grant, query)
+                if self.faults.hit("unseen", f"get/{node.name}"):
+                    raise missing(identity)
                 if query.get("alt") == "media":
                     return files.media(node, request)
             case "drive.files.update":

@@ -16,6 +16,7 @@ from connectors.errors import DiskFailed, DiskFull, Misconfigured, PathConflict,
 from connectors.gdrive import folders
 from sandbox.gdrive import GoogleDrive as Double
 from sandbox.gdrive.oauth import DRIVE
+from sandbox.gdrive.query import parse
 from sandbox.gdrive.store import FOLDER, Node
 from tests.conformance.making import Bench, content
 from tests.gdrive.bench import DrivePlace, held
@@ -284,3 +285,84 @@ def test_a_slash_in_a_foreign_name_makes_no_folder(
     double.store.move(node, node.parent, "and/or.jpg")
     (listed,) = sink.inventory()
     assert isinstance(listed, Receipt) and listed.path == "and∕or.jpg"
+
+
+# --- what Drive fails to show ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [100, 3 * 1024 * 1024])
+def test_a_file_that_drive_has_taken_and_does_not_show_yet_is_not_made_twice(
+    double: Double, place: DrivePlace, bench: Bench, size: int
+) -> None:
+    double.faults.once("lost_answer", "create/b.jpg")
+    double.faults.add("listing_lag", 1.0, "create/b.jpg")
+    double.faults.add("unseen", 1.0, "get/b.jpg", times=2)
+    sink, staged = place.open(), bench.stage("b.jpg", content(size))
+    token = None
+    for _ in range(3):
+        with pytest.raises(Transient):
+            sink.transfer(*staged, token, bench.keep)
+        token = bench.tokens[-1]
+    assert sink.transfer(*staged, token, bench.keep).receipt
+    assert held(double) == {"Outpour/b.jpg": 1}
+
+
+def test_a_folder_that_drive_has_taken_and_does_not_show_yet_is_not_made_twice(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    bench.place(place.open(), "a.jpg", content(10))
+    double.faults.once("lost_answer", "create/2024")
+    double.faults.add("listing_lag", 1.0, "create/2024")
+    double.faults.add("unseen", 1.0, "get/2024", times=3)
+    for _ in range(2):
+        with pytest.raises(Transient):
+            bench.place(place.open(), "2024/a.jpg", content(10))
+    bench.place(place.open(), "2024/a.jpg", content(10))
+    assert double.store.folders() == ["Outpour", "Outpour/2024"]
+
+
+def test_an_id_that_a_deleted_file_used_up_is_given_up_in_the_end(
+    double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, staged = place.open(), bench.stage("b.jpg", content(100))
+    made = sink.transfer(*staged, None, bench.keep)
+    (node,) = double.store.paths()["Outpour/b.jpg"]
+    double.store.delete(node)
+    for _ in range(3):
+        with pytest.raises(Transient):
+            sink.transfer(*staged, made.token, bench.keep)
+    monkeypatch.setattr("connectors.gdrive.unseen._PATIENCE", 0.0)
+    assert sink.transfer(*staged, made.token, bench.keep).receipt
+    assert held(double) == {"Outpour/b.jpg": 1}
+
+
+def test_two_folders_of_one_name_are_asked_one_by_one(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """Drive's answer for both in one is empty now and then."""
+    bench.place(place.open(), "2024/a.jpg", content(10))
+    (top,) = (node for node in double.store.search(parse("trashed = false", double.store.root))
+              if node.name == "Outpour")  # fmt: skip
+    second = folder(double, "2024", top.id)
+    double.faults.add("or_missed")
+    sink = place.open()
+    assert sink.stat("2024/a.jpg") is not None
+    assert [receipt.path for receipt in sink.inventory()] == ["2024/a.jpg"]
+    bench.place(sink, "2024/a.jpg", content(10))
+    assert held(double) == {"Outpour/2024/a.jpg": 1}
+    double.store.delete(second)
+    assert sink.vanished() == ["2024"]
+
+
+def test_names_that_drive_misses_when_it_is_asked_for_them_are_found(
+    double: Double, bench: Bench
+) -> None:
+    """By a listing of the folder: a name of another script was not found by asking for it."""
+    place = DrivePlace(double, folder="Família")
+    bench.place(place.open(), "2024/Ausflüge/Ñandú.jpg", content(10))
+    double.faults.add("name_missed")
+    sink = DrivePlace(double, folder="Família").open()
+    assert sink.stat("2024/Ausflüge/Ñandú.jpg") is not None
+    assert sink.stat("2024/Ausflüge/Nichts ähnliches.jpg") is None
+    bench.place(sink, "2024/Ausflüge/Ñandú.jpg", content(10))
+    assert held(double) == {"Família/2024/Ausflüge/Ñandú.jpg": 1}

@@ -320,6 +320,41 @@ def test_a_sign_in_service_that_stumbles(
         bench.place(place.open(), "a.jpg", content(10))
 
 
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (502, "<!DOCTYPE html><title>Error 502</title>"),
+        (503, "<html>"),
+        (502, '{"error": "bad_gateway"}'),
+        (429, '{"error": "rate_limit_exceeded"}'),
+        (403, "<html>Sign in to this network</html>"),
+        (407, ""),
+        (511, "<html>"),
+        (200, "<html>Welcome</html>"),
+        (200, "[]"),
+        (200, "{}"),
+    ],
+)
+def test_a_gateway_that_answers_for_the_sign_in_service_ends_no_sign_in(
+    double: Double,
+    place: DrivePlace,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    page: str,
+) -> None:
+    """A token is renewed each hour: one bad page must not leave Drive out of a run."""
+    handle = double.signin.handle
+    answers = [Answer(status, {"Content-Type": "text/html"}, page.encode())]
+    monkeypatch.setattr(
+        double.signin, "handle", lambda request: answers.pop() if answers else handle(request)
+    )
+    sink = place.open()
+    with pytest.raises(Transient):
+        bench.place(sink, "a.jpg", content(10))
+    bench.place(sink, "a.jpg", content(10))
+
+
 def test_connecting_again_goes_on(
     double: Double, client: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
