@@ -7,6 +7,7 @@ all threads. Only an ``ApiError``, which holds a route's own union, reaches the 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from stone.backends.python_rsrc.stone_validators import ValidationError
 from connectors.dropbox.auth import Grant
 from connectors.dropbox.errors import (
     RECONNECT,
+    Forbidden,
     NoRoute,
     forbidden,
+    lacks,
     sign_in_refused,
     tag_of,
     throttled,
@@ -36,6 +39,7 @@ from connectors.headers import retry_after
 from connectors.network_errors import network_error
 
 _EARLY = 300.0  # seconds before its end that an access token is renewed
+_SCOPE = re.compile(r"required scope '([\w.]+)'")
 _UNINTELLIGIBLE = (AssertionError, ValueError, KeyError, ValidationError)
 
 
@@ -129,7 +133,14 @@ def speaking(doing: str, *, optional: bool = False) -> Iterator[None]:
         if optional and tag_of(error.error) == "route_access_denied":
             raise NoRoute(f"Dropbox does not open {doing} of that kind to the app") from error
         raise sign_in_refused(error.error) from error
+    except Forbidden as error:
+        if optional:
+            raise NoRoute(f"Dropbox does not open {doing} of that kind to the account") from error
+        raise
     except BadInputError as error:
+        scope = _SCOPE.search(str(error.message))  # one that was taken from the app
+        if scope:
+            raise lacks(scope[1]) from error
         raise NoRoute(f"Dropbox refused {doing}: {short(error.message)}") from error
     except HttpError as error:
         raise Transient(f"Dropbox refused {doing} (HTTP {error.status_code})") from error

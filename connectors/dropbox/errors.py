@@ -44,6 +44,10 @@ class NoRoute(ItemError):
     is unknown, or its header or body is longer than something on the way allows."""
 
 
+class Forbidden(Fatal):
+    """The account, or the app, may not do this at all."""
+
+
 class SessionGone(OutpourError):
     """An upload session cannot be used any more: begin another one."""
 
@@ -64,9 +68,11 @@ def throttled(headers: Mapping[str, str], body: Any) -> Throttled:
 
 
 def forbidden(body: Any) -> OutpourError:
-    """A 403: the account or the app may not do this at all."""
-    why = tag_of(body.get("error")) if isinstance(body, dict) else ""
-    return Fatal(
+    """A 403, with an auth.AccessError unless it is a gateway's."""
+    if not isinstance(body, dict):
+        return Transient("something before Dropbox refused a request (HTTP 403)")
+    why = tag_of(body.get("error"))
+    return Forbidden(
         f"Dropbox does not let this account in ({why or 'no access'})",
         hint="Check the account, its team's rules for apps, and the app's status in the console.",
     )
@@ -76,11 +82,7 @@ def sign_in_refused(error: Any) -> OutpourError:
     """An auth.AuthError union."""
     tag = tag_of(error)
     if tag == "missing_scope":
-        scope = getattr(error.get_missing_scope(), "required_scope", "")
-        return SessionExpired(
-            f"the app lacks the permission {scope}",
-            hint=f"Tick {scope} under Permissions in the app console, submit, connect again.",
-        )
+        return lacks(getattr(error.get_missing_scope(), "required_scope", ""))
     if tag == "expired_access_token":
         return Transient("Dropbox calls a fresh access token expired")
     if tag in ("user_suspended", "invalid_select_user", "invalid_select_admin"):
@@ -89,6 +91,14 @@ def sign_in_refused(error: Any) -> OutpourError:
             hint="Ask the team's administrator to restore it, then connect again.",
         )
     return SessionExpired(f"the sign-in to Dropbox has ended ({tag})", hint=RECONNECT)
+
+
+def lacks(scope: str) -> SessionExpired:
+    """A permission that the app does not have, or not any more."""
+    return SessionExpired(
+        f"the app lacks the permission {scope}",
+        hint=f"Tick {scope} under Permissions in the app console, submit, connect again.",
+    )
 
 
 def write_refused(error: Any, path: str) -> OutpourError:

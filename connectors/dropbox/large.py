@@ -16,7 +16,7 @@ from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.checksums import DROPBOX_BLOCK
 from connectors.dropbox.errors import SessionGone
 from connectors.dropbox.reading import Budget, check, content_hash, read
-from connectors.dropbox.sessions import AlreadyClosed, Sessions, WrongOffset
+from connectors.dropbox.sessions import AlreadyClosed, PartRefused, Sessions, WrongOffset
 from connectors.dropbox.ticket import Ticket
 from connectors.errors import OutpourError, Transient
 
@@ -38,11 +38,11 @@ class LargeFiles:
         """Bring the file in, going on where ``ticket`` says, afresh if its session is gone."""
         if ticket is not None:
             try:
-                return self._continue(put, body, ticket, keep)
-            except SessionGone:
+                return self._continue(put, body, ticket, keep, again=True)
+            except (SessionGone, PartRefused):
                 pass
         try:
-            return self._continue(put, body, self._begin(put, body, keep), keep)
+            return self._continue(put, body, self._begin(put, body, keep), keep, again=False)
         except SessionGone as gone:
             raise Transient(f"{put.path}: {gone}") from gone
 
@@ -57,11 +57,14 @@ class LargeFiles:
         keep(ticket.written(), ticket.held)
         return ticket
 
-    def _continue(self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint) -> Transferred:
+    def _continue(
+        self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint, *, again: bool
+    ) -> Transferred:
+        """``again``: answers may have got lost before."""
         if not ticket.closed:
             try:
                 if ticket.concurrent:
-                    ticket = self._side_by_side(put, body, ticket, keep)
+                    ticket = self._side_by_side(put, body, ticket, keep, again=again)
                 ticket = self._in_order(put, body, ticket, keep)
             except AlreadyClosed:  # the answer to its last part got lost
                 pass
@@ -105,10 +108,14 @@ class LargeFiles:
 
     # --- many parts at once ---------------------------------------------------------------
 
-    def _side_by_side(self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint) -> Ticket:
+    def _side_by_side(
+        self, put: Put, body: Body, ticket: Ticket, keep: Checkpoint, *, again: bool
+    ) -> Ticket:
         """Send all parts but the last, which has to close the session after the others.
 
-        Checkpoints are taken here, one for all parts that ended meanwhile.
+        A part that Dropbox has is refused for where it lies (a Dropbox engineer in
+        dropbox-sdk-rust#53, without saying in what words). If it was another reason, the commit
+        finds bytes missing. Checkpoints are taken here, one for all parts that ended meanwhile.
         """
         missing = _missing(put, ticket)
         flying: dict[Future[None], tuple[int, int]] = {}
@@ -124,7 +131,9 @@ class LargeFiles:
             for sent in done:
                 start, end = flying.pop(sent)
                 error = sent.exception()
-                if error is None or (isinstance(error, WrongOffset) and error.correct >= end):
+                there = isinstance(error, WrongOffset) and error.correct >= end
+                there = there or (again and isinstance(error, WrongOffset | PartRefused))
+                if error is None or there:
                     ticket = ticket.plus(start, end)
                 elif isinstance(error, OutpourError):
                     failure = failure or error

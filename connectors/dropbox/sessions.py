@@ -36,6 +36,10 @@ class WrongOffset(OutpourError):
         self.correct = correct
 
 
+class PartRefused(ItemError):
+    """A part of a concurrent session, for where it lies."""
+
+
 class AlreadyClosed(OutpourError):
     """The session takes no more bytes: an earlier answer got lost."""
 
@@ -66,7 +70,8 @@ class Sessions:
     def append(
         self, session: str, offset: int, data: bytes, content_hash: str, *, close: bool
     ) -> None:
-        """Add bytes. Raises SessionGone, WrongOffset, AlreadyClosed, ItemError, Transient."""
+        """Add bytes. Raises SessionGone, WrongOffset, AlreadyClosed, ItemError (PartRefused),
+        Transient."""
         cursor = UploadSessionCursor(session, offset)
         with _sending(data, content_hash):
             self._client.files_upload_session_append_v2(data, cursor, close, content_hash)
@@ -126,5 +131,5 @@ def _append_refused(error: Any) -> OutpourError:
     if tag == "payload_too_large":
         return NoRoute("Dropbox takes no body of that size")
     if tag.startswith("concurrent_session"):
-        return ItemError(f"Dropbox refused a part of the file ({tag})")
+        return PartRefused(f"Dropbox refused a part of the file ({tag})")
     return Transient(f"Dropbox refused an upload ({tag})")

@@ -90,6 +90,12 @@ def _refresh_token(flow: _Flow, code: str) -> str:
     return str(found.refresh_token)
 
 
+_MEMBER = (
+    "This is a team with a team space: what 'folder' names lies in your own member folder, where "
+    "the others of the team do not see it."
+)
+
+
 def _denied(response: requests.Response) -> OutpourError:
     """Why Dropbox gave no token, from OAuth's own words."""
     if response.status_code == 429 or response.status_code >= 500:
@@ -124,4 +130,7 @@ def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> s
         client.close()
     room = "" if found.free is None else f", {found.free / 1e9:.1f} GB free"
     prompter.tell(f"Connected as {account.email}{room}.")
+    roots = account.root_info
+    if roots.root_namespace_id != roots.home_namespace_id:
+        prompter.tell(_MEMBER)
     return str(account.account_id)

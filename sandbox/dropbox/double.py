@@ -36,6 +36,9 @@ FAULTS: Mapping[str, str] = {
     "no_write": "a file cannot be written: no_write_permission",
     "access_denied": "403: this account may not",
     "route_denied": "401 route_access_denied: a request is not open to this app",
+    "scope_taken": "400: the app does not have the permission any more",
+    "part_offset": "a part that a concurrent session has is refused: incorrect_offset",
+    "part_place": "the same: concurrent_session_invalid_offset",
     "closed_by_offset": "what repeats the last part of a concurrent session is incorrect_offset",
     "lost_answer": "all is done, and the connection ends without an answer",
     "error_after": "all is done, and the answer is 500",
@@ -56,8 +59,8 @@ class Dropbox:
     whether start_batch and append_batch exist, ``header_limit`` how long a Dropbox-API-Arg
     header may be; longer ones are answered with ``header_refusal``, or not at all if that is 0.
     ``body_limit`` is a gateway's, in bytes, answered with 413. ``team`` is what stands under
-    allocation for a team's account. ``counts`` counts requests by route, ``refusals`` what was
-    refused by (status, reason).
+    allocation for a team's account, ``team_space`` whether that team has one. ``counts`` counts
+    requests by route, ``refusals`` what was refused by (status, reason).
     """
 
     hosts = ("api.dropboxapi.com", "content.dropboxapi.com", "www.dropbox.com")
@@ -74,6 +77,7 @@ class Dropbox:
         self.header_refusal = 431
         self.body_limit: int | None = None
         self.team: dict[str, Any] | None = None
+        self.team_space = False
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[tuple[int, str]] = Counter()
         self._lock = threading.Lock()
@@ -174,6 +178,14 @@ class Dropbox:
             raise denied()
         if self.faults.hit("route_denied", key):
             raise unauthorized("route_access_denied")
+        if self.faults.hit("scope_taken", key):
+            text = (
+                f'Error in call to API function "{key}": Your app (ID: 1) is not permitted to '
+                "access this endpoint because it does not have the required scope "
+                "'files.content.write'. The owner of the app can enable the scope for the app "
+                "using the Permissions tab on the App Console."
+            )
+            raise plain(400, text, "scope_taken")
         if self.faults.hit("busy_request", key):
             raise too_many("too_many_write_operations", self.faults.retry_after)
         if self.faults.hit("throttle_text", key):
@@ -206,6 +218,13 @@ class Dropbox:
                     ".tag": "user",
                     "root_namespace_id": "3235641",
                     "home_namespace_id": "3235641",
+                }
+                if not self.team_space
+                else {
+                    ".tag": "team",
+                    "root_namespace_id": "7788990",
+                    "home_namespace_id": "3235641",
+                    "home_path": "/Ann Example",
                 },
             }
         )

@@ -78,6 +78,11 @@ class Uploads:
         ended = session.end if session.closed and session.concurrent else None
         if ended is not None and self.faults.hit("closed_by_offset"):
             raise SessionRefused("incorrect_offset", correct_offset=ended)
+        if session.concurrent and arg.cursor.offset in session.parts:
+            if self.faults.hit("part_offset"):
+                raise SessionRefused("incorrect_offset", correct_offset=0)
+            if self.faults.hit("part_place"):
+                raise SessionRefused("concurrent_session_invalid_offset")
         session.add(arg.cursor.offset, content, close=arg.close)
 
     def append_batch(self, route: Route, request: Request, arg: Any) -> Answer:

@@ -20,6 +20,7 @@ from connectors.errors import (
     NotFound,
     OutpourError,
     PathConflict,
+    SessionExpired,
     Throttled,
     Transient,
 )
@@ -27,6 +28,7 @@ from connectors.headers import retry_after
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
+from sandbox.messages import Answer
 from tests.conformance.making import Bench, content, only
 from tests.dropbox.bench import DropboxPlace, all_sent, held
 
@@ -229,6 +231,29 @@ def test_an_account_that_is_not_let_in(double: Double, place: DropboxPlace, benc
     with pytest.raises(Fatal) as caught:
         bench.place(place.open(), "a.jpg", content(10))
     assert "team" in caught.value.hint
+
+
+def test_a_gateway_that_refuses_a_request_is_not_dropbox(
+    double: Double, place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, handle = place.open(), double.handle
+    answers = [Answer(403, {"Content-Type": "text/html"}, b"<html>Blocked</html>")]
+    monkeypatch.setattr(
+        double, "handle", lambda request: answers.pop() if answers else handle(request)
+    )
+    with pytest.raises(Transient):
+        bench.place(sink, "a.jpg", content(10))
+    bench.place(sink, "a.jpg", content(10))
+
+
+def test_a_permission_taken_from_the_app_is_said_once_with_what_to_do(
+    double: Double, place: DropboxPlace, bench: Bench
+) -> None:
+    double.faults.add("scope_taken", key="files/upload_session/*")
+    with pytest.raises(SessionExpired, match=r"files\.content\.write") as caught:
+        bench.place(place.open(), "a.jpg", content(10))
+    assert "Permissions" in caught.value.hint
+    double.refusals.pop((400, "scope_taken"))
 
 
 def test_a_listing_that_is_reset_is_transient(

@@ -86,6 +86,14 @@ def test_a_page_a_code_and_no_secret(double: Double, bench: Bench) -> None:
     assert held(double) == {"/Outpour/a.jpg": content(10)}
 
 
+@pytest.mark.parametrize("team", [False, True])
+def test_who_sees_the_folder_is_said_in_a_team(double: Double, team: bool) -> None:
+    double.team_space = team
+    person = Person()
+    connect(double, person)
+    assert any("member folder" in said for said in person.heard) is team
+
+
 def test_a_sign_in_that_ended_is_renewed_by_the_same_person_only(double: Double) -> None:
     """In mid-run the rest of a library must not go to whoever the browser knows."""
     settings = connect(double, Person())

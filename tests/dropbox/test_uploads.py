@@ -122,6 +122,44 @@ def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
     assert double.received <= size + PART and double.tree.writes == 1
 
 
+@pytest.mark.parametrize("words", ["part_offset", "part_place"])
+@pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
+def test_a_part_that_dropbox_has_and_refuses_is_not_the_end_of_the_upload(
+    double: Double, place: DropboxPlace, bench: Bench, fault: str, words: str
+) -> None:
+    """It is sent again, since its answer got lost; nothing else is."""
+    staged = bench.stage("a.mov", content(LARGE))
+    double.faults.add(words)
+    double.faults.add(fault, 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    finish(place, bench, staged, bench.tokens[-1])
+    assert held(double) == {"/Outpour/a.mov": content(LARGE)}
+    assert double.faults.counts[words] == 1 and double.counts[START] == 1
+    assert double.received <= LARGE + PART and double.tree.writes == 1
+
+
+@pytest.mark.parametrize("words", ["part_offset", "part_place"])
+def test_parts_that_are_refused_and_not_there_are_found_missing(
+    double: Double, place: DropboxPlace, bench: Bench, words: str
+) -> None:
+    staged = bench.stage("a.mov", content(LARGE))
+    double.faults.add("unavailable", 1.0, APPEND, times=1)
+    with pytest.raises(Transient):
+        place.open().transfer(*staged, None, bench.keep)
+    (session,) = sessions(double)
+    hole = next(at for at in range(0, LARGE - PART, PART) if at not in session.parts)
+    session.parts[hole] = Content()  # refused as if it were there
+    double.faults.add(words)
+    sink = place.open()
+    sent = sink.transfer(*staged, bench.tokens[-1], bench.keep)
+    with pytest.raises(NotFound, match="missing"):
+        only(sink.commit([sent]))
+    assert not held(double)
+    bench.place(sink, "a.mov", content(LARGE))
+    assert held(double) == {"/Outpour/a.mov": content(LARGE)}
+
+
 def test_dropbox_may_say_of_a_closed_upload_where_it_stands(
     double: Double, place: DropboxPlace, bench: Bench
 ) -> None:
