@@ -12,7 +12,7 @@ import time
 from connectors.errors import Transient
 
 _PATIENCE = 5.0  # seconds
-_RETRY = 2.0
+_RETRY = 3.0  # so that waiting costs an item two of its attempts
 
 
 class Unseen:
