@@ -130,6 +130,8 @@ def _append_refused(error: Any) -> OutpourError:
         return ItemError("the file is larger than Dropbox takes")
     if tag == "payload_too_large":
         return NoRoute("Dropbox takes no body of that size")
-    if tag.startswith("concurrent_session"):
+    if tag == "concurrent_session_invalid_offset":
         return PartRefused(f"Dropbox refused a part of the file ({tag})")
+    if tag.startswith("concurrent_session"):
+        return SessionGone(f"Dropbox refuses a part of it ({tag})")
     return Transient(f"Dropbox refused an upload ({tag})")

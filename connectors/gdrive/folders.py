@@ -106,7 +106,9 @@ class Folder:
 class Tree:
     """Thread-safe. Paths are relative to the sink's folder; blank is that folder itself."""
 
-    def __init__(self, api: Api, ids: Ids, base: str, reserved: Callable[[], Reserved]) -> None:
+    def __init__(
+        self, api: Api, ids: Ids, unseen: Unseen, base: str, reserved: Callable[[], Reserved]
+    ) -> None:
         self._api = api
         self._ids = ids
         self._base = base
@@ -116,7 +118,7 @@ class Tree:
         self._total = 0
         self._lock = threading.Lock()
         self._used = Used()
-        self._unseen = Unseen()
+        self._unseen = unseen
 
     def ensure(self, path: str) -> Folder:
         """The folder at ``path``, made if missing. Raises PathConflict where a file is."""
@@ -168,6 +170,11 @@ class Tree:
             with folder.lock:
                 folder.busy.discard(name)
                 folder.lock.notify_all()
+
+    def may_hold(self, folder: Folder, name: str) -> bool:
+        """Whether the folder's listing, or anybody here since, had the name."""
+        with folder.lock:
+            return _key(name) in self._names(folder)
 
     def _walk(self, path: str, *, make: bool) -> list[Folder]:
         """The folders on the way to ``path``, itself last; none where it is not there."""
@@ -249,15 +256,14 @@ class Tree:
             identity = reserved.get(path, lambda: self._ids.take()[0])
             try:
                 self._api.create_folder(identity, name, parent.ids[0])
-            except (IdTaken, IdUnusable) as error:
-                found = self._api.get(identity)
-                gone = self._used.has(path, identity)  # it was there before
-                if found is None and isinstance(error, IdTaken) and not gone:
-                    self._unseen.wait_for(identity, path)
-                if not _is_here(found, name, parent):
+            except IdTaken:
+                if not _is_here(self._unseen.find(identity), name, parent):
                     reserved.drop(path, identity)
                     continue
                 return Folder(path, (identity,))
+            except IdUnusable:
+                reserved.drop(path, identity)
+                continue
             made = Folder(path, (identity,))
             made.names = set()  # it is new, so nothing can be in it
             if parent.names is not None:

@@ -24,7 +24,7 @@ from connectors.errors import (
     Unreadable,
 )
 from connectors.gdrive import properties
-from connectors.gdrive.api import FIELDS, FOLDER, Api, File, Ids
+from connectors.gdrive.api import FIELDS, FOLDER, NAMES, Api, File, Ids
 from connectors.gdrive.auth import Auth
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.errors import IdTaken, IdUnusable, Malformed
@@ -65,8 +65,8 @@ class DriveSink:
         self._api = Api(channel, settings.root_url, settings.drive)
         self._ids = Ids(self._api)
         self._uploader = Uploader(self._api, settings.chunk_mib * 1024 * 1024)
-        self._unseen = Unseen()
-        self._tree = Tree(self._api, self._ids, settings.folder, self._reserved)
+        self._unseen = Unseen(self._api)
+        self._tree = Tree(self._api, self._ids, self._unseen, settings.folder, self._reserved)
 
     def __repr__(self) -> str:
         return f"DriveSink({self.name!r}, folder={self._settings.folder!r})"
@@ -203,8 +203,11 @@ class DriveSink:
 
     def _named(self, folder: Folder, name: str) -> list[File]:
         found = _called(name, self._api.children(folder.ids, FIELDS, name))
-        if not found and not name.isascii():  # such names are not always found by asking
-            found = _called(name, self._api.children(folder.ids, FIELDS))
+        if not found and not name.isascii() and self._tree.may_hold(folder, name):
+            # Such names are not always found by asking for them.
+            named = _called(name, self._api.children(folder.ids, NAMES))
+            asked = (self._api.get(file["id"]) for file in named)
+            found = [file for file in asked if file is not None and not file.get("trashed")]
         return found
 
     def _already(self, folder: Folder, name: str, put: Put, ticket: Ticket) -> File | None:
@@ -234,10 +237,10 @@ class DriveSink:
                 if put.modified is None:
                     raise
                 put = replace(put, modified=None)  # better than no photo: a date it does not take
-            except (IdTaken, IdUnusable) as error:
-                file = self._api.get(ticket.id)
-                if file is None and isinstance(error, IdTaken):
-                    self._unseen.wait_for(ticket.id, put.path)
+            except IdUnusable:
+                ticket = self._fresh(keep)
+            except IdTaken:
+                file = self._unseen.find(ticket.id)
                 # Listings may not show it yet: the right file, or our own damaged try at it.
                 ours = file is not None and _at(file, folder, name)
                 if file and ours and (_same(file, put) or _our_try(file, put, ticket)):

@@ -1,31 +1,33 @@
 """Ids that Drive calls used while it shows nothing of them.
 
 What was just made may not be found by its id yet: another one at once would be a second file. An
-id may also be used up for good, by a file that was deleted since.
+id may also be used up for good, by something that was deleted since, and then so are many.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 
-from connectors.errors import Transient
+from connectors.gdrive.api import Api, File
 
-_PATIENCE = 5.0  # seconds
-_RETRY = 3.0  # so that waiting costs an item two of its attempts
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds
 
 
 class Unseen:
     """Thread-safe."""
 
-    def __init__(self) -> None:
-        self._since: dict[str, float] = {}
-        self._lock = threading.Lock()
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._in_vain = False
 
-    def wait_for(self, identity: str, path: str) -> None:
-        """Transient, for a while after an id is first asked about; after that it is used up."""
-        with self._lock:
-            since = self._since.setdefault(identity, time.monotonic())
-        if time.monotonic() - since < _PATIENCE:
-            told = f"Google Drive has taken {path} and does not show it yet"
-            raise Transient(told, retry_after=_RETRY)
+    def find(self, identity: str) -> File | None:
+        """What has the id, waited for some seconds; None where it is used up. Once one was waited
+        for in vain, no other is."""
+        found = self._api.get(identity)
+        for pause in _PAUSES:
+            if found is not None or self._in_vain:
+                return found
+            time.sleep(pause)
+            found = self._api.get(identity)
+        self._in_vain = found is None
+        return found

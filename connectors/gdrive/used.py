@@ -32,10 +32,6 @@ class Used:
         with self._lock:
             self._ids.setdefault(path, set()).update(ids)
 
-    def has(self, path: str, identity: str) -> bool:
-        with self._lock:
-            return identity in self._ids.get(path, ())
-
     def gone(self, api: Api) -> list[str]:
         """The outermost of the folders that are gone, or in the bin."""
         tops = [path for path in self._ids if not _depth(path)]

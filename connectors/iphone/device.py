@@ -30,6 +30,7 @@ LONGEST_READ = 4 * 1024 * 1024  # the most one AFC READ gives
 _CABLE = "USB"  # else a phone that has left may answer from the network
 _CONNECT = 20.0  # seconds
 _ANSWER = 30.0
+_LONGEST_WAIT = 300.0  # for one READ, whatever else is answered meanwhile
 
 _PASSING = {
     "NO_RESOURCES", "SERVICE_NOT_CONNECTED", "OP_TIMEOUT", "OBJECT_BUSY", "OP_WOULD_BLOCK",
@@ -232,13 +233,15 @@ class Files:
 
     async def _heard(self, read: asyncio.Future[bytes]) -> bytes:
         """Its result; TimeoutError once nothing at all is heard of the phone for too long."""
-        while True:
+        ends = asyncio.get_running_loop().time() + _LONGEST_WAIT
+        while asyncio.get_running_loop().time() < ends:
             beats = self._pulse.beats
             await asyncio.wait({read}, timeout=_ANSWER)
             if read.done():
                 return await read
             if self._pulse.beats == beats:
-                raise TimeoutError
+                break
+        raise TimeoutError
 
     async def close(self, handle: int) -> None:
         with contextlib.suppress(Away, Missing, Denied):

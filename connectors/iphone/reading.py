@@ -24,7 +24,7 @@ from connectors.iphone.link import Link
 SMALL = 1024 * 1024
 _AHEAD = 2
 _PATIENCE = 60.0  # seconds, above the connection's own limit
-_LONG_PATIENCE = 3600.0  # for one READ, which the connection itself ends when the phone is silent
+_LONG_PATIENCE = 360.0  # the same for a READ
 
 
 class Whole:

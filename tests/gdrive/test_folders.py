@@ -298,12 +298,10 @@ def test_a_file_that_drive_has_taken_and_does_not_show_yet_is_not_made_twice(
     double.faults.add("listing_lag", 1.0, "create/b.jpg")
     double.faults.add("unseen", 1.0, "get/b.jpg", times=2)
     sink, staged = place.open(), bench.stage("b.jpg", content(size))
-    token = None
-    for _ in range(3):
-        with pytest.raises(Transient):
-            sink.transfer(*staged, token, bench.keep)
-        token = bench.tokens[-1]
-    assert sink.transfer(*staged, token, bench.keep).receipt
+    with pytest.raises(Transient):
+        sink.transfer(*staged, None, bench.keep)
+    assert sink.transfer(*staged, bench.tokens[-1], bench.keep).receipt
+    assert double.faults.counts["unseen"] == 2
     assert held(double) == {"Outpour/b.jpg": 1}
 
 
@@ -314,26 +312,47 @@ def test_a_folder_that_drive_has_taken_and_does_not_show_yet_is_not_made_twice(
     double.faults.once("lost_answer", "create/2024")
     double.faults.add("listing_lag", 1.0, "create/2024")
     double.faults.add("unseen", 1.0, "get/2024", times=3)
-    for _ in range(2):
-        with pytest.raises(Transient):
-            bench.place(place.open(), "2024/a.jpg", content(10))
+    with pytest.raises(Transient):
+        bench.place(place.open(), "2024/a.jpg", content(10))
     bench.place(place.open(), "2024/a.jpg", content(10))
+    assert double.faults.counts["unseen"] == 3
     assert double.store.folders() == ["Outpour", "Outpour/2024"]
 
 
-def test_an_id_that_a_deleted_file_used_up_is_given_up_in_the_end(
-    double: Double, place: DrivePlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_new_folder_that_is_forgotten_and_not_shown_is_not_made_twice(
+    double: Double, place: DrivePlace, bench: Bench
 ) -> None:
-    sink, staged = place.open(), bench.stage("b.jpg", content(100))
-    made = sink.transfer(*staged, None, bench.keep)
-    (node,) = double.store.paths()["Outpour/b.jpg"]
-    double.store.delete(node)
-    for _ in range(3):
-        with pytest.raises(Transient):
-            sink.transfer(*staged, made.token, bench.keep)
-    monkeypatch.setattr("connectors.gdrive.unseen._PATIENCE", 0.0)
-    assert sink.transfer(*staged, made.token, bench.keep).receipt
-    assert held(double) == {"Outpour/b.jpg": 1}
+    """Somebody deletes another folder meanwhile, so that all of them are looked at afresh."""
+    sink = place.open()
+    bench.place(sink, "2023/a.jpg", content(10))
+    double.faults.add("listing_lag", 1.0, "create/2024")
+    bench.place(sink, "2024/a.jpg", content(11))
+    other = next(node for node in double.store.nodes.values() if node.name == "2023")
+    double.store.delete(other)
+    double.faults.add("unseen", 1.0, "get/2024", times=2)
+    with pytest.raises(Transient):
+        bench.place(sink, "2023/b.jpg", content(12))
+    bench.place(sink, "2024/b.jpg", content(13))
+    assert double.store.folders() == ["Outpour", "Outpour/2024"]
+
+
+def test_ids_that_what_was_deleted_used_up_are_given_up_at_the_first_try(
+    double: Double, place: DrivePlace, bench: Bench
+) -> None:
+    """All folders and files of an earlier run, for good; that is waited for once."""
+    staged = [bench.stage(f"2024/06/{n}.jpg", content(100 + n)) for n in range(3)]
+    sink = place.open()
+    made = [sink.transfer(*one, None, bench.keep) for one in staged]
+    for node in list(double.store.nodes.values()):
+        if node.name == "Outpour":
+            double.store.delete(node)
+    double.calls.clear()
+    sink = place.open()
+    for one, before in zip(staged, made, strict=True):
+        assert sink.transfer(*one, before.token, bench.keep).receipt
+    assert held(double) == {f"Outpour/2024/06/{n}.jpg": 1 for n in range(3)}
+    assert double.store.folders() == ["Outpour", "Outpour/2024", "Outpour/2024/06"]
+    assert double.calls["files.get"] <= 13, "each was waited for"
 
 
 def test_two_folders_of_one_name_are_asked_one_by_one(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from connectors.base import Asset, Resource, Role, Source
 from connectors.checksums import Algorithm, Checksum, digest
-from connectors.errors import NotFound, Paused, SessionExpired, Transient
+from connectors.errors import NotFound, OutpourError, Paused, SessionExpired, Transient
 from sandbox.iphone import OnPhone, Phone
 from tests.iphone.conftest import Open, Plug, listed, read
 from tests.rehearsal.rig import sha
@@ -89,6 +91,31 @@ def test_a_slow_cable_is_not_taken_for_a_phone_that_is_silent(
         got = readers.map(lambda path: take(source, film(9 * MIB, path)), paths)
         assert all(data == noise(9 * MIB) for data in got)
     assert closed(phone)
+
+
+def test_a_read_that_gets_no_answer_ends_whatever_else_is_answered(
+    phone: Phone, open_source: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.iphone.device._ANSWER", 1.0)
+    monkeypatch.setattr("connectors.iphone.device._LONGEST_WAIT", 2.0)
+    phone.bandwidth = MIB // 2  # one READ takes eight seconds
+    phone.media.add(PATH, noise(5 * MIB))
+    source = open_source()
+    over = threading.Event()
+
+    def chatter() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OutpourError):
+                source.capacity()
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(1) as others:
+        others.submit(chatter)
+        try:
+            with pytest.raises(Transient, match="stopped answering"):
+                take(source, film(5 * MIB))
+        finally:
+            over.set()
 
 
 @pytest.mark.parametrize("size", [5_000, 9 * MIB])
