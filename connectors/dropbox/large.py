@@ -113,9 +113,7 @@ class LargeFiles:
     ) -> Ticket:
         """Send all parts but the last, which has to close the session after the others.
 
-        A part that Dropbox has is refused for where it lies (a Dropbox engineer in
-        dropbox-sdk-rust#53, without saying in what words). If it was another reason, the commit
-        finds bytes missing. Checkpoints are taken here, one for all parts that ended meanwhile.
+        Checkpoints are taken here, one for all parts that ended meanwhile.
         """
         missing = _missing(put, ticket)
         flying: dict[Future[None], tuple[int, int]] = {}
@@ -131,9 +129,7 @@ class LargeFiles:
             for sent in done:
                 start, end = flying.pop(sent)
                 error = sent.exception()
-                there = isinstance(error, WrongOffset) and error.correct >= end
-                there = there or (again and isinstance(error, WrongOffset | PartRefused))
-                if error is None or there:
+                if error is None or _has_it(error, end, again=again):
                     ticket = ticket.plus(start, end)
                 elif isinstance(error, OutpourError):
                     failure = failure or error
@@ -151,6 +147,17 @@ class LargeFiles:
 def _block(offset: int) -> int:
     """Where the block that ``offset`` lies in begins."""
     return offset - offset % DROPBOX_BLOCK
+
+
+def _has_it(error: BaseException, end: int, *, again: bool) -> bool:
+    """Whether a part up to ``end`` was refused since Dropbox has it, as far as can be told.
+
+    One that it has is refused for where it lies (a Dropbox engineer in dropbox-sdk-rust#53, without
+    saying in what words). If it was for another reason, the commit finds bytes missing.
+    """
+    if isinstance(error, WrongOffset) and error.correct >= end:
+        return True
+    return again and isinstance(error, WrongOffset | PartRefused)
 
 
 def _missing(put: Put, ticket: Ticket) -> Iterator[tuple[int, int]]:

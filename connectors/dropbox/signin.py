@@ -27,6 +27,11 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired, Trans
 from connectors.headers import retry_after
 from connectors.network_errors import network_error
 
+_MEMBER = (
+    "This is a team with a team space: what 'folder' names lies in your own member folder, where "
+    "the others of the team do not see it."
+)
+
 
 class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is not typed
     def __init__(self, settings: DropboxSettings, key: str) -> None:
@@ -88,12 +93,6 @@ def _refresh_token(flow: _Flow, code: str) -> str:
     if not found.refresh_token:
         raise SessionExpired("Dropbox gave no lasting sign-in", hint="Connect again.")
     return str(found.refresh_token)
-
-
-_MEMBER = (
-    "This is a team with a team space: what 'folder' names lies in your own member folder, where "
-    "the others of the team do not see it."
-)
 
 
 def _denied(response: requests.Response) -> OutpourError:

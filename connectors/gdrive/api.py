@@ -97,38 +97,27 @@ class Api:
         self._run(request, "to rename a damaged copy")
 
     def children(
-        self,
-        parents: Sequence[str],
-        fields: str,
-        name: str | None = None,
-        *,
-        folders: bool = False,
+        self, parents: Sequence[str], fields: str, name: str | None = None
     ) -> Iterator[File]:
-        """What lies in the folders and not in the bin, page by page; only ``name`` if given,
-        only ``folders`` if asked. Drive compares names more loosely than we do, so look at the
-        names again.
+        """What lies in the folders and not in the bin, page by page; only ``name`` if given, which
+        Drive compares more loosely than we do, so look at the names again.
 
         Folder after folder: Google's answer for several in one is empty now and then
         (issuetracker.google.com/149522397; rclone asks so too).
         """
+        named = "" if name is None else f" and name = {_quoted(name)}"
         for parent in parents:
-            yield from self.among([parent], fields, name, folders=folders)
+            yield from self._list(
+                f"{_quoted(parent)} in parents and trashed = false{named}", fields
+            )
 
-    def among(
-        self,
-        parents: Sequence[str],
-        fields: str,
-        name: str | None = None,
-        *,
-        folders: bool = False,
-    ) -> Iterator[File]:
-        """As ``children``, of all folders at once; what it does not show may be there."""
+    def folders_among(self, parents: Sequence[str]) -> Iterator[str]:
+        """Ids of the folders in all of these at once; what it does not show may be there."""
         places = " or ".join(f"{_quoted(parent)} in parents" for parent in parents)
-        query = f"({places}) and trashed = false"
-        if name is not None:
-            query += f" and name = {_quoted(name)}"
-        if folders:
-            query += f" and mimeType = {_quoted(FOLDER)}"
+        query = f"({places}) and trashed = false and mimeType = {_quoted(FOLDER)}"
+        return (found["id"] for found in self._list(query, "id"))
+
+    def _list(self, query: str, fields: str) -> Iterator[File]:
         where: dict[str, Any] = {"corpora": "user"}
         if self.drive:
             where = {

@@ -198,8 +198,8 @@ class Auth:
         answer = self._transport.send(method, url, headers or {}, body)
         told = _json(answer.data)
         # google-auth takes all but a few of these for the end of the sign-in.
-        unfit = told is None or (answer.status == 200 and not told.get("access_token"))
-        if told is None or unfit or answer.status in {408, 429} or answer.status >= 500:
+        passing = answer.status in {408, 429} or answer.status >= 500
+        if told is None or passing or (answer.status == 200 and not told.get("access_token")):
             raise Transient(
                 f"Google's sign-in service failed (HTTP {answer.status})",
                 retry_after=retry_after(answer.headers),

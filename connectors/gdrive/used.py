@@ -59,7 +59,7 @@ class Used:
         shown: set[str] = set()
         while some := list(islice(parents, _PARENTS)):
             with contextlib.suppress(NotFound):  # a folder is gone: each of these is asked for
-                shown |= {found["id"] for found in api.among(some, "id", folders=True)}
+                shown.update(api.folders_among(some))
         return shown
 
 

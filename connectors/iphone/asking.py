@@ -87,9 +87,9 @@ class Asking:
         folders = sorted({path.rpartition("/")[0] for path in missing})
         there = {
             f"{folder}/{name}" if folder else name
-            for folder, names in self._answers(folders, _listed).items()
-            if names is not None and not isinstance(names, Denied)
-            for name in names
+            for folder, inside in self._answers(folders, _listed).items()
+            if inside is not None and not isinstance(inside, Denied)
+            for name in inside
         }
         return [path for path in missing if path in there]
 

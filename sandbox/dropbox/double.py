@@ -18,6 +18,7 @@ from sandbox.dropbox.wire import (
     Route,
     denied,
     find,
+    lacks_scope,
     plain,
     too_many,
     unauthorized,
@@ -179,13 +180,7 @@ class Dropbox:
         if self.faults.hit("route_denied", key):
             raise unauthorized("route_access_denied")
         if self.faults.hit("scope_taken", key):
-            text = (
-                f'Error in call to API function "{key}": Your app (ID: 1) is not permitted to '
-                "access this endpoint because it does not have the required scope "
-                "'files.content.write'. The owner of the app can enable the scope for the app "
-                "using the Permissions tab on the App Console."
-            )
-            raise plain(400, text, "scope_taken")
+            raise lacks_scope(key)
         if self.faults.hit("busy_request", key):
             raise too_many("too_many_write_operations", self.faults.retry_after)
         if self.faults.hit("throttle_text", key):
@@ -203,6 +198,10 @@ class Dropbox:
             "display_name": "Ann Example",
             "abbreviated_name": "AE",
         }
+        home = "3235641"
+        roots = {".tag": "user", "root_namespace_id": home, "home_namespace_id": home}
+        if self.team_space:
+            roots |= {".tag": "team", "root_namespace_id": "7788990", "home_path": "/Ann Example"}
         return route.answered(
             {
                 "account_id": ACCOUNT,
@@ -214,18 +213,7 @@ class Dropbox:
                 "referral_link": "https://www.dropbox.com/referrals/sandbox",
                 "is_paired": False,
                 "account_type": {".tag": "basic"},
-                "root_info": {
-                    ".tag": "user",
-                    "root_namespace_id": "3235641",
-                    "home_namespace_id": "3235641",
-                }
-                if not self.team_space
-                else {
-                    ".tag": "team",
-                    "root_namespace_id": "7788990",
-                    "home_namespace_id": "3235641",
-                    "home_path": "/Ann Example",
-                },
+                "root_info": roots,
             }
         )
 

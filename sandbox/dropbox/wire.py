@@ -106,6 +106,17 @@ def unauthorized(tag: str, **fields: str) -> Refused:
     return refused(401, error)
 
 
+def lacks_scope(route: str) -> Refused:
+    """400 in words, where a permission was taken from the app after the sign-in."""
+    text = (
+        f'Error in call to API function "{route}": Your app (ID: 1) is not permitted to access '
+        "this endpoint because it does not have the required scope 'files.content.write'. The "
+        "owner of the app can enable the scope for the app using the Permissions tab on the App "
+        "Console."
+    )
+    return plain(400, text, "scope_taken")
+
+
 def denied() -> Refused:
     """403 with an auth.AccessError."""
     tag = "invalid_account_type"
