@@ -120,6 +120,8 @@ class Changes:
                     gone.append(records.asset_id(zone, name))
             elif kind in _ALBUM_TYPES or _RELATION in name:
                 albums = True
+            elif kind == MASTER and records.is_stub(record):
+                masters.explain({name})
             elif kind == ASSET and not records.is_chosen(record, self._settings):
                 gone.append(records.asset_id(zone, name))
                 left.add(fields.reference(record, "masterRef") or "")

@@ -114,7 +114,7 @@ class Drift:
 
 
 def _places(asset: Record) -> Places:
-    if asset.get("deleted") or fields.flag(asset, "isExpunged"):
+    if asset.get("deleted") or fields.flag(asset, "isExpunged") or records.is_stub(asset):
         return ()
     if "serverErrorCode" in asset:
         return (VISIBLE, BURSTS, HIDDEN, DELETED)

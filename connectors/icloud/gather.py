@@ -53,7 +53,8 @@ class Gather:
                 self._failed.setdefault(name, of_record(record))
                 failed += 1
             elif record.get("recordType") == ASSET:
-                self._assets[name] = record
+                if not records.is_stub(record):
+                    self._assets[name] = record
                 assets[name] = fields.reference(record, "masterRef")
             elif record.get("recordType") == MASTER:
                 self._masters[name] = record

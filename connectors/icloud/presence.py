@@ -59,7 +59,7 @@ class Presence:
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
             told = self._look_up([*some, *filter(None, (wanted[name] for name in some))])
-            masters = [name for name in some if name in told and not _expunged(told[name])]
+            masters = [name for name in some if name in told and not _lost(told[name])]
             assets = {name: wanted[name] for name in masters}
             for name in masters:
                 if not _seen(told.get(wanted[name])):
@@ -67,7 +67,7 @@ class Presence:
             fresh = [asset for asset in assets.values() if asset and asset not in told]
             told |= self._look_up(fresh)
             for name, asset in assets.items():
-                if asset in told and not _expunged(told[asset]):
+                if asset in told and not _lost(told[asset]):
                     found[name] = _photo(told[name], name, asset, records.is_gone(told[asset]))
         return found
 
@@ -76,7 +76,7 @@ class Presence:
         there: dict[str, Record] = {}
         if not names:
             return there
-        keys = (f"{ORIGINAL}Res", f"{ORIGINAL}Fingerprint", "masterRef", "isDeleted", "isExpunged")
+        keys = (f"{ORIGINAL}Res", f"{ORIGINAL}Fingerprint", "masterRef", *records.STATE)
         for record in self._cloudkit.lookup(Zone(), names, keys).records:
             if "serverErrorCode" not in record:
                 there[str(record.get("recordName"))] = record
@@ -100,12 +100,13 @@ class Presence:
                 yield from window.assets
 
 
-def _expunged(record: Record) -> bool:
-    return fields.flag(record, "isExpunged")
+def _lost(record: Record) -> bool:
+    """Whether it is nothing of this library any more."""
+    return fields.flag(record, "isExpunged") or records.is_stub(record)
 
 
 def _seen(asset: Record | None) -> bool:
-    return asset is not None and not records.is_gone(asset)
+    return asset is not None and not records.is_gone(asset) and not _lost(asset)
 
 
 def _photo(master: Record, name: str, asset: str, binned: bool) -> Photo:

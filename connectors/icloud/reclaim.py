@@ -71,6 +71,8 @@ def trash(
         record = now.record(name)
         if records.is_gone(record):
             return None
+        if records.is_stub(record):
+            raise ItemError("it was moved to a Shared Library")
         if known[records.asset_id(zone, name)] != records.revision(record, now.master(record)):
             raise ItemError("it was changed in iCloud since it was copied")
         return _Change(name, str(record.get("recordChangeTag")), deleted=True)
@@ -85,6 +87,8 @@ def restore(cloudkit: CloudKit, asset_ids: Sequence[str]) -> list[OutpourError |
         record = now.record(name)
         if fields.flag(record, "isExpunged"):
             raise NotFound("iCloud has removed it for good")
+        if records.is_stub(record):
+            raise NotFound("it was moved to a Shared Library")
         if not records.is_gone(record):
             return None
         return _Change(name, str(record.get("recordChangeTag")), deleted=False)
@@ -141,8 +145,14 @@ def _listed(cloudkit: CloudKit, zone: Zone) -> Iterator[Trashed]:
         rank += max(covered, 1) if reply.records else 0
 
 
-_STATE = ("masterRef", "isDeleted", "isExpunged", records.EDITED_LIVE + "Res")
-"""What ``records.is_gone`` and ``records.revision`` read."""
+_STATE = (
+    "masterRef",
+    "isDeleted",
+    "isExpunged",
+    "isSparsePrivateRecord",
+    records.EDITED_LIVE + "Res",
+)
+"""What ``records.is_gone``, ``is_stub`` and ``revision`` read."""
 
 
 class _Now:

@@ -39,6 +39,7 @@ KEYS = (
     "masterRef",
     "isDeleted",
     "isExpunged",
+    "isSparsePrivateRecord",
     "isFavorite",
     "isHidden",
     "assetDate",
@@ -55,7 +56,7 @@ KEYS = (
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
 
-STATE = ("isDeleted", "isExpunged", "isHidden", "burstId")
+STATE = ("isDeleted", "isExpunged", "isSparsePrivateRecord", "isHidden", "burstId")
 """What tells which of Apple's lists an asset is in, and whether it is wanted (``is_chosen``)."""
 
 RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
@@ -104,9 +105,15 @@ def is_gone(asset: Record) -> bool:
     return fields.flag(asset, "isDeleted") or fields.flag(asset, "isExpunged")
 
 
+def is_stub(record: Record) -> bool:
+    """Whether it only stands for what was moved to a Shared Library: a member's own zone keeps a
+    record of it, without files (kei's issue 765). It is nothing of this library any more."""
+    return fields.flag(record, "isSparsePrivateRecord")
+
+
 def is_chosen(asset: Record, settings: ICloudSettings) -> bool:
     """Whether ``settings`` want an asset as it is now."""
-    if fields.flag(asset, "isExpunged"):
+    if fields.flag(asset, "isExpunged") or is_stub(asset):
         return False
     if fields.flag(asset, "isDeleted"):
         return settings.trashed

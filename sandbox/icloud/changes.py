@@ -116,9 +116,8 @@ def _history(
             records.append(zone.records.tombstone(library.name(number)))
             number += 1
             continue
+        records += zone.pair(asset, keys)
         if asset.shared == zone.shared:
-            zone.remember(asset)
-            records += [zone.records.master(asset, keys), zone.records.asset(asset, keys)]
             records += [
                 zone.records.relation(asset, album, keys)
                 for album in albums
@@ -154,9 +153,7 @@ def _told(zone: Zone, event: Event, keys: Keys) -> list[Record]:
     name = f"{event.id}-IN-{event.album}"
     try:
         if event.what == "asset":
-            asset = library.find(event.id)
-            zone.remember(asset)
-            return [zone.records.master(asset, keys), zone.records.asset(asset, keys)]
+            return zone.pair(library.find(event.id), keys)
         if event.what == "album":
             return [zone.records.album(library.albums.get(event.id), keys)]
         if event.what == "member":

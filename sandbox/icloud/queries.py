@@ -261,8 +261,7 @@ def find_record(zone: Zone, name: str, keys: Keys) -> Record | None:
             asset, album = library.find(item), library.albums.get(container)
             held = library.albums.holds(album, asset.number)
             return zone.records.relation(asset, album, keys) if held else None
-        asset = library.find(name)
-        return zone.records.asset(asset, keys) if asset.shared == zone.shared else None
+        return next(reversed(zone.pair(library.find(name), keys)), None)
     except KeyError:
         pass
     try:

@@ -113,6 +113,18 @@ class Records:
             record["expirationTime"] = asset.trashed // 1000 + 40 * 86400
         return record
 
+    def stub(self, asset: Asset, keys: Keys) -> list[Record]:
+        """What is left, in the person's own zone, of what was moved to the shared library (kei's
+        issue 765): records that say where it is now, and hold nothing."""
+        fields = {
+            "isSparsePrivateRecord": typed("INT64", 1),
+            "linkedShareRecordName": typed("STRING", asset.id),
+        }
+        fields = {name: value for name, value in fields.items() if _wanted(keys, name)}
+        tag = change_tag(asset.number, asset.revision)
+        names = (("CPLMaster", asset.original.fingerprint), ("CPLAsset", asset.id))
+        return [self._record(name, kind, fields, asset.added, tag) for kind, name in names]
+
     def _facts(self, asset: Asset) -> dict[str, Any]:
         edited = any(file.role.startswith("edited") for file in asset.files)
         live = asset.kind == "live"

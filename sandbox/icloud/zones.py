@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.icloud.links import Links
-from sandbox.icloud.records import Records
+from sandbox.icloud.records import Keys, Record, Records
 from sandbox.icloud.wire import Refused
 from sandbox.library import Asset, Library
 
@@ -44,6 +44,13 @@ class Zone:
     def remember(self, asset: Asset) -> None:
         """So that a lookup by the master's name finds the asset again."""
         self._masters[asset.original.fingerprint] = asset.number
+
+    def pair(self, asset: Asset, keys: Keys) -> list[Record]:
+        """The records of its master and of itself, as far as they are in this zone."""
+        if asset.shared == self.shared:
+            self.remember(asset)
+            return [self.records.master(asset, keys), self.records.asset(asset, keys)]
+        return self.records.stub(asset, keys) if asset.moved and not self.shared else []
 
     def by_master(self, name: str) -> Asset | None:
         number = self._masters.get(name)

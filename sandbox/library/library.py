@@ -233,6 +233,12 @@ class Library:
     def restore(self, asset_id: str) -> Asset:
         return self.change(asset_id, trashed=None)
 
+    def share(self, asset_id: str) -> Asset:
+        """Move it to the shared library."""
+        with self._lock:
+            self._happened("asset", asset_id)
+            return self.change(asset_id, shared=True, moved=True)
+
     def purge(self, asset_id: str) -> None:
         """Gone for good."""
         with self._lock:

@@ -68,8 +68,9 @@ class Asset:
 
     ``kind`` is photo, live or video; ``subtype`` is "", screenshot, panorama, slomo or
     timelapse. ``trashed`` is when it was put into Recently Deleted. ``shared`` assets are in
-    the shared library. Of the pictures of a ``burst`` all but one are ``stacked`` behind it.
-    Assets whose originals are equal share them. ``revision`` grows with every change.
+    the shared library; those ``moved`` there were the person's own before. Of the pictures of a
+    ``burst`` all but one are ``stacked`` behind it. Assets whose originals are equal share them.
+    ``revision`` grows with every change.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Asset:
     hidden: bool = False
     trashed: int | None = None
     shared: bool = False
+    moved: bool = False
     burst: str | None = None
     stacked: bool = False
     title: str | None = None
