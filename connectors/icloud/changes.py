@@ -22,6 +22,7 @@ from connectors.icloud.settings import ICloudSettings
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
 _FORMAT = 3  # up to 1 the edited videos of Live Photos were not asked for, up to 2 bursts' others
+_TRIES = 2  # of an answer that can be had with less in it
 _STUCK = 5  # answers in a row that bring neither records nor a new token
 
 
@@ -64,6 +65,25 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """These fields of all records, or of those of some ``kinds``, others perhaps among them. The
+    fields to ``spare`` are left out of an answer that Apple fails over with them."""
+
+    keys: Sequence[str]
+    kinds: Sequence[str] = ()
+    spare: Sequence[str] = ()
+
+    @property
+    def less(self) -> Wanted:
+        return Wanted([key for key in self.keys if key not in self.spare], self.kinds)
+
+
+STATE = Wanted(records.STATE, spare=records.STATE_ENCRYPTED)
+"""What has become of each asset, as far as that can be told of one whose fields cannot be
+decrypted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One page of changes, and the token after it.
 
@@ -101,7 +121,7 @@ class Changes:
         """Pages of changes of one library in order; at least one. Raises what ``answers`` does."""
         patience = Patience(self._cloudkit)
         masters = _Masters()
-        for answer in answers(self._cloudkit, patience, zone, token, records.KEYS):
+        for answer in answers(self._cloudkit, patience, zone, token, Wanted(records.KEYS)):
             page = self._read(zone, answer.records, patience, masters)
             yield Found(page, answer.token, not answer.more and masters.unexplained())
 
@@ -148,22 +168,17 @@ def may_be_asset(record: Record) -> bool:
 
 
 def answers(
-    cloudkit: CloudKit,
-    patience: Patience,
-    zone: Zone,
-    token: str | None,
-    keys: Sequence[str],
-    kinds: Sequence[str] = (),
+    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str | None, wanted: Wanted
 ) -> Iterator[Answer]:
     """What changed in a library since ``token``, at least one answer; all there ever was where that
-    is None. Records of other ``kinds`` may be left out.
+    is None.
 
     Raises CursorLost when Apple no longer honours ``token``, or fails over what has changed
     since: unlike the changes, a listing of everything can be had around what is broken.
     """
     idle, more = 0, True
     while more:
-        answer = _answer(cloudkit, patience, zone, token, keys, kinds)
+        answer = _answer(cloudkit, patience, zone, token, wanted)
         more = answer.more
         idle = idle + 1 if answer.token == token and more else 0
         if idle >= _STUCK:
@@ -173,22 +188,28 @@ def answers(
 
 
 def _answer(
-    cloudkit: CloudKit,
-    patience: Patience,
-    zone: Zone,
-    token: str | None,
-    keys: Sequence[str],
-    kinds: Sequence[str],
+    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str | None, wanted: Wanted
+) -> Answer:
+    try:
+        return _asked(cloudkit, patience, zone, token, wanted)
+    except Unservable as error:
+        if wanted.spare:
+            return _answer(cloudkit, patience, zone, token, wanted.less)
+        raise CursorLost(f"the changes cannot be had: {error}") from error
+
+
+def _asked(
+    cloudkit: CloudKit, patience: Patience, zone: Zone, token: str | None, wanted: Wanted
 ) -> Answer:
     request: Record = {
         "zoneID": zone.id,
         "resultsLimit": PAGE_RECORDS,
-        "desiredKeys": list(keys),
+        "desiredKeys": list(wanted.keys),
     }
     if token is not None:
         request["syncToken"] = token
-    if kinds:
-        request["desiredRecordTypes"] = list(kinds)
+    if wanted.kinds:
+        request["desiredRecordTypes"] = list(wanted.kinds)
 
     def ask() -> Record:
         reply = cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
@@ -202,12 +223,10 @@ def _answer(
             raise Stuck("iCloud does not say where its record of the library goes on")
         return answer
 
-    try:
-        answer = patience.call(ask)
-        found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
-        told = list(_resolved(cloudkit, patience, zone, found, keys))
-    except Unservable as error:
-        raise CursorLost(f"the changes cannot be had: {error}") from error
+    tries = {"unservable": _TRIES} if wanted.spare else {}
+    answer = patience.call(ask, **tries)
+    found = [item for item in answer.get("records") or [] if isinstance(item, dict)]
+    told = list(_resolved(cloudkit, patience, zone, found, wanted.keys))
     token = str(answer.get("syncToken") or token)
     return Answer(told, token, bool(answer.get("moreComing")))
 

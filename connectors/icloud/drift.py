@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from connectors.base import Problem
 from connectors.errors import CursorLost
 from connectors.icloud import fields, records
-from connectors.icloud.changes import answers, may_be_asset
+from connectors.icloud.changes import STATE, answers, may_be_asset
 from connectors.icloud.cloudkit import CloudKit, Record, Zone
 from connectors.icloud.counting import Count, Counting
 from connectors.icloud.listing import BURSTS, DELETED, HIDDEN, VISIBLE
@@ -97,9 +97,7 @@ class Drift:
         """The assets that changed since this was last read."""
         fresh: set[str] = set()
         try:
-            for answer in answers(
-                self._cloudkit, self._patience, zone, self._tokens[zone], records.STATE
-            ):
+            for answer in answers(self._cloudkit, self._patience, zone, self._tokens[zone], STATE):
                 self._tokens[zone] = answer.token
                 for record in filter(may_be_asset, answer.records):
                     name = records.asset_id(zone, str(record.get("recordName")))
@@ -124,4 +122,4 @@ def _places(asset: Record) -> Places:
     elif fields.flag(asset, "isHidden"):
         place = HIDDEN
     # Of the pictures of a burst only the one in front is shown.
-    return (place, BURSTS) if fields.plain(asset, "burstId") else (place,)
+    return (place, BURSTS) if records.burst(asset) else (place,)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import plistlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENCRYPTED = "ENCRYPTED_BYTES"
+_DIGITS = re.compile(r"-?\d{1,15}")
 _MOST_OFFSET = 18 * 3600  # seconds; real zones end at 14 hours
 
 
@@ -20,6 +23,31 @@ def value(record: Mapping[str, Any], name: str) -> Any:
     fields = record.get("fields")
     item = fields.get(name) if isinstance(fields, dict) else None
     return item.get("value") if isinstance(item, dict) else None
+
+
+def current(record: Mapping[str, Any], name: str) -> Any:
+    """A value that newer records keep encrypted, beside a plain one that is missing or vague on
+    purpose: what ``{name}Enc`` says, else ``name`` (Apple's own client does so since iOS 26).
+
+    That may be as it is, or the base64 of a text, a number in digits or a property list.
+    """
+    found = value(record, name + "Enc")
+    if isinstance(found, str) and record["fields"][name + "Enc"].get("type") == _ENCRYPTED:
+        found = _opened(found)
+    return value(record, name) if found is None else found
+
+
+def _opened(encoded: str) -> Any:
+    raw = _decoded(encoded)
+    if not raw:
+        return None
+    if raw.startswith(b"bplist"):
+        return _loaded(raw)
+    try:
+        told = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return int(told) if _DIGITS.fullmatch(told) else told
 
 
 def text(record: Mapping[str, Any], name: str) -> str | None:
@@ -43,8 +71,17 @@ def plain(record: Mapping[str, Any], name: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
+def word(record: Mapping[str, Any], name: str) -> str | None:
+    """A text that may be ``current``."""
+    found = current(record, name)
+    return found if isinstance(found, str) and found else None
+
+
 def number(record: Mapping[str, Any], name: str) -> int | None:
-    found = value(record, name)
+    return _number(value(record, name))
+
+
+def _number(found: object) -> int | None:
     try:
         return int(found) if isinstance(found, int | float) else None
     except (OverflowError, ValueError):  # JSON may say Infinity or NaN
@@ -56,19 +93,24 @@ def flag(record: Mapping[str, Any], name: str) -> bool:
 
 
 def instant(record: Mapping[str, Any], name: str, offset: int | None = None) -> datetime | None:
-    """Milliseconds since 1970 as a time in the zone ``offset`` seconds east of UTC."""
-    found = value(record, name)
-    if not isinstance(found, int | float):
+    """Milliseconds since 1970, ``current``, as a time in the zone ``offset`` seconds east of
+    UTC."""
+    found = current(record, name)
+    if not isinstance(found, int | float | datetime):
         return None
     try:
-        moment = _EPOCH + timedelta(milliseconds=found)
+        if isinstance(found, datetime):  # of a property list: UTC, without saying so
+            moment = found.replace(tzinfo=UTC)
+        else:
+            moment = _EPOCH + timedelta(milliseconds=found)
         return moment.astimezone(timezone(timedelta(seconds=offset or 0)))
     except (OverflowError, ValueError):
         return None
 
 
 def utc_offset(record: Mapping[str, Any], name: str) -> int | None:
-    found = number(record, name)
+    """Seconds east of UTC, ``current``."""
+    found = _number(current(record, name))
     return found if found is not None and abs(found) <= _MOST_OFFSET else None
 
 
@@ -76,8 +118,10 @@ def plist(record: Mapping[str, Any], name: str) -> Any:
     """A property list in base64."""
     found = value(record, name)
     raw = _decoded(found) if isinstance(found, str) else None
-    if not raw:
-        return None
+    return _loaded(raw) if raw else None
+
+
+def _loaded(raw: bytes) -> Any:
     try:
         return plistlib.loads(raw)
     except Exception:  # noqa: BLE001 - plistlib leaks whatever its parsers raise

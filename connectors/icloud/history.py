@@ -9,12 +9,12 @@ bursts, and where a listing falls short of what Apple counts.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.base import Asset, Page, Problem
 from connectors.errors import CursorLost, Fatal, ItemError
-from connectors.icloud import fields, records
-from connectors.icloud.changes import Answer, Stuck, answers, may_be_asset
+from connectors.icloud import records
+from connectors.icloud.changes import STATE, Answer, Stuck, answers, may_be_asset
 from connectors.icloud.cloudkit import PAGE_ASSETS, CloudKit, Record, Zone
 from connectors.icloud.gather import ASSET, Gather
 from connectors.icloud.listing import Names
@@ -79,7 +79,9 @@ class History:
         for kinds in ((ASSET,), ()):
             begun = False
             try:
-                for answer in answers(self._cloudkit, patience, zone, None, records.STATE, kinds):
+                for answer in answers(
+                    self._cloudkit, patience, zone, None, replace(STATE, kinds=kinds)
+                ):
                     begun = True
                     yield answer
                 return
@@ -114,9 +116,7 @@ class History:
         """Of those that are not found by their names, the ones that have not gone since."""
         gone: set[str] = set()
         try:
-            for answer in answers(
-                self._cloudkit, Patience(self._cloudkit), zone, token, records.STATE
-            ):
+            for answer in answers(self._cloudkit, Patience(self._cloudkit), zone, token, STATE):
                 gone |= {str(one.get("recordName")) for one in answer.records if one.get("deleted")}
         except _REFUSED:
             gone.clear()
@@ -130,6 +130,6 @@ class History:
             return False
         if "serverErrorCode" in record:
             return True  # asking for it by name will tell
-        if bursts_only and fields.plain(record, "burstId") is None:
+        if bursts_only and records.burst(record) is None:
             return False
         return records.is_chosen(record, self._settings)

@@ -35,6 +35,7 @@ _PARTS = ("Res", "FileType", "Fingerprint")
 KEYS = (
     *(prefix + part for prefix in _FILES for part in _PARTS),
     "itemType",
+    "itemTypeEnc",
     "filenameEnc",
     "masterRef",
     "isDeleted",
@@ -43,9 +44,12 @@ KEYS = (
     "isFavorite",
     "isHidden",
     "assetDate",
+    "assetDateEnc",
     "addedDate",
     "timeZoneOffset",
+    "timeZoneOffsetEnc",
     "burstId",
+    "burstIdEnc",
     "captionEnc",
     "extendedDescEnc",
     "keywordsEnc",
@@ -56,8 +60,11 @@ KEYS = (
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
 
-STATE = ("isDeleted", "isExpunged", "isSparsePrivateRecord", "isHidden", "burstId")
+STATE = ("isDeleted", "isExpunged", "isSparsePrivateRecord", "isHidden", "burstId", "burstIdEnc")
 """What tells which of Apple's lists an asset is in, and whether it is wanted (``is_chosen``)."""
+
+STATE_ENCRYPTED = ("burstIdEnc",)
+"""Of that, what Apple has to decrypt: a broken asset makes an answer fail that holds it."""
 
 RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
 """What Apple makes of an original, smaller. Asked for only where that is missing itself."""
@@ -111,6 +118,11 @@ def is_stub(record: Record) -> bool:
     return fields.flag(record, "isSparsePrivateRecord")
 
 
+def burst(asset: Record) -> str | None:
+    """Names the burst it is a picture of."""
+    return fields.word(asset, "burstId")
+
+
 def is_chosen(asset: Record, settings: ICloudSettings) -> bool:
     """Whether ``settings`` want an asset as it is now."""
     if fields.flag(asset, "isExpunged") or is_stub(asset):
@@ -123,7 +135,7 @@ def is_chosen(asset: Record, settings: ICloudSettings) -> bool:
 def asset(zone: Zone, record: Record, master: Record) -> Asset:
     """The asset of two raw records. What cannot be read is left out, never an error."""
     name = _filename(record, master)
-    identifier = fields.plain(master, "itemType") or fields.plain(master, ORIGINAL + "FileType")
+    identifier = fields.word(master, "itemType") or fields.plain(master, ORIGINAL + "FileType")
     kind = uti.kind(identifier, name, moving=_token(master, LIVE) is not None)
     offset = fields.utc_offset(record, "timeZoneOffset")
     return Asset(
@@ -247,7 +259,8 @@ def _filename(record: Record, master: Record) -> str:
     if name and _LIKE_A_NAME.fullmatch(name):
         return name
     short = re.sub(r"[^A-Za-z0-9]", "", record["recordName"])[:12] or "UNNAMED"
-    identifier = fields.plain(master, ORIGINAL + "FileType") or fields.plain(master, "itemType")
+    kinds = fields.plain(master, ORIGINAL + "FileType"), fields.word(master, "itemType")
+    identifier = next(filter(uti.extension, kinds), None)
     return f"IMG_{short}{uti.extension(identifier)}"
 
 
@@ -266,7 +279,7 @@ def _metadata(record: Record, offset: int | None) -> Metadata:
         location=_location(record),
         utc_offset=offset,
         added=fields.instant(record, "addedDate"),
-        burst=fields.plain(record, "burstId"),
+        burst=burst(record),
     )
 
 

@@ -50,6 +50,7 @@ FAULTS: Mapping[str, str] = {
     "lost_answer": "uploads are registered, and the connection ends without an answer",
     "no_original": "a record tells of an asset's smaller renditions, and of no original",
     "no_rendition": "a record tells of no smaller renditions",
+    "private_facts": "moment, zone, burst and type stand in encrypted fields, vague beside them",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 

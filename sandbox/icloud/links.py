@@ -44,6 +44,10 @@ class Links:
         """Whether records are silent about a file: ``no_original`` or ``no_rendition``."""
         return self._faults.hit(fault, f"record/{asset.id}")
 
+    def hides(self, asset: Asset) -> bool:
+        """Whether an asset's facts are kept in encrypted fields."""
+        return self._faults.hit("private_facts", f"record/{asset.id}")
+
     def token(self, asset: Asset, file: File, zone: Mapping[str, Any]) -> dict[str, Any]:
         """The value of an ASSETID field."""
         checksum = self.checksum(asset, file)

@@ -36,6 +36,7 @@ _ON_ASSET = {
     "edited_live_video": "resVidCompl",
 }
 _SUBTYPES = {"screenshot": 0, "panorama": 1, "slomo": 101, "timelapse": 102}
+_HIDDEN = ("assetDate", "timeZoneOffset", "burstId")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -81,8 +82,11 @@ class Records:
         fields: dict[str, Any] = {}
         if _wanted(keys, "filenameEnc"):
             fields["filenameEnc"] = encoded(original.filename)
+        hidden = self._links.hides(asset)
         if _wanted(keys, "itemType"):
-            fields["itemType"] = typed("STRING", original.uti)
+            fields["itemType"] = typed("STRING", _vague(original.uti) if hidden else original.uti)
+        if _wanted(keys, "itemTypeEnc") and hidden:
+            fields["itemTypeEnc"] = encoded(original.uti)
         if _wanted(keys, "dataClassType"):
             fields["dataClassType"] = typed("INT64", 1)
         if _wanted(keys, "originalOrientation"):
@@ -102,7 +106,10 @@ class Records:
         return self._record(name, "CPLMaster", fields, asset.added, change_tag(number, 0))
 
     def asset(self, asset: Asset, keys: Keys) -> Record:
-        fields = {name: value for name, value in self._facts(asset).items() if _wanted(keys, name)}
+        facts = self._facts(asset)
+        if self._links.hides(asset):
+            facts = _private(facts, asset)
+        fields = {name: value for name, value in facts.items() if _wanted(keys, name)}
         for file in asset.files:
             prefix = on_asset(file)
             if prefix:
@@ -282,6 +289,23 @@ def content_of(asset: Asset, role: str) -> Content | None:
 def _plist(value: Any) -> dict[str, Any]:
     data = plistlib.dumps(value, fmt=plistlib.FMT_BINARY)
     return typed("ENCRYPTED_BYTES", base64.b64encode(data).decode())
+
+
+def _private(facts: Record, asset: Asset) -> Record:
+    """As a phone with iOS 26 may tell them: the moment moved on by up to a minute, zone and burst
+    left out, and each beside it as it is."""
+    told = {name: value for name, value in facts.items() if name not in _HIDDEN}
+    moved = asset.created // 1000 * 1000 + 1000 * (1 + asset.number % 59)
+    told["assetDate"] = typed("TIMESTAMP", moved)
+    told["assetDateEnc"] = typed("TIMESTAMP", asset.created)
+    told["timeZoneOffsetEnc"] = typed("INT64", asset.utc_offset)
+    if asset.burst:
+        told["burstIdEnc"] = encoded(asset.burst)
+    return told
+
+
+def _vague(uti: str) -> str:
+    return "public.movie" if uti == "com.apple.quicktime-movie" else "public.image"
 
 
 def _burst_flags(asset: Asset) -> int:

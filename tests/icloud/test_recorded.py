@@ -61,6 +61,7 @@ def test_every_asked_for_field_is_one_apple_knows(page: list[dict[str, Any]]) ->
     """``desiredKeys`` of the recorded request; the rest are named by other clients."""
     asked = json.loads(exchanges("download_autodelete_photos_part1")[5]["request"]["body"])
     others = {"extendedDescEnc", "keywordsEnc", "isSparsePrivateRecord"}
+    others |= {key + "Enc" for key in ("assetDate", "timeZoneOffset", "burstId", "itemType")}
     others |= {records.EDITED_LIVE + part for part in ("Res", "FileType", "Fingerprint")}
     assert {*records.KEYS, *records.RENDITIONS} - others <= set(asked["desiredKeys"])
 
