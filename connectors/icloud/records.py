@@ -187,7 +187,7 @@ def _resources(
         (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),
         (master, LIVE, Role.LIVE_VIDEO, stem, ".MOV"),
         (record, *_moving(record, kind), f"{stem}-edited", ".MOV"),
-        (record if _token(record, SIDECAR) else master, SIDECAR, Role.SIDECAR, stem, ".AAE"),
+        (record if _token(record, SIDECAR) else master, SIDECAR, Role.SIDECAR, stem, ".XMP"),
     ]
     if kind is not Kind.VIDEO:  # there it would be a poster frame, not a file of the person's
         wanted.insert(2, (record, EDITED, Role.EDITED, f"{stem}-edited", suffix or ".JPG"))
@@ -292,13 +292,15 @@ def _keywords(record: Record) -> tuple[str, ...]:
 
 def _location(record: Record) -> Location | None:
     found = fields.plist(record, "locationEnc")
+    place = None
     if isinstance(found, dict):
-        latitude, longitude = _degrees(found.get("lat"), 90), _degrees(found.get("lon"), 180)
-        altitude = found.get("alt")
-    else:
-        latitude = _degrees(fields.value(record, "locationLatitude"), 90)
-        longitude = _degrees(fields.value(record, "locationLongitude"), 180)
-        altitude = None
+        place = _place(found.get("lat"), found.get("lon"), found.get("alt"))
+    plain = (fields.value(record, f"location{axis}") for axis in ("Latitude", "Longitude"))
+    return place or _place(*plain)
+
+
+def _place(north: object, east: object, altitude: object = None) -> Location | None:
+    latitude, longitude = _degrees(north, 90), _degrees(east, 180)
     if latitude is None or longitude is None:
         return None
     height = float(altitude) if isinstance(altitude, int | float) else None

@@ -25,6 +25,7 @@ _TYPES: dict[str, tuple[str, str]] = {
     "public.avi": (".AVI", "video/x-msvideo"),
     "public.mpeg": (".MPG", "video/mpeg"),
     "public.mpeg-2-video": (".MPG", "video/mpeg"),
+    "com.adobe.xmp": (".XMP", "application/rdf+xml"),
     "com.apple.adjustment-data": (".AAE", "application/xml"),
     "com.apple.photos.apple-adjustment-envelope": (".AAE", "application/xml"),
 }

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -267,6 +268,8 @@ def test_assets_are_what_their_owner_sees(ready: Rig) -> None:
             file = truth.file(str(resource.role))
             assert file is not None and resource.checksum is not None
             assert resource.size == file.size
+            suffixes = {Path(name).suffix.upper() for name in (resource.filename, file.filename)}
+            assert len(suffixes) == 1
             assert resource.checksum.value == file.fingerprint
         assert asset.resources[0].filename == truth.original.filename
         assert len({r.filename for r in asset.resources}) == len(asset.resources)
