@@ -31,6 +31,7 @@ SHARED = {
     "registry",
     "sending",
     "spelling",
+    "streams",
 }
 
 

@@ -21,7 +21,9 @@ from connectors.icloud.settings import ICloudSettings
 
 _ALBUM_TYPES = {"CPLAlbum", "CPLContainerRelation"}
 _RELATION = "-IN-"  # the names of removed album memberships: {asset}-IN-{album}
-_FORMAT = 3  # up to 1 the edited videos of Live Photos were not asked for, up to 2 bursts' others
+# Up to 1 the edited videos of Live Photos were not asked for, up to 2 the others of bursts, up to 3
+# the instructions of edits.
+_FORMAT = 4
 _TRIES = 2  # of an answer that can be had with less in it
 _STUCK = 5  # answers in a row that bring neither records nor a new token
 

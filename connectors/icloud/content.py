@@ -7,6 +7,7 @@ length, and that Apple still means the same file.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import threading
@@ -26,11 +27,12 @@ from connectors.errors import (
     Unreadable,
 )
 from connectors.headers import retry_after
-from connectors.icloud.records import Handle
+from connectors.icloud.records import HELD, Handle
 from connectors.icloud.session import CONNECTIONS
 from connectors.icloud.signed_urls import SignedUrl, SignedUrls
 from connectors.network_errors import network_error
 from connectors.pools import CONNECT_TIMEOUT, Pools
+from connectors.streams import BytesStream
 
 CHUNK = 1 << 20
 _READ_TIMEOUT = 30.0  # between two packets of a body
@@ -48,7 +50,7 @@ class Content:
         self._urls = urls
         self._pools = Pools(CONNECTIONS)
 
-    def open(self, resource: Resource, offset: int = 0) -> ContentStream:
+    def open(self, resource: Resource, offset: int = 0) -> ContentStream | BytesStream:
         """The bytes from ``offset`` on, or from 0 where Apple cannot start there.
 
         Raises NotFound, Unreadable, ItemError (the file was changed since it was listed),
@@ -58,7 +60,10 @@ class Content:
             handle = Handle.of(resource.handle)
         except ValueError as error:
             raise Unreadable(f"not a file of iCloud: {resource.handle!r}") from error
-        answer = self._ask(self._checked(resource, self._urls.get(handle)), offset)
+        signed = self._checked(resource, self._urls.get(handle))
+        if signed.url.startswith(HELD):
+            return BytesStream(base64.b64decode(signed.url.removeprefix(HELD)), offset)
+        answer = self._ask(signed, offset)
         if answer.status in _RENEW or _few_words(answer, resource):
             _spare(answer)
             answer = self._ask(self._checked(resource, self._urls.renew(handle)), offset)

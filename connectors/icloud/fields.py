@@ -116,8 +116,7 @@ def utc_offset(record: Mapping[str, Any], name: str) -> int | None:
 
 def plist(record: Mapping[str, Any], name: str) -> Any:
     """A property list in base64."""
-    found = value(record, name)
-    raw = _decoded(found) if isinstance(found, str) else None
+    raw = octets(record, name)
     return _loaded(raw) if raw else None
 
 
@@ -126,6 +125,12 @@ def _loaded(raw: bytes) -> Any:
         return plistlib.loads(raw)
     except Exception:  # noqa: BLE001 - plistlib leaks whatever its parsers raise
         return None
+
+
+def octets(record: Mapping[str, Any], name: str) -> bytes | None:
+    """Bytes in base64."""
+    found = value(record, name)
+    return _decoded(found) if isinstance(found, str) else None
 
 
 def reference(record: Mapping[str, Any], name: str) -> str | None:

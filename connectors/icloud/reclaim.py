@@ -73,8 +73,14 @@ def trash(
             return None
         if records.is_stub(record):
             raise ItemError("it was moved to a Shared Library")
-        if known[records.asset_id(zone, name)] != records.revision(record, now.master(record)):
+        master = now.master(record)
+        if known[records.asset_id(zone, name)] != records.revision(record, master):
             raise ItemError("it was changed in iCloud since it was copied")
+        if records.has_uncopied(record, master):
+            raise ItemError(
+                "iCloud has parts of it that only Photos can use and that are not copied (what an "
+                "edit began with, or what lies outside its frame)"
+            )
         return _Change(name, str(record.get("recordChangeTag")), deleted=True)
 
     return _apply(cloudkit, [asset for asset, _ in assets], plan)
@@ -150,9 +156,10 @@ _STATE = (
     "isDeleted",
     "isExpunged",
     "isSparsePrivateRecord",
-    records.EDITED_LIVE + "Res",
+    *records.REVISION,
+    *records.UNCOPIED,
 )
-"""What ``records.is_gone``, ``is_stub`` and ``revision`` read."""
+"""What ``records.is_gone``, ``is_stub``, ``revision`` and ``has_uncopied`` read."""
 
 
 class _Now:

@@ -7,6 +7,8 @@ so on. Several assets may share one master (a duplicated photo).
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 
 from connectors.base import Asset, Kind, Location, Metadata, Resource, Role
 from connectors.checksums import Algorithm, Checksum
-from connectors.icloud import fields, uti
+from connectors.icloud import edits, fields, uti
 from connectors.icloud.cloudkit import PRIMARY, Record, Zone
 from connectors.icloud.settings import ICloudSettings
 
@@ -25,11 +27,14 @@ EDITED = "resJPEGFull"
 EDITED_VIDEO = "resVidFull"
 EDITED_LIVE = "resVidCompl"  # on a CPLAsset, what resOriginalVidCompl is on its CPLMaster
 SIDECAR = "resSidecar"
+INSTRUCTIONS = "resAdjData"
+_BESIDE = {SIDECAR: ".XMP", "resSidecarOther": "", "resAdjSecondData": ".DATA", "resAudio": ".M4A"}
+"""What else a person's photo may come with, and its usual extension."""
 
 _PICTURES = ("resJPEGMed", "resJPEGThumb")
 _VIDEOS = ("resVidMed", "resVidSmall")
 
-_FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, EDITED_LIVE, SIDECAR)
+_FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, EDITED_LIVE, INSTRUCTIONS, *_BESIDE)
 _PARTS = ("Res", "FileType", "Fingerprint")
 
 KEYS = (
@@ -56,6 +61,7 @@ KEYS = (
     "locationEnc",
     "locationLatitude",
     "locationLongitude",
+    *edits.KEYS,
 )
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
@@ -100,11 +106,35 @@ def split_id(asset: str) -> tuple[str, str]:
     return zone or PRIMARY, record
 
 
+_LATER = (INSTRUCTIONS, "resSidecarOther", "resAdjSecondData", "resAudio")
+REVISION = ("adjustmentType", *(f"{prefix}Res" for prefix in (EDITED_LIVE, *_LATER)))
+"""What ``revision`` reads."""
+
+
 def revision(asset: Record, master: Record) -> str:
-    """Both records' own. Marked where there is a file that ledgers of the first version lack,
-    since it was not asked for then."""
+    """Both records' own. Marked where there are files that ledgers of earlier versions lack,
+    since they were not asked for then."""
     known = f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
-    return f"{known}/live" if _token(asset, EDITED_LIVE) is not None else known
+    live = "/live" if _token(asset, EDITED_LIVE) is not None else ""
+    edit = fields.plain(asset, "adjustmentType") or any(
+        _token(holder, prefix) is not None for holder in (asset, master) for prefix in _LATER
+    )
+    return f"{known}{live}{'/edit' * bool(edit)}"
+
+
+_PHOTOS_OWN = (
+    "resAdjBaseJPEG",
+    "resAdjBaseVid",
+    "resAdjBaseNormalVid",
+    "resOriginalSpatialOverCapture",
+    "resOriginalVidComplOverCapture",
+)
+UNCOPIED = tuple(f"{prefix}Res" for prefix in _PHOTOS_OWN)
+"""Pictures and videos that only Photos has a use for, which no listing names."""
+
+
+def has_uncopied(asset: Record, master: Record) -> bool:
+    return any(_token(holder, prefix) for holder in (asset, master) for prefix in _PHOTOS_OWN)
 
 
 def is_gone(asset: Record) -> bool:
@@ -149,12 +179,18 @@ def asset(zone: Zone, record: Record, master: Record) -> Asset:
     )
 
 
+HELD = "data:application/xml;base64,"
+"""How the address of a file begins that a record holds itself (RFC 2397)."""
+
+
 def signed_urls(record: Record) -> Iterator[tuple[str, str, str | None]]:
     """(field, signed URL, checksum) of every file a record holds."""
     for prefix in _FILES:
         token = _token(record, prefix)
         if token and isinstance(url := token.get("downloadURL"), str) and url:
             yield prefix, url, _fingerprint(record, prefix, token)
+    if (told := _instructions(record)) is not None:
+        yield edits.FIELD, f"{HELD}{base64.b64encode(told).decode()}", _sha256(told)
 
 
 def lacks_original(master: Record) -> bool:
@@ -187,14 +223,36 @@ def _resources(
         (master, TWIN, twin, stem, ".DNG" if twin is Role.RAW else ".JPG"),
         (master, LIVE, Role.LIVE_VIDEO, stem, ".MOV"),
         (record, *_moving(record, kind), f"{stem}-edited", ".MOV"),
-        (record if _token(record, SIDECAR) else master, SIDECAR, Role.SIDECAR, stem, ".XMP"),
+        (record, INSTRUCTIONS, Role.SIDECAR, stem, ".AAE"),
     ]
+    for prefix, usual in _BESIDE.items():
+        holder = record if _token(record, prefix) else master
+        wanted.append((holder, prefix, Role.SIDECAR, stem, usual))
     if kind is not Kind.VIDEO:  # there it would be a poster frame, not a file of the person's
         wanted.insert(2, (record, EDITED, Role.EDITED, f"{stem}-edited", suffix or ".JPG"))
     for holder, prefix, role, base, usual in wanted:
         found = _file(zone, holder, prefix, role, base, usual)
         if found is not None:
             yield found
+    if (told := _instructions(record)) is not None:
+        yield Resource(
+            id=edits.FIELD,
+            role=Role.SIDECAR,
+            filename=f"{stem}.AAE",
+            size=len(told),
+            checksum=Checksum(Algorithm.SHA256, _sha256(told)),
+            media_type="application/xml",
+            handle=str(Handle(zone, record["recordName"], edits.FIELD)),
+        )
+
+
+def _instructions(asset: Record) -> bytes | None:
+    """Those the record holds itself, where they are no file at Apple."""
+    return edits.envelope(asset) if _token(asset, INSTRUCTIONS) is None else None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _moving(record: Record, kind: Kind) -> tuple[str, Role]:

@@ -10,23 +10,9 @@ from functools import partial
 from connectors.abilities import Album, Binned, Capacity
 from connectors.base import Asset, Page, Resource, Stream
 from connectors.errors import CursorLost, ItemError, NotFound, OutpourError
+from connectors.streams import BytesStream
 
-_CHUNK = 1024 * 1024
 _PAGE = 100
-
-
-class _Stream:
-    def __init__(self, data: bytes, offset: int) -> None:
-        self.offset = offset
-        self.total: int | None = len(data)
-        self._data = data
-
-    def __iter__(self) -> Iterator[bytes]:
-        for at in range(self.offset, len(self._data), _CHUNK):
-            yield self._data[at : at + _CHUNK]
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 @dataclass
@@ -115,7 +101,7 @@ class MemorySource:
             data = self._library.contents.get((asset_id, resource.id))
         if data is None:
             raise NotFound(f"no file {resource.id} of asset {asset_id}")
-        return _Stream(data, offset)
+        return BytesStream(data, offset)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -51,6 +51,9 @@ FAULTS: Mapping[str, str] = {
     "no_original": "a record tells of an asset's smaller renditions, and of no original",
     "no_rendition": "a record tells of no smaller renditions",
     "private_facts": "moment, zone, burst and type stand in encrypted fields, vague beside them",
+    "small_instructions": "an edited photo's record holds the instructions of the edit itself",
+    "instructions": "an edited photo's record has the instructions of the edit as a file",
+    "base": "an edited photo's record has a picture that the edit began with",
     "foreign_checksum": "a fingerprint of a scheme nobody can recompute",
 }
 

@@ -40,13 +40,9 @@ class Links:
             return base64.b64encode(b"\x81" + hashlib.sha1(raw).digest()).decode()
         return known
 
-    def lacks(self, fault: str, asset: Asset) -> bool:
-        """Whether records are silent about a file: ``no_original`` or ``no_rendition``."""
-        return self._faults.hit(fault, f"record/{asset.id}")
-
-    def hides(self, asset: Asset) -> bool:
-        """Whether an asset's facts are kept in encrypted fields."""
-        return self._faults.hit("private_facts", f"record/{asset.id}")
+    def has(self, trait: str, asset: Asset) -> bool:
+        """Whether an asset's records are of some kind that is asked for as a fault."""
+        return self._faults.hit(trait, f"record/{asset.id}")
 
     def token(self, asset: Asset, file: File, zone: Mapping[str, Any]) -> dict[str, Any]:
         """The value of an ASSETID field."""

@@ -10,12 +10,12 @@ import base64
 import functools
 import hashlib
 import plistlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.icloud.links import Links
-from sandbox.library import Album, Asset, Content, File
+from sandbox.library import Album, Asset, Content, File, edits
 from sandbox.library.recipe import details_of, make_file
 
 OWNER = "_cfcd54372a11173505ad48f023ba188d"
@@ -82,7 +82,7 @@ class Records:
         fields: dict[str, Any] = {}
         if _wanted(keys, "filenameEnc"):
             fields["filenameEnc"] = encoded(original.filename)
-        hidden = self._links.hides(asset)
+        hidden = self._links.has("private_facts", asset)
         if _wanted(keys, "itemType"):
             fields["itemType"] = typed("STRING", _vague(original.uti) if hidden else original.uti)
         if _wanted(keys, "itemTypeEnc") and hidden:
@@ -93,12 +93,12 @@ class Records:
             fields["originalOrientation"] = typed("INT64", 1)
         for file in asset.files:
             prefix = on_master(file, asset)
-            lost = file is original and self._links.lacks("no_original", asset)
+            lost = file is original and self._links.has("no_original", asset)
             if prefix and not lost:
                 self._resource(fields, prefix, file, asset, keys)
         for prefix, role in _smaller(asset):
             wanted = any(_wanted(keys, prefix + suffix) for suffix in _SUFFIXES)
-            if wanted and not self._links.lacks("no_rendition", asset):
+            if wanted and not self._links.has("no_rendition", asset):
                 self._resource(fields, prefix, rendition(asset, role), asset, keys)
         name = original.fingerprint
         # By content: several assets may share it, and it is one record whoever shows it.
@@ -107,13 +107,15 @@ class Records:
 
     def asset(self, asset: Asset, keys: Keys) -> Record:
         facts = self._facts(asset)
-        if self._links.hides(asset):
+        if self._links.has("private_facts", asset):
             facts = _private(facts, asset)
         fields = {name: value for name, value in facts.items() if _wanted(keys, name)}
         for file in asset.files:
             prefix = on_asset(file)
             if prefix:
                 self._resource(fields, prefix, file, asset, keys)
+        for prefix, file in self._beside(asset):
+            self._resource(fields, prefix, file, asset, keys)
         tag = change_tag(asset.number, asset.revision)
         record = self._record(asset.id, "CPLAsset", fields, asset.added, tag)
         if asset.trashed is not None:
@@ -132,8 +134,14 @@ class Records:
         names = (("CPLMaster", asset.original.fingerprint), ("CPLAsset", asset.id))
         return [self._record(name, kind, fields, asset.added, tag) for kind, name in names]
 
+    def _beside(self, asset: Asset) -> Iterator[tuple[str, File]]:
+        """What Photos keeps of an edit beside its result."""
+        if is_edited(asset):
+            for prefix, role in (("resAdjData", "instructions"), ("resAdjBaseJPEG", "base")):
+                if self._links.has(role, asset):
+                    yield prefix, _EDITS[role](asset)
+
     def _facts(self, asset: Asset) -> dict[str, Any]:
-        edited = any(file.role.startswith("edited") for file in asset.files)
         live = asset.kind == "live"
         reference = {
             "recordName": asset.original.fingerprint,
@@ -164,8 +172,13 @@ class Records:
         }
         if asset.trashed is not None:
             fields["isDeleted"] = typed("INT64", 1)
-        if edited:
-            fields["adjustmentType"] = typed("STRING", "com.apple.photo")
+        if is_edited(asset):
+            fields["adjustmentType"] = typed("STRING", edits.FORMAT)
+        if is_edited(asset) and self._links.has("small_instructions", asset):
+            held = base64.b64encode(edits.instructions(asset)).decode()
+            fields["adjustmentSimpleDataEnc"] = typed("ENCRYPTED_BYTES", held)
+            fields["adjustmentCompoundVersion"] = typed("STRING", edits.VERSION)
+            fields["adjustmentCreatorCode"] = typed("STRING", "com.apple.mobileslideshow")
         if asset.burst:
             fields["burstId"] = typed("STRING", asset.burst)
         if asset.title:
@@ -270,6 +283,15 @@ def _smaller(asset: Asset) -> tuple[tuple[str, str], ...]:
     return (("resJPEGThumb", "thumb"), ("resJPEGMed", "medium"))
 
 
+def is_edited(asset: Asset) -> bool:
+    return any(file.role.startswith("edited") for file in asset.files)
+
+
+def _instructions(asset: Asset) -> File:
+    uti = "com.apple.photos.apple-adjustment-envelope"
+    return File("instructions", "Adjustments.plist", uti, 0, 0, edits.envelope(asset))
+
+
 @functools.lru_cache(maxsize=512)
 def rendition(asset: Asset, role: str) -> File:
     """A derived rendition; small, and a real file too."""
@@ -279,7 +301,15 @@ def rendition(asset: Asset, role: str) -> File:
     return make_file(role, form, "rendition", unique.hexdigest(), None, 0, details)
 
 
+_EDITS: dict[str, Callable[[Asset], File]] = {
+    "instructions": _instructions,
+    "base": lambda asset: rendition(asset, "base"),
+}
+
+
 def content_of(asset: Asset, role: str) -> Content | None:
+    if role in _EDITS:
+        return _EDITS[role](asset).content
     if role in {name for _, name in _smaller(asset)}:
         return rendition(asset, role).content
     file = asset.file(role)

@@ -7,7 +7,6 @@ phone with iCloud Photos: most in DCIM, some in CPLAssets, some optimised away.
 from __future__ import annotations
 
 import base64
-import plistlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from sandbox.iphone.phone import DATABASE, Phone
 from sandbox.iphone.schema import VERSIONS, Version
 from sandbox.library import Album, Asset, Content, Library
 from sandbox.library import File as SourceFile
+from sandbox.library.edits import envelope
 
 _PER_FOLDER = 999
 _STAND_IN = b"\xff\xd8\xff\xdb" + b"a small picture that stands in for the original" + b"\xff\xd9"
@@ -120,7 +120,7 @@ class OnPhone:
                 mark = _fingerprint(file.content, placement.scheme)
                 row.entries.append(Entry(_kept_as(file, asset), file.size, mark, local))
         if any(file.role.startswith("edited") for file in asset.files):
-            recipe = _adjustments(asset)
+            recipe = envelope(asset)
             self._write(f"{edits}/Adjustments.plist", recipe, asset)
             mark = _fingerprint(recipe, placement.scheme)
             row.entries.append(Entry("adjustments", recipe.size, mark))
@@ -169,17 +169,3 @@ def _fingerprint(content: Content, scheme: int) -> str | None:
         return mark
     raw = base64.b64decode(mark)
     return base64.b64encode(b"\x04" + raw[1:] + raw[1:13]).decode()
-
-
-def _adjustments(asset: Asset) -> Content:
-    """The recipe of an edit, as Photos keeps it beside the rendered file."""
-    return Content.of(
-        plistlib.dumps(
-            {
-                "adjustmentBaseVersion": 0,
-                "adjustmentData": f"{asset.id}/{asset.revision}".encode(),
-                "adjustmentFormatIdentifier": "com.apple.photo",
-                "adjustmentFormatVersion": "1.5",
-            }
-        )
-    )

@@ -13,7 +13,7 @@ import pytest
 
 from connectors.base import Kind, Role
 from connectors.checksums import Algorithm, digest
-from connectors.icloud import fields, records
+from connectors.icloud import edits, fields, records
 from connectors.icloud.cloudkit import Zone
 
 RECORDED = Path(
@@ -62,7 +62,15 @@ def test_every_asked_for_field_is_one_apple_knows(page: list[dict[str, Any]]) ->
     asked = json.loads(exchanges("download_autodelete_photos_part1")[5]["request"]["body"])
     others = {"extendedDescEnc", "keywordsEnc", "isSparsePrivateRecord"}
     others |= {key + "Enc" for key in ("assetDate", "timeZoneOffset", "burstId", "itemType")}
-    others |= {records.EDITED_LIVE + part for part in ("Res", "FileType", "Fingerprint")}
+    asked_later = (
+        records.EDITED_LIVE,
+        "resAdjData",
+        "resAdjSecondData",
+        "resAudio",
+        "resSidecarOther",
+    )
+    others |= {name + part for name in asked_later for part in ("Res", "FileType", "Fingerprint")}
+    others |= set(edits.KEYS)
     assert {*records.KEYS, *records.RENDITIONS} - others <= set(asked["desiredKeys"])
 
 

@@ -1,0 +1,119 @@
+"""Promise: the instructions of an edit are copied along, so that it can be taken back elsewhere,
+and nothing is deleted of which Photos keeps more than is copied."""
+
+from __future__ import annotations
+
+import plistlib
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Asset, Resource, Role
+from connectors.errors import ItemError
+from connectors.icloud import changes, records
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+from sandbox.library import edits
+from tests.icloud.rig import Rig, listing, read
+
+KINDS = ("small_instructions", "instructions")
+RUN = ["run", "-q", "--from", "icloud:demo@example.com", "--to"]
+
+
+def edited(ready: Rig) -> set[str]:
+    return {
+        asset.id
+        for asset in map(ready.library.find, ready.ids("shown", "hidden"))
+        if any(file.role.startswith("edited") for file in asset.files)
+    }
+
+
+def instructions(asset: Asset) -> list[Resource]:
+    return [one for one in asset.resources if one.filename.endswith(".AAE")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_edit_comes_with_them(ready: Rig, kind: str) -> None:
+    ready.faults.add(kind)
+    source = ready.source()
+    assets = listing(source)[0]
+    found = {asset.id: one for asset in assets for one in instructions(asset)}
+    assert found.keys() == edited(ready) != set()
+    for asset in assets:
+        for one in instructions(asset):
+            data = read(source, asset, one)
+            told = plistlib.loads(data)
+            truth = edits.instructions(ready.library.find(asset.id))
+            assert (told["adjustmentData"], one.size, one.role) == (truth, len(data), Role.SIDECAR)
+            assert told["adjustmentFormatIdentifier"] == "com.apple.photo"
+            assert read(source, asset, one, 10) == data[10:]
+            assert one.checksum and one.checksum.verifiable
+
+
+def test_of_two_kinds_the_file_is_taken(ready: Rig) -> None:
+    for kind in KINDS:
+        ready.faults.add(kind)
+    for asset in listing(ready.source())[0]:
+        assert [one.id for one in instructions(asset)] == ["resAdjData"] * (
+            asset.id in edited(ready)
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_are_copied_also_where_they_were_not_asked_for(
+    ready: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Ledgers of earlier versions lack them, and the assets have not changed since."""
+    ready.faults.add(kind)
+    to = tmp_path / "to"
+    with monkeypatch.context() as earlier:
+        keys = tuple(key for key in records.KEYS if "adj" not in key.casefold())
+        earlier.setattr(records, "KEYS", keys)
+        earlier.setattr(changes, "_FORMAT", 3)
+        assert invoke([*RUN, str(to)]) == Exit.OK
+    assert not list(to.rglob("*.AAE"))
+    ready.icloud.reset_counts()
+    assert invoke([*RUN, str(to)]) == Exit.OK
+    files = list(to.rglob("*.AAE"))
+    assert len(files) == len(edited(ready))
+    assert all(list(file.parent.glob(f"{file.stem}-edited.*")) for file in files)
+    assert ready.icloud.counts["lookup"] < 5, "they come many at a time"
+    assert invoke(["verify", *RUN[2:], str(to)]) == Exit.OK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_they_were_not_copied_nothing_is_deleted(ready: Rig, kind: str) -> None:
+    ready.faults.add(kind)
+    source = ready.source()
+    asset = next(one for one in listing(source)[0] if instructions(one))
+    assert asset.revision is not None
+    earlier = asset.revision.removesuffix("/edit")
+    (refusal,) = source.trash([(asset.id, earlier)])
+    assert str(refusal) == "it was changed in iCloud since it was copied"
+    assert source.trash([(asset.id, asset.revision)]) == [None]
+
+
+def test_what_an_edit_began_with_is_not_deleted(ready: Rig) -> None:
+    source = ready.source()
+    assets = listing(source)[0]
+    ready.faults.add("base")
+    with_base, without = (
+        next((one.id, one.revision) for one in assets if (one.id in edited(ready)) is wanted)
+        for wanted in (True, False)
+    )
+    refusal, done = source.trash([with_base, without])
+    assert isinstance(refusal, ItemError) and "not copied" in str(refusal) and done is None
+
+
+def test_an_edit_that_is_made_anew_is_listed_anew(ready: Rig) -> None:
+    ready.faults.add("small_instructions")
+    source = ready.source()
+    *_, last = source.pages()
+    asset = next(one for one in listing(source)[0] if instructions(one))
+    ready.library.edit(asset.id)
+    with pytest.raises(ItemError, match="changed in iCloud"):
+        read(ready.source(), asset, instructions(asset)[0])
+    later = ready.source()
+    (now,) = listing(later, last.cursor)[0]
+    told = plistlib.loads(read(later, now, instructions(now)[0]))
+    assert told["adjustmentData"] == edits.instructions(ready.library.find(asset.id))
