@@ -20,7 +20,7 @@ from connectors.icloud.cloudkit import (
     Zone,
     equals,
 )
-from connectors.icloud.errors import of_record
+from connectors.icloud.errors import Closed, of_record
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import DELETED
 from connectors.icloud.patience import Patience, silence
@@ -241,9 +241,12 @@ def _look_up(cloudkit: CloudKit, zone: Zone, names: Sequence[str]) -> dict[str, 
 def _zone(cloudkit: CloudKit, name: str) -> Zone:
     if name == PRIMARY:
         return Zone()
-    for zone in cloudkit.zones():
+    shared = cloudkit.shared()
+    for zone in shared.zones:
         if zone.name == name:
             return zone
+    for unread in shared.unread.items():
+        raise Closed("the libraries of this account cannot all be read: {}: {}".format(*unread))
     raise NotFound(f"this account no longer takes part in the library {name}")
 
 

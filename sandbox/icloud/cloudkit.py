@@ -14,7 +14,14 @@ from sandbox.icloud.links import Links
 from sandbox.icloud.modify import Modify
 from sandbox.icloud.queries import Queries
 from sandbox.icloud.wire import Refused, only
-from sandbox.icloud.zones import PRIMARY, SHARED, Zone
+from sandbox.icloud.zones import (
+    PRIMARY,
+    SHARED,
+    Zone,
+    database_position,
+    database_token,
+    known_zone,
+)
 from sandbox.library import Library
 from sandbox.messages import Answer, Request, json_answer
 
@@ -97,20 +104,32 @@ class CloudKit:
         if not isinstance(body, dict) or "zoneID" not in body:
             raise Refused("BAD_REQUEST", "missing required field 'zoneID'")
         wanted = only(body["zoneID"], ("zoneName", "ownerRecordName", "zoneType"), ("zoneName",))
-        zone = self.zones[scope].get(wanted["zoneName"])
-        if zone is None:
-            raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
-        return zone
+        return known_zone(self.zones[scope], wanted["zoneName"], self._faults)
 
     def _count(self, scope: str, body: Any) -> dict[str, Any]:
         batches = only(body, ("batch",), ("batch",))["batch"]
         return {"batch": [self._queries.count(self._zone(scope, item), item) for item in batches]}
 
     def _list_zones(self, scope: str, body: Any) -> dict[str, Any]:
-        only(body, ())
-        zones = self.zones[scope].values()
+        token = only(body, ("syncToken",)).get("syncToken")
+        entries = [self._entry(scope, zone) for zone in self.zones[scope].values()]
+        start = max(database_position(scope, token).at, 0) if token else 0
+        end = start + 1 if self._faults.hit("split_zones", f"zones/{scope}") else len(entries)
+        endless = self._faults.hit("endless_zones", f"zones/{scope}")
         return {
-            "moreComing": False,
-            "syncToken": self._changes.database_token(scope),
-            "zones": [{"zoneID": zone.records.zone, "syncToken": zone.token()} for zone in zones],
+            "moreComing": endless or end < len(entries),
+            "syncToken": database_token(scope, self.library.sequence, end),
+            "zones": entries[start:end],
         }
+
+    def _entry(self, scope: str, zone: Zone) -> dict[str, Any]:
+        key = f"zone/{scope}/{zone.name}"
+        if self._faults.hit("nameless_zone", key):
+            return {"syncToken": zone.token()}
+        named = {"zoneID": zone.records.zone}
+        if self._faults.hit("failed_zone", key):
+            reason = "Could not read the zone"
+            return {**named, "serverErrorCode": "INTERNAL_ERROR", "reason": reason}
+        if self._faults.hit("deleted_zone", key):
+            return {**named, "deleted": True}
+        return {**named, "syncToken": zone.token()}
