@@ -9,27 +9,20 @@ judging a record to ``records``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import requests
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
 from connectors.errors import NotFound, Transient
 from connectors.headers import server_time
-from connectors.icloud import fields
+from connectors.icloud import errors, fields
 from connectors.icloud.account import Account
-from connectors.icloud.errors import (
-    Closed,
-    Denied,
-    NoZone,
-    Refused,
-    TooMany,
-    of_answer,
-    of_code,
-    of_record,
-)
+from connectors.icloud.errors import Closed, Denied, NoZone, Refused, TooMany
 from connectors.icloud.session import Api
 from connectors.icloud.signin_errors import signin_error
 
@@ -39,9 +32,11 @@ PAGE_RECORDS = 200  # the most records one answer holds: 100 masters and their 1
 PAGE_ASSETS = 100
 PRIMARY = "PrimarySync"
 INDEXING = "CheckIndexingState"
+_OWN = re.compile(PRIMARY + r"([1-9]\d*)")  # the zones of migrated libraries
 _SHARED_PREFIX = "SharedSync-"
 _MOST_LISTS = 100  # answers that one list of zones is read from
 
+T = TypeVar("T")
 Payload = Callable[[dict[str, str]], Mapping[str, Any]]
 """What to ask, made of the id of the library's zone."""
 
@@ -238,7 +233,7 @@ class CloudKit:
         found: dict[str, Zone] = {}
         unread: dict[str, str] = {}
         for scope in ("private", "shared"):
-            entries, whole = self._listed(scope)
+            entries, whole = self._answer(partial(_listed, scope=scope))
             if not whole:
                 unread["further libraries"] = "iCloud promises more than it lists"
             for entry in entries:
@@ -246,37 +241,69 @@ class CloudKit:
                 if entry.get("deleted") or (name and not name.startswith(_SHARED_PREFIX)):
                     continue
                 if "serverErrorCode" in entry:
-                    unread[name or "a library without a name"] = str(of_record(entry))
+                    unread[name or "a library without a name"] = str(errors.of_record(entry))
                 elif name:
                     found.setdefault(name, Zone(name, scope, owner))
-        return Shared(
-            list(found.values()), {name: why for name, why in unread.items() if name not in found}
-        )
-
-    def _listed(self, scope: str) -> tuple[list[Record], bool]:
-        reply = self._use(lambda api: _listed(api, scope))
-        self.answered = True
-        return reply
+        left = {name: why for name, why in unread.items() if name not in found}
+        return Shared([*found.values()], left)
 
     def _about(self, zone: Zone, path: str, payload: Payload) -> Reply:
-        reply = self._use(lambda api: about(api, zone, path, payload))
+        return self._answer(lambda api: about(api, zone, path, payload))
+
+    def _answer(self, work: Callable[[Api], T]) -> T:
+        done = self._use(work)
         self.answered = True
-        return reply
+        return done
 
 
 def about(api: Api, zone: Zone, path: str, payload: Payload) -> Reply:
     """One request about a library in a session, with the errors of ``CloudKit``. Closed where a
     shared one is refused, and the account is not."""
-    try:
-        reply = ask(api, zone.scope, path, payload(zone.id))
+
+    def send(at: Zone) -> Reply:
+        reply = ask(api, at.scope, path, payload(at.id))
         _check_zones(reply)
         return reply
+
+    if zone.own:
+        return of_own(api, lambda name: send(replace(zone, name=name)))
+    try:
+        return send(zone)
     except (Refused, Denied, NotFound) as refusal:
-        if zone.own:
-            raise
         if isinstance(refusal, Denied):
             ask(api, "private", "/zones/list", {})  # refused too where it is the account's trouble
         raise Closed(str(refusal)) from refusal
+
+
+def of_own(api: Api, send: Callable[[str], T]) -> T:
+    """What ``send`` returns, given the name of the zone that holds the person's own library.
+
+    A library that Apple migrated is in another than usual (icloudpd's pull request 1367): it is
+    looked for where there is none of the usual name, before anything was answered. A session that
+    was answered stays with the zone, so that no two are taken for one library.
+    """
+    known = api.own_zone
+    name = known or PRIMARY
+    try:
+        done = send(name)
+    except NoZone:
+        found = _own_zone(api) if known is None else None
+        if found is None:
+            raise
+        name = found
+        done = send(name)
+    api.own_zone = name
+    return done
+
+
+def _own_zone(api: Api) -> str | None:
+    """The migrated library: the latest, should several be left."""
+    numbers = [0]
+    for entry in _listed(api, "private")[0]:
+        numbered = _OWN.fullmatch(_named(entry)[0])
+        if numbered and not entry.get("deleted") and "serverErrorCode" not in entry:
+            numbers.append(int(numbered[1]))
+    return f"{PRIMARY}{max(numbers)}" if max(numbers) else None
 
 
 def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
@@ -326,7 +353,7 @@ def _check_zones(reply: Reply) -> None:
     """Raise what a good answer says of a library as a whole in the place of a part."""
     for part in (*_items(reply.data.get("zones")), *_items(reply.data.get("batch"))):
         if "serverErrorCode" in part:
-            error = of_code(str(part["serverErrorCode"]), str(part.get("reason") or ""))
+            error = errors.of_code(str(part["serverErrorCode"]), str(part.get("reason") or ""))
             if isinstance(error, NoZone | Denied):
                 raise error
 
@@ -338,7 +365,7 @@ def _items(found: Any) -> list[Record]:
 def read(answer: requests.Response) -> Reply:
     """The data of a good answer; raises what a bad one means."""
     if not answer.ok:
-        raise of_answer(answer.status_code, answer.headers, answer.content)
+        raise errors.of_answer(answer.status_code, answer.headers, answer.content)
     try:
         data = json.loads(answer.content)
     except ValueError as error:
@@ -346,7 +373,7 @@ def read(answer: requests.Response) -> Reply:
     if not isinstance(data, dict):
         raise Transient("iCloud's answer is not what was asked for")
     if "serverErrorCode" in data:
-        raise of_answer(answer.status_code, answer.headers, answer.content)
+        raise errors.of_answer(answer.status_code, answer.headers, answer.content)
     return Reply(data, server_time(answer.headers))
 
 
@@ -361,7 +388,7 @@ def _count(answer: Any) -> int | None:
     try:
         found = answer if "serverErrorCode" in answer else answer["records"][0]
         if "serverErrorCode" in found:
-            raise of_record(found)
+            raise errors.of_record(found)
         return int(found["fields"]["itemCount"]["value"])
     except (KeyError, IndexError, TypeError, ValueError):
         return None

@@ -15,6 +15,7 @@ from sandbox.icloud.modify import Modify
 from sandbox.icloud.queries import Queries
 from sandbox.icloud.wire import Refused, only
 from sandbox.icloud.zones import (
+    MIGRATED,
     PRIMARY,
     SHARED,
     Zone,
@@ -40,8 +41,10 @@ class CloudKit:
             "private": {PRIMARY: Zone(PRIMARY, library, links)},
             "shared": {SHARED: Zone(SHARED, library, links)},
         }
+        self.deleted: set[str] = set()  # names of zones that were, listed in the private scope
         self.indexed: Callable[[str], bool] = lambda _name: True
         self._account = account
+        self._links = links
         self._faults = faults
         self._queries = Queries(account, faults)
         self._changes = Changes(self.zones, faults)
@@ -57,6 +60,18 @@ class CloudKit:
             "changes/zone": self._changes.zone,
             "changes/database": self._changes.database,
         }
+
+    @property
+    def own(self) -> Zone:
+        """The person's own library."""
+        return next(zone for zone in self.zones["private"].values() if not zone.shared)
+
+    def migrate(self) -> None:
+        """The person's own library is in another zone from now on."""
+        old = self.own
+        del self.zones["private"][old.name]
+        self.deleted.add(old.name)
+        self.zones["private"][MIGRATED] = Zone(MIGRATED, self.library, self._links)
 
     def refusal(self, name: str) -> Answer:
         """The body of a generic fault, in CloudKit's words."""
@@ -112,7 +127,11 @@ class CloudKit:
 
     def _list_zones(self, scope: str, body: Any) -> dict[str, Any]:
         token = only(body, ("syncToken",)).get("syncToken")
-        entries = [self._entry(scope, zone) for zone in self.zones[scope].values()]
+        gone = sorted(self.deleted) if scope == "private" else []
+        entries = [
+            *({"zoneID": {"zoneName": name}, "deleted": True} for name in gone),
+            *(self._entry(scope, zone) for zone in self.zones[scope].values()),
+        ]
         start = max(database_position(scope, token).at, 0) if token else 0
         end = start + 1 if self._faults.hit("split_zones", f"zones/{scope}") else len(entries)
         endless = self._faults.hit("endless_zones", f"zones/{scope}")

@@ -15,7 +15,6 @@ from sandbox.icloud.links import Links
 from sandbox.icloud.setup import Setup
 from sandbox.icloud.signin import SignIn
 from sandbox.icloud.uploads import Uploads
-from sandbox.icloud.zones import PRIMARY
 from sandbox.library import Library
 from sandbox.messages import Answer, Request, json_answer
 
@@ -91,8 +90,9 @@ class ICloud:
         self.signin = SignIn(self.account)
         self.setup = Setup(self.account, self._used)
         self.cloudkit = CloudKit(self.library, self.account, self.links, self.faults)
-        zone = self.cloudkit.zones["private"][PRIMARY]
-        self.uploads = Uploads(zone, self.account, self._used, self.links.host, self.faults)
+        self.uploads = Uploads(
+            lambda: self.cloudkit.own, self.account, self._used, self.links.host, self.faults
+        )
         self.cloudkit.indexed = self.uploads.indexed
         self.content = ContentHost(self.library, self.links, self.faults)
         self._usage: tuple[int, int] = (-1, 0)
@@ -144,6 +144,11 @@ class ICloud:
     def expire_links(self) -> None:
         """Every address given out so far is answered 410 from now on."""
         self.links.ahead += self.links.lifetime + 1
+
+    def migrate(self) -> None:
+        """The person's own library is in a zone of another name from now on, as on some accounts
+        (icloudpd's pull request 1367): the usual one is listed as deleted, and not found."""
+        self.cloudkit.migrate()
 
     def empty_trash(self) -> int:
         """Recently Deleted is emptied, and only now its space is free; how many went."""

@@ -16,6 +16,7 @@ from sandbox.icloud.wire import STATUS, Refused
 from sandbox.library import Asset, Library
 
 PRIMARY = "PrimarySync"
+MIGRATED = "PrimarySync1"
 SHARED = "SharedSync-00000000-1111-2222-3333-444444444444"
 _ZONE, _DATABASE = 1, 2
 _LAYOUT = ">BBqq"
@@ -33,7 +34,7 @@ class Position:
 class Zone:
     def __init__(self, name: str, library: Library, links: Links) -> None:
         self.name = name
-        self.shared = name != PRIMARY
+        self.shared = not name.startswith(PRIMARY)
         self.library = library
         self.records = Records(name, links)
         self._masters: dict[str, int] = {}
