@@ -240,7 +240,7 @@ class CloudKit:
                 name, owner = _named(entry)
                 if entry.get("deleted") or (name and not name.startswith(_SHARED_PREFIX)):
                     continue
-                if "serverErrorCode" in entry:
+                if "serverErrorCode" in entry:  # it may be there, and what is in it not gone
                     unread[name or "a library without a name"] = str(errors.of_record(entry))
                 elif name:
                     found.setdefault(name, Zone(name, scope, owner))

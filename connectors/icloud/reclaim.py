@@ -245,8 +245,9 @@ def _zone(cloudkit: CloudKit, name: str) -> Zone:
     for zone in shared.zones:
         if zone.name == name:
             return zone
-    for unread in shared.unread.items():
-        raise Closed("the libraries of this account cannot all be read: {}: {}".format(*unread))
+    if shared.unread:  # it may be one of those
+        why = "; ".join(f"{unread}: {reason}" for unread, reason in shared.unread.items())
+        raise Closed(f"not all libraries of this account can be read ({why})")
     raise NotFound(f"this account no longer takes part in the library {name}")
 
 

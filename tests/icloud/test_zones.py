@@ -121,7 +121,7 @@ def test_an_error_in_the_place_of_a_shared_library_names_it(
 
 @pytest.mark.parametrize("code", REFUSALS)
 def test_a_shared_library_that_ends_after_a_listing_costs_its_own_changes(
-    code: str, ready: Rig, source: ICloudSource, tmp_path: Path
+    code: str, ready: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of it counts as gone."""
     config = pipeline(tmp_path, "all")
@@ -129,7 +129,10 @@ def test_a_shared_library_that_ends_after_a_listing_costs_its_own_changes(
     before = landed(tmp_path / "Photos")
     refuse(ready, code)
     added = ready.library.add("NEW", created=1_500_000_000_000)
+    capsys.readouterr()
     assert invoke(["run", config]) == Exit.ITEMS_FAILED
+    said = capsys.readouterr().out
+    assert SHARED in said and "gone" not in said
     assert sum((landed(tmp_path / "Photos") - before).values()) == len(added.files)
     ready.faults.clear()
     assert invoke(["run", config]) == Exit.OK
