@@ -14,7 +14,7 @@ from connectors.base import Asset, Page, Problem
 from connectors.errors import CursorLost, Fatal, ItemError, Transient
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Zone
-from connectors.icloud.errors import Unservable, of_record
+from connectors.icloud.errors import Closed, NoZone, Unservable, of_record
 from connectors.icloud.gather import ASSET, MASTER, Gather
 from connectors.icloud.patience import Patience
 from connectors.icloud.settings import ICloudSettings
@@ -203,22 +203,17 @@ def _answer(
 def _asked(
     cloudkit: CloudKit, patience: Patience, zone: Zone, token: str | None, wanted: Wanted
 ) -> Answer:
-    request: Record = {
-        "zoneID": zone.id,
-        "resultsLimit": PAGE_RECORDS,
-        "desiredKeys": list(wanted.keys),
-    }
+    request: Record = {"resultsLimit": PAGE_RECORDS, "desiredKeys": list(wanted.keys)}
     if token is not None:
         request["syncToken"] = token
     if wanted.kinds:
         request["desiredRecordTypes"] = list(wanted.kinds)
 
     def ask() -> Record:
-        reply = cloudkit.post(zone.scope, "/changes/zone", {"zones": [request]})
         try:
-            answer: Record = reply.data["zones"][0]
-        except (KeyError, IndexError, TypeError) as error:
-            raise Transient("iCloud's answer about changes makes no sense") from error
+            answer = cloudkit.changes(zone, request)
+        except (NoZone, Closed) as error:
+            raise CursorLost(str(error)) from error
         if "serverErrorCode" in answer:
             raise _refusal(answer)
         if token is None and not answer.get("syncToken"):

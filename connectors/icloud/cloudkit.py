@@ -9,18 +9,20 @@ judging a record to ``records``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import requests
 from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 
-from connectors.errors import Transient
+from connectors.errors import NotFound, Transient
 from connectors.headers import server_time
-from connectors.icloud import fields
+from connectors.icloud import errors, fields
 from connectors.icloud.account import Account
-from connectors.icloud.errors import TooMany, of_answer, of_record
+from connectors.icloud.errors import Closed, Denied, NoZone, Refused, TooMany
 from connectors.icloud.session import Api
 from connectors.icloud.signin_errors import signin_error
 
@@ -30,7 +32,13 @@ PAGE_RECORDS = 200  # the most records one answer holds: 100 masters and their 1
 PAGE_ASSETS = 100
 PRIMARY = "PrimarySync"
 INDEXING = "CheckIndexingState"
+_OWN = re.compile(PRIMARY + r"([1-9]\d*)")  # the zones of migrated libraries
 _SHARED_PREFIX = "SharedSync-"
+_MOST_LISTS = 100  # answers that one list of zones is read from
+
+T = TypeVar("T")
+Payload = Callable[[dict[str, str]], Mapping[str, Any]]
+"""What to ask, made of the id of the library's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,22 @@ class Zone:
         return cls(name, scope, owner)
 
     @property
+    def own(self) -> bool:
+        """Whether it is the person's own."""
+        return self.name == PRIMARY
+
+    @property
     def library(self) -> str:
-        return "" if self.name == PRIMARY else self.name
+        return "" if self.own else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The libraries that are shared with others, and by name what there may be beside them, with
+    the reason why it cannot be read."""
+
+    zones: list[Zone]
+    unread: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +93,7 @@ class Reply:
 
     @property
     def records(self) -> list[Record]:
-        found = self.data.get("records")
-        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        return _items(self.data.get("records"))
 
 
 def is_indexing(reply: Reply) -> bool:
@@ -91,7 +112,8 @@ def equals(field: str, value: str | int) -> dict[str, Any]:
 
 
 class CloudKit:
-    """Every method is one request, but for ``lookup``, and may be called from any thread.
+    """Every method is one request, but for ``lookup`` and ``shared``, and may be called from any
+    thread.
 
     ``answered`` says that Apple ever answered here. What is refused is asked once more in a renewed
     session, unless ``renews`` is False: then it is no trouble of the account.
@@ -123,14 +145,14 @@ class CloudKit:
         query: dict[str, Any] = {"recordType": record_type}
         if filters:
             query["filterBy"] = list(filters)
-        payload: dict[str, Any] = {"query": query, "zoneID": zone.id}
+        payload: dict[str, Any] = {"query": query}
         if limit:
             payload["resultsLimit"] = limit
         if keys:
             payload["desiredKeys"] = list(keys)
         if marker:
             payload["continuationMarker"] = marker
-        return self.post(zone.scope, "/records/query", payload)
+        return self._about(zone, "/records/query", lambda at: {**payload, "zoneID": at})
 
     def lookup(self, zone: Zone, names: Sequence[str], keys: Sequence[str] = ()) -> Reply:
         """Records by name; a missing one comes back as an error item.
@@ -153,13 +175,10 @@ class CloudKit:
         return Reply({"records": found}, when)
 
     def _look_up(self, zone: Zone, names: Sequence[str], keys: Sequence[str]) -> Reply:
-        payload: dict[str, Any] = {
-            "records": [{"recordName": name} for name in names],
-            "zoneID": zone.id,
-        }
+        payload: dict[str, Any] = {"records": [{"recordName": name} for name in names]}
         if keys:
             payload["desiredKeys"] = list(keys)
-        return self.post(zone.scope, "/records/lookup", payload)
+        return self._about(zone, "/records/lookup", lambda at: {**payload, "zoneID": at})
 
     def modify(self, zone: Zone, operations: Sequence[Mapping[str, Any]]) -> Reply:
         """Not atomic: each record is answered for itself."""
@@ -167,9 +186,19 @@ class CloudKit:
             "atomic": False,
             "desiredKeys": ["isDeleted"],
             "operations": list(operations),
-            "zoneID": zone.id,
         }
-        return self.post(zone.scope, "/records/modify", payload)
+        return self._about(zone, "/records/modify", lambda at: {**payload, "zoneID": at})
+
+    def changes(self, zone: Zone, request: Mapping[str, Any]) -> Record:
+        """What Apple answers about the changes of a library, or the error in the place of it."""
+        reply = self._about(
+            zone, "/changes/zone", lambda at: {"zones": [{**request, "zoneID": at}]}
+        )
+        try:
+            answer: Record = reply.data["zones"][0]
+        except (KeyError, IndexError, TypeError) as error:
+            raise Transient("iCloud's answer about changes makes no sense") from error
+        return answer
 
     def counts(self, zone: Zone, indexes: Sequence[str]) -> list[int | None]:
         """Apple's own number of entries of each index; None where it does not say. Raises the
@@ -186,31 +215,95 @@ class CloudKit:
                     },
                 },
                 "zoneWide": True,
-                "zoneID": zone.id,
             }
             for index in indexes
         ]
-        reply = self.post(zone.scope, "/internal/records/query/batch", {"batch": batch})
+        reply = self._about(
+            zone,
+            "/internal/records/query/batch",
+            lambda at: {"batch": [{**one, "zoneID": at} for one in batch]},
+        )
         answers = reply.data.get("batch")
         answers = answers if isinstance(answers, list) else []
         return [_count(answers[i]) if i < len(answers) else None for i in range(len(indexes))]
 
-    def zones(self) -> list[Zone]:
-        """All shared libraries: those this account owns, then those it was invited to."""
-        found = []
+    def shared(self) -> Shared:
+        """All shared libraries: those this account owns, then those it was invited to. Two
+        requests, or more where Apple lists them in parts."""
+        found: dict[str, Zone] = {}
+        unread: dict[str, str] = {}
         for scope in ("private", "shared"):
-            data = self.post(scope, "/zones/list", {}).data
-            for item in data.get("zones") or []:
-                name = str(item["zoneID"]["zoneName"])
-                if name.startswith(_SHARED_PREFIX):
-                    owner = str(item["zoneID"].get("ownerRecordName") or "")
-                    found.append(Zone(name, scope, owner))
-        return found
+            entries, whole = self._answer(partial(_listed, scope=scope))
+            if not whole:
+                unread["further libraries"] = "iCloud promises more than it lists"
+            for entry in entries:
+                name, owner = _named(entry)
+                if entry.get("deleted") or (name and not name.startswith(_SHARED_PREFIX)):
+                    continue
+                if "serverErrorCode" in entry:  # it may be there, and what is in it not gone
+                    unread[name or "a library without a name"] = str(errors.of_record(entry))
+                elif name:
+                    found.setdefault(name, Zone(name, scope, owner))
+        left = {name: why for name, why in unread.items() if name not in found}
+        return Shared([*found.values()], left)
 
-    def post(self, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
-        reply = self._use(lambda api: ask(api, scope, path, payload))
+    def _about(self, zone: Zone, path: str, payload: Payload) -> Reply:
+        return self._answer(lambda api: about(api, zone, path, payload))
+
+    def _answer(self, work: Callable[[Api], T]) -> T:
+        done = self._use(work)
         self.answered = True
+        return done
+
+
+def about(api: Api, zone: Zone, path: str, payload: Payload) -> Reply:
+    """One request about a library in a session, with the errors of ``CloudKit``. Closed where a
+    shared one is refused, and the account is not."""
+
+    def send(at: Zone) -> Reply:
+        reply = ask(api, at.scope, path, payload(at.id))
+        _check_zones(reply)
         return reply
+
+    if zone.own:
+        return of_own(api, lambda name: send(replace(zone, name=name)))
+    try:
+        return send(zone)
+    except (Refused, Denied, NotFound) as refusal:
+        if isinstance(refusal, Denied):
+            ask(api, "private", "/zones/list", {})  # refused too where it is the account's trouble
+        raise Closed(str(refusal)) from refusal
+
+
+def of_own(api: Api, send: Callable[[str], T]) -> T:
+    """What ``send`` returns, given the name of the zone that holds the person's own library.
+
+    A library that Apple migrated is in another than usual (icloudpd's pull request 1367): it is
+    looked for where there is none of the usual name, before anything was answered. A session that
+    was answered stays with the zone, so that no two are taken for one library.
+    """
+    known = api.own_zone
+    name = known or PRIMARY
+    try:
+        done = send(name)
+    except NoZone:
+        found = _own_zone(api) if known is None else None
+        if found is None:
+            raise
+        name = found
+        done = send(name)
+    api.own_zone = name
+    return done
+
+
+def _own_zone(api: Api) -> str | None:
+    """The migrated library: the latest, should several be left."""
+    numbers = [0]
+    for entry in _listed(api, "private")[0]:
+        numbered = _OWN.fullmatch(_named(entry)[0])
+        if numbered and not entry.get("deleted") and "serverErrorCode" not in entry:
+            numbers.append(int(numbered[1]))
+    return f"{PRIMARY}{max(numbers)}" if max(numbers) else None
 
 
 def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
@@ -231,10 +324,48 @@ def ask(api: Api, scope: str, path: str, payload: Mapping[str, Any]) -> Reply:
     return read(answer)
 
 
+def _listed(api: Api, scope: str) -> tuple[list[Record], bool]:
+    """What Apple lists of the zones there are, and whether that is all."""
+    entries: list[Record] = []
+    tokens: set[str] = set()
+    payload: dict[str, str] = {}
+    for _ in range(_MOST_LISTS):
+        data = ask(api, scope, "/zones/list", payload).data
+        entries += _items(data.get("zones"))
+        if not data.get("moreComing"):
+            return entries, True
+        token = data.get("syncToken")
+        if not isinstance(token, str) or token in tokens:
+            break
+        tokens.add(token)
+        payload = {"syncToken": token}
+    return entries, False
+
+
+def _named(entry: Record) -> tuple[str, str]:
+    """The name and the owner of a zone that is listed; '' where they are not told."""
+    found = entry.get("zoneID")
+    found = found if isinstance(found, dict) else {}
+    return str(found.get("zoneName") or ""), str(found.get("ownerRecordName") or "")
+
+
+def _check_zones(reply: Reply) -> None:
+    """Raise what a good answer says of a library as a whole in the place of a part."""
+    for part in (*_items(reply.data.get("zones")), *_items(reply.data.get("batch"))):
+        if "serverErrorCode" in part:
+            error = errors.of_code(str(part["serverErrorCode"]), str(part.get("reason") or ""))
+            if isinstance(error, NoZone | Denied):
+                raise error
+
+
+def _items(found: Any) -> list[Record]:
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def read(answer: requests.Response) -> Reply:
     """The data of a good answer; raises what a bad one means."""
     if not answer.ok:
-        raise of_answer(answer.status_code, answer.headers, answer.content)
+        raise errors.of_answer(answer.status_code, answer.headers, answer.content)
     try:
         data = json.loads(answer.content)
     except ValueError as error:
@@ -242,7 +373,7 @@ def read(answer: requests.Response) -> Reply:
     if not isinstance(data, dict):
         raise Transient("iCloud's answer is not what was asked for")
     if "serverErrorCode" in data:
-        raise of_answer(answer.status_code, answer.headers, answer.content)
+        raise errors.of_answer(answer.status_code, answer.headers, answer.content)
     return Reply(data, server_time(answer.headers))
 
 
@@ -257,7 +388,7 @@ def _count(answer: Any) -> int | None:
     try:
         found = answer if "serverErrorCode" in answer else answer["records"][0]
         if "serverErrorCode" in found:
-            raise of_record(found)
+            raise errors.of_record(found)
         return int(found["fields"]["itemCount"]["value"])
     except (KeyError, IndexError, TypeError, ValueError):
         return None

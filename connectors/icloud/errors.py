@@ -55,13 +55,29 @@ class TooMany(Fatal):
     """More was asked for at once than Apple takes."""
 
 
+class Refused(Fatal):
+    """Apple takes what was asked for a mistake."""
+
+
+class NoZone(Refused):
+    """Apple knows no library of the name that it was asked for."""
+
+
+class Denied(SessionExpired):
+    """What was asked for is closed: one library, or the account's iCloud data as a whole."""
+
+
+class Closed(ItemError):
+    """A library that is shared with others cannot be read, and the account's data can."""
+
+
 def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourError:
     """The error for a CloudKit ``serverErrorCode``, of a whole answer or of one record."""
     said = f"iCloud says {code}" + (f": {reason}" if reason else "")
     if code in _SIGN_IN or _of_cookies(reason):
         return SessionExpired(said)
     if code == "ACCESS_DENIED":
-        return SessionExpired(said, hint=WEB_ACCESS)
+        return Denied(said, hint=WEB_ACCESS)
     if code in _SLOWER:
         return Throttled(said, retry_after=wait)
     if code in _WAIT:
@@ -79,8 +95,10 @@ def of_code(code: str, reason: str, *, wait: float | None = None) -> OutpourErro
     if code in _OTHERS:
         return ItemError(said)
     if code == "ZONE_NOT_FOUND":
-        return Fatal(said, hint="turn on iCloud Photos for this account, or choose another library")
-    kind = Fatal if code == "BAD_REQUEST" else Unheard
+        return NoZone(
+            said, hint="turn on iCloud Photos for this account, or choose another library"
+        )
+    kind = Refused if code == "BAD_REQUEST" else Unheard
     return kind(said, hint="run again later; if it stays, report it with this message")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from connectors.errors import (
 )
 from connectors.icloud import records
 from connectors.icloud.changes import Changes, Cursor
-from connectors.icloud.cloudkit import INDEXING, CloudKit, Zone, is_indexing
+from connectors.icloud.cloudkit import INDEXING, CloudKit, Shared, Zone, is_indexing
 from connectors.icloud.counting import Count, Counting
 from connectors.icloud.drift import Drift
 from connectors.icloud.errors import Unservable
@@ -28,6 +29,8 @@ from connectors.icloud.settings import ICloudSettings, Library
 from connectors.icloud.signed_urls import SignedUrls
 from connectors.icloud.tally import Tally
 from connectors.icloud.window import Window
+
+_OWN_ONLY = "leave library: out, or set it to primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,17 @@ class Unsure:
         return (Problem(name, f"those behind the one in front may be missing: {self.reason}"),)
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Tokens by library, from before anything was counted or listed: what changes from there on is
+    a change for the next time. All indexes, each with Apple's own count. A Problem for each library
+    that cannot be read."""
+
+    tokens: dict[Zone, str]
+    counts: list[Count]
+    problems: list[Problem]
+
+
 class Libraries:
     """The libraries the settings choose. Every method may be called from any thread."""
 
@@ -70,18 +84,19 @@ class Libraries:
         return f"{chosen.library}{' hidden' * chosen.hidden}{' trashed' * chosen.trashed}"
 
     def zones(self) -> list[Zone]:
-        """Misconfigured when a shared library is wanted and there is none."""
+        """Raises Misconfigured when a shared library is wanted and there is none."""
+        return self._chosen().zones
+
+    def _chosen(self) -> Shared:
+        """The same, and what there may be beside them."""
         chosen = self._settings.library
         if chosen is Library.PRIMARY:
-            return [Zone()]
-        shared = self._cloudkit.zones()
+            return Shared([Zone()], {})
+        shared = self._cloudkit.shared()
         if chosen is Library.ALL:
-            return [Zone(), *shared]
-        if not shared:
-            raise Misconfigured(
-                "this account takes part in no shared library",
-                hint="leave library: out, or set it to primary",
-            )
+            return Shared([Zone(), *shared.zones], shared.unread)
+        if not shared.zones and not shared.unread:
+            raise Misconfigured("this account takes part in no shared library", hint=_OWN_ONLY)
         return shared
 
     def pages(self, since: str | None) -> Iterator[Page]:
@@ -89,11 +104,11 @@ class Libraries:
             yield from self._everything()
             return
         cursor = Cursor.read(since, self._scope)
-        zones = self.zones()
-        if {zone.key for zone in zones} != set(cursor.tokens):
+        chosen = self._chosen()
+        if chosen.unread or {zone.key for zone in chosen.zones} != set(cursor.tokens):
             raise CursorLost("the libraries of this account are others now")
         tokens, puzzling = {}, False
-        for zone in zones:
+        for zone in chosen.zones:
             for found in self._changes.since(zone, cursor.tokens[zone.key]):
                 yield found.page
                 tokens[zone.key] = found.token
@@ -106,7 +121,8 @@ class Libraries:
     def _everything(self) -> Iterator[Page]:
         """Every index, by ranks; then by name what is in none, and what has got out of sight there
         while the library changed."""
-        tokens, counts = self._begin()
+        begun = self._begin()
+        tokens, counts = begun.tokens, begun.counts
         drift = Drift(self._cloudkit, self._counting, tokens, counts)
         listed = [one for one in counts if one.index in self._counting.listed]
         tally = yield from self._once(listed, drift)
@@ -126,11 +142,11 @@ class Libraries:
                     f"Apple counts {surplus:,} more photos and videos than its own record of the "
                     "library names; all that it names were listed"
                 )
-        yield self._last(tokens, drift, tally, unsure, [*notices, *self._left_out()])
+        yield self._last(begun, drift, tally, unsure, [*notices, *self._left_out()])
 
     def _last(
         self,
-        tokens: dict[Zone, str],
+        begun: _Begun,
         drift: Drift,
         tally: Tally,
         unsure: list[Unsure],
@@ -139,11 +155,12 @@ class Libraries:
         """What there is to say at the end of a listing of everything."""
         uncounted = [problem for one in unsure for problem in drift.uncounted(one.zone)]
         refused = [problem for one in unsure for problem in tally.given_up(one.zone)]
-        problems = [*refused, *uncounted, *(problem for one in unsure for problem in one.problems)]
+        unsaid = [problem for one in unsure for problem in one.problems]
+        problems = [*begun.problems, *refused, *uncounted, *unsaid]
         failed = tally.problems.union(problem.id for problem in problems)
         known = tally.named + len(failed) + sum(one.lacking for one in unsure)
         full = not unsure and not failed
-        cursor = Cursor(self._scope, {zone.key: token for zone, token in tokens.items()})
+        cursor = Cursor(self._scope, {zone.key: token for zone, token in begun.tokens.items()})
         return Page(
             problems=tuple(problems),
             expected=None if uncounted else known,
@@ -182,12 +199,15 @@ class Libraries:
             return ()
         asked = CloudKit(self._cloudkit.account, renews=False)
         try:
-            zones = asked.zones()
-            numbers = [asked.counts(zone, [VISIBLE.count])[0] for zone in zones]
+            zones = asked.shared().zones
         except OutpourError:
             return ()  # what was asked for is listed all the same
+        numbers = list[int | None]()
+        for zone in zones:
+            with contextlib.suppress(OutpourError):
+                numbers += asked.counts(zone, [VISIBLE.count])
         known = [number for number in numbers if number is not None]
-        if not zones or (len(known) == len(zones) and not sum(known)):
+        if len(known) == len(numbers) and not sum(known):
             return ()
         count = f"{sum(known):,} photos and videos" if known else "photos and videos"
         return (f"{count} of a Shared Library are left out; 'library: all' takes them too",)
@@ -216,32 +236,53 @@ class Libraries:
                 assets = tally.add(count, window)
                 yield Page(assets, problems=tuple(window.problems), expected=tally.counted)
         except (ItemError, Fatal, Unservable) as error:
+            if count.index is VISIBLE and (count.zone.own or len(tally.zones) == 1):
+                if count.zone.own or isinstance(error, Unservable):
+                    raise
+                raise _none_readable(str(error)) from error
             tally.give_up(count, self._refused(count, error))
 
     def _refused(self, count: Count, error: OutpourError) -> Problem:
-        """What is said of an index that cannot be listed, though the others can. Raises ``error``
-        where it is a library's main one, and what is raised where the place fails as a whole."""
-        if count.index is VISIBLE:
-            raise error
+        """What is said of an index that cannot be listed, though others can. Raises what is raised
+        where the place fails as a whole."""
         if isinstance(error, Unservable):
             self._token(count.zone)
         told = "" if count.number is None else f"; by its own count there are {count.number}"
         name = records.asset_id(count.zone, f"{count.index.entry}s")
         return Problem(name, f"Apple does not list them ({error}){told}")
 
-    def _begin(self) -> tuple[dict[Zone, str], list[Count]]:
-        """Tokens by library, before anything is counted or listed: what changes from here on is a
-        change for the next time. All indexes, each with Apple's own count.
+    def _begin(self) -> _Begun:
+        """The libraries that can be read. Fatal where none can.
 
         These first requests are not repeated here: there is nothing yet the engine would have
         to list again.
         """
         self._cloudkit.sign_in()  # once, not by both of the following at the same time
-        zones = self.zones()
+        chosen = self._chosen()
         with ThreadPoolExecutor(2, thread_name_prefix="icloud-begin") as workers:
-            tokens = list(workers.map(self._token, zones))
-            counts = list(workers.map(self._counting.counts, zones))
-        return dict(zip(zones, tokens, strict=True)), [one for some in counts for one in some]
+            opened = list(workers.map(self._opened, chosen.zones))
+            answers = list(zip(chosen.zones, opened, strict=True))
+            tokens = {zone: answer for zone, answer in answers if isinstance(answer, str)}
+            counts = list(workers.map(self._counting.counts, tokens))
+        refused = {zone.name: str(answer) for zone, answer in answers if zone not in tokens}
+        unread = refused | chosen.unread
+        if not tokens:
+            raise _none_readable("; ".join(unread.values()))
+        problems = [
+            Problem(name, f"it cannot be read, and nothing of it is listed: {why}")
+            for name, why in unread.items()
+        ]
+        return _Begun(tokens, [one for some in counts for one in some], problems)
+
+    def _opened(self, zone: Zone) -> str | OutpourError:
+        """Its sync token; why there is none of a shared library that cannot be read, which does not
+        keep the others back."""
+        try:
+            return self._token(zone)
+        except (ItemError, Fatal) as error:
+            if zone.own:
+                raise
+            return error
 
     def _token(self, zone: Zone) -> str:
         """The library's sync token now; Unready while Apple is still indexing it, which took
@@ -258,3 +299,7 @@ class Libraries:
         if not isinstance(token, str):
             raise Transient("iCloud gave no sync token")
         return token
+
+
+def _none_readable(why: str) -> Fatal:
+    return Fatal(f"no shared library of this account can be read: {why}", hint=_OWN_ONLY)

@@ -20,7 +20,7 @@ from connectors.icloud.cloudkit import (
     Zone,
     equals,
 )
-from connectors.icloud.errors import of_record
+from connectors.icloud.errors import Closed, of_record
 from connectors.icloud.gather import Gather
 from connectors.icloud.listing import DELETED
 from connectors.icloud.patience import Patience, silence
@@ -258,9 +258,13 @@ def _look_up(cloudkit: CloudKit, zone: Zone, names: Sequence[str]) -> dict[str, 
 def _zone(cloudkit: CloudKit, name: str) -> Zone:
     if name == PRIMARY:
         return Zone()
-    for zone in cloudkit.zones():
+    shared = cloudkit.shared()
+    for zone in shared.zones:
         if zone.name == name:
             return zone
+    if shared.unread:  # it may be one of those
+        why = "; ".join(f"{unread}: {reason}" for unread, reason in shared.unread.items())
+        raise Closed(f"not all libraries of this account can be read ({why})")
     raise NotFound(f"this account no longer takes part in the library {name}")
 
 

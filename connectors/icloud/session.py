@@ -173,6 +173,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
 
     ``by_password`` says that the last ``authenticate`` needed the password, beyond what is
     saved. ``before_password`` is given it first, and raises what is to keep it from being tried.
+    ``own_zone`` is the name that Apple has answered to for the person's own library, if it has.
     ``code_spent`` says that the code last asked for has come to its end: pyicloud closes the
     channel that brought it with the first code typed.
     """
@@ -198,6 +199,7 @@ class Api(PyiCloudService):  # type: ignore[misc]
         old.close()
         self.by_password = False
         self.code_spent = False
+        self.own_zone: str | None = None
         self.before_password: Callable[[str], None] = lambda _password: None
 
     @by_apple()

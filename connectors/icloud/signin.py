@@ -19,7 +19,7 @@ from connectors.abilities import Prompter
 from connectors.errors import Misconfigured, OutpourError, SessionExpired, Transient
 from connectors.icloud import access
 from connectors.icloud.account import password_key, saved_password
-from connectors.icloud.cloudkit import INDEXING, Zone, ask, is_indexing
+from connectors.icloud.cloudkit import INDEXING, Zone, about, is_indexing
 from connectors.icloud.codes import type_code
 from connectors.icloud.lockout import lift
 from connectors.icloud.session import Api, known_accounts, remember_account
@@ -129,16 +129,17 @@ def _opens(api: Api, prompter: Prompter) -> bool:
 def _look_in(api: Api, prompter: Prompter) -> bool:
     """See whether the photos are open; False where Apple says that it is still indexing them.
     Raises access.Closed where no sign-in would help, another SessionExpired where the session may
-    be at fault, and what else ``cloudkit.ask`` raises."""
+    be at fault, and what else ``cloudkit.about`` raises."""
     api.session.busy = None
     try:
         access.allow(api, prompter)
     except PyiCloudException as error:
         raise signin_error(error, api.account_name, api.session.busy) from error
-    zone = Zone()
-    question = {"query": {"recordType": INDEXING}, "zoneID": zone.id}
+    question = {"query": {"recordType": INDEXING}}
     try:
-        return not is_indexing(ask(api, zone.scope, "/records/query", question))
+        return not is_indexing(
+            about(api, Zone(), "/records/query", lambda at: {**question, "zoneID": at})
+        )
     except Transient:
         return True  # busy, which says nothing about the sign-in; a run waits for it
     except SessionExpired as refusal:

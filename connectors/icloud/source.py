@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from connectors.abilities import Album, Binned, Capacity, Prompter
 from connectors.base import Page, Resource, Stream
-from connectors.errors import Misconfigured, OutpourError
+from connectors.errors import Fatal, ItemError, Misconfigured, OutpourError
 from connectors.icloud import albums, reclaim, records, storage
 from connectors.icloud.account import Account
 from connectors.icloud.cloudkit import CloudKit
@@ -79,12 +79,17 @@ class ICloudSource:
         return reclaim.restore(self._cloudkit, asset_ids)
 
     def binned(self, ours: Collection[str]) -> Iterator[Binned]:
-        """What lies in Recently Deleted, and when Apple removes it for good."""
+        """What lies in Recently Deleted, and when Apple removes it for good; of shared libraries as
+        far as they can be read."""
         for zone in self._libraries.zones():
             names = [name for library, name in map(records.split_id, ours) if library == zone.name]
-            for item in reclaim.trashed(self._cloudkit, zone, names):
-                size = sum(resource.size or 0 for resource in item.asset.resources)
-                yield Binned(item.asset.id, size, item.leaves)
+            try:
+                for item in reclaim.trashed(self._cloudkit, zone, names):
+                    size = sum(resource.size or 0 for resource in item.asset.resources)
+                    yield Binned(item.asset.id, size, item.leaves)
+            except (ItemError, Fatal):
+                if zone.own:
+                    raise
 
     def whereabouts(self) -> str:
         """The account. Its shared library is another place than its own."""

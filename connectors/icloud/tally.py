@@ -33,6 +33,11 @@ class Tally:
         self.problems: set[str] = set()
 
     @property
+    def zones(self) -> set[Zone]:
+        """The libraries that are listed."""
+        return {count.zone for count in self._counts}
+
+    @property
     def counted(self) -> int | None:
         """How many assets there were at the beginning, by Apple's own count if it tells. Pictures
         of bursts behind the one in front are in no count."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from pyicloud.exceptions import PyiCloudConnectionException, PyiCloudException
 from connectors.base import Body
 from connectors.errors import CapacityExceeded, OutpourError, Transient, Unreadable
 from connectors.icloud.account import Account
-from connectors.icloud.cloudkit import PRIMARY, unsent
+from connectors.icloud.cloudkit import of_own, unsent
 from connectors.icloud.content import FAILURES
 from connectors.icloud.errors import of_answer
 from connectors.icloud.session import CONNECTIONS, Api
@@ -49,8 +49,7 @@ class Uploads:
     def reserve(self, size: int) -> str:
         """An address that takes ``size`` bytes once. Raises CapacityExceeded."""
         client = str(uuid.uuid4())
-        body = {"zoneName": PRIMARY, "assets": {client: size}}
-        answer = self._post("createUploadUrl", body)
+        answer = self._post("createUploadUrl", {"assets": {client: size}})
         try:
             url = str(answer["uploadUrls"][client])
         except (KeyError, TypeError) as error:
@@ -84,7 +83,6 @@ class Uploads:
     def register(self, files: Sequence[tuple[str, datetime | None, Single]]) -> list[Any]:
         """Make photos of (name, capture time, what was received); an answer for each."""
         body = {
-            "zoneName": PRIMARY,
             "files": [_file(name, taken, single) for name, taken, single in files],
             "localTimeZoneId": "UTC",
             "importGroup": str(uuid.uuid4()),
@@ -94,8 +92,11 @@ class Uploads:
             raise Transient("iCloud's answer to a registration makes no sense")
         return answers
 
-    def _post(self, step: str, body: object) -> Any:
-        return self._account.use(lambda api: _post(api, step, body))
+    def _post(self, step: str, body: Mapping[str, Any]) -> Any:
+        def post(api: Api) -> Any:
+            return of_own(api, lambda name: _post(api, step, {"zoneName": name, **body}))
+
+        return self._account.use(post)
 
 
 class Once:

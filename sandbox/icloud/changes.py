@@ -13,7 +13,13 @@ from sandbox.faults import Faults
 from sandbox.icloud.queries import check_servable
 from sandbox.icloud.records import Keys, Record
 from sandbox.icloud.wire import MOST_RECORDS, Refused, only
-from sandbox.icloud.zones import Position, Zone, database_position, database_token
+from sandbox.icloud.zones import (
+    Position,
+    Zone,
+    database_position,
+    database_token,
+    known_zone,
+)
 from sandbox.library import Event
 
 Zones = Mapping[str, Mapping[str, Zone]]
@@ -39,7 +45,7 @@ class Changes:
     def database(self, scope: str, body: Any) -> dict[str, Any]:
         body = only(body or {}, ("syncToken", "resultsLimit"))
         token = body.get("syncToken")
-        seq = database_position(scope, token) if token else -1
+        seq = database_position(scope, token).seq if token else -1
         changed = [
             {"zoneID": zone.records.zone}
             for zone in self._zones[scope].values()
@@ -54,21 +60,15 @@ class Changes:
 
     def _one(self, scope: str, item: Any, limit: int | None) -> dict[str, Any]:
         item = only(item, _ZONE_KEYS, ("zoneID",))
-        zone = self._zones[scope].get(item["zoneID"].get("zoneName"))
-        if zone is None:
-            return {
-                "zoneID": item["zoneID"],
-                "serverErrorCode": "ZONE_NOT_FOUND",
-                "reason": "Zone does not exist",
-            }
         token = item.get("syncToken")
         try:
+            zone = known_zone(self._zones[scope], item["zoneID"].get("zoneName"), self._faults)
             if token is None and self._faults.hit("bad_index", f"index/history/{zone.name}"):
                 raise Refused("BAD_REQUEST", "History cannot be told")
             position = _start(zone, token)
         except Refused as refused:
             code, reason = refused.code, refused.reason
-            return {"zoneID": zone.records.zone, "serverErrorCode": code, "reason": reason}
+            return {"zoneID": item["zoneID"], "serverErrorCode": code, "reason": reason}
         most = min(int(item.get("resultsLimit") or limit or MOST_RECORDS), MOST_RECORDS)
         if self._faults.hit("empty_page", f"changes/{zone.name}"):
             return _answer(zone, [], position, more=True)

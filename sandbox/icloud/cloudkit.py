@@ -14,7 +14,15 @@ from sandbox.icloud.links import Links
 from sandbox.icloud.modify import Modify
 from sandbox.icloud.queries import Queries
 from sandbox.icloud.wire import Refused, only
-from sandbox.icloud.zones import PRIMARY, SHARED, Zone
+from sandbox.icloud.zones import (
+    MIGRATED,
+    PRIMARY,
+    SHARED,
+    Zone,
+    database_position,
+    database_token,
+    known_zone,
+)
 from sandbox.library import Library
 from sandbox.messages import Answer, Request, json_answer
 
@@ -33,8 +41,10 @@ class CloudKit:
             "private": {PRIMARY: Zone(PRIMARY, library, links)},
             "shared": {SHARED: Zone(SHARED, library, links)},
         }
+        self.deleted: set[str] = set()  # names of zones that were, listed in the private scope
         self.indexed: Callable[[str], bool] = lambda _name: True
         self._account = account
+        self._links = links
         self._faults = faults
         self._queries = Queries(account, faults)
         self._changes = Changes(self.zones, faults)
@@ -50,6 +60,18 @@ class CloudKit:
             "changes/zone": self._changes.zone,
             "changes/database": self._changes.database,
         }
+
+    @property
+    def own(self) -> Zone:
+        """The person's own library."""
+        return next(zone for zone in self.zones["private"].values() if not zone.shared)
+
+    def migrate(self) -> None:
+        """The person's own library is in another zone from now on."""
+        old = self.own
+        del self.zones["private"][old.name]
+        self.deleted.add(old.name)
+        self.zones["private"][MIGRATED] = Zone(MIGRATED, self.library, self._links)
 
     def refusal(self, name: str) -> Answer:
         """The body of a generic fault, in CloudKit's words."""
@@ -97,20 +119,36 @@ class CloudKit:
         if not isinstance(body, dict) or "zoneID" not in body:
             raise Refused("BAD_REQUEST", "missing required field 'zoneID'")
         wanted = only(body["zoneID"], ("zoneName", "ownerRecordName", "zoneType"), ("zoneName",))
-        zone = self.zones[scope].get(wanted["zoneName"])
-        if zone is None:
-            raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
-        return zone
+        return known_zone(self.zones[scope], wanted["zoneName"], self._faults)
 
     def _count(self, scope: str, body: Any) -> dict[str, Any]:
         batches = only(body, ("batch",), ("batch",))["batch"]
         return {"batch": [self._queries.count(self._zone(scope, item), item) for item in batches]}
 
     def _list_zones(self, scope: str, body: Any) -> dict[str, Any]:
-        only(body, ())
-        zones = self.zones[scope].values()
+        token = only(body, ("syncToken",)).get("syncToken")
+        gone = sorted(self.deleted) if scope == "private" else []
+        entries = [
+            *({"zoneID": {"zoneName": name}, "deleted": True} for name in gone),
+            *(self._entry(scope, zone) for zone in self.zones[scope].values()),
+        ]
+        start = max(database_position(scope, token).at, 0) if token else 0
+        end = start + 1 if self._faults.hit("split_zones", f"zones/{scope}") else len(entries)
+        endless = self._faults.hit("endless_zones", f"zones/{scope}")
         return {
-            "moreComing": False,
-            "syncToken": self._changes.database_token(scope),
-            "zones": [{"zoneID": zone.records.zone, "syncToken": zone.token()} for zone in zones],
+            "moreComing": endless or end < len(entries),
+            "syncToken": database_token(scope, self.library.sequence, end),
+            "zones": entries[start:end],
         }
+
+    def _entry(self, scope: str, zone: Zone) -> dict[str, Any]:
+        key = f"zone/{scope}/{zone.name}"
+        if self._faults.hit("nameless_zone", key):
+            return {"syncToken": zone.token()}
+        named = {"zoneID": zone.records.zone}
+        if self._faults.hit("failed_zone", key):
+            reason = "Could not read the zone"
+            return {**named, "serverErrorCode": "INTERNAL_ERROR", "reason": reason}
+        if self._faults.hit("deleted_zone", key):
+            return {**named, "deleted": True}
+        return {**named, "syncToken": zone.token()}

@@ -33,6 +33,7 @@ class Control:
             "clear": lambda body: cloud.faults.clear(body.get("name")),
             "expire_sessions": lambda body: cloud.expire_sessions(**body),
             "expire_links": lambda _: cloud.expire_links(),
+            "migrate": lambda _: cloud.migrate(),
             "account": self._account,
             "assets": self._assets,
             "asset": self._asset,

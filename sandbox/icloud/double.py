@@ -15,7 +15,6 @@ from sandbox.icloud.links import Links
 from sandbox.icloud.setup import Setup
 from sandbox.icloud.signin import SignIn
 from sandbox.icloud.uploads import Uploads
-from sandbox.icloud.zones import PRIMARY
 from sandbox.library import Library
 from sandbox.messages import Answer, Request, json_answer
 
@@ -42,6 +41,12 @@ FAULTS: Mapping[str, str] = {
     "busy_record": "a record asked for by its name comes as TRY_AGAIN_LATER",
     "refused_change": "a request to change is refused as a whole, with one of CloudKit's codes",
     "expired_session": "the session ends now",
+    "refused_zone": "what is asked of one library is refused, with one of CloudKit's codes",
+    "deleted_zone": "a library is listed as deleted",
+    "failed_zone": "an error in the place of a library where they are listed",
+    "nameless_zone": "a library is listed without its name",
+    "split_zones": "libraries are listed one by one",
+    "endless_zones": "a list of libraries promises more for ever",
     "shut_out": "421 for the photos, though the sign-in is good",
     "foreign_page": "200 with a page that is not Apple's: a hotel's login, a filter's notice",
     "bad_pcs": "the session's PCS cookies are no good any more: 500 until it is signed in anew",
@@ -89,8 +94,9 @@ class ICloud:
         self.signin = SignIn(self.account)
         self.setup = Setup(self.account, self._used)
         self.cloudkit = CloudKit(self.library, self.account, self.links, self.faults)
-        zone = self.cloudkit.zones["private"][PRIMARY]
-        self.uploads = Uploads(zone, self.account, self._used, self.links.host, self.faults)
+        self.uploads = Uploads(
+            lambda: self.cloudkit.own, self.account, self._used, self.links.host, self.faults
+        )
         self.cloudkit.indexed = self.uploads.indexed
         self.content = ContentHost(self.library, self.links, self.faults)
         self._usage: tuple[int, int] = (-1, 0)
@@ -142,6 +148,11 @@ class ICloud:
     def expire_links(self) -> None:
         """Every address given out so far is answered 410 from now on."""
         self.links.ahead += self.links.lifetime + 1
+
+    def migrate(self) -> None:
+        """The person's own library is in a zone of another name from now on, as on some accounts
+        (icloudpd's pull request 1367): the usual one is listed as deleted, and not found."""
+        self.cloudkit.migrate()
 
     def empty_trash(self) -> int:
         """Recently Deleted is emptied, and only now its space is free; how many went."""

@@ -61,7 +61,7 @@ class Queries:
         kind = query["recordType"]
         filters = _filters(query.get("filterBy"))
         keys = frozenset(body["desiredKeys"]) if body.get("desiredKeys") else None
-        self._check_index(kind, filters.get("parentId"))
+        self._check_index(zone, kind, filters.get("parentId"))
         if kind == "CheckIndexingState":
             records = [_indexing(zone, done=not self._account.indexing)]
         elif kind == "CPLAlbumByPositionLive":
@@ -103,9 +103,10 @@ class Queries:
             answer["continuationMarker"] = _mark(kind, after, down)
         return answer
 
-    def _check_index(self, kind: str, parent: str | None) -> None:
+    def _check_index(self, zone: Zone, kind: str, parent: str | None) -> None:
         """Apple's words where the index behind a list is broken (rclone#9234, kei#704)."""
-        if self._faults.hit("bad_index", f"index/{kind}" + (f"/{parent}" if parent else "")):
+        key = f"index/{kind}" + (f"/{parent}" if parent else "")
+        if self._faults.hit("bad_index", f"shared/{key}" if zone.shared else key):
             raise Refused("BAD_REQUEST", "Index has invalid data")
 
     def _index(
@@ -223,7 +224,7 @@ class Queries:
             raise Refused("BAD_REQUEST", "Expected indexCountID IN")
         records = []
         for name in wanted["fieldValue"]["value"]:
-            self._check_index(name, None)
+            self._check_index(zone, name, None)
             fields = {"itemCount": typed("INT64", self._count(zone, name))}
             records.append(zone.records.plain(name, "IndexCountResult", fields))
         return {"records": records, "syncToken": zone.token()}

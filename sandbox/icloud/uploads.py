@@ -20,7 +20,7 @@ from sandbox.damage import Abort
 from sandbox.faults import Faults
 from sandbox.icloud.account import Account
 from sandbox.icloud.wire import Refused, only
-from sandbox.icloud.zones import PRIMARY, Zone
+from sandbox.icloud.zones import Zone
 from sandbox.library import Asset, apple_fingerprint
 from sandbox.messages import Answer, Request, json_answer
 
@@ -49,7 +49,7 @@ class Uploads:
 
     def __init__(
         self,
-        zone: Zone,
+        zone: Callable[[], Zone],
         account: Account,
         used: Callable[[], int],
         host: str,
@@ -104,7 +104,7 @@ class Uploads:
 
     def _reserve(self, body: Any) -> Any:
         body = only(body, ("zoneName", "assets"), ("zoneName", "assets"))
-        if body["zoneName"] != PRIMARY:
+        if body["zoneName"] != self._zone().name:
             raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
         if not self._room(sum(body["assets"].values())):
             raise Refused("QUOTA_EXCEEDED", "Quota exceeded")
@@ -139,7 +139,7 @@ class Uploads:
 
     def _register(self, body: Any) -> Any:
         body = only(body, _PUT, ("zoneName", "files"))
-        if body["zoneName"] != PRIMARY:
+        if body["zoneName"] != self._zone().name:
             raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
         results = [self._one(only(file, _FILE, _FILE)) for file in body["files"]]
         if self._faults.hit("lost_answer", "upload/putAsset"):
@@ -152,14 +152,14 @@ class Uploads:
         if slot is None or slot.data is None:
             return _result(400, errorMessage="Unknown receipt")
         checksum = apple_fingerprint(iter([slot.data]))
-        known = self._zone.by_master(checksum)
+        known = self._zone().by_master(checksum)
         if known is not None:
             return _names(known) | _result(409, errorMessage="Asset already exists")
         if not self._room(slot.size):
             return _result(413, errorMessage="Quota exceeded")
         name = file["fileName"]
         form = _FORMS.get(name.rpartition(".")[2].lower(), "jpeg")
-        asset = self._zone.library.add(
+        asset = self._zone().library.add(
             name,
             "video" if form in {"mov", "mp4"} else "photo",
             form,

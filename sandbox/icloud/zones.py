@@ -6,15 +6,17 @@ import base64
 import hashlib
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sandbox.faults import Faults
 from sandbox.icloud.links import Links
 from sandbox.icloud.records import Keys, Record, Records
-from sandbox.icloud.wire import Refused
+from sandbox.icloud.wire import STATUS, Refused
 from sandbox.library import Asset, Library
 
 PRIMARY = "PrimarySync"
+MIGRATED = "PrimarySync1"
 SHARED = "SharedSync-00000000-1111-2222-3333-444444444444"
 _ZONE, _DATABASE = 1, 2
 _LAYOUT = ">BBqq"
@@ -23,7 +25,7 @@ _LAYOUT = ">BBqq"
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where a sync token stands: after event ``seq``; ``at`` is the next number of a full
-    history still being told, or -1."""
+    history, or of a list of zones, still being told, or -1."""
 
     seq: int
     at: int = -1
@@ -32,7 +34,7 @@ class Position:
 class Zone:
     def __init__(self, name: str, library: Library, links: Links) -> None:
         self.name = name
-        self.shared = name != PRIMARY
+        self.shared = not name.startswith(PRIMARY)
         self.library = library
         self.records = Records(name, links)
         self._masters: dict[str, int] = {}
@@ -82,12 +84,22 @@ class Zone:
         return _position(_ZONE, self.name, token)
 
 
-def database_token(scope: str, seq: int) -> str:
-    return _token(_DATABASE, scope, Position(seq))
+def known_zone(zones: Mapping[str, Zone], name: str, faults: Faults) -> Zone:
+    """Raises Refused where there is none of this name, or a fault keeps it from being used."""
+    for code in STATUS:
+        if faults.hit("refused_zone", f"zone/{code}/{name}"):
+            raise Refused(code, "The zone cannot be used")
+    if name not in zones:
+        raise Refused("ZONE_NOT_FOUND", "Zone does not exist")
+    return zones[name]
 
 
-def database_position(scope: str, token: str) -> int:
-    return _position(_DATABASE, scope, token).seq
+def database_token(scope: str, seq: int, at: int = -1) -> str:
+    return _token(_DATABASE, scope, Position(seq, at))
+
+
+def database_position(scope: str, token: str) -> Position:
+    return _position(_DATABASE, scope, token)
 
 
 def _token(kind: int, name: str, position: Position) -> str:

@@ -9,7 +9,6 @@ import pytest
 from connectors.errors import (
     CapacityExceeded,
     CursorLost,
-    Fatal,
     ItemError,
     NotFound,
     OutpourError,
@@ -18,7 +17,16 @@ from connectors.errors import (
     Transient,
     Unreadable,
 )
-from connectors.icloud.errors import TooMany, Unheard, Unservable, of_answer, of_record
+from connectors.icloud.errors import (
+    Denied,
+    NoZone,
+    Refused,
+    TooMany,
+    Unheard,
+    Unservable,
+    of_answer,
+    of_record,
+)
 
 
 def body(code: str, reason: str = "because") -> bytes:
@@ -31,12 +39,12 @@ def body(code: str, reason: str = "because") -> bytes:
         (200, body("THROTTLED"), Throttled),
         (200, body("AUTHENTICATION_REQUIRED"), SessionExpired),
         (200, body("BAD_REQUEST", "Unknown sync continuation type"), CursorLost),
-        (200, body("BAD_REQUEST", "no such field"), Fatal),
+        (200, body("BAD_REQUEST", "no such field"), Refused),
         (400, body("BAD_REQUEST", "array 'records' length is greater than max size"), TooMany),
         (400, b"{}", Transient),
         (401, b"", SessionExpired),
-        (403, body("ACCESS_DENIED"), SessionExpired),
-        (404, body("ZONE_NOT_FOUND"), Fatal),
+        (403, body("ACCESS_DENIED"), Denied),
+        (404, body("ZONE_NOT_FOUND"), NoZone),
         (404, b"", NotFound),
         (409, body("CONFLICT"), ItemError),
         (409, body("QUOTA_EXCEEDED"), CapacityExceeded),
@@ -58,7 +66,7 @@ def body(code: str, reason: str = "because") -> bytes:
         (500, b'{"success":false,"error":"Missing X-APPLE-WEBAUTH-TOKEN cookie"}', SessionExpired),
         (500, body("CONFLICT"), ItemError),
         (500, body("SOMETHING_NEW"), Unservable),
-        (500, body("BAD_REQUEST"), Fatal),
+        (500, body("BAD_REQUEST"), Refused),
         (200, body("SOMETHING_NEW"), Unheard),
         (200, body("CAS_OP_LOCK"), Transient),
         (502, b"<html>bad gateway</html>", Unservable),

@@ -150,6 +150,33 @@ def test_the_shared_library_is_its_own_zone(client: WebClient, library: Library)
     assert not set(names(records)) & set(expected(library, "all listed"))
 
 
+def test_zones_are_listed_in_parts_where_a_fault_says_so(
+    client: WebClient, faults: Faults, cloud: ICloud
+) -> None:
+    cloud.migrate()
+    faults.add("split_zones")
+    first = client.cloudkit("zones/list", {}).json()
+    assert first["moreComing"] and len(first["zones"]) == 1
+    last = client.cloudkit("zones/list", {"syncToken": first["syncToken"]}).json()
+    assert not last["moreComing"]
+    found = {zone["zoneID"]["zoneName"]: zone for zone in (*first["zones"], *last["zones"])}
+    assert set(found) == {"PrimarySync", "PrimarySync1"}
+    assert found["PrimarySync"]["deleted"] and "deleted" not in found["PrimarySync1"]
+
+
+def test_a_migrated_library_is_in_its_new_zone_only(
+    client: WebClient, cloud: ICloud, library: Library
+) -> None:
+    before = client.query()
+    cloud.migrate()
+    assert client.query()["serverErrorCode"] == "ZONE_NOT_FOUND"
+    assert client.changes(before["syncToken"])["serverErrorCode"] == "ZONE_NOT_FOUND"
+    zone = {"zoneName": "PrimarySync1"}
+    assert names(client.query(zone=zone)["records"]) == expected(library, "listed")[:100]
+    lost = client.changes(before["syncToken"], zone=zone)
+    assert lost["reason"] == "Unknown sync continuation type", "tokens do not move along"
+
+
 def test_lookup_finds_assets_masters_albums_and_says_what_is_missing(
     client: WebClient, library: Library
 ) -> None:
