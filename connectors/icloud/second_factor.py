@@ -1,8 +1,9 @@
-"""The second factor as pyicloud's client of Apple: codes asked for and given, trusted phones."""
+"""The second factor as Apple is asked for it: codes sent and given, security keys touched."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,7 +17,13 @@ from pyicloud.exceptions import (
     PyiCloudTrustedDevicePromptException,
 )
 
-from connectors.icloud.signin_errors import by_apple, signin_error, valid_code, wrong_code
+from connectors.icloud.signin_errors import (
+    accepted_touch,
+    by_apple,
+    signin_error,
+    valid_code,
+    wrong_code,
+)
 
 _JSON = {"Accept": "application/json"}
 
@@ -113,6 +120,25 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
         """Whether Apple accepted the code although the status is a refusal's; pyicloud knows
         that of 409 only, but 412 comes with it, too (icloudpd #1026)."""
         return response is not None and valid_code(response)
+
+    @by_apple()
+    def touch_key(self, late: threading.Event) -> None:
+        """Wait until the security key that is plugged in is touched; then the session is a
+        trusted one if Apple agrees. ``late`` ends the waiting. Raises pyicloud's exceptions."""
+        self.session.busy = None
+        fresh: dict[str, Any] = {}  # the first challenge may be too old by now: it is short-lived
+        self._augment_webauthn_options(fresh)
+        self._auth_data.update(fresh)
+        self.confirm_security_key(event=late)
+        if self.session.busy is not None and self.requires_2fa:
+            raise PyiCloudException("Apple is busy")
+
+    def _submit_webauthn_assertion_response(self, data: dict[str, Any]) -> None:
+        try:
+            super()._submit_webauthn_assertion_response(data)
+        except (PyiCloudAPIResponseException, PyiCloud2FARequiredException) as error:
+            if not accepted_touch(error):
+                raise
 
     def _get_mfa_auth_options(self) -> dict[str, Any]:
         try:

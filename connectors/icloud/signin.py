@@ -224,6 +224,6 @@ def _touch_key(api: Api, prompter: Prompter) -> None:
     timer = threading.Timer(_KEY_SECONDS, late.set)
     timer.start()
     try:
-        api.confirm_security_key(event=late)
+        api.touch_key(late)
     finally:
         timer.cancel()

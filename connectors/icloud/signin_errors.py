@@ -58,6 +58,11 @@ _CODES = {
     ),
     -22979: ("Apple has sent too many codes", _LATER),
     -22981: ("Apple cannot send a code now", "wait an hour, then connect again"),
+    -27962: (
+        "Apple does not accept this security key",
+        "plug in one that is registered for this account (Settings > your name > "
+        "Sign-In & Security > Security Keys on the iPhone), and no other; then connect again",
+    ),
 }
 
 _NO_BRIDGE = (
@@ -175,8 +180,7 @@ def by_apple() -> Iterator[None]:
 def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
     """Apple's own (code, message) pairs in whatever answers the exceptions carry."""
     for answer in _answers(chain):
-        body = _json(answer)
-        for item in body.get("serviceErrors") or body.get("service_errors") or []:
+        for item in _complaints(answer):
             try:
                 yield int(item["code"]), str(item.get("message") or "")
             except (KeyError, TypeError, ValueError, AttributeError):
@@ -230,6 +234,14 @@ def valid_code(answer: Any) -> bool:
     return _verdict(answer).get("valid") is True
 
 
+def accepted_touch(error: BaseException) -> bool:
+    """Whether an answer with the status of a refusal takes the touch of a security key: without
+    errors of Apple's in it 409 does (icloudpy's pull request 174), as does 412 of codes. The
+    trust that is asked for next shows whether it really did."""
+    answer = next(_answers(list(causes(error))), None)
+    return answer is not None and answer.status_code in {409, 412} and not _complaints(answer)
+
+
 def _codes_are_locked(answer: Any) -> bool:
     verdict = _verdict(answer)
     return bool(verdict.get("securityCodeLocked") or verdict.get("tooManyCodesValidated"))
@@ -245,6 +257,12 @@ def _answers(chain: list[BaseException]) -> Iterator[Any]:
         answer = getattr(error, "response", None)
         if answer is not None:
             yield answer
+
+
+def _complaints(answer: Any) -> list[Any]:
+    body = _json(answer)
+    found = body.get("serviceErrors") or body.get("service_errors")
+    return found if isinstance(found, list) else []
 
 
 def _json(answer: Any) -> dict[str, Any]:

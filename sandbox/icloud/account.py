@@ -43,10 +43,13 @@ class Account:
     ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
     as since iOS 26.4; without ``texts`` none can be sent to the phone. ``accepts_with`` is a
     status (409, 412) that a right code is answered with nevertheless. ``codes_locked``: too many
-    codes were wrong. ``protected`` is Advanced Data Protection: photos need consent on a device
-    (``consent``: given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it
-    off, or with ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie;
-    without ``terms_by_client`` only the person at icloud.com can accept them.
+    codes were wrong. ``touch_answer`` is the status that the touch of the right security key is
+    answered with (409: icloudpy #174; 250 is Apple's own for a second factor that is done; 204 is
+    what other clients take), ``touch_refusal`` that of any other. ``protected`` is Advanced Data
+    Protection: photos need consent on a device (``consent``: given, ask, refused).
+    ``web_access`` is Access iCloud Data on the Web; with it off, or with ``terms`` to accept,
+    signing in gives no X-APPLE-WEBAUTH-TOKEN cookie; without ``terms_by_client`` only the person
+    at icloud.com can accept them.
     ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
     figures still tell the old ones after a change. ``indexing``: Apple is not done with the
     library yet, as for hours or days after much was added. ``most_lookups`` are the most
@@ -65,6 +68,8 @@ class Account:
     texts: bool = True
     accepts_with: int | None = None
     codes_locked: bool = False
+    touch_answer: int = 409
+    touch_refusal: int = 400
     protocol: str = "s2k"
     locked: bool = False
     repair: bool = False
@@ -112,6 +117,12 @@ class Account:
             self.pcs = False
             if forget_trust:
                 self.trusts.clear()
+
+    def expire_challenges(self) -> None:
+        """Security keys must be asked anew: what they were to sign is too old."""
+        with self.lock:
+            for login in self.logins.values():
+                login.fido = ""
 
     def wrong_password(self) -> bool:
         """Counts a failed try; True when that locked the account."""

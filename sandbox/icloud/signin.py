@@ -273,10 +273,16 @@ class SignIn:
         login = self._login(request)
         if login is None:
             return _no_session()
-        if not login.fido or not self.key.check(request.json(), login.fido):
-            return _errors(400, "-28404", "The security key was not recognised.")
+        challenge, login.fido = login.fido, ""  # good for one touch
+        if not challenge or not self.key.check(request.json(), challenge):
+            status = self._account.touch_refusal
+            return _errors(status, "-27962", "Failed to verify security key.")
         login.verified = True
-        return Answer(204, self._headers(login, token=True))
+        headers = self._headers(login, token=True)
+        if self._account.touch_answer in {204, 250}:
+            return Answer(self._account.touch_answer, headers)
+        body = {"authType": "hsa2", "hasError": False}
+        return json_answer(body, self._account.touch_answer, headers)
 
     def _trust(self, request: Request) -> Answer:
         login = self._login(request)

@@ -71,13 +71,20 @@ def test_a_code_by_sms(cloud: ICloud, account: Account) -> None:
 
 @pytest.mark.parametrize("account", [Account(second_factor="key")])
 def test_a_security_key(cloud: ICloud) -> None:
+    def touch() -> dict[str, str]:
+        challenge = client.auth("GET", "").json()["fsaChallenge"]
+        return cloud.signin.key.answer(challenge["challenge"])
+
     with WebClient() as client:
         client.begin()
-        challenge = client.auth("GET", "").json()["fsaChallenge"]
-        good = cloud.signin.key.answer(challenge["challenge"])
+        good = touch()
         bad = {**good, "signatureData": good["clientData"]}
-        assert client.auth("POST", "/verify/security/key", bad).status_code == 400
-        assert client.auth("POST", "/verify/security/key", good).status_code == 204
+        refused = client.auth("POST", "/verify/security/key", bad)
+        assert (refused.status_code, code_of(refused)) == (400, "-27962")
+        spent = client.auth("POST", "/verify/security/key", good)
+        assert (spent.status_code, code_of(spent)) == (400, "-27962")
+        accepted = client.auth("POST", "/verify/security/key", touch())
+        assert accepted.status_code == 409 and "serviceErrors" not in accepted.json()
         assert client.auth("GET", "/2sv/trust").status_code == 204
         assert client.login().json()["hsaTrustedBrowser"] is True
 
