@@ -38,6 +38,18 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
 
     code_spent = False
 
+    @property
+    def is_trusted_session(self) -> bool:
+        """Whether nothing more is to be proven: an account without a second factor has nothing
+        that could earn it trust, and need not have any."""
+        plain = self.without_two_factor and not self.data.get("hsaChallengeRequired")
+        return plain or cast(bool, super().is_trusted_session)
+
+    @property
+    def without_two_factor(self) -> bool:
+        """Whether Apple says that the account has no two-factor authentication."""
+        return (self.data.get("dsInfo") or {}).get("hsaVersion") in {0, 1}
+
     # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
     # person's phones on every scheduled run; attended, before they could say which phone.
     def request_2fa_code(self) -> bool:

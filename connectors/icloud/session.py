@@ -24,6 +24,8 @@ import requests
 from pyicloud import PyiCloudService
 from pyicloud.exceptions import (
     PyiCloud2FARequiredException,
+    PyiCloudAPIResponseException,
+    PyiCloudConnectionException,
     PyiCloudFailedLoginException,
 )
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
@@ -34,7 +36,7 @@ from connectors.errors import Throttled
 from connectors.headers import retry_after
 from connectors.icloud.logs import keep_logs_clean
 from connectors.icloud.second_factor import SecondFactor
-from connectors.icloud.signin_errors import by_apple, elsewhere, turned_away
+from connectors.icloud.signin_errors import by_apple, elsewhere, offers_more, turned_away
 from connectors.pools import CONNECT_TIMEOUT
 from connectors.private import private_dir, state_dir, write_private
 
@@ -199,12 +201,37 @@ class Api(SecondFactor):
             self.before_password(self._password_raw)
             self.by_password = True
         try:
-            return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+            return self._give_password(pause_2fa)
         except PyiCloudFailedLoginException as error:
             if not turned_away(error):
                 raise
         self.forget_session()  # what an earlier sign-in left is in the way of this one
-        return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+        return self._give_password(pause_2fa)
+
+    def _give_password(self, pause_2fa: bool) -> bool:
+        try:
+            return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+        except PyiCloudFailedLoginException as error:
+            if not (offers_more(error) and self._declines()):
+                raise
+        return False
+
+    def _declines(self) -> bool:
+        """Tell Apple to go on without the two-factor authentication that it offers an account
+        without, and whatever else may be put off; False where it does not."""
+        try:
+            # The numbers of the answer that brought the offer must come with it (icloudpd #1012).
+            self.session.post(
+                f"{self._auth_endpoint}/repair/complete", json={}, headers=self._get_auth_headers()
+            )
+        except PyiCloudConnectionException:
+            raise
+        except PyiCloud2FARequiredException:
+            self._requires_mfa = True
+            self._auth_data = self._get_mfa_auth_options()
+        except PyiCloudAPIResponseException:
+            return False
+        return True
 
     def _authenticate_with_token(self, require_trust: bool = True) -> None:
         try:

@@ -195,10 +195,10 @@ def _prove(api: Api, prompter: Prompter, *, force: bool = False) -> None:
     api.authenticate(force_refresh=force)
     if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
         raise PyiCloudAcceptTermsException
-    if not api.requires_2fa:
-        if api.requires_2sa:
-            raise PyiCloud2SARequiredException(api.account_name)
+    if not (api.requires_2fa or api.requires_2sa):
         return
+    if api.without_two_factor:
+        raise PyiCloud2SARequiredException(api.account_name)
     if api.two_factor_delivery_method == "security_key":
         _touch_key(api, prompter)
     else:

@@ -135,7 +135,8 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
         if answer.status_code == 412:
             return SessionExpired(
                 "Apple wants something to be confirmed for this account",
-                hint="sign in at https://account.apple.com, answer what it asks, connect again",
+                hint="sign in at https://account.apple.com and answer what it asks, or turn on "
+                "two-factor authentication on the iPhone; then connect again",
             )
         if answer.status_code == 401:
             return SessionExpired(*_CODES[WRONG_PASSWORD][:1], hint=_CODES[WRONG_PASSWORD][1])
@@ -195,6 +196,17 @@ def turned_away(error: BaseException) -> bool:
     if first is None or first.status_code != 401 or any(service_errors(chain)):
         return False
     return str(first.url).partition("?")[0].endswith("/signin/init")
+
+
+def offers_more(error: BaseException) -> bool:
+    """Whether Apple, the password being right, offers something before it goes on: two-factor
+    authentication to an account without (icloudpd's pull request 1015)."""
+    answer = next(_answers(list(causes(error))), None)
+    return (
+        answer is not None
+        and answer.status_code == 412
+        and str(answer.url).partition("?")[0].endswith("/signin/complete")
+    )
 
 
 def wrong_password(error: BaseException) -> bool:

@@ -38,15 +38,20 @@ class Account:
     """All settings may be changed while the double runs.
 
     ``aliases`` are further names that ``apple_id`` may be signed in with.
-    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``bridge`` (the same, as
-    Apple's web page asks for it: through a push channel, which is not served here), ``sms`` or
-    ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
-    as since iOS 26.4; without ``texts`` none can be sent to the phone. ``accepts_with`` is a
-    status (409, 412) that a right code is answered with nevertheless. ``codes_locked``: too many
-    codes were wrong. ``touch_answer`` is the status that the touch of the right security key is
-    answered with (409: icloudpy #174; 250 is Apple's own for a second factor that is done; 204 is
-    what other clients take), ``touch_refusal`` that of any other. ``protected`` is Advanced Data
-    Protection: photos need consent on a device (``consent``: given, ask, refused).
+    ``second_factor``: ``none``, ``two_step`` (what came before two-factor authentication),
+    ``device`` (a code on trusted devices), ``bridge`` (the same, as Apple's web page asks for it:
+    through a push channel, which is not served here), ``sms`` or ``key`` (a security key).
+    Without one ``hsa_version`` is 0 or 1, and without ``trusts_browser`` Apple trusts no browser
+    of such an account, nor asks it for anything. Without ``shows_codes`` trusted devices show one
+    only when asked, as since iOS 26.4; without ``texts`` none can be sent to the phone.
+    ``accepts_with`` is a status (409, 412) that a right code is answered with nevertheless.
+    ``codes_locked``: too many codes were wrong. ``touch_answer`` is the status that the touch of
+    the right security key is answered with (409: icloudpy #174; 250 is Apple's own for a second
+    factor that is done; 204 is what other clients take), ``touch_refusal`` that of any other.
+    ``repair`` is what Apple wants to be looked at before it goes on: ``offered`` (two-factor
+    authentication, which may be declined and comes up at each sign-in) or ``demanded``.
+    ``protected`` is Advanced Data Protection: photos need consent on a device (``consent``:
+    given, ask, refused).
     ``web_access`` is Access iCloud Data on the Web; with it off, or with ``terms`` to accept,
     signing in gives no X-APPLE-WEBAUTH-TOKEN cookie; without ``terms_by_client`` only the person
     at icloud.com can accept them.
@@ -63,6 +68,8 @@ class Account:
     dsid: str = "12345678901"
     country: str = "USA"
     second_factor: str = "none"
+    hsa_version: int = 1
+    trusts_browser: bool = True
     code: str = "654321"
     shows_codes: bool = True
     texts: bool = True
@@ -72,7 +79,7 @@ class Account:
     touch_refusal: int = 400
     protocol: str = "s2k"
     locked: bool = False
-    repair: bool = False
+    repair: str = ""
     terms: bool = False
     terms_by_client: bool = True
     web_access: bool = True

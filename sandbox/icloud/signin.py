@@ -145,23 +145,35 @@ class SignIn:
         account.tries = 0
         login.password_right = True
         if account.repair:
-            return json_answer({"authType": "sa", "auth_type": "sa"}, 412, self._headers(login))
+            return self._to_repair(login)
         return self._after_password(login, body.get("trustTokens") or [])
+
+    def _to_repair(self, login: Login) -> Answer:
+        headers = {
+            **self._headers(login),
+            "X-Apple-Repair-Session-Token": secrets.token_urlsafe(48),
+            "Location": "https://appleid.apple.com/widget/account/repair",
+        }
+        return json_answer({"authType": "sa", "auth_type": "sa"}, 412, headers)
 
     def _after_password(self, login: Login, trusts: list[str]) -> Answer:
         account = self._account
         trusted = any(token in account.trusts for token in trusts)
         login.verified = account.second_factor == "none" or trusted
         headers = self._headers(login, token=True)
-        if login.verified:
+        if login.verified or account.second_factor == "two_step":
             return json_answer({"authType": "sa"}, 200, headers)
         return json_answer({"authType": "hsa2", "auth_type": "hsa2"}, 409, headers)
 
     def _repaired(self, request: Request) -> Answer:
+        """Go on as the account is: what Apple's page does with "Don't upgrade"."""
         login = self._login(request)
-        if login is None:
-            return _no_session()
-        self._account.repair = False
+        if login is None:  # icloudpd #1012
+            return Answer(403, {}, b"")
+        if request.json() != {}:
+            return _errors(400, "-1", "Unexpected fields.")
+        if self._account.repair == "demanded":
+            return self._to_repair(login)
         return self._after_password(login, [])
 
     def _options(self, request: Request) -> Answer:

@@ -97,11 +97,33 @@ def test_without_the_code_photos_stay_closed(cloud: ICloud) -> None:
         assert client.cloudkit("zones/list", {}).status_code == 421
 
 
-@pytest.mark.parametrize("account", [Account(repair=True)])
-def test_an_account_to_repair(cloud: ICloud) -> None:
+@pytest.mark.parametrize("account", [Account(repair="offered")])
+def test_an_offer_to_decline(cloud: ICloud) -> None:
     with WebClient() as client:
-        assert client.begin()[1].status_code == 412
+        _, answer = client.begin()
+        assert answer.status_code == 412 and not client.token
+        assert client.auth("POST", "/repair/complete", {}, scnt="").status_code == 403
         assert client.auth("POST", "/repair/complete", {}).status_code == 200
+        assert client.login().json()["hsaTrustedBrowser"] is True
+
+
+@pytest.mark.parametrize("account", [Account(repair="demanded")])
+def test_what_only_the_person_can_repair(cloud: ICloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        assert client.auth("POST", "/repair/complete", {}).status_code == 412
+        assert not client.token
+
+
+@pytest.mark.parametrize("account", [Account(hsa_version=0, trusts_browser=False)])
+def test_without_a_second_factor_photos_are_open_to_a_browser_that_is_not_trusted(
+    cloud: ICloud,
+) -> None:
+    with WebClient() as client:
+        client.begin()
+        state = client.login().json()
+        assert (state["hsaTrustedBrowser"], state["hsaChallengeRequired"]) == (False, False)
+        assert state["dsInfo"]["hsaVersion"] == 0 and "ckdatabasews" in state["webservices"]
 
 
 def test_missing_headers_are_refused(cloud: ICloud) -> None:
