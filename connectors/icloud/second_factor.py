@@ -14,6 +14,7 @@ from pyicloud.exceptions import (
     PyiCloudAPIResponseException,
     PyiCloudConnectionException,
     PyiCloudException,
+    PyiCloudNoTrustedNumberAvailable,
     PyiCloudTrustedDevicePromptException,
 )
 
@@ -59,7 +60,7 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
         return False  # pyicloud would send a text message where something else was asked for
 
     def ask_for_code(self, phone: dict[str, Any] | None) -> None:
-        """Have Apple send a code: to a phone by text message, or (None) to trusted devices.
+        """Have Apple send a code: to a phone in the way it takes, or (None) to trusted devices.
 
         Raises pyicloud's exceptions when that is refused.
         """
@@ -67,10 +68,27 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
         self.code_spent = False
         self.session.busy = None
         if phone is not None:
-            self._auth_data["trustedPhoneNumber"] = phone
-            self._request_sms_2fa_code()
+            self._ask_phone(phone)
         elif not self._ask_over_bridge():
             self._ask_devices()
+
+    def _ask_phone(self, phone: dict[str, Any]) -> None:
+        """As pyicloud does, but by a call where the number takes no text messages: pyicloud gives
+        the code as one from a call then, and Apple refuses any other (fastlane #17654)."""
+        self._auth_data["trustedPhoneNumber"] = phone
+        asked = self._trusted_phone_number()
+        if asked is None:
+            raise PyiCloudNoTrustedNumberAvailable
+        self.session.put(
+            f"{self._auth_endpoint}/verify/phone",
+            json={
+                "phoneNumber": asked.as_phone_number_payload(),
+                "mode": asked.push_mode or "sms",
+            },
+            headers=self._get_auth_headers(_JSON),
+        )
+        self._clear_trusted_device_bridge_state()
+        self._set_two_factor_delivery_state("sms")
 
     def _ask_over_bridge(self) -> bool:
         """Ask the devices as Apple's page does, where it offers that; False when that fails:

@@ -67,7 +67,7 @@ _CODES = {
 
 _NO_BRIDGE = (
     "the trusted devices cannot be asked for a code from here",
-    "connect again and choose a text message, or try another network",
+    "connect again and choose a text message or call, or try another network",
 )
 _KINDS: dict[type[PyiCloudException], tuple[str, str]] = {
     PyiCloudAccountLockedException: _CODES[-20209],

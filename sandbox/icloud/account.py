@@ -27,7 +27,7 @@ class Login:
     challenge: str = field(default_factory=lambda: f"d-61-{secrets.token_hex(16)}:MSA")
     password_right: bool = False
     verified: bool = False
-    code_sent: bool = False
+    code_sent: str = ""  # to the phone, by "sms" or "voice"
     code_shown: bool = False
     token: str = ""
     fido: str = ""
@@ -43,7 +43,8 @@ class Account:
     through a push channel, which is not served here), ``sms`` or ``key`` (a security key).
     Without one ``hsa_version`` is 0 or 1, and without ``trusts_browser`` Apple trusts no browser
     of such an account, nor asks it for anything. Without ``shows_codes`` trusted devices show one
-    only when asked, as since iOS 26.4; without ``texts`` none can be sent to the phone.
+    only when asked, as since iOS 26.4; without ``texts`` none can be sent to the phone, and one
+    whose ``phone_mode`` is ``voice`` rather than ``sms`` takes calls only.
     ``accepts_with`` is a status (409, 412) that a right code is answered with nevertheless.
     ``codes_locked``: too many codes were wrong. ``touch_answer`` is the status that the touch of
     the right security key is answered with (409: icloudpy #174; 250 is Apple's own for a second
@@ -73,6 +74,7 @@ class Account:
     code: str = "654321"
     shows_codes: bool = True
     texts: bool = True
+    phone_mode: str = "sms"
     accepts_with: int | None = None
     codes_locked: bool = False
     touch_answer: int = 409
@@ -103,7 +105,7 @@ class Account:
         self.keyless: set[str] = set()  # X-APPLE-WEBAUTH-TOKEN whose PCS cookies are no good
         self.pcs = False
         self.tries = 0
-        self.codes_sent = 0  # by text message
+        self.codes_sent = 0  # by text message or call
         self.codes_shown = 0  # on trusted devices, because they were asked to
         self.logins_made = 0
 

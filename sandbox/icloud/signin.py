@@ -15,13 +15,7 @@ from sandbox.icloud.srp import ITERATIONS, Exchange
 from sandbox.messages import Answer, Request, json_answer
 
 WIDGET = "d39ba9916b7251055b22c7f910e2ea796ee65e98b2ddecea8f5dde8d9d1a815d"
-_PHONE = {
-    "numberWithDialCode": "+1 (•••) •••-••81",
-    "pushMode": "sms",
-    "obfuscatedNumber": "(•••) •••-••81",
-    "lastTwoDigits": "81",
-    "id": 1,
-}
+_MODES = ("voice", "sms")
 _FIRST = {"device": "auth/verify/device", "bridge": "auth/bridge/step"}
 _PUSH = {
     "apnsTopic": "com.apple.idmsauthwidget",
@@ -193,9 +187,9 @@ class SignIn:
     def _two_factor(self, login: Login) -> dict[str, Any]:
         factor = self._account.second_factor
         devices = factor in {"device", "bridge"}
-        phones = _phones()
+        phones = _phones(self._account)
         two: dict[str, Any] = {
-            "supportedPushModes": ["voice", "sms"],
+            "supportedPushModes": list(_MODES),
             "phoneNumberVerification": phones,
             "authFactors": ["robocall", "sms", "generatedcode"],
             "source_returnurl": "https://idmsa.apple.com/",
@@ -236,15 +230,21 @@ class SignIn:
         login = self._login(request)
         if login is None:
             return _no_session()
-        request.read_all()
-        if not self._account.texts:
+        body = request.json()
+        mode = body.get("mode")
+        if body.get("phoneNumber", {}).get("id") != 1 or mode not in _MODES:
+            return _errors(400, "-1", "Unexpected fields.")
+        calls_only = self._account.phone_mode == "voice"
+        if mode == "sms" and (calls_only or not self._account.texts):
             return _errors(500, "-28248", _NO_TEXTS)
-        login.code_sent = True
+        login.code_sent = mode
         self._account.codes_sent += 1
         return json_answer(
-            {"trustedPhoneNumber": _PHONE, "securityCode": {"length": 6}, "mode": "sms"},
-            headers=self._headers(login),
+            {**self._to_phone(mode), "securityCode": {"length": 6}}, headers=self._headers(login)
         )
+
+    def _to_phone(self, mode: str) -> dict[str, Any]:
+        return {"trustedPhoneNumber": _phone(self._account), "mode": mode}
 
     def _show_code(self, request: Request) -> Answer:
         login = self._login(request)
@@ -269,7 +269,9 @@ class SignIn:
             return _errors(412, "-28248", "No code was sent to this number.")
         # A code that the bridge brought is no good at this address (icloudpd #1327).
         unasked = account.shows_codes and account.second_factor == "device"
-        known = phone or login.code_shown or unasked
+        # So is one by text message as one by a call, and the other way round (fastlane #17654).
+        by_phone = phone and body.get("mode") == login.code_sent
+        known = by_phone or (not phone and (login.code_shown or unasked))
         if not known or body.get("securityCode", {}).get("code") != account.code:
             text = "Incorrect verification code."
             return _errors(400, "-21669", text, key="service_errors")
@@ -278,7 +280,7 @@ class SignIn:
         if account.accepts_with is not None:
             return _accepted(account, headers)
         if phone:
-            return json_answer({"trustedPhoneNumber": _PHONE, "mode": "sms"}, 200, headers)
+            return json_answer(self._to_phone(login.code_sent), 200, headers)
         return Answer(204, headers)
 
     def _security_key(self, request: Request) -> Answer:
@@ -323,10 +325,21 @@ class SignIn:
         return headers
 
 
-def _phones() -> dict[str, Any]:
+def _phone(account: Account) -> dict[str, Any]:
     return {
-        "trustedPhoneNumbers": [_PHONE],
-        "trustedPhoneNumber": _PHONE,
+        "numberWithDialCode": "+1 (•••) •••-••81",
+        "pushMode": account.phone_mode,
+        "obfuscatedNumber": "(•••) •••-••81",
+        "lastTwoDigits": "81",
+        "id": 1,
+    }
+
+
+def _phones(account: Account) -> dict[str, Any]:
+    phone = _phone(account)
+    return {
+        "trustedPhoneNumbers": [phone],
+        "trustedPhoneNumber": phone,
         "securityCode": {
             "length": 6,
             "tooManyCodesSent": False,

@@ -40,6 +40,14 @@ def test_who_has_only_a_phone_is_not_asked_where(bare: Rig) -> None:
     assert works(bare)
 
 
+def test_a_phone_that_takes_calls_only_is_called(bare: Rig) -> None:
+    bare.account.second_factor, bare.account.phone_mode = "device", "voice"
+    person = bare.connect(PASSWORD, 1, bare.account.code, 1)
+    assert "trusted devices / call to +1 (•••) •••-••81" in person.asked[1]
+    assert bare.account.codes_sent == 1
+    assert works(bare)
+
+
 def test_three_wrong_codes_end_it(bare: Rig) -> None:
     bare.account.second_factor = "sms"
     error = refused(bare, PASSWORD, "1", "2", "3")

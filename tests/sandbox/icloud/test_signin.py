@@ -69,6 +69,21 @@ def test_a_code_by_sms(cloud: ICloud, account: Account) -> None:
         assert later.begin()[1].status_code == 409
 
 
+@pytest.mark.parametrize("account", [Account(second_factor="sms", phone_mode="voice")])
+def test_a_phone_that_takes_calls_only(cloud: ICloud, account: Account) -> None:
+    with WebClient() as client:
+        client.begin()
+        (phone,) = client.auth("GET", "").json()["phoneNumberVerification"]["trustedPhoneNumbers"]
+        assert phone["pushMode"] == "voice"
+        text, call = ({"phoneNumber": {"id": 1}, "mode": mode} for mode in ("sms", "voice"))
+        assert code_of(client.auth("PUT", "/verify/phone", text)) == "-28248"
+        assert client.auth("PUT", "/verify/phone", call).ok
+        typed = {"securityCode": {"code": account.code}}
+        mixed = client.auth("POST", "/verify/phone/securitycode", {**text, **typed})
+        assert code_of(mixed) == "-21669"
+        assert client.auth("POST", "/verify/phone/securitycode", {**call, **typed}).ok
+
+
 @pytest.mark.parametrize("account", [Account(second_factor="key")])
 def test_a_security_key(cloud: ICloud) -> None:
     def touch() -> dict[str, str]:
