@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -216,9 +217,7 @@ def _touch_key(api: Api, prompter: Prompter) -> None:
     deadline = time.monotonic() + _KEY_SECONDS
     while not api.fido2_devices:
         if time.monotonic() >= deadline:
-            raise SessionExpired(
-                "no security key was plugged in", hint="plug it in and connect again"
-            )
+            raise SessionExpired("no security key was seen", hint=_without_key())
         time.sleep(1)
     late = threading.Event()
     timer = threading.Timer(_KEY_SECONDS, late.set)
@@ -227,3 +226,9 @@ def _touch_key(api: Api, prompter: Prompter) -> None:
         api.touch_key(late)
     finally:
         timer.cancel()
+
+
+def _without_key() -> str:
+    if sys.platform == "win32":  # it shows them to nobody else (python-fido2 #55 and #147)
+        return "plug it in, open the terminal as an administrator and connect again"
+    return "plug it in and connect again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -103,3 +104,13 @@ def test_no_security_key_at_hand_does_not_wait_forever(
     monkeypatch.setattr(pyicloud.base.CtapHidDevice, "list_devices", list)
     monkeypatch.setattr(signin, "_KEY_SECONDS", 0.0)
     assert "plug it in" in refused(bare, PASSWORD).hint
+
+
+@pytest.mark.parametrize(("system", "said"), [("win32", True), ("linux", False)])
+def test_on_windows_a_key_is_seen_by_administrators_only_and_who_is_none_is_told(
+    bare: Rig, key: Touched, monkeypatch: pytest.MonkeyPatch, system: str, said: bool
+) -> None:
+    monkeypatch.setattr(pyicloud.base.CtapHidDevice, "list_devices", list)
+    monkeypatch.setattr(signin, "_KEY_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "platform", system)
+    assert ("as an administrator" in refused(bare, PASSWORD).hint) is said
