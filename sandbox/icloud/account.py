@@ -41,10 +41,10 @@ class Account:
     ``second_factor``: ``none``, ``two_step`` (what came before two-factor authentication),
     ``device`` (a code on trusted devices), ``bridge`` (the same, as Apple's web page asks for it:
     through a push channel, which is not served here), ``sms`` or ``key`` (a security key).
-    Without one ``hsa_version`` is 0 or 1, and without ``trusts_browser`` Apple trusts no browser
-    of such an account, nor asks it for anything. Without ``shows_codes`` trusted devices show one
-    only when asked, as since iOS 26.4; without ``texts`` none can be sent to the phone, and one
-    whose ``phone_mode`` is ``voice`` rather than ``sms`` takes calls only.
+    An account without a second factor has ``hsa_version`` 0 or 1; without ``trusts_browser``
+    Apple trusts no browser of it, nor asks it for anything. Without ``shows_codes`` trusted
+    devices show a code only when asked, as since iOS 26.4; without ``texts`` none can be sent to
+    the phone, and one whose ``phone_mode`` is ``voice`` rather than ``sms`` takes calls only.
     ``accepts_with`` is a status (409, 412) that a right code is answered with nevertheless.
     ``codes_locked``: too many codes were wrong. ``touch_answer`` is the status that the touch of
     the right security key is answered with (409: icloudpy #174; 250 is Apple's own for a second
@@ -52,10 +52,9 @@ class Account:
     ``repair`` is what Apple wants to be looked at before it goes on: ``offered`` (two-factor
     authentication, which may be declined and comes up at each sign-in) or ``demanded``.
     ``protected`` is Advanced Data Protection: photos need consent on a device (``consent``:
-    given, ask, refused).
-    ``web_access`` is Access iCloud Data on the Web; with it off, or with ``terms`` to accept,
-    signing in gives no X-APPLE-WEBAUTH-TOKEN cookie; without ``terms_by_client`` only the person
-    at icloud.com can accept them.
+    given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it off, or with
+    ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie; without
+    ``terms_by_client`` only the person at icloud.com can accept them.
     ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
     figures still tell the old ones after a change. ``indexing``: Apple is not done with the
     library yet, as for hours or days after much was added. ``most_lookups`` are the most

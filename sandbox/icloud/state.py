@@ -84,7 +84,7 @@ def web_state(account: Account, trusted: bool) -> dict[str, Any]:
         "webservices": _services(account, trusted),
         "hasMinimumDeviceForPhotosWeb": True,
         "iCDPEnabled": account.protected,
-        "hsaTrustedBrowser": trusted and (has_factor(account) or account.trusts_browser),
+        "hsaTrustedBrowser": trusted and (_has_factor(account) or account.trusts_browser),
         "hsaChallengeRequired": not trusted,
         **({"termsUpdateNeeded": True} if account.terms else {}),
         "pcsEnabled": True,
@@ -100,7 +100,7 @@ def web_state(account: Account, trusted: bool) -> dict[str, Any]:
     }
 
 
-def has_factor(account: Account) -> bool:
+def _has_factor(account: Account) -> bool:
     return account.second_factor != "none"
 
 
@@ -121,7 +121,7 @@ def _person(account: Account) -> dict[str, Any]:
         "dsid": account.dsid,
         "firstName": "Demo",
         "fullName": "Demo Person",
-        "hsaEnabled": has_factor(account),
+        "hsaEnabled": _has_factor(account),
         "hsaVersion": versions.get(account.second_factor, 2),
         "iCDPEnabled": account.protected,
         "isWebAccessAllowed": account.web_access,

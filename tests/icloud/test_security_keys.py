@@ -93,8 +93,9 @@ def test_who_looks_long_for_the_security_key_signs_what_is_asked_by_then(
     assert works(bare)
 
 
-def test_a_busy_apple_is_no_refused_security_key(bare: Rig, key: Touched) -> None:
-    bare.faults.add("unavailable", key="!signin/appleauth/auth/verify/security/key")
+@pytest.mark.parametrize("address", ["verify/security/key", "2sv/trust"])
+def test_a_busy_apple_is_no_refused_security_key(bare: Rig, key: Touched, address: str) -> None:
+    bare.faults.add("unavailable", key=f"!signin/appleauth/auth/{address}")
     assert isinstance(refused(bare, PASSWORD), Throttled)
 
 
