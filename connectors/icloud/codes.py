@@ -69,8 +69,9 @@ class _Codes:
                 )
         raise SessionExpired(
             "no code arrived",
-            hint="connect again and choose a text message where one is offered; before iOS 26.4, "
-            "Settings > your name > Sign-In & Security > Get Verification Code shows one, too",
+            hint="connect again and choose a text message or call where one is offered; before "
+            "iOS 26.4, Settings > your name > Sign-In & Security > Get Verification Code shows "
+            "one, too",
         )
 
     def _is_accepted(self, way: _Way) -> bool:
@@ -112,5 +113,6 @@ def _ways(api: Api) -> list[_Way]:
     ways = [_Way("shown on your trusted devices", None)] if api.has_trusted_devices else []
     for phone in api.phones():
         number = phone.get("numberWithDialCode") or phone.get("obfuscatedNumber") or "your phone"
-        ways.append(_Way(f"text message to {number}", phone))
+        kind = "call" if phone.get("pushMode") == "voice" else "text message"
+        ways.append(_Way(f"{kind} to {number}", phone))
     return ways

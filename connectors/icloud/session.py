@@ -26,9 +26,7 @@ from pyicloud.exceptions import (
     PyiCloud2FARequiredException,
     PyiCloudAPIResponseException,
     PyiCloudConnectionException,
-    PyiCloudException,
     PyiCloudFailedLoginException,
-    PyiCloudTrustedDevicePromptException,
 )
 from pyicloud.session import NON_PERSISTED_SESSION_KEYS, PyiCloudSession
 
@@ -37,14 +35,8 @@ from connectors.certificates import ca_bundle
 from connectors.errors import Throttled
 from connectors.headers import retry_after
 from connectors.icloud.logs import keep_logs_clean
-from connectors.icloud.signin_errors import (
-    by_apple,
-    elsewhere,
-    signin_error,
-    turned_away,
-    valid_code,
-    wrong_code,
-)
+from connectors.icloud.second_factor import SecondFactor
+from connectors.icloud.signin_errors import by_apple, elsewhere, offers_more, turned_away
 from connectors.pools import CONNECT_TIMEOUT
 from connectors.private import private_dir, state_dir, write_private
 
@@ -53,7 +45,6 @@ _READ_TIMEOUT = 60.0
 _LULL = 5.0  # seconds between writes of cookies that Apple merely renewed
 _BUSY = {429, 502, 503, 504}
 _OF_SESSION = {".session", ".cookiejar"}  # as pyicloud names its files
-_JSON = {"Accept": "application/json"}
 
 
 def folder(account: str) -> Path:
@@ -168,14 +159,12 @@ class PrivateSession(PyiCloudSession):  # type: ignore[misc]  # pyicloud ships n
         return Path(self.cookiejar_path), f"#LWP-Cookies-2.0\n{text}".encode()
 
 
-class Api(PyiCloudService):  # type: ignore[misc]
-    """pyicloud with our session, asking for second factors only when told to.
+class Api(SecondFactor):
+    """pyicloud with our session.
 
     ``by_password`` says that the last ``authenticate`` needed the password, beyond what is
     saved. ``before_password`` is given it first, and raises what is to keep it from being tried.
     ``own_zone`` is the name that Apple has answered to for the person's own library, if it has.
-    ``code_spent`` says that the code last asked for has come to its end: pyicloud closes the
-    channel that brought it with the first code typed.
     """
 
     def __init__(self, account: str, password: str | None, *, china: bool) -> None:
@@ -198,7 +187,6 @@ class Api(PyiCloudService):  # type: ignore[misc]
         )
         old.close()
         self.by_password = False
-        self.code_spent = False
         self.own_zone: str | None = None
         self.before_password: Callable[[str], None] = lambda _password: None
 
@@ -215,12 +203,37 @@ class Api(PyiCloudService):  # type: ignore[misc]
             self.before_password(self._password_raw)
             self.by_password = True
         try:
-            return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+            return self._give_password(pause_2fa)
         except PyiCloudFailedLoginException as error:
             if not turned_away(error):
                 raise
         self.forget_session()  # what an earlier sign-in left is in the way of this one
-        return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+        return self._give_password(pause_2fa)
+
+    def _give_password(self, pause_2fa: bool) -> bool:
+        try:
+            return cast(bool, super()._srp_authentication(pause_2fa=pause_2fa))
+        except PyiCloudFailedLoginException as error:
+            if not (offers_more(error) and self._declines()):
+                raise
+        return False
+
+    def _declines(self) -> bool:
+        """Tell Apple to go on without the two-factor authentication that it offers an account
+        without, and whatever else may be put off; False where it does not."""
+        try:
+            # The numbers of the answer that brought the offer must come with it (icloudpd #1012).
+            self.session.post(
+                f"{self._auth_endpoint}/repair/complete", json={}, headers=self._get_auth_headers()
+            )
+        except PyiCloudConnectionException:
+            raise
+        except PyiCloud2FARequiredException:
+            self._requires_mfa = True
+            self._auth_data = self._get_mfa_auth_options()
+        except PyiCloudAPIResponseException:
+            return False
+        return True
 
     def _authenticate_with_token(self, require_trust: bool = True) -> None:
         try:
@@ -264,113 +277,6 @@ class Api(PyiCloudService):  # type: ignore[misc]
         is closed to the web, lacks this cookie (rclone #9658)."""
         return any(cookie.name == "X-APPLE-WEBAUTH-TOKEN" for cookie in self.session.cookies)
 
-    # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
-    # person's phones on every scheduled run; attended, before they could say which phone.
-    def request_2fa_code(self) -> bool:
-        return False
-
-    def _can_request_sms_2fa_code(self) -> bool:
-        return False  # pyicloud would send a text message where something else was asked for
-
-    def ask_for_code(self, phone: dict[str, Any] | None) -> None:
-        """Have Apple send a code: to a phone by text message, or (None) to trusted devices.
-
-        Raises pyicloud's exceptions when that is refused.
-        """
-        self._two_factor_code_requested = False  # else pyicloud waits for one that got lost
-        self.code_spent = False
-        self.session.busy = None
-        if phone is not None:
-            self._auth_data["trustedPhoneNumber"] = phone
-            self._request_sms_2fa_code()
-        elif not self._ask_over_bridge():
-            self._ask_devices()
-
-    def _ask_over_bridge(self) -> bool:
-        """Ask the devices as Apple's page does, where it offers that; False when that fails:
-        it takes a connection to websocket.push.apple.com, which not every network allows."""
-        if not self._supports_trusted_device_bridge():
-            return False
-        try:
-            return cast(bool, super().request_2fa_code())
-        except PyiCloudConnectionException:
-            raise
-        except (PyiCloudAPIResponseException, OSError):
-            return False
-
-    def _ask_devices(self) -> None:
-        try:
-            # Since iOS 26.4 devices show a code only when asked to (icloudpy #138).
-            self.session.put(
-                f"{self._auth_endpoint}/verify/trusteddevice/securitycode",
-                headers=self._get_auth_headers(_JSON),
-            )
-        except PyiCloudConnectionException:
-            raise
-        except PyiCloudException:
-            pass  # others show one since the password was accepted
-        self.use_existing_trusted_device_code()
-
-    @by_apple()
-    def validate_2fa_code(self, code: str) -> bool:
-        """Whether Apple accepts the code; then the session is a trusted one.
-
-        Raises what ``signin_errors`` makes of anything but a wrong code, pyicloud's exceptions when
-        a trusted device cannot be asked, and those of ``authenticate``.
-        """
-        self.session.busy = None
-        bridge = self._trusted_device_bridge_state
-        self.code_spent = bridge is not None and not bridge.uses_legacy_trusted_device_verifier
-        accepted = cast(bool, super().validate_2fa_code(code))
-        if not accepted and self.session.busy is not None:
-            raise signin_error(PyiCloudException(), self.account_name, self.session.busy)
-        return accepted
-
-    def _validate_trusted_device_code(self, code: str) -> None:
-        self._judged(super()._validate_trusted_device_code, code)
-
-    def _validate_sms_code(self, code: str) -> None:
-        self._judged(super()._validate_sms_code, code)
-
-    def _judged(self, give: Callable[[str], None], code: str) -> None:
-        """To pyicloud every refusal is that of a wrong code."""
-        try:
-            give(code)
-        except (PyiCloudAPIResponseException, PyiCloud2FARequiredException) as error:
-            if wrong_code(error):
-                raise
-            raise signin_error(error, self.account_name, self.session.busy) from error
-
-    @staticmethod
-    def _is_accepted_security_code_conflict(response: requests.Response | None) -> bool:
-        """Whether Apple accepted the code although the status is a refusal's; pyicloud knows
-        that of 409 only, but 412 comes with it, too (icloudpd #1026)."""
-        return response is not None and valid_code(response)
-
-    def _get_mfa_auth_options(self) -> dict[str, Any]:
-        try:
-            return cast(dict[str, Any], super()._get_mfa_auth_options())
-        except PyiCloudTrustedDevicePromptException:  # Apple's page is no longer what it was
-            return self._options()
-
-    def _options(self) -> dict[str, Any]:
-        """What the page of the second factor tells in script, as plain data."""
-        headers = self._get_auth_headers(_JSON)
-        return cast(dict[str, Any], self.session.get(self._auth_endpoint, headers=headers).json())
-
-    def phones(self) -> list[dict[str, Any]]:
-        """The numbers Apple can send a code to, as it describes them."""
-        found = _numbers(self._auth_data)
-        if not found:  # pyicloud reads only one of the places where the page may name them
-            with contextlib.suppress(PyiCloudException, ValueError):
-                found = _numbers(self._options())
-        return found
-
-    @property
-    def has_trusted_devices(self) -> bool:
-        told = self._auth_data  # by the page in the one way, as plain data in the other
-        return bool(told.get("hasTrustedDevices")) or told.get("noTrustedDevices") is False
-
     def accept_terms(self) -> None:
         """Accept Apple's changed terms at the next sign-in."""
         self._accept_terms = True
@@ -393,9 +299,3 @@ class Api(PyiCloudService):  # type: ignore[misc]
         except BaseException:
             self.discard()
             raise
-
-
-def _numbers(told: Any) -> list[dict[str, Any]]:
-    known = told.get("phoneNumberVerification", told) if isinstance(told, dict) else {}
-    numbers = known.get("trustedPhoneNumbers") or [known.get("trustedPhoneNumber")]
-    return [number for number in numbers if isinstance(number, dict) and "id" in number]

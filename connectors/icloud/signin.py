@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -196,10 +197,10 @@ def _prove(api: Api, prompter: Prompter, *, force: bool = False) -> None:
     api.authenticate(force_refresh=force)
     if api.data.get("termsUpdateNeeded"):  # a resumed session is not checked for it
         raise PyiCloudAcceptTermsException
-    if not api.requires_2fa:
-        if api.requires_2sa:
-            raise PyiCloud2SARequiredException(api.account_name)
+    if not (api.requires_2fa or api.requires_2sa):
         return
+    if api.without_two_factor:
+        raise PyiCloud2SARequiredException(api.account_name)
     if api.two_factor_delivery_method == "security_key":
         _touch_key(api, prompter)
     else:
@@ -217,14 +218,18 @@ def _touch_key(api: Api, prompter: Prompter) -> None:
     deadline = time.monotonic() + _KEY_SECONDS
     while not api.fido2_devices:
         if time.monotonic() >= deadline:
-            raise SessionExpired(
-                "no security key was plugged in", hint="plug it in and connect again"
-            )
+            raise SessionExpired("no security key was seen", hint=_without_key())
         time.sleep(1)
     late = threading.Event()
     timer = threading.Timer(_KEY_SECONDS, late.set)
     timer.start()
     try:
-        api.confirm_security_key(event=late)
+        api.touch_key(late)
     finally:
         timer.cancel()
+
+
+def _without_key() -> str:
+    if sys.platform == "win32":  # it shows them to nobody else (python-fido2 #55 and #147)
+        return "plug it in, open the terminal as an administrator and connect again"
+    return "plug it in and connect again"

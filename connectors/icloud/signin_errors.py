@@ -58,11 +58,16 @@ _CODES = {
     ),
     -22979: ("Apple has sent too many codes", _LATER),
     -22981: ("Apple cannot send a code now", "wait an hour, then connect again"),
+    -27962: (
+        "Apple does not accept this security key",
+        "plug in one that is registered for this account (Settings > your name > "
+        "Sign-In & Security > Security Keys on the iPhone), and no other; then connect again",
+    ),
 }
 
 _NO_BRIDGE = (
     "the trusted devices cannot be asked for a code from here",
-    "connect again and choose a text message, or try another network",
+    "connect again and choose a text message or call, or try another network",
 )
 _KINDS: dict[type[PyiCloudException], tuple[str, str]] = {
     PyiCloudAccountLockedException: _CODES[-20209],
@@ -130,7 +135,8 @@ def _by_answer(chain: list[BaseException], connect: str) -> OutpourError:
         if answer.status_code == 412:
             return SessionExpired(
                 "Apple wants something to be confirmed for this account",
-                hint="sign in at https://account.apple.com, answer what it asks, connect again",
+                hint="sign in at https://account.apple.com and answer what it asks, or turn on "
+                "two-factor authentication on the iPhone; then connect again",
             )
         if answer.status_code == 401:
             return SessionExpired(*_CODES[WRONG_PASSWORD][:1], hint=_CODES[WRONG_PASSWORD][1])
@@ -175,8 +181,7 @@ def by_apple() -> Iterator[None]:
 def service_errors(chain: list[BaseException]) -> Iterator[tuple[int, str]]:
     """Apple's own (code, message) pairs in whatever answers the exceptions carry."""
     for answer in _answers(chain):
-        body = _json(answer)
-        for item in body.get("serviceErrors") or body.get("service_errors") or []:
+        for item in _complaints(answer):
             try:
                 yield int(item["code"]), str(item.get("message") or "")
             except (KeyError, TypeError, ValueError, AttributeError):
@@ -191,6 +196,17 @@ def turned_away(error: BaseException) -> bool:
     if first is None or first.status_code != 401 or any(service_errors(chain)):
         return False
     return str(first.url).partition("?")[0].endswith("/signin/init")
+
+
+def offers_more(error: BaseException) -> bool:
+    """Whether Apple, the password being right, offers something before it goes on: two-factor
+    authentication to an account without (icloudpd's pull request 1015)."""
+    answer = next(_answers(list(causes(error))), None)
+    return (
+        answer is not None
+        and answer.status_code == 412
+        and str(answer.url).partition("?")[0].endswith("/signin/complete")
+    )
 
 
 def wrong_password(error: BaseException) -> bool:
@@ -230,6 +246,14 @@ def valid_code(answer: Any) -> bool:
     return _verdict(answer).get("valid") is True
 
 
+def accepted_touch(error: BaseException) -> bool:
+    """Whether an answer with the status of a refusal takes the touch of a security key: without
+    errors of Apple's in it 409 does (icloudpy's pull request 174), as does 412 of codes. The
+    trust that is asked for next shows whether it really did."""
+    answer = next(_answers(list(causes(error))), None)
+    return answer is not None and answer.status_code in {409, 412} and not _complaints(answer)
+
+
 def _codes_are_locked(answer: Any) -> bool:
     verdict = _verdict(answer)
     return bool(verdict.get("securityCodeLocked") or verdict.get("tooManyCodesValidated"))
@@ -245,6 +269,12 @@ def _answers(chain: list[BaseException]) -> Iterator[Any]:
         answer = getattr(error, "response", None)
         if answer is not None:
             yield answer
+
+
+def _complaints(answer: Any) -> list[Any]:
+    body = _json(answer)
+    found = body.get("serviceErrors") or body.get("service_errors")
+    return found if isinstance(found, list) else []
 
 
 def _json(answer: Any) -> dict[str, Any]:

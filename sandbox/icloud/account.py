@@ -27,7 +27,7 @@ class Login:
     challenge: str = field(default_factory=lambda: f"d-61-{secrets.token_hex(16)}:MSA")
     password_right: bool = False
     verified: bool = False
-    code_sent: bool = False
+    code_sent: str = ""  # to the phone, by "sms" or "voice"
     code_shown: bool = False
     token: str = ""
     fido: str = ""
@@ -38,15 +38,23 @@ class Account:
     """All settings may be changed while the double runs.
 
     ``aliases`` are further names that ``apple_id`` may be signed in with.
-    ``second_factor``: ``none``, ``device`` (a code on trusted devices), ``bridge`` (the same, as
-    Apple's web page asks for it: through a push channel, which is not served here), ``sms`` or
-    ``key`` (a security key). Without ``shows_codes`` trusted devices show one only when asked,
-    as since iOS 26.4; without ``texts`` none can be sent to the phone. ``accepts_with`` is a
-    status (409, 412) that a right code is answered with nevertheless. ``codes_locked``: too many
-    codes were wrong. ``protected`` is Advanced Data Protection: photos need consent on a device
-    (``consent``: given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it
-    off, or with ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie;
-    without ``terms_by_client`` only the person at icloud.com can accept them.
+    ``second_factor``: ``none``, ``two_step`` (what came before two-factor authentication),
+    ``device`` (a code on trusted devices), ``bridge`` (the same, as Apple's web page asks for it:
+    through a push channel, which is not served here), ``sms`` or ``key`` (a security key).
+    An account without a second factor has ``hsa_version`` 0 or 1; without ``trusts_browser``
+    Apple trusts no browser of it, nor asks it for anything. Without ``shows_codes`` trusted
+    devices show a code only when asked, as since iOS 26.4; without ``texts`` none can be sent to
+    the phone, and one whose ``phone_mode`` is ``voice`` rather than ``sms`` takes calls only.
+    ``accepts_with`` is a status (409, 412) that a right code is answered with nevertheless.
+    ``codes_locked``: too many codes were wrong. ``touch_answer`` is the status that the touch of
+    the right security key is answered with (409: icloudpy #174; 250 is Apple's own for a second
+    factor that is done; 204 is what other clients take), ``touch_refusal`` that of any other.
+    ``repair`` is what Apple wants to be looked at before it goes on: ``offered`` (two-factor
+    authentication, which may be declined and comes up at each sign-in) or ``demanded``.
+    ``protected`` is Advanced Data Protection: photos need consent on a device (``consent``:
+    given, ask, refused). ``web_access`` is Access iCloud Data on the Web; with it off, or with
+    ``terms`` to accept, signing in gives no X-APPLE-WEBAUTH-TOKEN cookie; without
+    ``terms_by_client`` only the person at icloud.com can accept them.
     ``total`` and ``other_used`` are bytes. ``usage_lag`` is how many reads of the storage
     figures still tell the old ones after a change. ``indexing``: Apple is not done with the
     library yet, as for hours or days after much was added. ``most_lookups`` are the most
@@ -60,14 +68,19 @@ class Account:
     dsid: str = "12345678901"
     country: str = "USA"
     second_factor: str = "none"
+    hsa_version: int = 1
+    trusts_browser: bool = True
     code: str = "654321"
     shows_codes: bool = True
     texts: bool = True
+    phone_mode: str = "sms"
     accepts_with: int | None = None
     codes_locked: bool = False
+    touch_answer: int = 409
+    touch_refusal: int = 400
     protocol: str = "s2k"
     locked: bool = False
-    repair: bool = False
+    repair: str = ""
     terms: bool = False
     terms_by_client: bool = True
     web_access: bool = True
@@ -91,7 +104,7 @@ class Account:
         self.keyless: set[str] = set()  # X-APPLE-WEBAUTH-TOKEN whose PCS cookies are no good
         self.pcs = False
         self.tries = 0
-        self.codes_sent = 0  # by text message
+        self.codes_sent = 0  # by text message or call
         self.codes_shown = 0  # on trusted devices, because they were asked to
         self.logins_made = 0
 
@@ -112,6 +125,12 @@ class Account:
             self.pcs = False
             if forget_trust:
                 self.trusts.clear()
+
+    def expire_challenges(self) -> None:
+        """Security keys must be asked anew: what they were to sign is too old."""
+        with self.lock:
+            for login in self.logins.values():
+                login.fido = ""
 
     def wrong_password(self) -> bool:
         """Counts a failed try; True when that locked the account."""

@@ -15,13 +15,7 @@ from sandbox.icloud.srp import ITERATIONS, Exchange
 from sandbox.messages import Answer, Request, json_answer
 
 WIDGET = "d39ba9916b7251055b22c7f910e2ea796ee65e98b2ddecea8f5dde8d9d1a815d"
-_PHONE = {
-    "numberWithDialCode": "+1 (•••) •••-••81",
-    "pushMode": "sms",
-    "obfuscatedNumber": "(•••) •••-••81",
-    "lastTwoDigits": "81",
-    "id": 1,
-}
+_MODES = ("voice", "sms")
 _FIRST = {"device": "auth/verify/device", "bridge": "auth/bridge/step"}
 _PUSH = {
     "apnsTopic": "com.apple.idmsauthwidget",
@@ -145,23 +139,35 @@ class SignIn:
         account.tries = 0
         login.password_right = True
         if account.repair:
-            return json_answer({"authType": "sa", "auth_type": "sa"}, 412, self._headers(login))
+            return self._to_repair(login)
         return self._after_password(login, body.get("trustTokens") or [])
+
+    def _to_repair(self, login: Login) -> Answer:
+        headers = {
+            **self._headers(login),
+            "X-Apple-Repair-Session-Token": secrets.token_urlsafe(48),
+            "Location": "https://appleid.apple.com/widget/account/repair",
+        }
+        return json_answer({"authType": "sa", "auth_type": "sa"}, 412, headers)
 
     def _after_password(self, login: Login, trusts: list[str]) -> Answer:
         account = self._account
         trusted = any(token in account.trusts for token in trusts)
         login.verified = account.second_factor == "none" or trusted
         headers = self._headers(login, token=True)
-        if login.verified:
+        if login.verified or account.second_factor == "two_step":
             return json_answer({"authType": "sa"}, 200, headers)
         return json_answer({"authType": "hsa2", "auth_type": "hsa2"}, 409, headers)
 
     def _repaired(self, request: Request) -> Answer:
+        """Go on as the account is: what Apple's page does with "Don't upgrade"."""
         login = self._login(request)
-        if login is None:
-            return _no_session()
-        self._account.repair = False
+        if login is None:  # icloudpd #1012
+            return Answer(403, {}, b"")
+        if request.json() != {}:
+            return _errors(400, "-1", "Unexpected fields.")
+        if self._account.repair == "demanded":
+            return self._to_repair(login)
         return self._after_password(login, [])
 
     def _options(self, request: Request) -> Answer:
@@ -181,9 +187,9 @@ class SignIn:
     def _two_factor(self, login: Login) -> dict[str, Any]:
         factor = self._account.second_factor
         devices = factor in {"device", "bridge"}
-        phones = _phones()
+        phones = _phones(self._account)
         two: dict[str, Any] = {
-            "supportedPushModes": ["voice", "sms"],
+            "supportedPushModes": list(_MODES),
             "phoneNumberVerification": phones,
             "authFactors": ["robocall", "sms", "generatedcode"],
             "source_returnurl": "https://idmsa.apple.com/",
@@ -224,15 +230,21 @@ class SignIn:
         login = self._login(request)
         if login is None:
             return _no_session()
-        request.read_all()
-        if not self._account.texts:
+        body = request.json()
+        mode = body.get("mode")
+        if body.get("phoneNumber", {}).get("id") != 1 or mode not in _MODES:
+            return _errors(400, "-1", "Unexpected fields.")
+        calls_only = self._account.phone_mode == "voice"
+        if mode == "sms" and (calls_only or not self._account.texts):
             return _errors(500, "-28248", _NO_TEXTS)
-        login.code_sent = True
+        login.code_sent = mode
         self._account.codes_sent += 1
         return json_answer(
-            {"trustedPhoneNumber": _PHONE, "securityCode": {"length": 6}, "mode": "sms"},
-            headers=self._headers(login),
+            {**self._to_phone(mode), "securityCode": {"length": 6}}, headers=self._headers(login)
         )
+
+    def _to_phone(self, mode: str) -> dict[str, Any]:
+        return {"trustedPhoneNumber": _phone(self._account), "mode": mode}
 
     def _show_code(self, request: Request) -> Answer:
         login = self._login(request)
@@ -257,7 +269,9 @@ class SignIn:
             return _errors(412, "-28248", "No code was sent to this number.")
         # A code that the bridge brought is no good at this address (icloudpd #1327).
         unasked = account.shows_codes and account.second_factor == "device"
-        known = phone or login.code_shown or unasked
+        # So is one by text message as one by a call, and the other way round (fastlane #17654).
+        by_phone = phone and body.get("mode") == login.code_sent
+        known = by_phone or (not phone and (login.code_shown or unasked))
         if not known or body.get("securityCode", {}).get("code") != account.code:
             text = "Incorrect verification code."
             return _errors(400, "-21669", text, key="service_errors")
@@ -266,17 +280,23 @@ class SignIn:
         if account.accepts_with is not None:
             return _accepted(account, headers)
         if phone:
-            return json_answer({"trustedPhoneNumber": _PHONE, "mode": "sms"}, 200, headers)
+            return json_answer(self._to_phone(login.code_sent), 200, headers)
         return Answer(204, headers)
 
     def _security_key(self, request: Request) -> Answer:
         login = self._login(request)
         if login is None:
             return _no_session()
-        if not login.fido or not self.key.check(request.json(), login.fido):
-            return _errors(400, "-28404", "The security key was not recognised.")
+        challenge, login.fido = login.fido, ""  # good for one touch
+        if not challenge or not self.key.check(request.json(), challenge):
+            status = self._account.touch_refusal
+            return _errors(status, "-27962", "Failed to verify security key.")
         login.verified = True
-        return Answer(204, self._headers(login, token=True))
+        headers = self._headers(login, token=True)
+        if self._account.touch_answer in {204, 250}:
+            return Answer(self._account.touch_answer, headers)
+        body = {"authType": "hsa2", "hasError": False}
+        return json_answer(body, self._account.touch_answer, headers)
 
     def _trust(self, request: Request) -> Answer:
         login = self._login(request)
@@ -305,10 +325,21 @@ class SignIn:
         return headers
 
 
-def _phones() -> dict[str, Any]:
+def _phone(account: Account) -> dict[str, Any]:
     return {
-        "trustedPhoneNumbers": [_PHONE],
-        "trustedPhoneNumber": _PHONE,
+        "numberWithDialCode": "+1 (•••) •••-••81",
+        "pushMode": account.phone_mode,
+        "obfuscatedNumber": "(•••) •••-••81",
+        "lastTwoDigits": "81",
+        "id": 1,
+    }
+
+
+def _phones(account: Account) -> dict[str, Any]:
+    phone = _phone(account)
+    return {
+        "trustedPhoneNumbers": [phone],
+        "trustedPhoneNumber": phone,
         "securityCode": {
             "length": 6,
             "tooManyCodesSent": False,

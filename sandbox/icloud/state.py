@@ -84,7 +84,7 @@ def web_state(account: Account, trusted: bool) -> dict[str, Any]:
         "webservices": _services(account, trusted),
         "hasMinimumDeviceForPhotosWeb": True,
         "iCDPEnabled": account.protected,
-        "hsaTrustedBrowser": trusted,
+        "hsaTrustedBrowser": trusted and (_has_factor(account) or account.trusts_browser),
         "hsaChallengeRequired": not trusted,
         **({"termsUpdateNeeded": True} if account.terms else {}),
         "pcsEnabled": True,
@@ -100,8 +100,12 @@ def web_state(account: Account, trusted: bool) -> dict[str, Any]:
     }
 
 
+def _has_factor(account: Account) -> bool:
+    return account.second_factor != "none"
+
+
 def _person(account: Account) -> dict[str, Any]:
-    two_factor = account.second_factor != "none"
+    versions = {"none": account.hsa_version, "two_step": 1}
     return {
         **dict.fromkeys(_TRUE, True),
         **dict.fromkeys(_FALSE, False),
@@ -117,8 +121,8 @@ def _person(account: Account) -> dict[str, Any]:
         "dsid": account.dsid,
         "firstName": "Demo",
         "fullName": "Demo Person",
-        "hsaEnabled": two_factor,
-        "hsaVersion": 2 if two_factor else 1,
+        "hsaEnabled": _has_factor(account),
+        "hsaVersion": versions.get(account.second_factor, 2),
         "iCDPEnabled": account.protected,
         "isWebAccessAllowed": account.web_access,
         "languageCode": "en-us",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +12,6 @@ from pyicloud.exceptions import PyiCloudTrustedDeviceVerificationException
 from pyicloud.hsa2_bridge import TrustedDeviceBridgeBootstrapper
 
 from connectors.errors import SessionExpired, Throttled
-from connectors.icloud import signin
 from tests.icloud.rig import PASSWORD, Rig, refused, works
 
 
@@ -39,6 +36,14 @@ def test_who_has_only_a_phone_is_not_asked_where(bare: Rig) -> None:
         PASSWORD, "123 456", f"{bare.account.code[:3]} {bare.account.code[3:]}", 1
     )
     assert "does not accept this code" in person.told[0]
+    assert bare.account.codes_sent == 1
+    assert works(bare)
+
+
+def test_a_phone_that_takes_calls_only_is_called(bare: Rig) -> None:
+    bare.account.second_factor, bare.account.phone_mode = "device", "voice"
+    person = bare.connect(PASSWORD, 1, bare.account.code, 1)
+    assert "trusted devices / call to +1 (•••) •••-••81" in person.asked[1]
     assert bare.account.codes_sent == 1
     assert works(bare)
 
@@ -205,48 +210,3 @@ def test_unattended_no_code_is_asked_for(bare: Rig) -> None:
         works(bare)
     assert bare.account.codes_sent == 1
     assert "outpour connect icloud" in caught.value.hint
-
-
-class Touched:
-    """A security key plugged in and touched: the hardware, not our code, is replaced."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.answer = rig.icloud.signin.key.answer
-
-    def __call__(self, *_args: Any, **_kwargs: Any) -> Touched:
-        return self
-
-    def get_assertion(self, options: Any, event: threading.Event) -> Any:
-        assert not event.is_set()
-        challenge = base64.urlsafe_b64encode(options.challenge).rstrip(b"=").decode()
-        answer = self.answer(challenge)
-        parts = ("clientData", "signatureData", "authenticatorData", "credentialID")
-        made = {part: base64.b64decode(answer[part]) for part in parts}
-        response = SimpleNamespace(
-            client_data=made["clientData"],
-            signature=made["signatureData"],
-            authenticator_data=made["authenticatorData"],
-            user_handle=None,
-        )
-        result = SimpleNamespace(response=response, raw_id=made["credentialID"])
-        return SimpleNamespace(get_response=lambda _index: result)
-
-
-def test_a_security_key_that_is_touched_signs_in(
-    bare: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bare.account.second_factor = "key"
-    monkeypatch.setattr(pyicloud.base.CtapHidDevice, "list_devices", lambda: [object()])
-    monkeypatch.setattr(pyicloud.base, "Fido2Client", Touched(bare))
-    person = bare.connect(PASSWORD, 1)
-    assert "Sandbox key" in person.told[0] and "touch it" in person.told[0]
-    assert works(bare)
-
-
-def test_no_security_key_at_hand_does_not_wait_forever(
-    bare: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bare.account.second_factor = "key"
-    monkeypatch.setattr(pyicloud.base.CtapHidDevice, "list_devices", list)
-    monkeypatch.setattr(signin, "_KEY_SECONDS", 0.0)
-    assert "plug it in" in refused(bare, PASSWORD).hint

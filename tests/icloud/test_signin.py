@@ -116,11 +116,6 @@ def test_a_locked_account(bare: Rig) -> None:
     assert "iforgot.apple.com" in refused(bare, PASSWORD).hint
 
 
-def test_something_to_confirm_at_apple(bare: Rig) -> None:
-    bare.account.repair = True
-    assert "account.apple.com" in refused(bare, PASSWORD).hint
-
-
 def test_new_terms_are_the_persons_to_accept(bare: Rig) -> None:
     bare.account.terms = True
     assert "terms" in str(refused(bare, PASSWORD, 1))

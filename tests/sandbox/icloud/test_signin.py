@@ -69,15 +69,37 @@ def test_a_code_by_sms(cloud: ICloud, account: Account) -> None:
         assert later.begin()[1].status_code == 409
 
 
-@pytest.mark.parametrize("account", [Account(second_factor="key")])
-def test_a_security_key(cloud: ICloud) -> None:
+@pytest.mark.parametrize("account", [Account(second_factor="sms", phone_mode="voice")])
+def test_a_phone_that_takes_calls_only(cloud: ICloud, account: Account) -> None:
     with WebClient() as client:
         client.begin()
+        (phone,) = client.auth("GET", "").json()["phoneNumberVerification"]["trustedPhoneNumbers"]
+        assert phone["pushMode"] == "voice"
+        text, call = ({"phoneNumber": {"id": 1}, "mode": mode} for mode in ("sms", "voice"))
+        assert code_of(client.auth("PUT", "/verify/phone", text)) == "-28248"
+        assert client.auth("PUT", "/verify/phone", call).ok
+        typed = {"securityCode": {"code": account.code}}
+        mixed = client.auth("POST", "/verify/phone/securitycode", {**text, **typed})
+        assert code_of(mixed) == "-21669"
+        assert client.auth("POST", "/verify/phone/securitycode", {**call, **typed}).ok
+
+
+@pytest.mark.parametrize("account", [Account(second_factor="key")])
+def test_a_security_key(cloud: ICloud) -> None:
+    def touch() -> dict[str, str]:
         challenge = client.auth("GET", "").json()["fsaChallenge"]
-        good = cloud.signin.key.answer(challenge["challenge"])
+        return cloud.signin.key.answer(challenge["challenge"])
+
+    with WebClient() as client:
+        client.begin()
+        good = touch()
         bad = {**good, "signatureData": good["clientData"]}
-        assert client.auth("POST", "/verify/security/key", bad).status_code == 400
-        assert client.auth("POST", "/verify/security/key", good).status_code == 204
+        refused = client.auth("POST", "/verify/security/key", bad)
+        assert (refused.status_code, code_of(refused)) == (400, "-27962")
+        spent = client.auth("POST", "/verify/security/key", good)
+        assert (spent.status_code, code_of(spent)) == (400, "-27962")
+        accepted = client.auth("POST", "/verify/security/key", touch())
+        assert accepted.status_code == 409 and "serviceErrors" not in accepted.json()
         assert client.auth("GET", "/2sv/trust").status_code == 204
         assert client.login().json()["hsaTrustedBrowser"] is True
 
@@ -90,11 +112,33 @@ def test_without_the_code_photos_stay_closed(cloud: ICloud) -> None:
         assert client.cloudkit("zones/list", {}).status_code == 421
 
 
-@pytest.mark.parametrize("account", [Account(repair=True)])
-def test_an_account_to_repair(cloud: ICloud) -> None:
+@pytest.mark.parametrize("account", [Account(repair="offered")])
+def test_an_offer_to_decline(cloud: ICloud) -> None:
     with WebClient() as client:
-        assert client.begin()[1].status_code == 412
+        _, answer = client.begin()
+        assert answer.status_code == 412 and not client.token
+        assert client.auth("POST", "/repair/complete", {}, scnt="").status_code == 403
         assert client.auth("POST", "/repair/complete", {}).status_code == 200
+        assert client.login().json()["hsaTrustedBrowser"] is True
+
+
+@pytest.mark.parametrize("account", [Account(repair="demanded")])
+def test_what_only_the_person_can_repair(cloud: ICloud) -> None:
+    with WebClient() as client:
+        client.begin()
+        assert client.auth("POST", "/repair/complete", {}).status_code == 412
+        assert not client.token
+
+
+@pytest.mark.parametrize("account", [Account(hsa_version=0, trusts_browser=False)])
+def test_without_a_second_factor_photos_are_open_to_a_browser_that_is_not_trusted(
+    cloud: ICloud,
+) -> None:
+    with WebClient() as client:
+        client.begin()
+        state = client.login().json()
+        assert (state["hsaTrustedBrowser"], state["hsaChallengeRequired"]) == (False, False)
+        assert state["dsInfo"]["hsaVersion"] == 0 and "ckdatabasews" in state["webservices"]
 
 
 def test_missing_headers_are_refused(cloud: ICloud) -> None:
