@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,21 @@ INSTRUCTIONS = "resAdjData"
 _BESIDE = {SIDECAR: ".XMP", "resSidecarOther": "", "resAdjSecondData": ".DATA", "resAudio": ".M4A"}
 """What else a person's photo may come with, and its usual extension."""
 
+_PHOTOS_OWN = (
+    "resAdjBaseJPEG",
+    "resAdjBaseVid",
+    "resAdjBaseNormalVid",
+    "resOriginalSpatialOverCapture",
+    "resOriginalVidComplOverCapture",
+)
+UNCOPIED = tuple(f"{prefix}Res" for prefix in _PHOTOS_OWN)
+"""Pictures and videos that only Photos has a use for, which no listing names."""
+
 _PICTURES = ("resJPEGMed", "resJPEGThumb")
 _VIDEOS = ("resVidMed", "resVidSmall")
 
 _FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, EDITED_LIVE, INSTRUCTIONS, *_BESIDE)
+_RES = {prefix: prefix + "Res" for prefix in (*_FILES, *_PHOTOS_OWN)}
 _PARTS = ("Res", "FileType", "Fingerprint")
 
 KEYS = (
@@ -116,25 +127,12 @@ def revision(asset: Record, master: Record) -> str:
     since they were not asked for then."""
     known = f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
     live = "/live" if _token(asset, EDITED_LIVE) is not None else ""
-    edit = fields.plain(asset, "adjustmentType") or any(
-        _token(holder, prefix) is not None for holder in (asset, master) for prefix in _LATER
-    )
-    return f"{known}{live}{'/edit' * bool(edit)}"
-
-
-_PHOTOS_OWN = (
-    "resAdjBaseJPEG",
-    "resAdjBaseVid",
-    "resAdjBaseNormalVid",
-    "resOriginalSpatialOverCapture",
-    "resOriginalVidComplOverCapture",
-)
-UNCOPIED = tuple(f"{prefix}Res" for prefix in _PHOTOS_OWN)
-"""Pictures and videos that only Photos has a use for, which no listing names."""
+    later = fields.plain(asset, "adjustmentType") or _held(asset, _LATER) or _held(master, _LATER)
+    return f"{known}{live}{'/edit' * bool(later)}"
 
 
 def has_uncopied(asset: Record, master: Record) -> bool:
-    return any(_token(holder, prefix) for holder in (asset, master) for prefix in _PHOTOS_OWN)
+    return bool(_held(asset, _PHOTOS_OWN) or _held(master, _PHOTOS_OWN))
 
 
 def is_gone(asset: Record) -> bool:
@@ -185,9 +183,9 @@ HELD = "data:application/xml;base64,"
 
 def signed_urls(record: Record) -> Iterator[tuple[str, str, str | None]]:
     """(field, signed URL, checksum) of every file a record holds."""
-    for prefix in _FILES:
-        token = _token(record, prefix)
-        if token and isinstance(url := token.get("downloadURL"), str) and url:
+    for prefix in _held(record, _FILES):
+        token = _token(record, prefix) or {}
+        if isinstance(url := token.get("downloadURL"), str) and url:
             yield prefix, url, _fingerprint(record, prefix, token)
     if (told := _instructions(record)) is not None:
         yield edits.FIELD, f"{HELD}{base64.b64encode(told).decode()}", _sha256(told)
@@ -225,9 +223,9 @@ def _resources(
         (record, *_moving(record, kind), f"{stem}-edited", ".MOV"),
         (record, INSTRUCTIONS, Role.SIDECAR, stem, ".AAE"),
     ]
-    for prefix, usual in _BESIDE.items():
-        holder = record if _token(record, prefix) else master
-        wanted.append((holder, prefix, Role.SIDECAR, stem, usual))
+    beside = dict.fromkeys(_held(master, _BESIDE), master)
+    beside |= dict.fromkeys(_held(record, _BESIDE), record)
+    wanted += [(beside[at], at, Role.SIDECAR, stem, _BESIDE[at]) for at in beside]
     if kind is not Kind.VIDEO:  # there it would be a poster frame, not a file of the person's
         wanted.insert(2, (record, EDITED, Role.EDITED, f"{stem}-edited", suffix or ".JPG"))
     for holder, prefix, role, base, usual in wanted:
@@ -291,6 +289,14 @@ def _file(
         media_type=uti.media_type(identifier),
         handle=str(Handle(zone, holder["recordName"], prefix)),
     )
+
+
+def _held(record: Record, prefixes: Iterable[str]) -> list[str]:
+    """Those of the files that a record holds. Most hold few of the many there can be."""
+    told = record.get("fields")
+    if not isinstance(told, dict):
+        return []
+    return [one for one in prefixes if _RES[one] in told and _token(record, one) is not None]
 
 
 def _token(record: Record, prefix: str) -> dict[str, Any] | None:
