@@ -78,8 +78,8 @@ def trash(
             raise ItemError("it was changed in iCloud since it was copied")
         if records.has_uncopied(record, master):
             raise ItemError(
-                "iCloud has parts of it that only Photos can use and that are not copied (what an "
-                "edit began with, or what lies outside its frame)"
+                "iCloud has parts of it that are not copied: what an edit began with, or what lies "
+                "outside the frame"
             )
         return _Change(name, str(record.get("recordChangeTag")), deleted=True)
 
