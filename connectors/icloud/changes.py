@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.base import Asset, Page, Problem
 from connectors.errors import CursorLost, Fatal, ItemError, Transient
@@ -59,11 +59,13 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Records of one answer as they are now, tombstones among them, and whether more come."""
+    """Records of one answer as they are now, tombstones among them, and whether more come.
+    ``less``: they lack the fields to spare, whatever those would have said."""
 
     records: list[Record]
     token: str
     more: bool
+    less: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ def _answer(
         return _asked(cloudkit, patience, zone, token, wanted)
     except Unservable as error:
         if wanted.spare:
-            return _answer(cloudkit, patience, zone, token, wanted.less)
+            found = _answer(cloudkit, patience, zone, token, wanted.less)
+            return replace(found, less=True)
         raise CursorLost(f"the changes cannot be had: {error}") from error
 
 

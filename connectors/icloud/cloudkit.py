@@ -390,5 +390,5 @@ def _count(answer: Any) -> int | None:
         if "serverErrorCode" in found:
             raise errors.of_record(found)
         return int(found["fields"]["itemCount"]["value"])
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None

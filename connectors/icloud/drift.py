@@ -101,7 +101,7 @@ class Drift:
                 self._tokens[zone] = answer.token
                 for record in filter(may_be_asset, answer.records):
                     name = records.asset_id(zone, str(record.get("recordName")))
-                    self._changed[zone][name] = _places(record)
+                    self._changed[zone][name] = _places(record, unsure=answer.less)
                     fresh.add(name)
         except CursorLost:
             before = dict(self._counts)
@@ -111,7 +111,8 @@ class Drift:
         return fresh
 
 
-def _places(asset: Record) -> Places:
+def _places(asset: Record, *, unsure: bool) -> Places:
+    """``unsure``: whether it is a picture of a burst may not be told."""
     if asset.get("deleted") or fields.flag(asset, "isExpunged") or records.is_stub(asset):
         return ()
     if "serverErrorCode" in asset:
@@ -122,4 +123,4 @@ def _places(asset: Record) -> Places:
     elif fields.flag(asset, "isHidden"):
         place = HIDDEN
     # Of the pictures of a burst only the one in front is shown.
-    return (place, BURSTS) if records.burst(asset) else (place,)
+    return (place, BURSTS) if unsure or records.burst(asset) else (place,)

@@ -28,19 +28,28 @@ KEYS = (
 def envelope(asset: dict[str, Any]) -> bytes | None:
     """The file of the instructions that a record holds, the same bytes each time; None where it
     holds none."""
-    data, kind = fields.octets(asset, FIELD), fields.word(asset, "adjustmentType")
-    if not data or kind is None:
+    data = fields.octets(asset, FIELD)
+    if not data:
         return None
     told = {
         "adjustmentBaseVersion": 0,
         "adjustmentData": data,
         "adjustmentEditorBundleID": fields.plain(asset, "adjustmentCreatorCode"),
-        "adjustmentFormatIdentifier": kind,
+        "adjustmentFormatIdentifier": fields.word(asset, "adjustmentType"),
         "adjustmentFormatVersion": fields.plain(asset, "adjustmentCompoundVersion"),
         "adjustmentRenderTypes": fields.number(asset, "adjustmentRenderType"),
         "adjustmentTimestamp": _moment(asset),
     }
-    return plistlib.dumps({name: one for name, one in told.items() if one is not None})
+    return plistlib.dumps({name: one for name, one in told.items() if _fits(one)})
+
+
+def _fits(one: Any) -> bool:
+    """Whether a property list can hold it: no control characters, no number of over 64 bits."""
+    try:
+        plistlib.dumps(one)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _moment(asset: dict[str, Any]) -> datetime | None:

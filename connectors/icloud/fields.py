@@ -29,7 +29,7 @@ def current(record: Mapping[str, Any], name: str) -> Any:
     """A value that newer records keep encrypted, beside a plain one that is missing or vague on
     purpose: what ``{name}Enc`` says, else ``name`` (Apple's own client does so since iOS 26).
 
-    That may be as it is, or the base64 of a text, a number in digits or a property list.
+    That may be as it is, or the base64 of a text (a number in digits) or a property list.
     """
     found = value(record, name + "Enc")
     if isinstance(found, str) and record["fields"][name + "Enc"].get("type") == _ENCRYPTED:
@@ -44,10 +44,13 @@ def _opened(encoded: str) -> Any:
     if raw.startswith(b"bplist"):
         return _loaded(raw)
     try:
-        told = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return int(told) if _DIGITS.fullmatch(told) else told
+
+
+def _in_digits(found: Any) -> Any:
+    return int(found) if isinstance(found, str) and _DIGITS.fullmatch(found) else found
 
 
 def text(record: Mapping[str, Any], name: str) -> str | None:
@@ -95,7 +98,7 @@ def flag(record: Mapping[str, Any], name: str) -> bool:
 def instant(record: Mapping[str, Any], name: str, offset: int | None = None) -> datetime | None:
     """Milliseconds since 1970, ``current``, as a time in the zone ``offset`` seconds east of
     UTC."""
-    found = current(record, name)
+    found = _in_digits(current(record, name))
     if not isinstance(found, int | float | datetime):
         return None
     try:
@@ -110,7 +113,7 @@ def instant(record: Mapping[str, Any], name: str, offset: int | None = None) -> 
 
 def utc_offset(record: Mapping[str, Any], name: str) -> int | None:
     """Seconds east of UTC, ``current``."""
-    found = _number(current(record, name))
+    found = _number(_in_digits(current(record, name)))
     return found if found is not None and abs(found) <= _MOST_OFFSET else None
 
 

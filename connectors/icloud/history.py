@@ -30,12 +30,25 @@ class Unlisted:
     """Record names of assets that a listing did not meet, in Apple's order, as it was at
     ``token``.
 
-    ``reason`` says why there may be more; None where these are all, for certain.
+    ``reason`` says why there may be more; None where these are all, for certain. Where pictures of
+    bursts alone are looked for, ``unsure`` are those that were not told to be any, nor to be none.
     """
 
     names: dict[str, None] = field(default_factory=dict)
+    unsure: dict[str, None] = field(default_factory=dict)
     token: str | None = None
     reason: str | None = None
+
+    def add(self, name: str, sure: bool | None) -> None:
+        """``sure``: whether it is looked for; None where that is not told."""
+        if sure:
+            self.names[name] = None
+        elif sure is None:
+            self.unsure[name] = None
+
+    def forget(self, name: str) -> None:
+        self.names.pop(name, None)
+        self.unsure.pop(name, None)
 
 
 class History:
@@ -60,11 +73,12 @@ class History:
                 for record in filter(may_be_asset, answer.records):
                     name = str(record.get("recordName"))
                     asset_id = records.asset_id(zone, name)
-                    found.names.pop(name, None)  # what was said of it before is out of date
+                    found.forget(name)  # what was said of it before is out of date
                     if asset_id in met:
                         seen.add(asset_id)
-                    elif self._is_wanted(record, bursts_only=bursts_only):
-                        found.names[name] = None
+                    elif self._is_wanted(record):
+                        sure = not bursts_only or _is_of_burst(record, less=answer.less)
+                        found.add(name, sure)
                 found.token = answer.token
         except _REFUSED as error:
             found.reason = f"its own record of the library cannot be read ({error})"
@@ -89,10 +103,10 @@ class History:
                 if begun or not kinds:
                     raise
 
-    def pages(self, zone: Zone, unlisted: Unlisted) -> Iterator[Page]:
-        """The assets, and Problems for those that cannot be had. What has left since is passed
-        over."""
-        patience, names = Patience(self._cloudkit), list(unlisted.names)
+    def pages(self, zone: Zone, names: list[str], token: str | None) -> Iterator[Page]:
+        """The assets of what was named at ``token``, and Problems for those that cannot be had.
+        What has left since is passed over."""
+        patience = Patience(self._cloudkit)
         unknown: list[str] = []
 
         def is_there(record: Record) -> bool:
@@ -110,7 +124,7 @@ class History:
                 problems=tuple(item for item in items if isinstance(item, Problem)),
             )
         if unknown:
-            yield Page(problems=tuple(self._missed(zone, unlisted.token, unknown)))
+            yield Page(problems=tuple(self._missed(zone, token, unknown)))
 
     def _missed(self, zone: Zone, token: str | None, unknown: list[str]) -> Iterator[Problem]:
         """Of those that are not found by their names, the ones that have not gone since."""
@@ -125,11 +139,16 @@ class History:
                 reason = "iCloud's record of the library names it, and it is not found by its name"
                 yield Problem(records.asset_id(zone, name), reason)
 
-    def _is_wanted(self, record: Record, *, bursts_only: bool) -> bool:
+    def _is_wanted(self, record: Record) -> bool:
         if record.get("deleted"):
             return False
         if "serverErrorCode" in record:
             return True  # asking for it by name will tell
-        if bursts_only and records.burst(record) is None:
-            return False
         return records.is_chosen(record, self._settings)
+
+
+def _is_of_burst(record: Record, *, less: bool) -> bool | None:
+    """None where it is not told; what is an error here tells when it is asked for by name."""
+    if records.burst(record) or "serverErrorCode" in record:
+        return True
+    return None if less else False

@@ -176,8 +176,9 @@ class Libraries:
         """What no index named, and why there may be more."""
         met = tally.names(zone)
         unlisted = yield from self._history.unlisted(zone, met, bursts_only=bursts_only)
-        for page in self._history.pages(zone, unlisted):
-            yield tally.add_unlisted(zone, page, bursts_only=bursts_only)
+        for names, only in ((unlisted.names, bursts_only), (unlisted.unsure, False)):
+            for page in self._history.pages(zone, list(names), unlisted.token):
+                yield tally.add_unlisted(zone, page, bursts_only=only)
         return unlisted.reason
 
     def _may_hold_bursts(self, count: Count) -> bool:

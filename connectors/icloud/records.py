@@ -45,7 +45,7 @@ _PICTURES = ("resJPEGMed", "resJPEGThumb")
 _VIDEOS = ("resVidMed", "resVidSmall")
 
 _FILES = (ORIGINAL, TWIN, LIVE, EDITED, EDITED_VIDEO, EDITED_LIVE, INSTRUCTIONS, *_BESIDE)
-_RES = {prefix: prefix + "Res" for prefix in (*_FILES, *_PHOTOS_OWN)}
+_RES = {prefix: prefix + "Res" for prefix in _FILES}
 _PARTS = ("Res", "FileType", "Fingerprint")
 
 KEYS = (
@@ -118,21 +118,30 @@ def split_id(asset: str) -> tuple[str, str]:
 
 
 _LATER = (INSTRUCTIONS, "resSidecarOther", "resAdjSecondData", "resAudio")
-REVISION = ("adjustmentType", *(f"{prefix}Res" for prefix in (EDITED_LIVE, *_LATER)))
-"""What ``revision`` reads."""
+_EDIT_MARKS = ("adjustmentType", "adjustmentCreatorCode", "adjustmentCompoundVersion")
+REVISION = (
+    "timeZoneOffset",
+    *_EDIT_MARKS,
+    *(f"{prefix}Res" for prefix in (EDITED_LIVE, *_LATER)),
+)
+"""What ``revision`` reads: nothing that Apple has to decrypt, which can fail."""
 
 
 def revision(asset: Record, master: Record) -> str:
-    """Both records' own. Marked where there are files that ledgers of earlier versions lack,
-    since they were not asked for then."""
+    """Both records' own. Marked where ledgers of earlier versions lack what was not asked for then:
+    files, and facts that newer records keep encrypted (those have no plain zone)."""
     known = f"{asset.get('recordChangeTag', '')}/{master.get('recordChangeTag', '')}"
     live = "/live" if _token(asset, EDITED_LIVE) is not None else ""
-    later = fields.plain(asset, "adjustmentType") or _held(asset, _LATER) or _held(master, _LATER)
-    return f"{known}{live}{'/edit' * bool(later)}"
+    edited = any(fields.plain(asset, name) for name in _EDIT_MARKS)
+    later = edited or _held(asset, _LATER) or _held(master, _LATER)
+    vague = fields.value(asset, "timeZoneOffset") is None
+    return f"{known}{live}{'/edit' * bool(later)}{'/facts' * vague}"
 
 
 def has_uncopied(asset: Record, master: Record) -> bool:
-    return bool(_held(asset, _PHOTOS_OWN) or _held(master, _PHOTOS_OWN))
+    """Whether Apple has some of it that is not copied, whatever the record says of that."""
+    both = (fields.value(holder, name) for holder in (asset, master) for name in UNCOPIED)
+    return any(found is not None for found in both)
 
 
 def is_gone(asset: Record) -> bool:
@@ -372,6 +381,6 @@ def _place(north: object, east: object, altitude: object = None) -> Location | N
 
 
 def _degrees(found: object, most: int) -> float | None:
-    if not isinstance(found, int | float) or isinstance(found, bool) or abs(found) > most:
-        return None
+    if not isinstance(found, int | float) or isinstance(found, bool) or not abs(found) <= most:
+        return None  # also where it is no number (NaN)
     return float(found)

@@ -49,7 +49,8 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
     @property
     def without_two_factor(self) -> bool:
         """Whether Apple says that the account has no two-factor authentication."""
-        return (self.data.get("dsInfo") or {}).get("hsaVersion") in {0, 1}
+        person = self.data.get("dsInfo")
+        return isinstance(person, dict) and person.get("hsaVersion") in (0, 1)
 
     # pyicloud asks Apple for a code as part of signing in. Unattended, that would ring the
     # person's phones on every scheduled run; attended, before they could say which phone.
@@ -196,6 +197,7 @@ class SecondFactor(PyiCloudService):  # type: ignore[misc]  # pyicloud ships no 
 
 
 def _numbers(told: Any) -> list[dict[str, Any]]:
-    known = told.get("phoneNumberVerification", told) if isinstance(told, dict) else {}
+    known = told.get("phoneNumberVerification") or told if isinstance(told, dict) else {}
+    known = known if isinstance(known, dict) else {}
     numbers = known.get("trustedPhoneNumbers") or [known.get("trustedPhoneNumber")]
     return [number for number in numbers if isinstance(number, dict) and "id" in number]

@@ -21,7 +21,8 @@ from connectors.icloud.cloudkit import PAGE_RECORDS, CloudKit, Record, Reply, Zo
 from connectors.icloud.errors import of_record
 from connectors.icloud.records import Handle
 
-_MOST = 6_000  # records; about 10 MB of URLs
+_MOST = 6_000  # records; about 10 MB of URLs...
+_MOST_BYTES = 24 << 20  # ...unless they hold files themselves
 _MARGIN = 60.0  # seconds before its end at which one is no longer used
 _DEFAULT_LIFE = 1800.0
 _SOON = 600.0  # what is prefetched should last at least this long
@@ -56,6 +57,7 @@ class SignedUrls:
         self._cloudkit = cloudkit
         self._change = threading.Condition()
         self._known: OrderedDict[tuple[str, str], _Files] = OrderedDict()
+        self._bytes = 0
         self._wishes: defaultdict[Zone, dict[str, _Wish]] = defaultdict(dict)
         self._asking: set[Zone] = set()
 
@@ -64,7 +66,7 @@ class SignedUrls:
         first is usually opened first.
         """
         for record in reply.records:
-            if len(self._known) >= _MOST:
+            if len(self._known) >= _MOST or self._bytes >= _MOST_BYTES:
                 return
             self._keep(zone, record, reply.time)
 
@@ -151,11 +153,17 @@ class SignedUrls:
             field: SignedUrl(url.replace("${f}", "$%7Bf%7D"), checksum, _end(url, now))
             for field, url, checksum in records.signed_urls(record)
         }
+        key = zone.key, str(record.get("recordName"))
         with self._change:
-            self._known[zone.key, str(record.get("recordName"))] = files
-            while len(self._known) > _MOST:
-                self._known.popitem(last=False)
+            self._bytes += _length(files) - _length(self._known.pop(key, {}))
+            self._known[key] = files
+            while len(self._known) > _MOST or (self._bytes > _MOST_BYTES and len(self._known) > 1):
+                self._bytes -= _length(self._known.popitem(last=False)[1])
         return files
+
+
+def _length(files: _Files) -> int:
+    return sum(len(one.url) for one in files.values())
 
 
 def _end(url: str, now: float | None) -> float:

@@ -36,7 +36,7 @@ _ON_ASSET = {
     "edited_live_video": "resVidCompl",
 }
 _SUBTYPES = {"screenshot": 0, "panorama": 1, "slomo": 101, "timelapse": 102}
-_HIDDEN = ("assetDate", "timeZoneOffset", "burstId")
+_HIDDEN = ("assetDate", "timeZoneOffset", "burstId", "adjustmentType")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -331,6 +331,8 @@ def _private(facts: Record, asset: Asset) -> Record:
     told["timeZoneOffsetEnc"] = typed("INT64", asset.utc_offset)
     if asset.burst:
         told["burstIdEnc"] = encoded(asset.burst)
+    if "adjustmentType" in facts:
+        told["adjustmentTypeEnc"] = encoded(edits.FORMAT)
     return told
 
 

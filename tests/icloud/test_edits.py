@@ -3,14 +3,17 @@ and nothing is deleted of which Photos keeps more than is copied."""
 
 from __future__ import annotations
 
+import base64
 import plistlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.base import Asset, Resource, Role
 from connectors.errors import ItemError
 from connectors.icloud import changes, records
+from connectors.icloud.cloudkit import Zone
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.library import edits
@@ -60,11 +63,14 @@ def test_of_two_kinds_the_file_is_taken(ready: Rig) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("private", [True, False])
 def test_they_are_copied_also_where_they_were_not_asked_for(
-    ready: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ready: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, private: bool
 ) -> None:
     """Ledgers of earlier versions lack them, and the assets have not changed since."""
     ready.faults.add(kind)
+    if private:
+        ready.faults.add("private_facts")
     to = tmp_path / "to"
     with monkeypatch.context() as earlier:
         keys = tuple(key for key in records.KEYS if "adj" not in key.casefold())
@@ -91,6 +97,37 @@ def test_where_they_were_not_copied_nothing_is_deleted(ready: Rig, kind: str) ->
     (refusal,) = source.trash([(asset.id, earlier)])
     assert str(refusal) == "it was changed in iCloud since it was copied"
     assert source.trash([(asset.id, asset.revision)]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("adjustmentCreatorCode", "a\x01b"),
+        ("adjustmentCompoundVersion", "\ud800"),
+        ("adjustmentRenderType", 2**70),
+        ("adjustmentType", None),
+    ],
+)
+def test_what_no_instructions_can_say_is_left_out_of_them(field: str, value: object) -> None:
+    facts = {
+        "adjustmentType": {"value": "com.apple.photo"},
+        "adjustmentSimpleDataEnc": {"value": "aGk="},
+    }
+    master = {"recordName": "M", "fields": {}}
+    record = {"recordName": "A", "fields": {**facts, field: {"value": value}}}
+    (one,) = instructions(records.asset(Zone(), record, master))
+    ((_, address, checksum),) = records.signed_urls(record)
+    data = base64.b64decode(address.removeprefix(records.HELD))
+    assert plistlib.loads(data)["adjustmentData"] == b"hi"
+    assert one.checksum and one.checksum.value == checksum
+
+
+def test_a_part_that_makes_no_sense_is_no_reason_to_delete() -> None:
+    values: tuple[Any, ...] = ("x", [1], {})
+    for value in values:
+        record = {"fields": {"resAdjBaseJPEGRes": {"value": value}}}
+        assert records.has_uncopied(record, {}) and records.has_uncopied({}, record)
+    assert not records.has_uncopied({"fields": {"resAdjBaseJPEGRes": {"value": None}}}, {})
 
 
 def test_what_an_edit_began_with_is_not_deleted(ready: Rig) -> None:

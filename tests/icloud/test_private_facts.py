@@ -10,13 +10,20 @@ import base64
 import plistlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tenacity
 
 from connectors.base import Asset
-from connectors.icloud import fields, records
+from connectors.icloud import changes as icloud_changes
+from connectors.icloud import fields, patience, records
 from connectors.icloud.cloudkit import Zone
+from pipeline.cli.app import invoke
+from pipeline.states import Exit
+from sandbox.icloud import changes
+from sandbox.icloud.wire import Refused
 from sandbox.library import Library
 from tests.icloud.rig import Rig, listing, rig
 from tests.pointing import Point
@@ -54,8 +61,12 @@ def test_all_pictures_of_a_burst_are_listed(made: Rig) -> None:
     assert {a.id for page in (*pages, last) for a in page.assets} == made.ids("shown", "hidden")
 
 
-def test_a_broken_asset_hides_no_pictures_of_a_burst(made: Rig) -> None:
-    """Encrypted fields are no part of an answer that Apple fails over with them."""
+@pytest.mark.parametrize("private", [True, False])
+def test_a_broken_asset_hides_no_pictures_of_a_burst(made: Rig, private: bool) -> None:
+    """Encrypted fields are no part of an answer that Apple fails over with them: whatever they
+    would have said is asked for asset by asset."""
+    if private:
+        made.faults.add("private_facts")
     for number in range(3):
         made.library.add(f"IMG_9{number:03}", burst=BURST, stacked=number > 0)
     broken = made.library.get(made.library.view("listed")[9])
@@ -63,6 +74,49 @@ def test_a_broken_asset_hides_no_pictures_of_a_burst(made: Rig) -> None:
     assets, problems, _ = listing(made.source())
     assert len([asset for asset in assets if asset.metadata.burst == BURST]) == 3
     assert len(problems) == 1 and "cannot serve it" in problems[0].reason
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_answers_that_fail_in_passing_hide_none_either(
+    made: Rig, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    made.faults.add("private_facts")
+    for number in range(3):
+        made.library.add(f"IMG_9{number:03}", burst=BURST, stacked=number > 0)
+    left, one = iter(range(failures)), changes.Changes._one
+
+    def failing(self: changes.Changes, scope: str, item: Any, limit: int | None) -> Any:
+        if "burstIdEnc" in item["desiredKeys"] and next(left, None) is not None:
+            raise Refused("INTERNAL_ERROR", "try again")
+        return one(self, scope, item, limit)
+
+    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr(changes.Changes, "_one", failing)
+    *pages, last = made.source().pages()
+    named = {asset.id for page in (*pages, last) for asset in page.assets}
+    assert named == made.ids("shown", "hidden") and last.full
+    assert next(left, None) is None
+
+
+def test_ledgers_of_earlier_versions_learn_them(
+    made: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The assets have not changed since."""
+    made.faults.add("private_facts")
+    run = ["run", "-q", "--from", "icloud:demo@example.com", "--to"]
+    with monkeypatch.context() as earlier:
+        hidden = ("assetDateEnc", "timeZoneOffsetEnc")
+        earlier.setattr(records, "KEYS", tuple(key for key in records.KEYS if key not in hidden))
+        earlier.setattr(records, "revision", lambda asset, _: asset["recordChangeTag"])
+        earlier.setattr(icloud_changes, "_FORMAT", 3)
+        assert invoke([*run, str(tmp_path / "a")]) == Exit.OK
+    for folder in ("a", "b"):
+        assert invoke([*run, str(tmp_path / folder)]) == Exit.OK
+    told = [
+        sorted(path.read_text() for path in (tmp_path / folder).rglob("*.xmp"))
+        for folder in ("a", "b")
+    ]
+    assert told[0] == told[1] != []
 
 
 def test_the_type_names_a_photo_without_a_name() -> None:
@@ -100,3 +154,5 @@ def test_what_cannot_be_read_leaves_the_plain_value(kept: Any, expected: datetim
 def test_a_broken_burst_names_none() -> None:
     for value in (7, "", {"a": 1}):
         assert records.burst({"fields": {"burstIdEnc": {"value": value}}}) is None
+    digits = {"type": "ENCRYPTED_BYTES", "value": base64.b64encode(b"123").decode()}
+    assert records.burst({"fields": {"burstIdEnc": digits}}) == "123"
