@@ -12,7 +12,7 @@ import pytest
 
 from connectors.base import Asset, Resource, Role
 from connectors.errors import ItemError
-from connectors.icloud import changes, records
+from connectors.icloud import changes, records, signed_urls
 from connectors.icloud.cloudkit import Zone
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
@@ -120,6 +120,20 @@ def test_what_no_instructions_can_say_is_left_out_of_them(field: str, value: obj
     data = base64.b64decode(address.removeprefix(records.HELD))
     assert plistlib.loads(data)["adjustmentData"] == b"hi"
     assert one.checksum and one.checksum.value == checksum
+
+
+def test_those_that_records_hold_take_bounded_memory(
+    ready: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not kept is looked up again."""
+    monkeypatch.setattr(signed_urls, "_MOST_BYTES", 4000)
+    ready.faults.add("small_instructions")
+    source = ready.source()
+    assets = listing(source)[0]
+    assert sum(bool(read(source, asset, one)) for asset in assets for one in instructions(asset))
+    known = source._urls._known
+    kept = [len(one.url) for files in known.values() for one in files.values()]
+    assert sum(kept) == source._urls._bytes and sum(kept) <= 4000
 
 
 def test_a_part_that_makes_no_sense_is_no_reason_to_delete() -> None:
