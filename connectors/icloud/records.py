@@ -77,11 +77,18 @@ KEYS = (
 """The fields asked for: what ``asset`` reads and no thumbnails, a third of Apple's full page."""
 
 
-STATE = ("isDeleted", "isExpunged", "isSparsePrivateRecord", "isHidden", "burstId", "burstIdEnc")
-"""What tells which of Apple's lists an asset is in, and whether it is wanted (``is_chosen``)."""
-
 STATE_ENCRYPTED = ("burstIdEnc",)
-"""Of that, what Apple has to decrypt: a broken asset makes an answer fail that holds it."""
+"""Of ``STATE``, what Apple has to decrypt: a broken asset makes an answer fail that holds it."""
+
+STATE = (
+    "isDeleted",
+    "isExpunged",
+    "isSparsePrivateRecord",
+    "isHidden",
+    "burstId",
+    *STATE_ENCRYPTED,
+)
+"""What tells which of Apple's lists an asset is in, and whether it is wanted (``is_chosen``)."""
 
 RENDITIONS = tuple(prefix + "Res" for prefix in (*_PICTURES, *_VIDEOS))
 """What Apple makes of an original, smaller. Asked for only where that is missing itself."""
@@ -117,7 +124,7 @@ def split_id(asset: str) -> tuple[str, str]:
     return zone or PRIMARY, record
 
 
-_LATER = (INSTRUCTIONS, "resSidecarOther", "resAdjSecondData", "resAudio")
+_LATER = (INSTRUCTIONS, *(prefix for prefix in _BESIDE if prefix != SIDECAR))
 _EDIT_MARKS = ("adjustmentType", "adjustmentCreatorCode", "adjustmentCompoundVersion")
 REVISION = (
     "timeZoneOffset",

@@ -5,6 +5,8 @@ A hook that a bench does not have skips the tests that need it, and the summary 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from connectors.base import Asset, Resource, Sink, Source
@@ -42,6 +44,10 @@ class SinkPlace:
     def expire(self) -> None:
         """End the session."""
         pytest.skip("this place has no session")
+
+    def lapse(self) -> Callable[[], int]:
+        """End the access that the place renews by itself; what is returned counts the renewals."""
+        pytest.skip("this place renews no access")
 
     def received(self) -> int | None:
         """Bytes of bodies the place was sent so far, None where nobody counts."""

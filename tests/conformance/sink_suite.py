@@ -339,6 +339,21 @@ class SinkSuite(AbilityTests, BatchTests, BodyTests, ReplaceTests):
         assert caught.value.hint
         assert_silent(place, str(caught.value) + caught.value.hint)
 
+    def test_access_that_ends_in_mid_run_is_renewed_once(
+        self, place: SinkPlace, sink: Sink, bench: Bench
+    ) -> None:
+        """Sixteen threads meet the refusal, one renews, every upload goes on."""
+        bench.place(sink, "first.jpg", content(10))
+        staged = [bench.stage(f"{n}.jpg", content(100 + n)) for n in range(16)]
+        renewals = place.lapse()
+        with ThreadPoolExecutor(16) as pool:
+            sent = list(pool.map(lambda item: bench.transfer(sink, item), staged))
+        assert all(isinstance(answer, Receipt) for answer in sink.commit(sent))
+        assert renewals() == 1
+        assert isinstance(sink, Inventory)
+        there = sorted(receipt.path for receipt in sink.inventory())
+        assert there == sorted(["first.jpg", *(put.path for put, _ in staged)])
+
     # --- manners ---
 
     def test_many_threads_at_once(self, sink: Sink, bench: Bench) -> None:

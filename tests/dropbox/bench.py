@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
@@ -43,6 +43,11 @@ class DropboxPlace(SinkPlace):
 
     def expire(self) -> None:
         self.double.signin.revoke()
+
+    def lapse(self) -> Callable[[], int]:
+        self.double.signin.end_access()
+        before = self.double.signin.refreshes
+        return lambda: self.double.signin.refreshes - before
 
     def received(self) -> int | None:
         return self.double.received

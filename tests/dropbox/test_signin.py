@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -205,21 +204,6 @@ def test_nobody_has_connected() -> None:
 
 
 # --- staying connected -------------------------------------------------------------------
-
-
-def test_a_token_that_ends_in_mid_run_is_renewed_once(
-    double: Double, place: DropboxPlace, bench: Bench
-) -> None:
-    """Sixteen threads meet the 401, one renews, every upload goes on."""
-    sink = place.open()
-    bench.place(sink, "first.jpg", content(10))
-    staged = [bench.stage(f"{n}.jpg", content(100 + n)) for n in range(16)]
-    double.signin.end_access()
-    renewed = double.signin.refreshes
-    with ThreadPoolExecutor(16) as pool:
-        sent = list(pool.map(lambda item: bench.transfer(sink, item), staged))
-    sink.commit(sent)
-    assert double.signin.refreshes == renewed + 1 and len(held(double)) == 17
 
 
 def test_a_token_near_its_end_is_renewed_before_it_is_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectors.gdrive import DriveSettings
@@ -47,6 +47,11 @@ class DrivePlace(SinkPlace):
     def expire(self) -> None:
         self.double.signin.revoke_all()
         self.double.signin.end_access()
+
+    def lapse(self) -> Callable[[], int]:
+        self.double.signin.end_access()
+        before = self.double.signin.refreshes
+        return lambda: self.double.signin.refreshes - before
 
     def received(self) -> int | None:
         return self.double.received

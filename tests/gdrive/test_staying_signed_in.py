@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,21 +18,6 @@ from tests.gdrive.bench import DrivePlace, held
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def test_a_token_that_ends_in_mid_run_is_renewed_once(
-    double: Double, place: DrivePlace, bench: Bench
-) -> None:
-    """Sixteen threads meet the 401, one renews, every upload goes on."""
-    sink = place.open()
-    bench.place(sink, "first.jpg", content(10))
-    staged = [bench.stage(f"{n}.jpg", content(100 + n)) for n in range(16)]
-    double.signin.end_access()
-    renewed = double.signin.refreshes
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda item: bench.transfer(sink, item), staged))
-    assert double.signin.refreshes == renewed + 1
-    assert len(double.store.paths()) == 17
 
 
 def test_a_token_that_ends_inside_a_large_file(
