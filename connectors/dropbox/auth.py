@@ -13,33 +13,42 @@ from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import Misconfigured, SessionExpired
 from connectors.grants import Grants
 
-SCOPES = (
+_SCOPES = (
     "account_info.read",
     "files.metadata.read",
     "files.content.write",
     "files.content.read",
 )
+_OF_TEAMS = ("members.read", "team_data.member")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """``app_key`` is the app that was let in; a refresh token works with no other. ``account``
-    is Dropbox's own id of the person's, empty in a grant of an earlier version."""
+    is Dropbox's own id of the person's, empty in a grant of an earlier version; or ``team`` is
+    that of the team whose administrator let the app act for its members."""
 
     refresh_token: str
     app_key: str
     account: str = ""
+    team: str = ""
 
     def __repr__(self) -> str:
-        return f"Grant(app_key={self.app_key!r}, account={self.account!r})"
+        return f"Grant(app_key={self.app_key!r}, account={self.account!r}, team={self.team!r})"
 
 
 grants = Grants("dropbox", "Dropbox", Grant)
 store_grant = grants.store
 
 
+def scopes(settings: DropboxSettings) -> tuple[str, ...]:
+    """What the app has to be allowed. Source: Dropbox's guide on authentication types."""
+    return (*_SCOPES, *_OF_TEAMS) if settings.impersonate else _SCOPES
+
+
 def load_grant(settings: DropboxSettings) -> Grant:
-    """The grant of the settings' account; Misconfigured where it is of another app than theirs.
+    """The grant of the settings' account; Misconfigured where it is of another app than theirs, or
+    of a team though nobody is named to act for, or of a person though somebody is.
 
     Raises what ``Grants.load`` raises.
     """
@@ -49,11 +58,24 @@ def load_grant(settings: DropboxSettings) -> Grant:
             f"app_key is {settings.app_key}, but the sign-in was for {grant.app_key}",
             hint="remove app_key, or for this app run: outpour connect dropbox",
         )
+    if settings.impersonate and not grant.team:
+        raise Misconfigured(
+            "impersonate needs a sign-in of the whole team, and Dropbox is connected as one person",
+            hint="have an administrator of the team run: outpour connect dropbox "
+            f"--set impersonate={settings.impersonate}",
+        )
+    if grant.team and not settings.impersonate:
+        raise Misconfigured(
+            "Dropbox is connected for a whole team: say which member to act for",
+            hint="set 'impersonate' to the member's address, or for one person "
+            "run: outpour connect dropbox",
+        )
     return grant
 
 
 def signed_in(settings: DropboxSettings) -> str:
-    """Who signed in before; empty where that is not known."""
+    """The account, or the team, of the sign-in before; empty where that is not known."""
     with contextlib.suppress(SessionExpired):
-        return grants.load(settings).account
+        grant = grants.load(settings)
+        return grant.account or grant.team
     return ""

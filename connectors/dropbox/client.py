@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 from dropbox import Dropbox
-from dropbox.exceptions import ApiError, AuthError, BadInputError, HttpError
+from dropbox.exceptions import ApiError, AuthError, BadInputError, HttpError, PathRootError
 from dropbox.session import HOST_API, HOST_CONTENT, HOST_NOTIFY
 from stone.backends.python_rsrc.stone_validators import ValidationError
 
@@ -28,6 +28,7 @@ from connectors.dropbox.errors import (
     NoRoute,
     forbidden,
     lacks,
+    root_refused,
     sign_in_refused,
     tag_of,
     throttled,
@@ -47,7 +48,9 @@ class Client(Dropbox):  # type: ignore[misc]  # the SDK is not typed
     """One for all threads. Use its methods inside ``speaking``."""
 
     def __init__(self, settings: DropboxSettings, grant: Grant, connections: int) -> None:
+        self._ours: dict[str, str] = {}
         super().__init__(
+            headers=self._ours,
             oauth2_refresh_token=grant.refresh_token,
             app_key=grant.app_key,
             max_retries_on_error=0,
@@ -69,6 +72,10 @@ class Client(Dropbox):  # type: ignore[misc]  # the SDK is not typed
 
     def __repr__(self) -> str:
         return f"Client({self._host_map[HOST_API]!r})"
+
+    def always(self, header: str, value: str) -> None:
+        """Send a header with every request from now on. Not while others use the client."""
+        self._ours[header] = value
 
     # --- access tokens, in place of the SDK's own way, which lets every thread renew ------
 
@@ -142,6 +149,8 @@ def speaking(doing: str, *, optional: bool = False) -> Iterator[None]:
         if scope:
             raise lacks(scope[1]) from error
         raise NoRoute(f"Dropbox refused {doing}: {short(error.message)}") from error
+    except PathRootError as error:
+        raise root_refused(error.error) from error
     except HttpError as error:
         raise Transient(f"Dropbox refused {doing} (HTTP {error.status_code})") from error
     except requests.exceptions.InvalidJSONError as error:

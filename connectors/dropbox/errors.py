@@ -101,6 +101,14 @@ def lacks(scope: str) -> SessionExpired:
     )
 
 
+def root_refused(error: Any) -> OutpourError:
+    """A common.PathRootError union: the team's space is not where it was, or closed."""
+    return Fatal(
+        f"Dropbox does not let this account into the team's space any more ({tag_of(error)})",
+        hint="Run again; if it says so again, ask the team's administrator.",
+    )
+
+
 def write_refused(error: Any, path: str) -> OutpourError:
     """A files.WriteError union. A file in the way is for the caller to compare first."""
     tag = tag_of(error)

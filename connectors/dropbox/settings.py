@@ -26,7 +26,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
 class DropboxSettings(Settings):
-    """A folder in a person's Dropbox. The hosts are always spoken to over TLS."""
+    """A folder in a person's Dropbox, or in a team's. The hosts are always spoken to over TLS."""
 
     folder: str = Field(
         default="/Outpour",
@@ -40,6 +40,16 @@ class DropboxSettings(Settings):
     )
     account: str = Field(
         default="default", description="Tells sign-ins apart where a pipeline uses two."
+    )
+    impersonate: str | None = Field(
+        default=None,
+        description="The address of the member of a team to act for; an administrator of the team "
+        "connects, once for all of them.",
+    )
+    team_space: bool = Field(
+        default=False,
+        description="The folder lies in the space of the person's team, where others of the team "
+        "may see it, and not in the person's own.",
     )
     api_host: str = Field(
         default="api.dropboxapi.com",
@@ -73,6 +83,13 @@ class DropboxSettings(Settings):
             raise ValueError("app_key is the short key of letters and digits in the app console")
         return key
 
+    @field_validator("impersonate")
+    @classmethod
+    def _a_member(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+            raise ValueError("impersonate is the address of a member, such as ann@example.com")
+        return address
+
     @field_validator("api_host", "content_host", "web_host")
     @classmethod
     def _a_host(cls, host: str) -> str:
@@ -83,10 +100,15 @@ class DropboxSettings(Settings):
 
 def same(one: DropboxSettings, other: DropboxSettings) -> bool | None:
     """Whether both are one folder, whose name Dropbox reads without regard to case; None where two
-    sign-ins may be of one account."""
+    sign-ins may be of one account, and two members may see one folder of their team."""
     if one.folder.lower() != other.folder.lower():
         return False
-    return True if (one.account, one.api_host) == (other.account, other.api_host) else None
+    who = [(s.account, s.api_host, _lower(s.impersonate), s.team_space) for s in (one, other)]
+    return True if who[0] == who[1] else None
+
+
+def _lower(address: str | None) -> str | None:
+    return address and address.lower()
 
 
 def app_key(settings: DropboxSettings) -> str:

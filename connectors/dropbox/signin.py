@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 import requests
-from dropbox.exceptions import ApiError
 from dropbox.oauth import DropboxOAuth2FlowNoRedirect
 from dropbox.session import WEB_HOST
 
 from connectors.abilities import Prompter
-from connectors.dropbox.auth import SCOPES, Grant, signed_in, store_grant
-from connectors.dropbox.client import Client, short, speaking
+from connectors.dropbox.account import person, settle
+from connectors.dropbox.auth import Grant, scopes, signed_in, store_grant
+from connectors.dropbox.client import Client, short
 from connectors.dropbox.network import TIMEOUT, session
 from connectors.dropbox.settings import GUIDE, DropboxSettings, app_key
 from connectors.dropbox.space import capacity
@@ -27,9 +27,10 @@ from connectors.errors import Misconfigured, OutpourError, SessionExpired, Trans
 from connectors.headers import retry_after
 from connectors.network_errors import network_error
 
+_ADMINISTRATOR = "It takes an administrator of the team, who lets the app act for its members. "
 _MEMBER = (
-    "This is a team with a team space: what 'folder' names lies in your own member folder, where "
-    "the others of the team do not see it."
+    "This is a team with a team space: what 'folder' names lies in the member folder of {email}, "
+    "where the others of the team do not see it. With 'team_space: true' it lies in the team's."
 )
 
 
@@ -39,7 +40,7 @@ class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is no
             key,
             use_pkce=True,
             token_access_type="offline",  # noqa: S106  (a kind of token)
-            scope=list(SCOPES),
+            scope=list(scopes(settings)),
             timeout=TIMEOUT,
         )
         self._settings = settings
@@ -51,7 +52,8 @@ class _Flow(DropboxOAuth2FlowNoRedirect):  # type: ignore[misc]  # the SDK is no
 
 
 def sign_in(settings: DropboxSettings, prompter: Prompter, *, again: bool = False) -> None:
-    """Connect with the person's help and say as whom; ``again``: only as the same person.
+    """Connect with the person's help and say as whom; ``again``: only as the same person, or for
+    the same team.
 
     Raises Misconfigured without a usable app key, SessionExpired where the code is refused or
     somebody else's, Transient. What was stored before stays unless all went well.
@@ -60,22 +62,24 @@ def sign_in(settings: DropboxSettings, prompter: Prompter, *, again: bool = Fals
     flow = _Flow(settings, key)
     address = flow.start()
     webbrowser.open(address)
+    who = _ADMINISTRATOR if settings.impersonate else ""
     prompter.tell(
-        "Opening your browser. If none opens, visit this address on any device and allow "
+        f"{who}Opening your browser. If none opens, visit this address on any device and allow "
         f"access:\n{address}"
     )
     code = prompter.ask("Paste the code that Dropbox shows at the end:", secret=True).strip()
-    grant = Grant(_refresh_token(flow, code), key)
+    grant = _granted(flow, settings, code, key)
     account = _introduce(settings, grant, prompter)
-    if again and signed_in(settings) not in ("", account):
+    if again and signed_in(settings) not in ("", grant.team or account):
         raise SessionExpired(
             "that is another Dropbox account than before",
             hint="Sign out in the browser first, or use its private window.",
         )
-    store_grant(settings, replace(grant, account=account))
+    store_grant(settings, grant if grant.team else replace(grant, account=account))
 
 
-def _refresh_token(flow: _Flow, code: str) -> str:
+def _granted(flow: _Flow, settings: DropboxSettings, code: str, key: str) -> Grant:
+    asked = scopes(settings)
     try:
         found = flow.finish(code)
     except requests.HTTPError as error:
@@ -84,7 +88,7 @@ def _refresh_token(flow: _Flow, code: str) -> str:
         raise network_error(error, "Dropbox") from error
     except (KeyError, ValueError) as error:
         raise Transient("Dropbox's answer to the sign-in makes no sense") from error
-    missing = set(SCOPES) - set((found.scope or " ".join(SCOPES)).split())
+    missing = set(asked) - set((found.scope or " ".join(asked)).split())
     if missing:
         raise SessionExpired(
             f"the app lacks the permission {', '.join(sorted(missing))}",
@@ -92,7 +96,8 @@ def _refresh_token(flow: _Flow, code: str) -> str:
         )
     if not found.refresh_token:
         raise SessionExpired("Dropbox gave no lasting sign-in", hint="Connect again.")
-    return str(found.refresh_token)
+    team = str(found.account_id) if settings.impersonate else ""  # the SDK has one name for both
+    return Grant(str(found.refresh_token), key, team=team)
 
 
 def _denied(response: requests.Response) -> OutpourError:
@@ -119,17 +124,15 @@ def _introduce(settings: DropboxSettings, grant: Grant, prompter: Prompter) -> s
     """Say who is connected; the account's id, which proves that all works."""
     client = Client(settings, grant, 1)
     try:
-        try:
-            with speaking("a look at the account"):
-                account = client.users_get_current_account()
-        except ApiError as error:
-            raise Transient("Dropbox does not tell whose account it is") from error
+        settle(client, settings, grant)
+        account = person(client)
         found = capacity(client)
     finally:
         client.close()
     room = "" if found.free is None else f", {found.free / 1e9:.1f} GB free"
-    prompter.tell(f"Connected as {account.email}{room}.")
+    whose = "for the team; acting for" if grant.team else "as"
+    prompter.tell(f"Connected {whose} {account.email}{room}.")
     roots = account.root_info
-    if roots.root_namespace_id != roots.home_namespace_id:
-        prompter.tell(_MEMBER)
+    if roots.root_namespace_id != roots.home_namespace_id and not settings.team_space:
+        prompter.tell(_MEMBER.format(email=account.email))
     return str(account.account_id)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from connectors.abilities import Capacity, Prompter
 from connectors.base import Body, Checkpoint, Put, Receipt, Traits, Transferred
 from connectors.checksums import Algorithm
+from connectors.dropbox.account import settle
 from connectors.dropbox.auth import load_grant
 from connectors.dropbox.client import Client
 from connectors.dropbox.commit import ENTRIES, Committer
@@ -109,17 +110,19 @@ class DropboxSink:
         return self._dropbox.files.content(receipt.path)
 
     def whereabouts(self) -> str:
-        """The account, the app and the folder, whose id tells another one of that name."""
+        """The account or the team's space, the app and the folder, whose id tells another one of
+        that name."""
         grant, top = load_grant(self._settings), self._dropbox.files.top()
         if top is None:
             return ""
-        place = f"{grant.account} {grant.app_key} {self._settings.folder}"
+        place = f"{self._dropbox.whose} {grant.app_key} {self._settings.folder}"
         return f"{place} {top}" if top else place
 
     def medium(self) -> str:
-        """The account; an earlier version did not keep which one it was."""
+        """The account; an earlier version did not keep which one it was. Whom a team's sign-in
+        acts for, and in which space, is not kept."""
         account = load_grant(self._settings).account
-        return account and f"dropbox:{account}"
+        return f"dropbox:{account}" if account and not self._settings.team_space else ""
 
     def reconnect(self, prompter: Prompter) -> None:
         from connectors.dropbox.signin import sign_in
@@ -141,11 +144,20 @@ class DropboxSink:
 
 
 class _SignedIn:
-    """Everything that belongs to one sign-in. Raises SessionExpired where there is none."""
+    """Everything that belongs to one sign-in; ``whose`` names the account or the space.
+
+    Raises SessionExpired where there is none, and what ``settle`` raises.
+    """
 
     def __init__(self, settings: DropboxSettings, workers: ThreadPoolExecutor) -> None:
         root, budget = Root(settings.folder), Budget(_IN_FLIGHT)
-        self.client = Client(settings, load_grant(settings), _TRANSFERS * 2)
+        grant = load_grant(settings)
+        self.client = Client(settings, grant, _TRANSFERS * 2)
+        try:
+            self.whose = settle(self.client, settings, grant)
+        except BaseException:
+            self.client.close()
+            raise
         sessions = Sessions(self.client)
         self.files = Files(self.client, root)
         self.folders = Folders(self.files.folder, workers)

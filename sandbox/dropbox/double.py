@@ -1,18 +1,17 @@
-"""The double of Dropbox: one account, every host, and a hand on the controls."""
+"""The double of Dropbox: an account and its team, every host, and a hand on the controls."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.damage import Abort
-from sandbox.dropbox.browsing import Browsing
 from sandbox.dropbox.sessions import Sessions
-from sandbox.dropbox.signin import ACCOUNT, SignIn
-from sandbox.dropbox.tree import Tree
-from sandbox.dropbox.uploads import Uploads
+from sandbox.dropbox.signin import SignIn
+from sandbox.dropbox.space import SCOPES, Handler, Space
+from sandbox.dropbox.team import Member, Team
 from sandbox.dropbox.wire import (
     Refused,
     Route,
@@ -49,7 +48,14 @@ FAULTS: Mapping[str, str] = {
     "token_expired": "the access tokens are no longer accepted",
     "cursor_reset": "a listing cannot be continued",
 }
-Handler = Callable[[Route, Request, Any], Answer]
+_SCOPES = {
+    **SCOPES,
+    "auth/token/revoke": "account_info.read",
+    "team/members/get_info": "members.read",
+    "team/members/get_info_v2": "members.read",
+    "users/get_current_account": "account_info.read",
+    "users/get_space_usage": "account_info.read",
+}
 _HOSTS = {"api": "api.dropboxapi.com", "content": "content.dropboxapi.com"}
 
 
@@ -59,55 +65,51 @@ class Dropbox:
     ``keep_bytes`` False keeps hashes and sizes only, for benchmarks. ``batch_routes`` says
     whether start_batch and append_batch exist, ``header_limit`` how long a Dropbox-API-Arg
     header may be; longer ones are answered with ``header_refusal``, or not at all if that is 0.
-    ``body_limit`` is a gateway's, in bytes, answered with 413. ``team`` is what stands under
-    allocation for a team's account, ``team_space`` whether that team has one. ``counts`` counts
-    requests by route, ``refusals`` what was refused by (status, reason).
+    ``body_limit`` is a gateway's, in bytes, answered with 413. ``allocation`` is what stands under
+    that name for a team's account. ``owner`` is whose account it is, and ``tree``, ``uploads`` and
+    ``browsing`` are of their own folder. ``counts`` counts requests by route, ``refusals`` what was
+    refused by (status, reason).
     """
 
     hosts = ("api.dropboxapi.com", "content.dropboxapi.com", "www.dropbox.com")
 
     def __init__(self, faults: Faults | None = None, *, keep_bytes: bool = True) -> None:
         self.faults = faults if faults is not None else Faults()
-        self.tree = Tree()
         self.signin = SignIn()
         self.sessions = Sessions()
-        self.uploads = Uploads(self.tree, self.sessions, self.faults, keep=keep_bytes)
-        self.browsing = Browsing(self.tree, self.faults)
+        self.team = Team()
+        self.owner = Member("ann@example.com")
+        self._keep = keep_bytes
+        self._spaces: dict[str, Space] = {}
+        self._lock = threading.Lock()
+        own = self.space(self.owner.home)
+        self.tree, self.uploads, self.browsing = own.tree, own.uploads, own.browsing
         self.batch_routes = True
         self.header_limit: int | None = None
         self.header_refusal = 431
         self.body_limit: int | None = None
-        self.team: dict[str, Any] | None = None
-        self.team_space = False
+        self.allocation: dict[str, Any] | None = None
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[tuple[int, str]] = Counter()
-        self._lock = threading.Lock()
-        write, read, list_, account = (
-            "files.content.write", "files.content.read", "files.metadata.read", "account_info.read",
-        )  # fmt: skip
-        self._handlers: dict[str, tuple[str, Handler]] = {
-            "files/upload": (write, self.uploads.upload),
-            "files/upload_session/start": (write, self.uploads.start),
-            "files/upload_session/start_batch": (write, self.uploads.start_batch),
-            "files/upload_session/append_v2": (write, self.uploads.append),
-            "files/upload_session/append_batch": (write, self.uploads.append_batch),
-            "files/upload_session/finish": (write, self.uploads.finish),
-            "files/upload_session/finish_batch_v2": (write, self.uploads.finish_batch),
-            "files/list_folder": (list_, self.browsing.list_folder),
-            "files/list_folder/continue": (list_, self.browsing.list_folder_continue),
-            "files/get_metadata": (list_, self.browsing.get_metadata),
-            "files/download": (read, self.browsing.download),
-            "files/create_folder_v2": (write, self.browsing.create_folder),
-            "files/delete_v2": (write, self.browsing.delete),
-            "auth/token/revoke": (account, self._revoke),
-            "users/get_current_account": (account, self._account),
-            "users/get_space_usage": (account, self._space),
+        self._handlers: dict[str, Handler] = {
+            "auth/token/revoke": self._revoke,
+            "team/members/get_info": self._members,
+            "team/members/get_info_v2": self._members,
+            "users/get_current_account": self._account,
+            "users/get_space_usage": self._room,
         }
+
+    def space(self, namespace: str) -> Space:
+        """What a namespace holds: a member's own folder, or the team's space."""
+        with self._lock:
+            if namespace not in self._spaces:
+                self._spaces[namespace] = Space(self.sessions, self.faults, keep=self._keep)
+            return self._spaces[namespace]
 
     @property
     def received(self) -> int:
         """Bytes of upload bodies so far."""
-        return self.uploads.received
+        return sum(space.uploads.received for space in list(self._spaces.values()))
 
     # --- the server's side -------------------------------------------------------------------
 
@@ -145,12 +147,17 @@ class Dropbox:
         if request.path in ("/oauth2/token", "/1/oauth2/token"):  # old clients use the latter
             return self.signin.token(request)
         route = self._route(request)
-        scope, handler = self._handlers[route.name]
         if self.faults.hit("token_expired", key):
             self.signin.end_access()
-        self.signin.check(request, scope)
+        self.signin.check(request, _SCOPES[route.name])
         self._refuse_on_demand(key)
-        return handler(route, request, route.argument(request))
+        return self._handler(route, request)(route, request, route.argument(request))
+
+    def _handler(self, route: Route, request: Request) -> Handler:
+        handler = self._handlers.get(route.name)
+        if handler is not None:
+            return handler
+        return self.space(self.team.root(request, self._member(request))).handlers[route.name]
 
     def _revoke(self, route: Route, request: Request, _argument: None) -> Answer:
         self.signin.end(request)
@@ -158,7 +165,7 @@ class Dropbox:
 
     def _route(self, request: Request) -> Route:
         route = find(request.path)
-        if request.method != "POST" or route.name not in self._handlers:
+        if request.method != "POST" or route.name not in _SCOPES:
             raise unknown(request.path)
         if route.name.endswith(("start_batch", "append_batch")) and not self.batch_routes:
             raise unknown(request.path)
@@ -188,36 +195,37 @@ class Dropbox:
             refusal.answer.headers["Retry-After"] = str(self.faults.retry_after)
             raise refusal
 
-    # --- the account ---------------------------------------------------------------------------
+    # --- the account and its team --------------------------------------------------------------
 
-    def _account(self, route: Route, _request: Request, _arg: Any) -> Answer:
-        name = {
-            "given_name": "Ann",
-            "surname": "Example",
-            "familiar_name": "Ann",
-            "display_name": "Ann Example",
-            "abbreviated_name": "AE",
-        }
-        home = "3235641"
-        roots = {".tag": "user", "root_namespace_id": home, "home_namespace_id": home}
-        if self.team_space:
-            roots |= {".tag": "team", "root_namespace_id": "7788990", "home_path": "/Ann Example"}
+    def _members(self, route: Route, _request: Request, arg: Any) -> Answer:
+        first = not route.name.endswith("_v2")
+        found = self.team.look_up(arg.members, self.owner, first=first)
+        return route.answered(found if first else {"members_info": found})
+
+    def _account(self, route: Route, request: Request, _arg: Any) -> Answer:
+        member = self._member(request)
+        in_team = {"team_member_id": member.id} if self.team.is_one else {}
         return route.answered(
             {
-                "account_id": ACCOUNT,
-                "name": name,
-                "email": self.signin.email,
+                "account_id": member.account,
+                "name": member.name,
+                "email": member.email,
                 "email_verified": True,
                 "disabled": False,
                 "locale": "en",
                 "referral_link": "https://www.dropbox.com/referrals/sandbox",
                 "is_paired": False,
-                "account_type": {".tag": "basic"},
-                "root_info": roots,
+                "account_type": {".tag": "business" if in_team else "basic"},
+                "root_info": self.team.roots(member),
+                **in_team,
             }
         )
 
-    def _space(self, route: Route, _request: Request, _arg: Any) -> Answer:
-        used = self.tree.other + self.tree.used
-        allocation = self.team or {".tag": "individual", "allocated": self.tree.limit}
-        return route.answered({"used": used, "allocation": allocation})
+    def _room(self, route: Route, request: Request, _arg: Any) -> Answer:
+        tree = self.space(self._member(request).home).tree
+        allocation = self.allocation or {".tag": "individual", "allocated": tree.limit}
+        return route.answered({"used": tree.other + tree.used, "allocation": allocation})
+
+    def _member(self, request: Request) -> Member:
+        """Whose Dropbox a request is about."""
+        return self.team.acting(request, self.owner, of_team=self.signin.of_team(request))

@@ -12,7 +12,7 @@ import html
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +25,9 @@ SCOPES = (
     "files.content.write",
     "files.content.read",
 )
+TEAM_SCOPES = ("members.read", "team_data.member")
 ACCOUNT = "dbid:" + "sandbox" * 5
+TEAM = "dbtid:" + "sandbox" * 5
 
 
 @dataclass
@@ -67,10 +69,10 @@ class SignIn:
         """An access token, as from an earlier sign-in."""
         return self._issued("", self.scopes, lifetime)
 
-    def refresh_token(self) -> str:
+    def refresh_token(self, scopes: Iterable[str] | None = None) -> str:
         """A refresh token, as from an earlier sign-in."""
         token = secrets.token_urlsafe(48)
-        self._refresh[token] = self.scopes
+        self._refresh[token] = self.scopes if scopes is None else frozenset(scopes)
         return token
 
     def allow(self, address: str) -> str:
@@ -103,6 +105,12 @@ class SignIn:
             raise unauthorized("expired_access_token")
         if scope not in access.scopes:
             raise unauthorized("missing_scope", required_scope=scope)
+
+    def of_team(self, request: Request) -> bool:
+        """Whether a request's token is a team's: of an administrator who let the app act for all
+        members. The scopes of teams make it one."""
+        token = (request.headers.get("authorization") or "").partition(" ")[2]
+        return _of_team(self._access[token].scopes)
 
     def end(self, request: Request) -> None:
         """The refresh token that the request's access token came from ends, with all of it."""
@@ -176,10 +184,11 @@ class SignIn:
             "expires_in": self.lifetime,
         }
         if tell:
+            team = _of_team(scopes)
             found |= {
                 "scope": " ".join(sorted(scopes)),
-                "uid": "12345",
-                "account_id": ACCOUNT,
+                "uid": "" if team else "12345",
+                **({"team_id": TEAM} if team else {"account_id": ACCOUNT}),
             }
             if refresh:
                 found["refresh_token"] = refresh
@@ -191,6 +200,10 @@ class SignIn:
         with self._lock:
             self._access[token] = _Access(scopes, ends, refresh)
         return token
+
+
+def _of_team(scopes: frozenset[str]) -> bool:
+    return not scopes.isdisjoint(TEAM_SCOPES)
 
 
 def _basic(request: Request) -> str:

@@ -14,8 +14,10 @@ from typing import Any
 
 import dropbox.auth
 import dropbox.files
+import dropbox.team
 import dropbox.users
 from dropbox.auth import AccessError_validator, AuthError_validator, RateLimitError_validator
+from dropbox.common import PathRootError_validator
 from stone.backends.python_rsrc import stone_serializers
 from stone.backends.python_rsrc.stone_validators import ValidationError
 
@@ -26,6 +28,7 @@ decode: Any = stone_serializers.json_compat_obj_decode
 _NAMESPACES = {
     "auth": dropbox.auth.ROUTES,
     "files": dropbox.files.ROUTES,
+    "team": dropbox.team.ROUTES,
     "users": dropbox.users.ROUTES,
 }
 
@@ -104,6 +107,12 @@ def unauthorized(tag: str, **fields: str) -> Refused:
     error = {".tag": tag, **fields}
     _checked(AuthError_validator, error)
     return refused(401, error)
+
+
+def no_such_root(error: Mapping[str, Any]) -> Refused:
+    """422 with a common.PathRootError."""
+    _checked(PathRootError_validator, error)
+    return refused(422, error)
 
 
 def lacks_scope(route: str) -> Refused:

@@ -69,10 +69,15 @@ def shifted(off: timedelta) -> type[datetime]:
 
 
 def held(double: Double) -> Mapping[str, bytes]:
-    """Every file by its path as shown."""
+    """Every file of the account by its path as shown."""
+    return files_of(double, double.owner.home)
+
+
+def files_of(double: Double, namespace: str) -> Mapping[str, bytes]:
+    """The same, of a member's own folder or of the team's space."""
     return {
         node.display: b"".join(node.content.read())
-        for node in double.tree.nodes.values()
+        for node in double.space(namespace).tree.nodes.values()
         if isinstance(node, File)
     }
 

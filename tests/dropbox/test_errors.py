@@ -193,11 +193,11 @@ def test_room_in_a_team(double: Double, place: DropboxPlace, bench: Bench) -> No
         "user_within_team_space_limit_type": {".tag": "stop_sync"},
         "user_within_team_space_used_cached": 450,
     }
-    double.team = team
+    double.allocation = team
     assert place.open().capacity().free == 50
-    double.team = {**team, "user_within_team_space_limit_type": {".tag": "alert_only"}}
+    double.allocation = {**team, "user_within_team_space_limit_type": {".tag": "alert_only"}}
     assert place.open().capacity().free == 300
-    double.team = {**team, "user_within_team_space_allocated": 0}
+    double.allocation = {**team, "user_within_team_space_allocated": 0}
     assert place.open().capacity().free == 300
 
 

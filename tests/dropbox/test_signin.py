@@ -79,7 +79,10 @@ def test_a_page_a_code_and_no_secret(double: Double, bench: Bench) -> None:
     file = state_dir() / "credentials.json"
     assert file.stat().st_mode & 0o777 == 0o600
     (kept,) = json.loads(file.read_text()).values()
-    assert set(json.loads(kept)) == {"refresh_token", "app_key", "account"} and "sl." not in kept
+    assert (
+        set(json.loads(kept)) == {"refresh_token", "app_key", "account", "team"}
+        and "sl." not in kept
+    )
     assert connector.sink
     bench.place(connector.sink("dropbox", settings), "a.jpg", content(10))
     assert held(double) == {"/Outpour/a.jpg": content(10)}
@@ -87,7 +90,7 @@ def test_a_page_a_code_and_no_secret(double: Double, bench: Bench) -> None:
 
 @pytest.mark.parametrize("team", [False, True])
 def test_who_sees_the_folder_is_said_in_a_team(double: Double, team: bool) -> None:
-    double.team_space = team
+    double.team.space = team
     person = Person()
     connect(double, person)
     assert any("member folder" in said for said in person.heard) is team
