@@ -11,27 +11,34 @@ from connectors.dropbox import DropboxSettings
 from connectors.dropbox.auth import Grant, store_grant
 from connectors.dropbox.sink import DropboxSink
 from connectors.errors import OutpourError
+from sandbox.dropbox import SCOPES, TEAM_SCOPES
 from sandbox.dropbox import Dropbox as Double
+from sandbox.dropbox.signin import TEAM
 from sandbox.dropbox.tree import File
 from tests.conformance.places import SinkPlace
 
 
 class DropboxPlace(SinkPlace):
-    """Signed in; ``settings`` as given."""
+    """Signed in, as a person or for a team; ``settings`` as given. ``namespace`` is where they
+    put files, by default the person's own folder."""
 
-    def __init__(self, double: Double, **settings: Any) -> None:
+    def __init__(
+        self, double: Double, *, team: bool = False, namespace: str = "", **settings: Any
+    ) -> None:
         self.double = double
+        self.tree = double.space(namespace or double.owner.home).tree
         self.settings = DropboxSettings(**settings)
-        self.refresh = double.signin.refresh_token()
-        store_grant(self.settings, Grant(self.refresh, double.signin.app_key))
+        scopes = (*SCOPES, *TEAM_SCOPES) if team else SCOPES
+        self.refresh = double.signin.refresh_token(scopes)
+        grant = Grant(self.refresh, double.signin.app_key, team=TEAM if team else "")
+        store_grant(self.settings, grant)
         self.secrets = (self.refresh, "sl.", "pid_upload_session")
 
     def open(self) -> DropboxSink:
         return DropboxSink("dropbox", self.settings)
 
     def fill_up(self, room: int) -> None:
-        tree = self.double.tree
-        tree.limit = tree.used + tree.other + room
+        self.tree.limit = self.tree.used + self.tree.other + room
 
     def throttle(self) -> float | None:
         self.double.faults.retry_after = 7

@@ -43,11 +43,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def team_grant(double: Double, **settings: Any) -> DropboxSettings:
-    made = DropboxSettings(**settings)
-    store_grant(
-        made, Grant(double.signin.refresh_token(ALL), double.signin.app_key, team="dbtid:x")
-    )
-    return made
+    return DropboxPlace(double, team=True, **settings).settings
 
 
 def refusal(settings: DropboxSettings) -> OutpourError:
