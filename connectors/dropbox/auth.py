@@ -61,8 +61,8 @@ def load_grant(settings: DropboxSettings) -> Grant:
     if settings.impersonate and not grant.team:
         raise Misconfigured(
             "impersonate needs a sign-in of the whole team, and Dropbox is connected as one person",
-            hint="have an administrator of the team run: outpour connect dropbox "
-            f"--set impersonate={settings.impersonate}",
+            hint="with 'impersonate' set, have an administrator of the team run: "
+            "outpour connect dropbox",
         )
     if grant.team and not settings.impersonate:
         raise Misconfigured(
