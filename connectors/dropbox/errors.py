@@ -71,11 +71,26 @@ def forbidden(body: Any) -> OutpourError:
     """A 403, with an auth.AccessError unless it is a gateway's."""
     if not isinstance(body, dict):
         return Transient("something before Dropbox refused a request (HTTP 403)")
-    why = tag_of(body.get("error"))
+    error = body.get("error")
+    why = tag_of(error)
+    told = body.get("user_message")
+    if _is_feature(error) and isinstance(told, dict) and told.get("text"):
+        # Dropbox's page "Data transport limit": a team has used up its calls of a month.
+        return LimitReached(
+            f"Dropbox takes no more uploads of this team: {told['text']}",
+            hint="Wait for the next month, get a larger plan, or add another sink.",
+        )
     return Forbidden(
         f"Dropbox does not let this account in ({why or 'no access'})",
         hint="Check the account, its team's rules for apps, and the app's status in the console.",
     )
+
+
+def _is_feature(error: Any) -> bool:
+    """Whether an auth.AccessError is of a feature that the account's plan does not hold."""
+    if tag_of(error) != "invalid_account_type" or not isinstance(error, dict):
+        return False
+    return tag_of(error.get("invalid_account_type")) == "feature"
 
 
 def sign_in_refused(error: Any) -> OutpourError:

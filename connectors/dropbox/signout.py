@@ -1,7 +1,8 @@
 """``outpour disconnect dropbox``: the refresh token is given back and forgotten.
 
 Source: Dropbox's HTTP documentation, /auth/token/revoke: with the access token that asks, the
-refresh token that it came from ends, and every other access token of that.
+refresh token that it came from ends, and every other access token of that. It is a route of single
+accounts: with a whole team's token Dropbox answers that it takes none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from connectors.dropbox.client import Client, speaking
 from connectors.dropbox.settings import DropboxSettings
 from connectors.errors import OutpourError, SessionExpired
 
-_BY_HAND = "Dropbox could not be told: remove the app at www.dropbox.com/account/connected_apps"
+_BY_HAND = (
+    "Dropbox could not be told: remove the app at www.dropbox.com/account/connected_apps, or a "
+    "whole team's in the team's admin console"
+)
 
 
 def sign_out(settings: DropboxSettings) -> str:
@@ -28,6 +32,8 @@ def sign_out(settings: DropboxSettings) -> str:
 
 def _revoked(settings: DropboxSettings, grant: Grant) -> bool:
     """Whether the grant is none any more for Dropbox."""
+    if grant.team:
+        return False
     try:
         client = Client(settings, grant, 1)
         try:

@@ -10,7 +10,7 @@ import urllib3
 
 from connectors.errors import Transient
 from connectors.gdrive.auth import Auth
-from connectors.gdrive.errors import error_of
+from connectors.gdrive.errors import error_of, message_of
 from connectors.gdrive.transport import Answer, RequestBody, Transport
 from connectors.network_errors import network_error
 
@@ -49,7 +49,7 @@ class Channel:
             answer = self._transport.send(
                 method, url, self._signed(headers, self._token(url)), body
             )
-            _check_renewed(answer.status)
+            _check_renewed(answer.status, answer.data)
         return answer
 
     def stream(self, url: str, doing: str) -> Iterator[bytes]:
@@ -86,8 +86,14 @@ class Channel:
         return {**headers, "authorization": f"Bearer {token}"} if token else dict(headers)
 
 
-def _check_renewed(status: int) -> None:
+def _check_renewed(status: int, data: bytes = b"") -> None:
     """A sign-in that has ended gets no new token, so it is not that: it may just have been
-    spent at once, and trying again will tell."""
+    spent at once, and trying again will tell. Drive also says so where a Workspace has turned it
+    off for the person."""
     if status == 401:
-        raise Transient("Google Drive does not take an access token that Google just gave")
+        said = message_of(data)
+        raise Transient(
+            "Google Drive does not take an access token that Google just gave"
+            + (f": {said}" if said else ""),
+            hint="If it stays so: is Drive turned on for this account, and the account active?",
+        )

@@ -57,6 +57,7 @@ _ONE_FILE = {
     "downloadQuotaExceeded": "Google gives a file out so often in a day: try again tomorrow.",
     "cannotDownloadAbusiveFile": "Google takes it for malware: ask for a review in Drive.",
 }
+_PROJECT = "Look at your client's project in Google's console: it is suspended, or was deleted."
 _RIGHTS = {
     "insufficientFilePermissions": "Ask the owner for the right to add files there.",
     "insufficientParentPermissions": "Ask the owner for the right to add files there.",
@@ -67,6 +68,8 @@ _RIGHTS = {
     "domainPolicy": "The organisation forbids this: ask its administrator.",
     "accessNotConfigured": "Enable the Google Drive API for your client's project.",
     "SERVICE_DISABLED": "Enable the Google Drive API for your client's project.",
+    "CONSUMER_INVALID": _PROJECT,
+    "CONSUMER_SUSPENDED": _PROJECT,
     "dailyLimitExceededUnreg": "Connect with an OAuth client of your own from Google's console.",
 }
 
@@ -157,6 +160,11 @@ def _reason(data: bytes) -> tuple[str, str]:
     if reason in ("forbidden", "") and details:
         reason = details[0]
     return str(reason), str(first.get("message") or message)
+
+
+def message_of(data: bytes) -> str:
+    """Google's own words in an error body; blank where there are none."""
+    return _reason(data)[1]
 
 
 def _pacific_midnight() -> datetime:

@@ -37,10 +37,12 @@ DEVICE_URI = "https://oauth2.googleapis.com/device/code"
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _PATIENCE = 300.0  # seconds for a person to sign in
+_TV = "TVs and Limited Input devices"
+_OTHER_TYPE = f"Connect again in another way, or make a client of the type '{_TV}'."
 _WAYS = (
     "in a browser on this machine",
     "in a browser elsewhere, copying its address back here",
-    "with a code typed on another device (for a client of type 'TVs and Limited Input devices')",
+    f"with a code typed on another device (for a client of type '{_TV}')",
 )
 
 
@@ -222,7 +224,9 @@ def _denied(error: str, description: str = "") -> OutpourError:
     if error in ("expired_token", "invalid_grant"):
         return SessionExpired("the code is no longer valid", hint="Connect again, more quickly.")
     if error in ("invalid_client", "unauthorized_client", "deleted_client"):
+        said = f"{error}: {description}" if description else error
         return Misconfigured(
-            f"Google does not accept this client for this way to sign in ({error})", hint=GUIDE
+            f"Google does not accept this client for this way to sign in ({said})",
+            hint=_OTHER_TYPE if _TV in description else GUIDE,
         )
     return Fatal(f"Google refused the sign-in: {error} {description}".strip())

@@ -35,6 +35,7 @@ FAULTS: Mapping[str, str] = {
     "restricted": "a file cannot be read: its content is restricted",
     "no_write": "a file cannot be written: no_write_permission",
     "access_denied": "403: this account may not",
+    "transport_limit": "403: the team has used up its uploads of the month",
     "route_denied": "401 route_access_denied: a request is not open to this app",
     "scope_taken": "400: the app does not have the permission any more",
     "part_offset": "a part that a concurrent session has is refused: incorrect_offset",
@@ -56,6 +57,9 @@ _SCOPES = {
     "users/get_current_account": "account_info.read",
     "users/get_space_usage": "account_info.read",
 }
+_TRANSPORT = (  # what comes first of Dropbox's own words
+    "Your team has used all of its data transport API calls for the month."
+)
 _HOSTS = {"api": "api.dropboxapi.com", "content": "content.dropboxapi.com"}
 
 
@@ -160,6 +164,7 @@ class Dropbox:
         return self.space(self.team.root(request, self._member(request))).handlers[route.name]
 
     def _revoke(self, route: Route, request: Request, _argument: None) -> Answer:
+        self._member(request)  # a route of single accounts
         self.signin.end(request)
         return route.answered(None)
 
@@ -184,6 +189,8 @@ class Dropbox:
     def _refuse_on_demand(self, key: str) -> None:
         if self.faults.hit("access_denied", key):
             raise denied()
+        if key.startswith("files/upload") and self.faults.hit("transport_limit", key):
+            raise denied("feature", _TRANSPORT)
         if self.faults.hit("route_denied", key):
             raise unauthorized("route_access_denied")
         if self.faults.hit("scope_taken", key):

@@ -126,12 +126,12 @@ def lacks_scope(route: str) -> Refused:
     return plain(400, text, "scope_taken")
 
 
-def denied() -> Refused:
-    """403 with an auth.AccessError."""
+def denied(what: str = "endpoint", told: str = "") -> Refused:
+    """403 with an auth.AccessError; ``told`` is for the person."""
     tag = "invalid_account_type"
-    error = {".tag": tag, tag: {".tag": "endpoint"}}
+    error = {".tag": tag, tag: {".tag": what}}
     _checked(AccessError_validator, error)
-    return refused(403, error)
+    return refused(403, error, told=told)
 
 
 def too_many(reason: str, seconds: int | None) -> Refused:
@@ -151,9 +151,11 @@ def plain(status: int, text: str, reason: str) -> Refused:
     return Refused(Answer(status, headers, text.encode()), reason)
 
 
-def refused(status: int, error: Mapping[str, Any], reason: str = "") -> Refused:
+def refused(status: int, error: Mapping[str, Any], reason: str = "", told: str = "") -> Refused:
     summary = "/".join(_tags(error)) or reason
-    body = {"error_summary": f"{summary}/...", "error": error}
+    body: dict[str, Any] = {"error_summary": f"{summary}/...", "error": error}
+    if told:
+        body["user_message"] = {"locale": "en", "text": told}
     return Refused(Answer(status, {"Content-Type": JSON}, dumped(body)), summary)
 
 

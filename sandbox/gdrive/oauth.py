@@ -202,7 +202,8 @@ class SignIn:
 
     def _device_code(self, form: Mapping[str, str]) -> Answer:
         if form.get("client_id") != self.client.id or self.client.kind != "tv":
-            raise _OAuthError("invalid_client", "Invalid client type.", 401)
+            only = "Only clients of type 'TVs and Limited Input devices' can use this flow."
+            raise _OAuthError("invalid_client", only, 401)
         scopes = frozenset(form.get("scope", "").split())
         if not scopes or not scopes <= {DRIVE_FILE, DRIVE + ".appdata"}:
             raise _OAuthError("invalid_scope", "not for devices")

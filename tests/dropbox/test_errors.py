@@ -233,6 +233,29 @@ def test_an_account_that_is_not_let_in(double: Double, place: DropboxPlace, benc
     assert "team" in caught.value.hint
 
 
+@pytest.mark.parametrize("size", [10, 9_000_000, 40_000_000])
+def test_a_team_s_uploads_of_a_month_that_are_used_up_are_told_as_that(
+    double: Double, place: DropboxPlace, bench: Bench, size: int
+) -> None:
+    """Full like any other: another sink takes the rest. It is in Dropbox's own words."""
+    double.faults.add("transport_limit")
+    with pytest.raises(LimitReached, match="for the month") as caught:
+        bench.place(place.open(), "a.jpg", content(size))
+    assert "next month" in caught.value.hint
+
+
+@pytest.mark.parametrize("route", ["start_batch", "append_batch"])
+def test_used_up_uploads_do_not_make_files_go_one_by_one(
+    double: Double, place: DropboxPlace, bench: Bench, route: str
+) -> None:
+    double.faults.add("transport_limit", key=f"files/upload_session/{route}")
+    sink = place.open()
+    items = [(*bench.stage(f"{n}.jpg", content(1000, n)), None) for n in range(12)]
+    with pytest.raises(LimitReached):
+        sink.transfer_many(items)
+    assert double.counts["files/upload_session/start"] == 0
+
+
 def test_a_gateway_that_refuses_a_request_is_not_dropbox(
     double: Double, place: DropboxPlace, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,8 @@ def said(reason: str, message: str = "No.", code: int = 403) -> bytes:
         (403, "myDriveHierarchyDepthLimitExceeded", ItemError),
         (403, "insufficientFilePermissions", Fatal),
         (403, "accessNotConfigured", Fatal),
+        (403, "CONSUMER_SUSPENDED", Fatal),
+        (403, "CONSUMER_INVALID", Fatal),
         (403, "downloadQuotaExceeded", ItemError),
         (403, "cannotDownloadAbusiveFile", ItemError),
         (403, "somethingNew", ItemError),
@@ -121,6 +123,19 @@ def test_the_newer_form_of_errors() -> None:
     }
     found = error_of(403, {}, json.dumps({"error": error}).encode(), "it")
     assert type(found) is Fatal and "Enable" in found.hint
+
+
+@pytest.mark.parametrize("reason", ["CONSUMER_SUSPENDED", "CONSUMER_INVALID"])
+def test_a_project_that_was_suspended_is_none_of_the_file_s_fault(reason: str) -> None:
+    """Otherwise every photo of a library would be downloaded, refused and named as failed."""
+    error = {
+        "code": 403,
+        "message": "Permission denied: Consumer 'projects/1' has been suspended.",
+        "errors": [{"reason": "forbidden", "message": "Consumer 'projects/1' ... suspended."}],
+        "details": [{"@type": "x", "reason": reason, "domain": "googleapis.com"}],
+    }
+    found = error_of(403, {}, json.dumps({"error": error}).encode(), "an upload", upload=True)
+    assert type(found) is Fatal and "project in Google's console" in found.hint
 
 
 @pytest.mark.parametrize(

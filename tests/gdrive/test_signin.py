@@ -161,8 +161,9 @@ def test_a_foreign_address_is_not_taken(
 def test_a_device_code_wants_another_type_of_client(
     double: Double, client: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured, match="Only clients of type") as caught:
         connect(Person(DEVICE), monkeypatch, client=client)
+    assert "in another way" in caught.value.hint and "Desktop" not in caught.value.hint
 
 
 def test_a_service_that_stumbles_while_the_code_is_typed_does_not_end_the_sign_in(

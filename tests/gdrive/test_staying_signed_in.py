@@ -42,8 +42,9 @@ def test_a_fresh_token_that_is_refused_ends_no_sign_in(
     sink = place.open()
     bench.place(sink, "a.jpg", content(10))
     double.faults.add("token_expired", 1.0, "upload.multipart", times=2)
-    with pytest.raises(Transient):
+    with pytest.raises(Transient, match="Invalid Credentials") as caught:
         bench.place(sink, "b.jpg", content(11))
+    assert "turned on for this account" in caught.value.hint
     bench.place(sink, "b.jpg", content(11))
 
 
