@@ -25,6 +25,7 @@ SHARED = {
     "grants",
     "headers",
     "network_errors",
+    "patience",
     "pools",
     "private",
     "certificates",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
@@ -16,6 +18,7 @@ from connectors.dropbox.errors import path_refused, tag_of
 from connectors.dropbox.receipts import Root, receipt
 from connectors.errors import Misconfigured, NotFound, OutpourError, Transient
 from connectors.network_errors import network_error
+from connectors.patience import Patience
 
 _PAGE = 2000  # entries of one listing request, the most Dropbox gives
 _CHUNK = 1024 * 1024
@@ -30,9 +33,11 @@ class Held:
 
 
 class Files:
-    """Thread-safe. Paths are seen from ``root``."""
+    """Thread-safe. Paths are seen from ``root``. ``ended`` ends what waits inside of a listing,
+    and all such waiting from then on."""
 
-    def __init__(self, client: Client, root: Root) -> None:
+    def __init__(self, client: Client, root: Root, ended: threading.Event) -> None:
+        self.ended = ended
         self._client = client
         self._root = root
 
@@ -99,13 +104,21 @@ class Files:
             response.close()
 
     def _entries(self, path: str, *, recursive: bool, most: int = _PAGE) -> Iterator[Any]:
-        try:
+        patience = Patience(self.ended)
+
+        def begin() -> Any:
             with speaking("a listing"):
-                page = self._client.files_list_folder(path, recursive=recursive, limit=most)
+                return self._client.files_list_folder(path, recursive=recursive, limit=most)
+
+        def go_on(cursor: str) -> Any:
+            with speaking("a listing"):
+                return self._client.files_list_folder_continue(cursor)
+
+        try:
+            page = patience.call(begin)
             yield from page.entries
             while page.has_more:
-                with speaking("a listing"):
-                    page = self._client.files_list_folder_continue(page.cursor)
+                page = patience.call(partial(go_on, page.cursor))
                 yield from page.entries
         except ApiError as error:
             refused = _refused(error, path)

@@ -32,7 +32,7 @@ Answer = Transferred | OutpourError
 
 
 class DropboxSink:
-    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack, Situated,
+    """Sink with BatchTransfers, HasCapacity, Inventory, ReadBack, Situated, Interruptible,
     HasMedium and Reconnects.
 
     Bytes go into upload sessions, which nobody sees; ``commit`` makes files of them. A token
@@ -55,6 +55,7 @@ class DropboxSink:
         self._workers = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix=f"{name}-part")
         self._made: _SignedIn | None = None
         self._lock = threading.Lock()
+        self._ended = threading.Event()
 
     def __repr__(self) -> str:
         return f"DropboxSink({self.name!r}, folder={self._settings.folder!r})"
@@ -106,6 +107,9 @@ class DropboxSink:
     def inventory(self) -> Iterator[Receipt]:
         return self._dropbox.files.everything()
 
+    def interrupt(self) -> None:
+        self._ended.set()
+
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         return self._dropbox.files.content(receipt.path)
 
@@ -139,7 +143,7 @@ class DropboxSink:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = _SignedIn(self._settings, self._workers)
+                    self._made = _SignedIn(self._settings, self._workers, self._ended)
         return self._made
 
 
@@ -149,7 +153,9 @@ class _SignedIn:
     Raises SessionExpired where there is none, and what ``settle`` raises.
     """
 
-    def __init__(self, settings: DropboxSettings, workers: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, settings: DropboxSettings, workers: ThreadPoolExecutor, ended: threading.Event
+    ) -> None:
         root, budget = Root(settings.folder), Budget(_IN_FLIGHT)
         grant = load_grant(settings)
         self.client = Client(settings, grant, _TRANSFERS * 2)
@@ -159,7 +165,7 @@ class _SignedIn:
             self.client.close()
             raise
         sessions = Sessions(self.client)
-        self.files = Files(self.client, root)
+        self.files = Files(self.client, root, ended)
         self.folders = Folders(self.files.folder, workers)
         self.small = SmallFiles(sessions, budget, workers)
         self.large = LargeFiles(sessions, budget, workers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,6 +20,7 @@ from googleapiclient.errors import HttpError
 from connectors.errors import NotFound, Transient
 from connectors.gdrive.channel import Channel
 from connectors.gdrive.errors import error_of
+from connectors.patience import Patience
 
 FOLDER = "application/vnd.google-apps.folder"
 FIELDS = (
@@ -35,9 +36,11 @@ File = dict[str, Any]
 
 
 class Api:
-    """Thread-safe. Errors are those of ``errors.error_of``."""
+    """Thread-safe. Errors are those of ``errors.error_of``. ``ended`` ends what waits inside of a
+    call, and all such waiting from then on."""
 
     def __init__(self, channel: Channel, root: str, drive: str | None) -> None:
+        self.ended = threading.Event()
         self.channel = channel
         self.root = root
         self.drive = drive
@@ -97,27 +100,36 @@ class Api:
         self._run(request, "to rename a damaged copy")
 
     def children(
-        self, parents: Sequence[str], fields: str, name: str | None = None
+        self,
+        parents: Sequence[str],
+        fields: str,
+        name: str | None = None,
+        patience: Patience | None = None,
     ) -> Iterator[File]:
         """What lies in the folders and not in the bin, page by page; only ``name`` if given, which
-        Drive compares more loosely than we do, so look at the names again.
+        Drive compares more loosely than we do, so look at the names again. ``patience`` is that of
+        the whole listing that this is a part of.
 
         Folder after folder: Google's answer for several in one is empty now and then
         (issuetracker.google.com/149522397; rclone asks so too).
         """
         named = "" if name is None else f" and name = {_quoted(name)}"
+        patience = patience or self.patience()
         for parent in parents:
-            yield from self._list(
-                f"{_quoted(parent)} in parents and trashed = false{named}", fields
-            )
+            query = f"{_quoted(parent)} in parents and trashed = false{named}"
+            yield from self._list(query, fields, patience)
+
+    def patience(self) -> Patience:
+        """For all requests of one listing."""
+        return Patience(self.ended)
 
     def folders_among(self, parents: Sequence[str]) -> Iterator[str]:
         """Ids of the folders in all of these at once; what it does not show may be there."""
         places = " or ".join(f"{_quoted(parent)} in parents" for parent in parents)
         query = f"({places}) and trashed = false and mimeType = {_quoted(FOLDER)}"
-        return (found["id"] for found in self._list(query, "id"))
+        return (found["id"] for found in self._list(query, "id", self.patience()))
 
-    def _list(self, query: str, fields: str) -> Iterator[File]:
+    def _list(self, query: str, fields: str, patience: Patience) -> Iterator[File]:
         where: dict[str, Any] = {"corpora": "user"}
         if self.drive:
             where = {
@@ -136,7 +148,7 @@ class Api:
                 fields=f"nextPageToken,files({fields})",
                 **where,
             )
-            page = self._run(request, "a listing")
+            page = patience.call(partial(self._run, request, "a listing"))
             yield from page.get("files", ())
             token = page.get("nextPageToken")
             if not token:

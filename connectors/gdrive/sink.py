@@ -44,7 +44,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 class DriveSink:
     """Sink with HasCapacity, Reserves, Inventory, ReadBack, Situated, Traces, TellsApart,
-    HasFolders, HasMedium and Reconnects.
+    HasFolders, HasMedium, Interruptible and Reconnects.
 
     A file becomes visible with its last byte, so ``transfer`` already returns the receipt.
     Tokens are ids of Drive's own making (``reserve``): a create that is repeated with its id
@@ -142,10 +142,11 @@ class DriveSink:
         """Everything in the folder and below, not the bin. A doubled file comes twice."""
         top = self._tree.find("")
         waiting = [("", top.ids)] if top else []
+        patience = self._api.patience()
         while waiting:
             path, ids = waiting.pop()
             folders: dict[str, tuple[str, ...]] = {}
-            for file in self._api.children(ids, FIELDS):
+            for file in self._api.children(ids, FIELDS, patience=patience):
                 # A slash is an ordinary letter in names at Drive.
                 name = normalize("NFC", file["name"]).replace("/", "∕")
                 below = f"{path}/{name}" if path else name
@@ -154,6 +155,9 @@ class DriveSink:
                 else:
                     yield _receipt(below, file)
             waiting += folders.items()
+
+    def interrupt(self) -> None:
+        self._api.ended.set()
 
     def read(self, receipt: Receipt) -> Iterator[bytes]:
         found = receipt if receipt.id else self.stat(receipt.path)

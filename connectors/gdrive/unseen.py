@@ -6,8 +6,7 @@ id may also be used up for good, by something that was deleted since, and then s
 
 from __future__ import annotations
 
-import time
-
+from connectors.errors import Transient
 from connectors.gdrive.api import Api, File
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds
@@ -22,12 +21,13 @@ class Unseen:
 
     def find(self, identity: str) -> File | None:
         """What has the id, waited for some seconds; None where it is used up. Once one was waited
-        for in vain, no other is."""
+        for in vain, no other is. Transient where the wait is ended."""
         found = self._api.get(identity)
         for pause in _PAUSES:
             if found is not None or self._in_vain:
                 return found
-            time.sleep(pause)
+            if self._api.ended.wait(pause):  # nobody knows whether it is there
+                raise Transient("Google Drive is asked no more: the run ends")
             found = self._api.get(identity)
         self._in_vain = found is None
         return found

@@ -1,7 +1,5 @@
-"""Trying again inside a listing.
+"""Trying again inside a listing of iCloud, where more than one end may come to it.
 
-The engine retries whatever a connector raises, but a listing it can only start again as a
-whole; among a thousand requests a few are always refused, so these few are repeated here.
 Where nobody ever answered there is nothing to start again, and the engine tells the person.
 """
 
@@ -12,17 +10,14 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import tenacity
-
 from connectors.errors import Transient, Unreachable
 from connectors.icloud.cloudkit import CloudKit
 from connectors.icloud.errors import Unservable
+from connectors.patience import ATTEMPTS, repeated
 
 T = TypeVar("T")
 
-_ATTEMPTS = 7
 EMPTY = 6  # answers in a row that bring nothing, though there should be something
-_LONGEST = 60.0
 _TICK = 0.25  # seconds between two looks at whether to end
 
 
@@ -40,7 +35,7 @@ class Patience:
         """Whether nobody reads on."""
         return self._stopped.is_set()
 
-    def call(self, work: Callable[[], T], *, unservable: int = _ATTEMPTS) -> T:
+    def call(self, work: Callable[[], T], *, unservable: int = ATTEMPTS) -> T:
         """The result of ``work``; the last error when it fails for too long.
 
         After ``unservable`` attempts Unservable is raised already, where the caller can ask for
@@ -51,18 +46,11 @@ class Patience:
             self._cloudkit.account.check_ended()
             return work()
 
-        def enough(state: tenacity.RetryCallState) -> bool:
-            most = unservable if isinstance(_error(state), Unservable) else _ATTEMPTS
-            return self._over or state.attempt_number >= most
+        def enough(error: BaseException, attempts: int) -> bool:
+            most = unservable if isinstance(error, Unservable) else ATTEMPTS
+            return self._over or attempts >= most
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._passes),
-            stop=enough,
-            wait=_wait,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return retrying(once)
+        return repeated(once, self._passes, enough, self._sleep)
 
     @property
     def _over(self) -> bool:
@@ -84,16 +72,3 @@ def silence(rank: int, count: int | None) -> int:
     Apple gives empty ones in the middle, too. ``count`` is its own number of entries, None
     where it does not say; it may be higher than what is ever shown."""
     return 1 if count is not None and rank >= count else EMPTY
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=0.4, max=_LONGEST)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = _error(state)
-    told = error.retry_after if isinstance(error, Transient) else None
-    return _backoff(state) if told is None else min(told, _LONGEST) + 0.1
-
-
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None

@@ -38,7 +38,7 @@ class Browsing:
 
     def list_folder_continue(self, route: Route, _request: Request, arg: Any) -> Answer:
         with self._lock:
-            known = self._cursors.pop(arg.cursor, None)
+            known = self._cursors.get(arg.cursor)
         if known is None or self.faults.hit("cursor_reset", route.name):
             raise route.failed({".tag": "reset"})
         return self._page(route, *known)

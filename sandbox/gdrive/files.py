@@ -21,6 +21,7 @@ Query = Mapping[str, str]
 DEFAULT = "kind,id,name,mimeType"
 _PATCHED = {"name", "trashed", "starred", "description", "modifiedTime", "appProperties"}
 _PIECE = 256 * 1024
+_LARGEST_PAGE = 1000
 _TOKEN = "~!!~"
 
 
@@ -259,4 +260,4 @@ def _page(query: Query) -> tuple[int, int]:
     token = query.get("pageToken", f"{_TOKEN}0")
     if not token.startswith(_TOKEN) or not token[4:].isdigit():
         raise invalid("pageToken", token)
-    return int(token[4:]), min(1000, int(query.get("pageSize", 100)))
+    return int(token[4:]), min(_LARGEST_PAGE, int(query.get("pageSize", 100)))

@@ -15,7 +15,7 @@ import tenacity
 
 from connectors.base import Page
 from connectors.errors import CursorLost, Transient
-from connectors.icloud import history, patience
+from connectors.icloud import history
 from connectors.icloud.listing import VISIBLE
 from connectors.icloud.settings import Library as Choice
 from sandbox.icloud import changes
@@ -125,7 +125,7 @@ def test_a_record_that_is_refused_as_a_whole_ends_no_listing(
     made: Rig, monkeypatch: pytest.MonkeyPatch, code: str, always: bool
 ) -> None:
     """Where it is the choice of records that is refused, all of them are read."""
-    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     one = changes.Changes._one
 
     def meddled(self: changes.Changes, scope: str, item: Any, limit: int | None) -> Any:
@@ -186,7 +186,7 @@ def test_a_broken_photo_known_by_its_rank_hides_no_broken_picture(made: Rig) -> 
 def test_many_that_apple_fails_over_are_not_each_asked_for_alone(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     made.faults.retry_after = 0
     for number in range(100):
         one = made.library.add(f"B_{number:03}", burst=BURST, stacked=True)
@@ -310,7 +310,7 @@ def test_one_that_apple_fails_over_costs_no_other(made: Rig) -> None:
 def test_where_apple_fails_over_everything_no_picture_is_blamed(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     source = made.source()
     list(source.pages())
 

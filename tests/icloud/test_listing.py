@@ -213,10 +213,10 @@ def test_a_record_that_is_busy_is_asked_for_again(
     big: Rig, spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Named as one that cannot be had, it would cost a listing of everything the next time."""
-    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     big.faults.include(f"error_item:0.2,split_pair:0.2,{spec}")
     with monkeypatch.context() as longer:  # the turns of threads may give it all to one record
-        longer.setattr(patience, "_ATTEMPTS", 50)
+        longer.setattr(patience, "ATTEMPTS", 50)
         pages = begun(big.source())
     assert pages[-1].full and not any(page.problems for page in pages)
     assert big.faults.counts["busy_record"]

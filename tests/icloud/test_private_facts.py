@@ -18,7 +18,7 @@ import tenacity
 
 from connectors.base import Asset
 from connectors.icloud import changes as icloud_changes
-from connectors.icloud import fields, patience, records
+from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import Record, Zone
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
@@ -91,7 +91,7 @@ def test_answers_that_fail_in_passing_hide_none_either(
             raise Refused("INTERNAL_ERROR", "try again")
         return one(self, scope, item, limit)
 
-    monkeypatch.setattr(patience, "_backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     monkeypatch.setattr(changes.Changes, "_one", failing)
     *pages, last = made.source().pages()
     named = {asset.id for page in (*pages, last) for asset in page.assets}

@@ -9,5 +9,5 @@ import tenacity
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """What iCloud refuses is asked for again at once."""
-    monkeypatch.setattr("connectors.icloud.patience._backoff", tenacity.wait_none())
+    monkeypatch.setattr("connectors.patience._backoff", tenacity.wait_none())
     monkeypatch.setattr("pipeline.retry._FIRST", 0.01)
