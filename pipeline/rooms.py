@@ -9,6 +9,7 @@ from enum import Enum
 from connectors.abilities import Capacity, HasCapacity
 from connectors.base import Sink
 from connectors.errors import CapacityExceeded, DailyLimit, LimitReached, Transient
+from pipeline.wording import show_size
 
 _FIRST_LOOK = 5.0  # seconds until a full sink is asked again; doubles up to the longest
 _LONGEST = 600.0
@@ -111,9 +112,9 @@ class Room:
             self._trial = _Trial.NONE
         return news
 
-    def doze(self, needed: int) -> bool:
+    def doze(self, needed: int) -> None:
         """What is left does not fit: sleep until there is more room than now."""
-        return self.sleep(CapacityExceeded(f"{self.name} has no room for {needed} bytes more"))
+        self.sleep(CapacityExceeded(f"{self.name} has no room for {show_size(needed)} more"))
 
     @property
     def look_is_due(self) -> bool:

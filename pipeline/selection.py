@@ -10,6 +10,7 @@ from pipeline.config.models import Choices, Select
 from pipeline.ledger.assets.listing import Choice
 from pipeline.naming import Template, suffix_for
 from pipeline.states import AssetState
+from pipeline.wording import show_size
 
 _A_KIND = {Kind.PHOTO: "a photo", Kind.LIVE: "a Live Photo", Kind.VIDEO: "a video"}
 
@@ -64,10 +65,10 @@ def refusal(
         (created and until and created >= until, "not captured before 'until'"),
         (select.favorites not in (None, metadata.favorite), _is("a favourite", metadata.favorite)),
         (select.hidden not in (None, metadata.hidden), _is("hidden", metadata.hidden)),
-        (size < select.min_size, f"smaller than min_size: {size} bytes"),
+        (size < select.min_size, f"smaller than min_size: {show_size(size)}"),
         (
             select.max_size is not None and size > select.max_size,
-            f"larger than max_size: {size} bytes",
+            f"larger than max_size: {show_size(size)}",
         ),
         (members is not None and asset.id not in members, "in none of the selected albums"),
     )

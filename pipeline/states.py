@@ -9,7 +9,7 @@ class AssetState(StrEnum):
     """Every asset ends each run in exactly one of these, with a reason."""
 
     PENDING = "pending"  # known, its work has not ended
-    CONFIRMED = "confirmed"  # every chosen resource is confirmed at every planned sink
+    CONFIRMED = "confirmed"  # every chosen resource is at as many sinks as the goal asks for
     FAILED = "failed"  # an error that trying again in this run did not cure
     QUARANTINED = "quarantined"  # the bytes contradict the source's checksum
     WAITING = "waiting"  # interrupted, no room, or a person is needed: the next run goes on

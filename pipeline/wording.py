@@ -34,6 +34,17 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} days {hours % 24} h"
 
 
+def show_size(size: float) -> str:
+    """``size`` bytes for people, three digits at most: ``0 B``, ``12.3 MB``, ``4.0 GB``."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(amount) < 999.5:
+            digits = 0 if unit == "B" or abs(amount) >= 99.95 else 1
+            return f"{amount:.{digits}f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} PB"
+
+
 def local_time(moment: str) -> str:
     """An ISO 8601 moment in this machine's zone, to the minute; empty stays empty."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""

@@ -9,9 +9,8 @@ from rich.text import Text
 
 from pipeline.cli.opening import resume_command
 from pipeline.cli.tell import headline
-from pipeline.config.sizes import show_size
 from pipeline.reclaim import Aftermath, Done, Policy, Survey
-from pipeline.wording import count, counted, local_time, printable, share
+from pipeline.wording import count, counted, local_time, printable, share, show_size
 
 
 def show_survey(

@@ -15,7 +15,7 @@ from connectors.base import Sink, Source
 from connectors.errors import Misconfigured
 from connectors.private import private_dir, state_path
 from pipeline.config.load import load, one_shot
-from pipeline.config.models import Pipeline
+from pipeline.config.models import Pipeline, Place
 from pipeline.config.passwords import Passwords
 from pipeline.display.connecting import connect_by
 from pipeline.ledger import Ledger
@@ -114,16 +114,25 @@ def _make_room_for(ledger: Path) -> None:
 
 
 @contextlib.contextmanager
+def sources_of(places: Sequence[Place], beside: Sequence[Place] = ()) -> Iterator[list[Source]]:
+    """The sources made; they are closed at the end. Misconfigured if one password would be tried
+    at two accounts, of theirs or of the places ``beside`` them."""
+    Passwords().check(*places, *beside)
+    with contextlib.ExitStack() as stack:
+        sources: list[Source] = []
+        for place in places:
+            sources.append(place.source())
+            stack.callback(sources[-1].close)
+        yield sources
+
+
+@contextlib.contextmanager
 def job_of(pipeline: Pipeline, *, writing: bool = False) -> Iterator[Job]:
     """The pipeline with its places made; they are closed at the end. Those that are not there, or
     with ``writing`` sinks that take nothing, are among them, and said to be away. Misconfigured if
     one password would be tried at two accounts."""
-    Passwords().check(*pipeline.sources, *pipeline.sinks)
     with contextlib.ExitStack() as stack:
-        sources: list[Source] = []
-        for place in pipeline.sources:
-            sources.append(place.source())
-            stack.callback(sources[-1].close)
+        sources = stack.enter_context(sources_of(pipeline.sources, pipeline.sinks))
         sinks: list[Sink] = []
         for place in pipeline.sinks:
             sinks.append(place.sink())

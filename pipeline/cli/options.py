@@ -25,7 +25,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="TYPE[:WHERE]",
-        help="Source, for example icloud:ann@example.com or ./Archive.",
+        help="Source, for example icloud:ann@example.com or ./Archive; may be given several times.",
         show_default=False,
     ),
 ]

@@ -11,9 +11,8 @@ from typing import Any
 
 from pipeline.batch import Ended
 from pipeline.cli.tell import to_do
-from pipeline.config.sizes import show_size
 from pipeline.states import NOT_WANTED, AssetState, Exit
-from pipeline.wording import count, counted, share
+from pipeline.wording import count, counted, share, show_size
 
 Answer = Mapping[str, Any]
 """The summary, or the document, that a command gave with ``--json``."""

@@ -18,26 +18,24 @@ from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_com
 from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.prompter import TerminalPrompter
 from pipeline.cli.working import Working, working
-from pipeline.config.sizes import parse_share, parse_size, show_size
+from pipeline.config.sizes import parse_share, parse_size
 from pipeline.display import Display
 from pipeline.reclaim import Done, Policy, Session, Survey, reclaiming
 from pipeline.reclaim.policy import KEEP, LIMIT, moment
 from pipeline.states import Exit
+from pipeline.wording import show_size
 
 T = TypeVar("T")
-GOAL = "How much"
-RULES = "What may go"
 
 Free = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="Free this much, for example 12GB.", rich_help_panel=GOAL),
+    typer.Option(metavar="SIZE", help="Free this much, for example 12GB."),
 ]
 Until = Annotated[
     str | None,
     typer.Option(
         metavar="PERCENT",
         help="Free until no more than this share of the source is used, for example 80%.",
-        rich_help_panel=GOAL,
     ),
 ]
 OlderThan = Annotated[
@@ -46,7 +44,6 @@ OlderThan = Annotated[
         metavar="AGE|DATE",
         help="Only what was captured before: 2y, 6 months, 90d or 2020-01-31. "
         "Without --free or --until: all of it.",
-        rich_help_panel=GOAL,
     ),
 ]
 By = Annotated[
@@ -60,7 +57,6 @@ Copies = Annotated[
     typer.Option(
         min=1,
         help="Independent sinks that must hold every file of an asset.",
-        rich_help_panel=RULES,
     ),
 ]
 Keep = Annotated[
@@ -68,18 +64,14 @@ Keep = Annotated[
     typer.Option(
         metavar="AGE|DATE",
         help="What was captured or added since stays: 30d, 6 months, 2025-01-01.",
-        rich_help_panel=RULES,
     ),
 ]
-Favorites = Annotated[
-    bool, typer.Option("--favorites", help="Favourites may go too.", rich_help_panel=RULES)
-]
+Favorites = Annotated[bool, typer.Option("--favorites", help="Favourites may go too.")]
 BySize = Annotated[
     bool,
     typer.Option(
         "--trust-size",
         help="Also what the source gave no checksum for and only the size proves.",
-        rich_help_panel=RULES,
     ),
 ]
 SameDisk = Annotated[
@@ -88,7 +80,6 @@ SameDisk = Annotated[
         "--same-disk",
         help="Count two folders on one disk, or in one account, as two copies, "
         "though it fails as a whole.",
-        rich_help_panel=RULES,
     ),
 ]
 Incomplete = Annotated[
@@ -96,7 +87,6 @@ Incomplete = Annotated[
     typer.Option(
         "--incomplete",
         help="Also where the source goes on counting more assets than it lists.",
-        rich_help_panel=RULES,
     ),
 ]
 At = Annotated[

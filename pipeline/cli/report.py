@@ -16,13 +16,12 @@ from connectors.private import replace_private
 from pipeline.cli import options as o
 from pipeline.cli.opening import ledger_path, pipeline_of, require_ledger
 from pipeline.cli.output import paper
-from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger
 from pipeline.report import document
 from pipeline.report.rows import problems, rows
 from pipeline.report.standing import standing
 from pipeline.states import AssetState
-from pipeline.wording import counted, printable, without_name
+from pipeline.wording import counted, printable, show_size, without_name
 
 Target = Annotated[
     str | None,

@@ -12,7 +12,6 @@ from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resum
 from pipeline.cli.output import complain, emit, paper, postscript
 from pipeline.cli.tell import show_plan, show_summary
 from pipeline.cli.working import working
-from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.display.machine import Machine
 from pipeline.events import Notice
@@ -20,7 +19,7 @@ from pipeline.runner import Outcome, Plan
 from pipeline.runner import plan as plan_job
 from pipeline.runner import run as run_job
 from pipeline.states import Exit
-from pipeline.wording import counted
+from pipeline.wording import counted, show_size
 
 
 def run(

@@ -20,7 +20,6 @@ from pipeline.cli import options as o
 from pipeline.cli.opening import job_of, ledger_path, pipeline_of
 from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.tell import show_capacity
-from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect
@@ -28,7 +27,7 @@ from pipeline.report.standing import Standing, standing
 from pipeline.runner.job import Job
 from pipeline.runner.places.same_place import why_elsewhere
 from pipeline.states import Exit, RunState
-from pipeline.wording import counted, local_time, printable
+from pipeline.wording import counted, local_time, printable, show_size
 
 
 def status(

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from connectors.base import Source
 from connectors.errors import Misconfigured
 from pipeline.cli import options as o
-from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, why_away
+from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, sources_of, why_away
 from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.tell import headline, show_unshown
 from pipeline.cli.working import working
 from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Pipeline, Place
-from pipeline.config.sizes import show_size
 from pipeline.report.whereabouts import Part, Whereabouts
 from pipeline.runner.comparing import Compared, compare
 from pipeline.states import Exit
-from pipeline.wording import counted, local_time, printable
+from pipeline.wording import counted, local_time, printable, show_size
 
 
 def stranded(
@@ -38,7 +35,7 @@ def stranded(
     outpour stranded --from iphone --from icloud:ann@example.com
     """
     places, pipeline = _asked(config, from_, for_)
-    with _made(places) as sources, working(json=json) as at:
+    with sources_of(places) as sources, working(json=json) as at:
         found = compare(
             sources,
             ledger_path(pipeline.name) if pipeline else None,
@@ -60,17 +57,6 @@ def stranded(
         return 0
     text = "what could not be listed is not compared: it may be stranded too"
     return complain(text, "outpour run lists it again, and copies what can be read.", found.exit)
-
-
-@contextlib.contextmanager
-def _made(places: Sequence[Place]) -> Iterator[list[Source]]:
-    """The sources, closed at the end."""
-    with contextlib.ExitStack() as stack:
-        sources: list[Source] = []
-        for place in places:
-            sources.append(place.source())
-            stack.callback(sources[-1].close)
-        yield sources
 
 
 def _asked(

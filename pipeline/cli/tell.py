@@ -10,14 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from connectors.abilities import Capacity
-from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.report.summary import UNFINISHED, Failure, Summary
 from pipeline.runner import Plan, Rebuilt
 from pipeline.runner.comparing import Compared
 from pipeline.runner.verification import SinkCheck, Verified
 from pipeline.states import WENT_WRONG, AssetState, RunState
-from pipeline.wording import count, counted, duration, printable, share, without_name
+from pipeline.wording import count, counted, duration, printable, share, show_size, without_name
 
 _STRANGERS = 5  # files of somebody else's that are named: they may be a whole library
 _OUTSIDE = {
@@ -251,7 +250,9 @@ def _wrong(console: Console, sink: SinkCheck) -> None:
         line = Text(f"  {printable(path)}  {printable(reason)}", style="red")
         console.print(line, soft_wrap=True)
     for path in sink.accepted:
-        console.print(Text(f"  {printable(path)}  is missed no more", style="dim"), soft_wrap=True)
+        console.print(
+            Text(f"  {printable(path)}  is accepted as lost", style="dim"), soft_wrap=True
+        )
     for path in sink.doubled:
         console.print(Text(f"  {printable(path)}  is there twice", style="yellow"), soft_wrap=True)
     if sink.moved:

@@ -54,14 +54,3 @@ def parse_share(value: object) -> float:
     if 0 < percent <= 1 and text == written:
         raise ValueError(f"{value!r} may mean two things; write {percent:.0%} or {percent:g}%")
     return percent / 100
-
-
-def show_size(size: float) -> str:
-    """``size`` bytes for people, three digits at most: ``0 B``, ``12.3 MB``, ``4.0 GB``."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(amount) < 999.5:
-            digits = 0 if unit == "B" or abs(amount) >= 99.95 else 1
-            return f"{amount:.{digits}f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} PB"

@@ -15,6 +15,7 @@ from typing import Any
 from connectors.errors import Misconfigured
 from pipeline.config.document import Loc, text_of
 from pipeline.config.problems import Mistake, Mistakes, close, is_secret, suggest
+from pipeline.wording import counted
 
 BLANK = re.compile(r"\$\{([^{}]*)\}")  # what a row fills in
 LEDGERS = (".sqlite", ".sqlite.lock", ".sqlite-journal", ".sqlite-shm", ".sqlite-wal")
@@ -160,7 +161,7 @@ def _rows(text: str, name: str) -> Iterator[Row]:
             columns = [_one_spelling(value) for value in values]
             _check_columns(columns, where)
         elif len(values) != len(columns):
-            number = f"{len(values)} cell{'s' if len(values) > 1 else ''}"
+            number = counted(len(values), "cell")
             wrong = f"{where}: has {number}, the line of the columns has {len(columns)}"
             yield Row(values[0], {}, where, wrong)
         elif not values[0]:

@@ -14,13 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from pipeline.batch import Ended, Observer, Task
-from pipeline.config.sizes import show_size
 from pipeline.display.machine import Machine
 from pipeline.display.plain import sentence
 from pipeline.display.terminal import redraws
 from pipeline.events import Notice
 from pipeline.states import Exit
-from pipeline.wording import count, counted, printable
+from pipeline.wording import count, counted, printable, show_size
 
 _EVERY = 60.0  # seconds between lines where nothing can be redrawn
 

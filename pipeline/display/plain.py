@@ -8,12 +8,11 @@ import time
 from math import ceil
 from typing import TextIO
 
-from pipeline.config.sizes import show_size
 from pipeline.display.connecting import addressed
 from pipeline.display.rates import Rates
 from pipeline.events import ItemEvent, Notice, Progress
 from pipeline.states import WENT_WRONG
-from pipeline.wording import count, counted, duration, printable, share, without_name
+from pipeline.wording import count, counted, duration, printable, share, show_size, without_name
 
 _EVERY = 15.0  # seconds between lines
 _NAMED = 20  # failures that get a line each

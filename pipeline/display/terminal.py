@@ -13,11 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config.sizes import show_size
 from pipeline.display.plain import amount, sentence
 from pipeline.display.rates import Rates
 from pipeline.events import ItemEvent, Notice, Progress
-from pipeline.wording import count, counted, duration, printable, share
+from pipeline.wording import count, counted, duration, printable, share, show_size
 
 _STYLES = {"info": "", "warning": "yellow", "error": "red"}
 

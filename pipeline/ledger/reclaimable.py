@@ -48,7 +48,7 @@ class Kept(StrEnum):
     EXCLUDED = "are left out by the selection"
     UNAVAILABLE = "are not stored at the source"
     SHARED = "are in a library shared with others, who would lose them too"
-    UNCONFIRMED = "are not confirmed at every sink yet"
+    UNCONFIRMED = "are not confirmed yet"
     PARTIAL = "have files that were not copied"
     BY_SIZE = "have files proven by size only"
     FEW = "have too few copies"

@@ -36,20 +36,15 @@ _FORM = "sidecars"
 _BATCH = 200
 
 
-def refresh(ledger: Ledger, form: str, compose: Compose) -> int:
-    """Make the sidecars that are due; returns how many are other than before.
+def refresh(ledger: Ledger, form: str, compose: Compose) -> None:
+    """Make the sidecars that are due.
 
     ``form`` names the way they are made, empty if none are wanted: all are due when it is
     another than last time. An asset whose sidecar changed has work left.
     """
     ledger.transact(lambda connection: _turn(connection, form))
-    changed = 0
-    while form:
-        found, fresh = ledger.transact(lambda connection: _some(connection, compose))
-        changed += fresh
-        if not found:
-            break
-    return changed
+    while form and ledger.transact(lambda connection: _some(connection, compose)):
+        pass
 
 
 def _turn(connection: Connection, form: str) -> None:
@@ -68,8 +63,8 @@ def _turn(connection: Connection, form: str) -> None:
         meta.put(connection, _FORM, form)
 
 
-def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
-    """One batch: how many were due, and how many of them changed."""
+def _some(connection: Connection, compose: Compose) -> int:
+    """One batch; how many were due."""
     ids = connection.execute(select(_DUE.c.asset_id).limit(_BATCH)).scalars().all()
     # What left the source keeps the sidecar it had: nothing newer is known of it.
     there = and_(_A.asset_id.in_(ids), _A.state != AssetState.GONE)
@@ -86,7 +81,7 @@ def _some(connection: Connection, compose: Compose) -> tuple[int, int]:
         batch.add(row, of_asset[row.id], found[row.asset_id], compose)
     batch.write(connection)
     connection.execute(delete(_DUE).where(_DUE.c.asset_id.in_(ids)))
-    return len(ids), len(batch.opened)
+    return len(ids)
 
 
 @dataclass

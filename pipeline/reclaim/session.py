@@ -74,7 +74,6 @@ class Session:
         self._job = mover.job
         self._ledger = mover.ledger
         self._listed = 0.0
-        self.run = mover.run_id
 
     def survey(self, policy: Policy) -> Survey:
         """Bring the ledger up to date with the source and choose what would go.

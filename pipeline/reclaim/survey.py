@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.abilities import Capacity
 from connectors.errors import Misconfigured
-from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, reclaimable, trash
 from pipeline.ledger.codec import timestamp
 from pipeline.ledger.items import Totals
 from pipeline.ledger.reclaimable import Candidate, Kept
 from pipeline.reclaim.groups import SinkGroups
 from pipeline.reclaim.policy import Policy
-from pipeline.wording import counted
+from pipeline.wording import counted, show_size
 
 _BIN_DAYS = 30  # what a bin is taken to keep where the place does not tell
 _LONGEST = 45  # days that no bin keeps

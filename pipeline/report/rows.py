@@ -14,6 +14,7 @@ from pipeline.ledger.store import Ledger
 from pipeline.states import AssetState
 
 _BATCH = 500
+_EVENTS = 200
 _A, _R, _C, _S = schema.assets.c, schema.resources.c, schema.copies.c, schema.sightings.c
 
 
@@ -105,13 +106,13 @@ def runs(ledger: Ledger, most: int = 20) -> list[dict[str, Any]]:
         ]
 
 
-def events(ledger: Ledger, most: int = 200) -> list[dict[str, Any]]:
+def events(ledger: Ledger) -> list[dict[str, Any]]:
     """The last events worth a person's eye, the newest first; ordinary retries are left out."""
     query = (
         select(schema.events)
         .where(schema.events.c.kind != "retry")
         .order_by(schema.events.c.id.desc())
-        .limit(most)
+        .limit(_EVENTS)
     )
     with ledger.read() as connection:
         return [

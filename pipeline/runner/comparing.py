@@ -72,7 +72,7 @@ def compare(
     """
     if len(sources) < 2:
         raise Misconfigured(
-            "to compare takes at least two sources",
+            "comparing needs at least two sources",
             hint="for example: outpour stranded --from iphone --from icloud:ann@example.com",
         )
     with scratch(ledger) as copy:

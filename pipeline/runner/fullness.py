@@ -19,6 +19,7 @@ from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
 from pipeline.stages.context import Run
 from pipeline.stopping import Stop
+from pipeline.wording import show_size
 
 _TICK = 0.25  # seconds between two looks at the clock while nothing else can be done
 
@@ -87,7 +88,8 @@ class Fullness:
             if room.asleep is None and room.free is not None and room.free < needed:
                 room.doze(needed)
                 self._told.add(room.name)
-                self._tell("warning", f"no room for {needed} bytes more", room.name, "")
+                text = f"no room for {show_size(needed)} more"
+                self._tell("warning", text, room.name, "")
         while asleep := [r.asleep for r in filter(self._lacks, self._open) if r.asleep]:
             timed = any(isinstance(why, DailyLimit) for why in asleep)
             if not (self._policy == "wait" or (self._policy == "next" and timed)):

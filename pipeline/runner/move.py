@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from connectors.abilities import Capacity, Reserves
 from connectors.base import Sink
@@ -48,8 +47,6 @@ from pipeline.staging import Staging
 from pipeline.stopping import Stop, Stopped
 from pipeline.together import Together
 from pipeline.wording import counted
-
-T = TypeVar("T")
 
 
 @dataclass

@@ -13,13 +13,13 @@ from connectors.base import Role, Sink
 from connectors.errors import Misconfigured
 from connectors.private import may
 from pipeline.config.models import Route
-from pipeline.config.sizes import show_size
 from pipeline.ledger import Ledger, work
 from pipeline.ledger.copies import losses
 from pipeline.ledger.goal import ExcludedRoles, Goal
 from pipeline.routing import preferred
 from pipeline.runner.job import Job
 from pipeline.stages.lending import lends
+from pipeline.wording import show_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,16 @@ from functools import partial
 
 from connectors.abilities import TellsApart
 from connectors.base import Receipt, Sink, Transferred
-from connectors.errors import OutpourError
 from pipeline import naming, retry
 from pipeline.ledger.copies import checks, lookalikes, orphans
 from pipeline.ledger.copies.lookalikes import Lookalike
 from pipeline.ledger.copies.orphans import Orphan
-from pipeline.limits import Gate, GivenUp
+from pipeline.limits import Gate
 from pipeline.stages.context import Run
 from pipeline.stages.copy_lookup import find_copy
+from pipeline.stages.orphan_look import OrphanLook
 from pipeline.stages.parcel import Parcel
-from pipeline.stages.recheck import differs, recheck
-
-_ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not the copies
+from pipeline.stages.recheck import differs
 
 Suspect = Lookalike | Orphan
 """A file at a sink that may be the copy: one that was there before the ledger knew of it, or one
@@ -49,7 +47,7 @@ class AlreadyThere:
         self._algorithm = sink.traits.algorithm if lookalike else None
         self._orphans = orphans.any_at(run.ledger, sink.name)
         self._taken: set[int] = set()  # files that lost their copy to another, or were looked at
-        self._failures = 0  # in a row
+        self._orphans_seen = OrphanLook(run, sink, gate)
         self._lock = threading.Lock()
 
     def suspect(self, parcel: Parcel) -> Suspect | None:
@@ -61,7 +59,7 @@ class AlreadyThere:
             alike = lookalikes.claim(ledger, name, self._algorithm, digests, parcel.key)
             if alike is not None:
                 return alike
-        if not self._orphans or self._failures >= _ENOUGH:
+        if not self._orphans or self._orphans_seen.hopeless:
             return None
         return self._orphan(parcel)
 
@@ -95,7 +93,8 @@ class AlreadyThere:
         """The copy, if one is there indeed. Raises what asking the sink raises."""
         while (suspect := parcel.suspect) is not None:
             if isinstance(suspect, Orphan):
-                receipt = self._orphan_seen(suspect)
+                found = self._orphans_seen.at(suspect)
+                receipt = found if isinstance(found, Receipt) else None
             else:
                 seen = partial(self._lookalike_seen, suspect, parcel)
                 receipt = retry.call(self._gate, seen)
@@ -113,24 +112,6 @@ class AlreadyThere:
             return receipt  # and no other file's by now
         lookalikes.drop(ledger, sink.name, suspect)
         return None
-
-    def _orphan_seen(self, orphan: Orphan) -> Receipt | None:
-        """Raises GivenUp where the sink was given up. What cannot be looked at is sent anew."""
-        run, sink = self._run, self._sink
-        try:
-            found = retry.call(
-                self._gate,
-                lambda: recheck(run.ledger, sink, orphan.copy, orphan.digests, run.stop),
-            )
-        except GivenUp:
-            raise
-        except OutpourError as error:
-            self._failures += 1
-            text = f"{orphan.copy.path} cannot be looked at: {error}"
-            run.notice("warning", text, sink.name, error.hint)
-            return None
-        self._failures = 0
-        return found if isinstance(found, Receipt) else None
 
     def _after_all(self, parcel: Parcel) -> Transferred | None:
         """A copy that was lost and is there after all: only listings did not show it."""

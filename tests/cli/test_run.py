@@ -328,7 +328,7 @@ def test_files_that_are_no_photos_are_left_alone_and_counted(
     assert len(list(card.iterdir())) == 5
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "connect"])
+@pytest.mark.parametrize("command", ["run", "plan", "connect", "stranded"])
 def test_one_password_is_not_tried_at_two_accounts(
     command: str,
     tmp_path: Path,
@@ -337,7 +337,12 @@ def test_one_password_is_not_tried_at_two_accounts(
 ) -> None:
     monkeypatch.setenv("OUTPOUR_ICLOUD_PASSWORD", "word")
     file = tmp_path / "two.yaml"
-    file.write_text("source: icloud:ann@example.com\nsinks: [icloud:bob@example.com]\n")
+    ann, bob = "icloud:ann@example.com", "icloud:bob@example.com"
+    ends = f"source: {ann}\nsinks: [{bob}]\n"
+    if command == "stranded":
+        bob = "{type: icloud, name: bob, account: bob@example.com}"
+        ends = f"source: [{ann}, {bob}]\nsinks: [./Photos]\n"
+    file.write_text(ends)
     assert invoke([command, str(file)]) == Exit.USAGE
     said = capsys.readouterr().err
     assert "PASSWORD is set, and would be tried at ann@example.com and at bob@" in said

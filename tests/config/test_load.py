@@ -15,7 +15,8 @@ from connectors.errors import Misconfigured
 from pipeline.config.document import parse
 from pipeline.config.load import load, one_place, one_shot, several_places
 from pipeline.config.models import Pipeline, Select
-from pipeline.config.sizes import parse_rate, parse_size, show_size
+from pipeline.config.sizes import parse_rate, parse_size
+from pipeline.wording import show_size
 
 FULL = """
 name: family

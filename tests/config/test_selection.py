@@ -31,8 +31,8 @@ EARLIER, LATER = datetime(2019, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=U
         ({"favorites": True}, DAY, Kind.PHOTO, "is not a favourite"),
         ({"favorites": False}, DAY, Kind.PHOTO, ""),
         ({"hidden": True}, DAY, Kind.PHOTO, "is not hidden"),
-        ({"min_size": 200}, DAY, Kind.PHOTO, "smaller than min_size: 100 bytes"),
-        ({"max_size": 50}, DAY, Kind.PHOTO, "larger than max_size: 100 bytes"),
+        ({"min_size": 200}, DAY, Kind.PHOTO, "smaller than min_size: 100 B"),
+        ({"max_size": 50}, DAY, Kind.PHOTO, "larger than max_size: 100 B"),
     ],
 )
 def test_the_reason(

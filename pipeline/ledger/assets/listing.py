@@ -41,11 +41,8 @@ Chooser = Callable[[Asset, bool], Choice]
 class Listing:
     """Where the record of a source's listing stands."""
 
-    number: int
     cursor: str | None
     complete: bool
-    expected: int | None
-    listed: int
 
 
 def last(connection: Connection, source: str) -> Listing | None:
@@ -55,7 +52,7 @@ def last(connection: Connection, source: str) -> Listing | None:
     ).one_or_none()
     if row is None:
         return None
-    return Listing(row.listing, row.cursor, row.complete, row.expected, row.listed)
+    return Listing(row.cursor, row.complete)
 
 
 def assets(connection: Connection, *, gone: bool) -> Iterator[list[Asset]]:

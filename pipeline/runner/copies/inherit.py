@@ -10,21 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from connectors.base import Receipt, Sink
 from connectors.errors import OutpourError
-from pipeline import retry
 from pipeline.ledger.copies import adoption, checks, orphans
 from pipeline.ledger.copies.adoption import Evidence, Wanted
 from pipeline.ledger.copies.orphans import Orphan
-from pipeline.limits import Gate, GivenUp
+from pipeline.limits import Gate
 from pipeline.runner.copies.local_reader import LocalReader
 from pipeline.stages.context import Run
-from pipeline.stages.recheck import recheck
+from pipeline.stages.orphan_look import OrphanLook
 
 _AT_ONCE = 4
-_ENOUGH = 3  # copies in a row that cannot be looked at: it is the place, not the copies
 
 
 class Inheritance:
@@ -35,12 +32,11 @@ class Inheritance:
     def __init__(self, run: Run, sink: Sink, gate: Gate, apart: Callable[[str], bool]) -> None:
         self._run = run
         self._sink = sink
-        self._gate = gate
         self._apart = apart
         self._source = LocalReader(run)
         self._taken: set[int] = set()
         self._unsure: set[int] = set()  # copies that could not be looked at
-        self._failures = 0  # in a row
+        self._seen = OrphanLook(run, sink, gate)
         self.missed = False
         """Whether copies were not where they should be: their owner may have moved them."""
 
@@ -50,7 +46,7 @@ class Inheritance:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="inherit") as workers:
             for batch in orphans.heirs(self._run.ledger, self._sink.name):
                 self._run.stop.check()
-                if self._failures >= _ENOUGH:
+                if self._seen.hopeless:
                     break
                 found += self._hand_over(batch, workers)
         return found
@@ -109,39 +105,16 @@ class Inheritance:
                 self._taken.add(best.copy.resource)
                 pairs.append((best, file))
         found = []
-        answers = workers.map(self._look, [orphan for orphan, _ in pairs])
+        answers = workers.map(self._seen.at, [orphan for orphan, _ in pairs])
         for (orphan, file), answer in zip(pairs, answers, strict=True):
-            if isinstance(answer, OutpourError):
-                self._could_not_look(orphan, answer)
-                continue
-            self._failures = 0
-            if answer is not None:
+            if isinstance(answer, Receipt):
                 found.append((orphan, file, answer))
+            elif isinstance(answer, OutpourError):
+                self._unsure.add(orphan.copy.resource)
+            self.missed |= answer == checks.GONE
         return found
 
     def _is_free(self, orphan: Orphan, file: Wanted) -> bool:
         if orphan.copy.resource in self._taken or self._apart(orphan.copy.path):
             return False
         return orphan.has_bytes_of(file)
-
-    # --- by what the sink says now ---
-
-    def _look(self, orphan: Orphan) -> Receipt | OutpourError | None:
-        """The copy, if it is there as it was; or why that cannot be told."""
-        try:
-            return retry.call(self._gate, partial(self._seen, orphan))
-        except GivenUp:
-            raise  # nothing goes there in this run: the next one finds all as it is
-        except OutpourError as error:
-            return error
-
-    def _could_not_look(self, orphan: Orphan, error: OutpourError) -> None:
-        self._unsure.add(orphan.copy.resource)
-        self._failures += 1
-        text = f"{orphan.copy.path} cannot be looked at: {error}"
-        self._run.notice("warning", text, self._sink.name, error.hint)
-
-    def _seen(self, orphan: Orphan) -> Receipt | None:
-        found = recheck(self._run.ledger, self._sink, orphan.copy, orphan.digests, self._run.stop)
-        self.missed |= found == checks.GONE
-        return found if isinstance(found, Receipt) else None

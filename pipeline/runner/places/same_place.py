@@ -20,6 +20,7 @@ from pipeline.config.models import Pipeline, Place
 from pipeline.ledger import Ledger, places, renaming
 from pipeline.ledger.copies import adoption
 from pipeline.stages.copy_lookup import find_copy
+from pipeline.wording import counted
 
 T = TypeVar("T")
 _SAMPLES = 20
@@ -100,7 +101,7 @@ def check_source(ledger: Ledger, source: Source, ask: Ask) -> None:
     before = places.assets_of(ledger, source.name)
     if last and before and ask(lambda: not next(iter(source.pages())).assets):
         raise Fatal(
-            f"{source.name} is empty, and had {before} {'asset' if before == 1 else 'assets'}",
+            f"{source.name} is empty, and had {counted(before)}",
             hint="Connect its disk, or check its path.",
         )
     places.remember(ledger, source.name, where)
