@@ -14,13 +14,13 @@ from rich.text import Text
 
 from pipeline.batch import Batch, Result
 from pipeline.cli import options as o
+from pipeline.cli.answers import headline
 from pipeline.cli.failure import failure, told
 from pipeline.cli.gathering import Gathering
 from pipeline.cli.opening import resume_command
 from pipeline.cli.outcomes import BAD, Do, answered, nothing_yet, outcome, tell, wrong
 from pipeline.cli.output import complain, postscript
 from pipeline.cli.signals import Interrupts
-from pipeline.cli.tell import headline
 from pipeline.display import board
 from pipeline.states import Exit
 from pipeline.stopping import Stop

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.batch import Ended
-from pipeline.cli.tell import to_do
+from pipeline.cli.answers import to_do
 from pipeline.states import NOT_WANTED, AssetState, Exit
 from pipeline.wording import count, counted, share, show_size
 

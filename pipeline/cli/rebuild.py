@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import options as o
+from pipeline.cli.answers import show_rebuilt
 from pipeline.cli.opening import opened, pipeline_of
 from pipeline.cli.output import answer
-from pipeline.cli.tell import show_rebuilt
 from pipeline.cli.working import working
 from pipeline.runner import rebuild as rebuild_job
 

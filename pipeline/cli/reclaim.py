@@ -13,10 +13,10 @@ from typer.core import TyperCommand
 from connectors.errors import Misconfigured
 from pipeline.cli import options as o
 from pipeline.cli.failure import failure
-from pipeline.cli.freed import show_aftermath, show_done, show_survey, show_undone
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
 from pipeline.cli.output import complain, emit, paper
 from pipeline.cli.prompter import TerminalPrompter
+from pipeline.cli.reclaim_answers import show_aftermath, show_done, show_survey, show_undone
 from pipeline.cli.working import Working, working
 from pipeline.config.sizes import parse_share, parse_size
 from pipeline.display import Display

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from pipeline import display
 from pipeline.cli import options as o
+from pipeline.cli.answers import show_plan, show_summary
 from pipeline.cli.failure import told
 from pipeline.cli.opening import job_of, ledger_path, opened, pipeline_of, resume_command
 from pipeline.cli.output import complain, emit, paper, postscript
-from pipeline.cli.tell import show_plan, show_summary
 from pipeline.cli.working import working
 from pipeline.display.connecting import addressed
 from pipeline.display.machine import Machine

@@ -17,9 +17,9 @@ from connectors.base import Sink, Source
 from connectors.errors import OutpourError
 from connectors.private import state_path
 from pipeline.cli import options as o
+from pipeline.cli.answers import show_capacity
 from pipeline.cli.opening import job_of, ledger_path, pipeline_of
 from pipeline.cli.output import complain, emit, paper
-from pipeline.cli.tell import show_capacity
 from pipeline.display.connecting import addressed
 from pipeline.ledger import Ledger
 from pipeline.reclaim.prospect import Prospect, prospect

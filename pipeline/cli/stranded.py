@@ -11,9 +11,9 @@ from rich.text import Text
 
 from connectors.errors import Misconfigured
 from pipeline.cli import options as o
+from pipeline.cli.answers import headline, show_unshown
 from pipeline.cli.opening import current_folder, ledger_path, pipeline_of, sources_of, why_away
 from pipeline.cli.output import complain, emit, paper
-from pipeline.cli.tell import headline, show_unshown
 from pipeline.cli.working import working
 from pipeline.config.load import several_places
 from pipeline.config.models import Limits, Pipeline, Place

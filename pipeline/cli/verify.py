@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import options as o
+from pipeline.cli.answers import show_verified
 from pipeline.cli.opening import opened, pipeline_of, require_ledger, resume_command
 from pipeline.cli.output import answer
-from pipeline.cli.tell import show_verified
 from pipeline.cli.working import working
 from pipeline.runner import verify as verify_job
 from pipeline.states import Exit

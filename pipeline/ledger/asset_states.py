@@ -63,7 +63,7 @@ def await_sidecars(ledger: Ledger, goal: Goal, why: str) -> int:
     return ledger.transact(lambda connection: connection.execute(statement).rowcount)
 
 
-def recognize(ledger: Ledger, goal: Goal) -> None:
+def confirm_complete(ledger: Ledger, goal: Goal) -> None:
     """Confirm what is pending although its copies are there (an asset that came back)."""
     ledger.transact(lambda c: _confirm(c, [AssetState.PENDING], goal))
 

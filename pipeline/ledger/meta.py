@@ -1,7 +1,8 @@
 """What a ledger remembers by name: a text for each key.
 
 source, source names        whose ledger it is (``together/owning.py``)
-goal                        by what assets were last called confirmed (``work``)
+schema                      the version of its tables (``migrations``)
+goal                        by what assets were last called confirmed (``asset_states``)
 selection                   with which the choices were made (``selection_digest``)
 albums                      whether they are as the source has them (``albums``)
 sidecars                    the form in which they are made (``sidecars``)
@@ -10,7 +11,7 @@ looked through SINK         with which selection it was (``adoption``)
 handed over SINK            that copies of assets that left became others' (``orphans``)
 owed                        the goal for which sinks owe copies of what was freed (``losses``)
 doubt SINK                  since which run nobody looked back (``unchecked``)
-index SINK FILE             the digests of what was written there (``indexes``)
+index SINK FILE             the digests of what was written there (``album_indexes``)
 """
 
 from __future__ import annotations

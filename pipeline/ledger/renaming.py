@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, and_, func, literal, update
 
-from pipeline.ledger import indexes, meta, places, schema
+from pipeline.ledger import album_indexes, meta, places, schema
 from pipeline.ledger.copies import adoption, losses, orphans, unchecked
 from pipeline.ledger.store import Ledger
 
@@ -41,4 +41,4 @@ def _rename(connection: Connection, old: str, new: str) -> None:
 def _keys(sink: str) -> list[str]:
     """Under which a ledger remembers something of a sink."""
     of_copies = (adoption.key(sink), orphans.key(sink), unchecked.key(sink))
-    return [*places.keys(sink), *of_copies, *indexes.keys(sink)]
+    return [*places.keys(sink), *of_copies, *album_indexes.keys(sink)]

@@ -180,7 +180,7 @@ class Session:
         """What the source holds now, and how deletions ended whose answers were lost."""
         mover = self._mover
         found = mover.catalogue.refresh()
-        asset_states.recognize(self._ledger, mover.goal)
+        asset_states.confirm_complete(self._ledger, mover.goal)
         gone, there = trash.reconcile(self._ledger, self._target.part)
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"

@@ -27,6 +27,7 @@ from pipeline.meter import Meter
 from pipeline.report.summary import Spared
 from pipeline.rooms import Room
 from pipeline.routing import Router
+from pipeline.runner.album_index import write_index
 from pipeline.runner.catalogue import Catalogue
 from pipeline.runner.connections import Connections
 from pipeline.runner.copies.adopt import Adoption, adopt
@@ -35,7 +36,6 @@ from pipeline.runner.copies.inherit import Inheritance
 from pipeline.runner.due import why_idle
 from pipeline.runner.fullness import Fullness
 from pipeline.runner.history import History
-from pipeline.runner.index import write_index
 from pipeline.runner.job import Job
 from pipeline.runner.passes import Passes, Sending
 from pipeline.runner.places.overlap import check_paths, in_sources
@@ -120,7 +120,7 @@ class Mover:
             check_staging(self.job)
             self.run.staging.make()
             self.guard.check()
-            self.guard.recheck()
+            self.guard.settle_unchecked()
             self.catalogue.refresh()
             healing = Healing(self.run, self.job.pipeline, self.goal, self.connections)
             healing.heal_freed_files()

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from connectors.abilities import Capacity
 from connectors.errors import SessionExpired
+from pipeline.cli.answers import show_capacity
 from pipeline.cli.prompter import TerminalPrompter
-from pipeline.cli.tell import show_capacity
 from pipeline.display.plain import Plain, describe
 from pipeline.display.rates import Rates
 from pipeline.display.terminal import Terminal

@@ -15,7 +15,7 @@ from connectors.base import Metadata, Page, Receipt, Role, Transferred
 from connectors.errors import Fatal, OutpourError
 from connectors.local.sink import LocalSink
 from connectors.memory import MemorySink, MemorySource, Shelf
-from pipeline.cli.tell import show_plan
+from pipeline.cli.answers import show_plan
 from pipeline.config.models import Route, Select
 from pipeline.runner import Plan, plan
 from pipeline.states import Exit

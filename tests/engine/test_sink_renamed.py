@@ -14,7 +14,7 @@ from connectors.base import Receipt, Transferred
 from connectors.errors import Fatal, OutpourError
 from connectors.local.sink import LocalSink
 from pipeline.config.models import Keep
-from pipeline.ledger import Ledger, indexes, schema
+from pipeline.ledger import Ledger, album_indexes, schema
 from pipeline.states import Exit
 from tests.engine.rig import apple, go
 from tests.keep.reading import read
@@ -75,7 +75,9 @@ def test_nothing_is_remembered_under_its_former_name(world: World) -> None:
 
 def test_verify_knows_it_too(world: World) -> None:
     """It looks for the copies before any run did."""
-    copies = len([path for path in world.root.rglob("*") if path.is_file()]) - len(indexes.NAMES)
+    copies = len([path for path in world.root.rglob("*") if path.is_file()]) - len(
+        album_indexes.NAMES
+    )
     answer = world.verify()  # calls the sink "here"
     assert answer.exit is Exit.OK
     assert [one.checked for one in answer.sinks] == [copies]

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from connectors.memory import library, shelf
 from pipeline.cli.app import invoke
-from pipeline.cli.freed import show_aftermath
 from pipeline.cli.prompter import TerminalPrompter
+from pipeline.cli.reclaim_answers import show_aftermath
 from pipeline.ledger.items import Totals
 from pipeline.reclaim import Aftermath, Pace
 from pipeline.states import Exit

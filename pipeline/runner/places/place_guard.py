@@ -15,7 +15,7 @@ from pipeline.runner.connections import Connections
 from pipeline.runner.job import Job
 from pipeline.runner.places.deleted_folders import withdraw_copies
 from pipeline.runner.places.same_place import check_distinct, check_sink, source_whereabouts
-from pipeline.runner.places.unchecked_copies import recheck
+from pipeline.runner.places.unchecked_copies import settle_unchecked
 from pipeline.stages.context import Run
 
 
@@ -64,11 +64,11 @@ class PlaceGuard:
             if itself:
                 raise Misconfigured(f"{itself[0]} is the source itself, {source.name}")
 
-    def recheck(self) -> None:
+    def settle_unchecked(self) -> None:
         """Look after what runs left undone that could not look back."""
         for sink in self._usable:
             with self._left_out.tolerating(sink.name):
-                recheck(self._run, sink, self._goal, partial(self._ask, sink))
+                settle_unchecked(self._run, sink, self._goal, partial(self._ask, sink))
 
     def begin(self) -> None:
         """Copies are about to be made."""

@@ -19,7 +19,7 @@ from pipeline.wording import counted
 _AT_ONCE = 20  # questions
 
 
-def recheck(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
+def settle_unchecked(run: Run, sink: Sink, goal: Goal, ask: Ask) -> None:
     """Look at the copy that each folder got last, and at all that it got where that is gone. What
     is not there waits to be brought again. Raises what asking raises."""
     ledger = run.ledger

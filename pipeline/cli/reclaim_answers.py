@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.cli.answers import headline
 from pipeline.cli.opening import resume_command
-from pipeline.cli.tell import headline
 from pipeline.reclaim import Aftermath, Done, Policy, Survey
 from pipeline.wording import count, counted, local_time, printable, share, show_size
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from connectors.base import Body, Put, Sink
 from connectors.checksums import Algorithm, Digests, Hasher
 from connectors.errors import PathConflict
-from pipeline.ledger import indexes
+from pipeline.ledger import album_indexes
 from pipeline.stages.confirm import commit_one, confirm
 from pipeline.stages.context import Run
 
 
 def write_index(run: Run, sink: Sink) -> None:
     """Bring both files up to date. What somebody else wrote or edited stays, with a notice."""
-    for name in indexes.NAMES:
+    for name in album_indexes.NAMES:
         staged = run.staging.folder / f"index-{name}"
         with run.staging.in_use():
             digests = _staged(run, sink.name, name, staged)
@@ -29,17 +29,17 @@ def write_index(run: Run, sink: Sink) -> None:
 
 def _bring(run: Run, sink: Sink, name: str, staged: Path, digests: Digests) -> None:
     value = digests[Algorithm.SHA256]
-    before = indexes.written(run.ledger, sink.name, name)
+    before = album_indexes.written(run.ledger, sink.name, name)
     there = sink.stat(name) if before[0] == value else None
     if there is not None and there.size == digests.size:
         return
     # Ours whatever a crash leaves: what was there, and what is on its way.
     ours = list(dict.fromkeys(["", *before, value]))
-    indexes.remember(run.ledger, sink.name, name, ours)
+    album_indexes.remember(run.ledger, sink.name, name, ours)
     put = Put(name, digests, replaces=frozenset(filter(None, ours)))
     sent = sink.transfer(put, Body(staged, digests.size), None, lambda *_: None)
     confirm(sink.traits, commit_one(sink, sent), digests)
-    indexes.remember(run.ledger, sink.name, name, [value])
+    album_indexes.remember(run.ledger, sink.name, name, [value])
 
 
 def _staged(run: Run, sink: str, name: str, staged: Path) -> Digests:
@@ -54,7 +54,7 @@ def _staged(run: Run, sink: str, name: str, staged: Path) -> Digests:
 
         as_json = name.endswith(".json")
         say('{"albums": [' if as_json else "")
-        for number, (path, files) in enumerate(indexes.albums(connection, sink)):
+        for number, (path, files) in enumerate(album_indexes.albums(connection, sink)):
             if as_json:
                 album = json.dumps({"path": path, "files": files}, ensure_ascii=False)
                 say(f"{',' if number else ''}\n{album}")
