@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.damage import Abort
-from sandbox.dropbox.sessions import Sessions
 from sandbox.dropbox.signin import SignIn
 from sandbox.dropbox.space import SCOPES, Handler, Space
 from sandbox.dropbox.team import Member, Team
@@ -70,9 +69,9 @@ class Dropbox:
     whether start_batch and append_batch exist, ``header_limit`` how long a Dropbox-API-Arg
     header may be; longer ones are answered with ``header_refusal``, or not at all if that is 0.
     ``body_limit`` is a gateway's, in bytes, answered with 413. ``allocation`` is what stands under
-    that name for a team's account. ``owner`` is whose account it is, and ``tree``, ``uploads`` and
-    ``browsing`` are of their own folder. ``counts`` counts requests by route, ``refusals`` what was
-    refused by (status, reason).
+    that name for a team's account. ``owner`` is whose account it is, and ``tree``, ``sessions``,
+    ``uploads`` and ``browsing`` are of their own folder. ``counts`` counts requests by route,
+    ``refusals`` what was refused by (status, reason).
     """
 
     hosts = ("api.dropboxapi.com", "content.dropboxapi.com", "www.dropbox.com")
@@ -80,7 +79,6 @@ class Dropbox:
     def __init__(self, faults: Faults | None = None, *, keep_bytes: bool = True) -> None:
         self.faults = faults if faults is not None else Faults()
         self.signin = SignIn()
-        self.sessions = Sessions()
         self.team = Team()
         self.owner = Member("ann@example.com")
         self._keep = keep_bytes
@@ -88,6 +86,7 @@ class Dropbox:
         self._lock = threading.Lock()
         own = self.space(self.owner.home)
         self.tree, self.uploads, self.browsing = own.tree, own.uploads, own.browsing
+        self.sessions = own.sessions
         self.batch_routes = True
         self.header_limit: int | None = None
         self.header_refusal = 431
@@ -107,7 +106,7 @@ class Dropbox:
         """What a namespace holds: a member's own folder, or the team's space."""
         with self._lock:
             if namespace not in self._spaces:
-                self._spaces[namespace] = Space(self.sessions, self.faults, keep=self._keep)
+                self._spaces[namespace] = Space(self.faults, keep=self._keep)
             return self._spaces[namespace]
 
     @property

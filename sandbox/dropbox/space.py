@@ -35,11 +35,13 @@ SCOPES = {
 
 
 class Space:
-    """``handlers`` answer its routes, all that ``SCOPES`` says the scope of."""
+    """``handlers`` answer its routes, all that ``SCOPES`` says the scope of. What is being uploaded
+    to it is known nowhere else."""
 
-    def __init__(self, sessions: Sessions, faults: Faults, *, keep: bool) -> None:
+    def __init__(self, faults: Faults, *, keep: bool) -> None:
         self.tree = Tree()
-        self.uploads = Uploads(self.tree, sessions, faults, keep=keep)
+        self.sessions = Sessions()
+        self.uploads = Uploads(self.tree, self.sessions, faults, keep=keep)
         self.browsing = Browsing(self.tree, faults)
         self.handlers: dict[str, Handler] = {
             "files/upload": self.uploads.upload,

@@ -17,7 +17,7 @@ from pipeline.states import Exit
 from sandbox.dropbox import SCOPES, TEAM_SCOPES
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.team import SPACE, Member
-from tests.conformance.making import Bench, content
+from tests.conformance.making import Bench, content, only
 from tests.dropbox.bench import DropboxPlace, files_of
 from tests.dropbox.test_signin import Person, connect
 
@@ -89,6 +89,21 @@ def test_a_member_s_place_is_the_same_whoever_signed_in(
     assert acted.whereabouts() == own.whereabouts() != ""
     assert acted.stat("a.jpg") == own.stat("a.jpg")
     assert own.medium() and acted.medium() == "", "whether they are lost together is not known"
+
+
+def test_an_upload_that_was_begun_for_another_member_is_begun_afresh(
+    double: Double, bob: Member, bench: Bench
+) -> None:
+    cid = double.team.hire(CID)
+    settings = DropboxPlace(double, team=True, impersonate=BOB).settings
+    data = content(40_000_000)
+    put, body = bench.stage("a.mov", data)
+    DropboxSink("dropbox", settings).transfer(put, body, None, bench.keep)
+    cids = DropboxSink("dropbox", DropboxSettings(impersonate=CID))
+    half = next(token for token in bench.tokens if '"closed": false' in token)
+    only(cids.commit([cids.transfer(put, body, half, bench.keep)]))
+    assert files_of(double, cid.home) == {"/Outpour/a.mov": data}
+    assert files_of(double, bob.home) == {}
 
 
 def test_the_team_s_space_is_one_place_for_all_of_them(
