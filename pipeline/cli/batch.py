@@ -64,7 +64,7 @@ def batch(
     def stopping() -> None:
         screen.say("stopping: what is in flight is finished or dropped (Ctrl-C again: at once)")
 
-    with Interrupts(stop, stopping, many.kill)(), screen:
+    with Interrupts(stop, stopping, many.kill), screen:
         for remark in found.remarks:
             screen.say(remark, "yellow")
         result = many.run()

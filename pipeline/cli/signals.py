@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from pipeline.runner.run import INTERRUPTED
 from pipeline.states import Exit
@@ -31,17 +31,16 @@ class Interrupts:
         self._stop = stop
         self._tell = tell
         self._count = 0
+        self._before: dict[int, Any] = {}  # handlers, to be put back
 
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         # A signal that was ignored when we came (nohup) stays ignored.
         mine = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._caught) for number in mine}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._before = {number: signal.signal(number, self._caught) for number in mine}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _caught(self, _: int, __: FrameType | None) -> None:
         self._count += 1

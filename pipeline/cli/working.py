@@ -34,5 +34,5 @@ def working(
     stop = Stop()
     screen = screen or display.choose(machine=False, quiet=json)
     prompter = TerminalPrompter(screen.pause, stop) if at_terminal() and not json else None
-    with Interrupts(stop, stopping)(), screen:
+    with Interrupts(stop, stopping), screen:
         yield Working(stop, screen, prompter)

@@ -17,7 +17,7 @@ from pipeline.limits import Gate
 from pipeline.meter import Meter
 from pipeline.rooms import Room
 from pipeline.stages.lineup import Lineup
-from pipeline.staging import Staging
+from pipeline.staging import Staged, Staging
 from pipeline.states import AssetState, CopyState
 from pipeline.stopping import Stop
 
@@ -146,3 +146,7 @@ class PieceWork:
         """No sink gets it in this run: nobody waits for it any more."""
         for sink in self.sinks:
             self.asset.lineup.ended(sink, self.piece.key)
+
+
+Deliver = Callable[[PieceWork, Staged], None]
+"""Takes over a file that has come, to bring it to its sinks."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from connectors.errors import Fatal, ItemError, OutpourError, Transient, unexpected
 from pipeline.ledger import steps
 from pipeline.limits import UNUSABLE, GivenUp
-from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.context import Deliver, PieceWork, Run
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.lending import lender
 from pipeline.stages.quarantine import put_aside
@@ -20,7 +20,6 @@ from pipeline.staging import Staged
 from pipeline.states import AssetState
 from pipeline.stopping import Stopped
 
-Deliver = Callable[[PieceWork, Staged], None]
 InVain = Callable[[PieceWork], OutpourError | None]
 """Why none of its sinks takes a file any more; None if one may."""
 

@@ -13,12 +13,11 @@ from connectors.errors import Fatal, ItemError, unexpected
 from pipeline.keep.xmp import render
 from pipeline.ledger import albums, steps
 from pipeline.naming import lead
-from pipeline.stages.context import PieceWork, Run
+from pipeline.stages.context import Deliver, PieceWork, Run
 from pipeline.stages.verify import Mismatch, prove
 from pipeline.staging import Staged
 from pipeline.states import AssetState
 
-Deliver = Callable[[PieceWork, Staged], None]
 _MANY = 1000  # pieces waiting, above which nobody brings more of his own accord
 
 

@@ -175,7 +175,7 @@ def test_ctrl_c_ends_what_waits_for_a_person(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_no_display_halfway() -> None:
     """It ends the question as soon as the screen has been handed over."""
     stop, whole = Stop(), []
-    with Interrupts(stop, lambda: None)(), stop.question(), pytest.raises(KeyboardInterrupt):
+    with Interrupts(stop, lambda: None), stop.question(), pytest.raises(KeyboardInterrupt):
         with stop.undisturbed():
             os.kill(os.getpid(), signal.SIGINT)
             whole.append(True)
