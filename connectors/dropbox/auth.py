@@ -62,15 +62,22 @@ def load_grant(settings: DropboxSettings) -> Grant:
         raise Misconfigured(
             "impersonate needs a sign-in of the whole team, and Dropbox is connected as one person",
             hint="with 'impersonate' set, have an administrator of the team run: "
-            "outpour connect dropbox",
+            "outpour connect dropbox; to keep the person's too, set 'account: team' beside it",
         )
     if grant.team and not settings.impersonate:
         raise Misconfigured(
             "Dropbox is connected for a whole team: say which member to act for",
-            hint="set 'impersonate' to the member's address, or for one person "
-            "run: outpour connect dropbox",
+            hint="set 'impersonate' to the member's address; or to sign in as one person too, set "
+            "'account: own' and run: outpour connect dropbox",
         )
     return grant
+
+
+def kind_changes(settings: DropboxSettings) -> bool:
+    """Whether a sign-in for a team is kept where one as a person is to be, or the reverse."""
+    with contextlib.suppress(SessionExpired):
+        return bool(grants.load(settings).team) is not bool(settings.impersonate)
+    return False
 
 
 def signed_in(settings: DropboxSettings) -> str:

@@ -26,6 +26,7 @@ from connectors.dropbox.errors import (
     RECONNECT,
     Forbidden,
     NoRoute,
+    UsedUp,
     forbidden,
     lacks,
     root_refused,
@@ -117,7 +118,7 @@ class Client(Dropbox):  # type: ignore[misc]  # the SDK is not typed
                 f"Dropbox failed (HTTP {res.status_code})", retry_after=retry_after(res.headers)
             )
         if res.status_code == 403:
-            raise forbidden(_json(res))
+            raise forbidden(_json(res), uploading="/files/upload" in str(res.request.url))
         if res.status_code in (404, 413, 431):
             raise NoRoute(f"Dropbox takes no such request (HTTP {res.status_code})")
         if res.status_code == 401 and not isinstance(_json(res), dict):
@@ -140,7 +141,7 @@ def speaking(doing: str, *, optional: bool = False) -> Iterator[None]:
         if optional and tag_of(error.error) == "route_access_denied":
             raise NoRoute(f"Dropbox does not open {doing} of that kind to the app") from error
         raise sign_in_refused(error.error) from error
-    except Forbidden as error:
+    except (Forbidden, UsedUp) as error:
         if optional:
             raise NoRoute(f"Dropbox does not open {doing} of that kind to the account") from error
         raise

@@ -48,6 +48,11 @@ class Forbidden(Fatal):
     """The account, or the app, may not do this at all."""
 
 
+class UsedUp(LimitReached):
+    """A team has used up its uploads of a month, as Dropbox's page "Data transport limit" tells it;
+    of a route that not all have it may be that the plan does not hold it."""
+
+
 class SessionGone(OutpourError):
     """An upload session cannot be used any more: begin another one."""
 
@@ -67,16 +72,15 @@ def throttled(headers: Mapping[str, str], body: Any) -> Throttled:
     )
 
 
-def forbidden(body: Any) -> OutpourError:
+def forbidden(body: Any, *, uploading: bool) -> OutpourError:
     """A 403, with an auth.AccessError unless it is a gateway's."""
     if not isinstance(body, dict):
         return Transient("something before Dropbox refused a request (HTTP 403)")
     error = body.get("error")
     why = tag_of(error)
     told = body.get("user_message")
-    if _is_feature(error) and isinstance(told, dict) and told.get("text"):
-        # Dropbox's page "Data transport limit": a team has used up its calls of a month.
-        return LimitReached(
+    if uploading and _is_feature(error) and isinstance(told, dict) and told.get("text"):
+        return UsedUp(
             f"Dropbox takes no more uploads of this team: {told['text']}",
             hint="Wait for the next month, get a larger plan, or add another sink.",
         )
@@ -103,7 +107,7 @@ def sign_in_refused(error: Any) -> OutpourError:
     if tag in ("user_suspended", "invalid_select_user", "invalid_select_admin"):
         return SessionExpired(
             f"Dropbox does not let this account in ({tag})",
-            hint="Ask the team's administrator to restore it, then connect again.",
+            hint="Ask the team's administrator to restore it, then run again.",
         )
     return SessionExpired(f"the sign-in to Dropbox has ended ({tag})", hint=RECONNECT)
 
@@ -118,8 +122,14 @@ def lacks(scope: str) -> SessionExpired:
 
 def root_refused(error: Any) -> OutpourError:
     """A common.PathRootError union: the team's space is not where it was, or closed."""
+    tag = tag_of(error)
+    if tag == "no_permission":
+        return Fatal(
+            "Dropbox does not let this app into the team's space",
+            hint="It takes an app with access to the Full Dropbox, and the member's right.",
+        )
     return Fatal(
-        f"Dropbox does not let this account into the team's space any more ({tag_of(error)})",
+        f"Dropbox does not let this account into the team's space any more ({tag})",
         hint="Run again; if it says so again, ask the team's administrator.",
     )
 

@@ -22,6 +22,8 @@ _LONGEST = 255  # characters of one name
 _IGNORED = frozenset(
     ("desktop.ini", "thumbs.db", ".ds_store", ".dropbox", ".dropbox.attr", ".dropbox.cache")
 )
+# Dropbox's own type, common.EmailAddress: the SDK takes no other.
+_ADDRESS = r"^['#&A-Za-z0-9._%+-]+@[A-Za-z0-9-][A-Za-z0-9.-]*\.[A-Za-z]{2,15}$"
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
@@ -86,7 +88,7 @@ class DropboxSettings(Settings):
     @field_validator("impersonate")
     @classmethod
     def _a_member(cls, address: str | None) -> str | None:
-        if address is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+        if address is not None and not re.fullmatch(_ADDRESS, address):
             raise ValueError("impersonate is the address of a member, such as ann@example.com")
         return address
 

@@ -18,7 +18,7 @@ from dropbox.session import WEB_HOST
 
 from connectors.abilities import Prompter
 from connectors.dropbox.account import person, settle
-from connectors.dropbox.auth import Grant, scopes, signed_in, store_grant
+from connectors.dropbox.auth import Grant, kind_changes, scopes, signed_in, store_grant
 from connectors.dropbox.client import Client, short
 from connectors.dropbox.network import TIMEOUT, session
 from connectors.dropbox.settings import GUIDE, DropboxSettings, app_key
@@ -28,6 +28,10 @@ from connectors.headers import retry_after
 from connectors.network_errors import network_error
 
 _ADMINISTRATOR = "It takes an administrator of the team, who lets the app act for its members. "
+_INSTEAD = (
+    "This takes the place of a sign-in of the other kind (as one person, or for a whole team). To "
+    "keep both, stop here, and give one of them a name: 'account: team'."
+)
 _MEMBER = (
     "This is a team with a team space: what 'folder' names lies in the member folder of {email}, "
     "where the others of the team do not see it. With 'team_space: true' it lies in the team's."
@@ -62,6 +66,8 @@ def sign_in(settings: DropboxSettings, prompter: Prompter, *, again: bool = Fals
     flow = _Flow(settings, key)
     address = flow.start()
     webbrowser.open(address)
+    if kind_changes(settings):
+        prompter.tell(_INSTEAD)
     who = _ADMINISTRATOR if settings.impersonate else ""
     prompter.tell(
         f"{who}Opening your browser. If none opens, visit this address on any device and allow "

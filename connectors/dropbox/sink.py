@@ -23,7 +23,7 @@ from connectors.dropbox.settings import DropboxSettings
 from connectors.dropbox.small import BATCH_BYTES, SmallFiles
 from connectors.dropbox.space import capacity
 from connectors.dropbox.ticket import Ticket
-from connectors.errors import OutpourError
+from connectors.errors import Fatal, OutpourError
 
 _TRANSFERS = 16
 _IN_FLIGHT = 64 * 1024 * 1024  # bytes of request bodies in memory
@@ -54,6 +54,7 @@ class DropboxSink:
         self._settings = settings
         self._workers = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix=f"{name}-part")
         self._made: _SignedIn | None = None
+        self._whose = ""
         self._lock = threading.Lock()
         self._ended = threading.Event()
 
@@ -143,8 +144,20 @@ class DropboxSink:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = _SignedIn(self._settings, self._workers, self._ended)
+                    self._made = self._signed_in()
         return self._made
+
+    def _signed_in(self) -> _SignedIn:
+        """Of the same account or space as before: addresses and spaces are given to others."""
+        made = _SignedIn(self._settings, self._workers, self._ended)
+        if self._whose and made.whose != self._whose:
+            made.client.close()
+            raise Fatal(
+                "the sign-in to Dropbox opens another place than when the run began",
+                hint="Run again: then what has a copy is looked for there.",
+            )
+        self._whose = made.whose
+        return made
 
 
 class _SignedIn:

@@ -81,7 +81,7 @@ def test_without_the_routes_every_file_goes_by_itself(
 
 
 @pytest.mark.parametrize("route", ["start_batch", "append_batch"])
-@pytest.mark.parametrize("fault", ["route_denied", "access_denied"])
+@pytest.mark.parametrize("fault", ["route_denied", "access_denied", "transport_limit"])
 def test_routes_that_are_not_open_are_as_good_as_none(
     double: Double, place: DropboxPlace, bench: Bench, fault: str, route: str
 ) -> None:

@@ -28,6 +28,7 @@ from connectors.headers import retry_after
 from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
+from sandbox.dropbox.wire import denied
 from sandbox.messages import Answer
 from tests.conformance.making import Bench, content, only
 from tests.dropbox.bench import DropboxPlace, all_sent, held
@@ -244,16 +245,22 @@ def test_a_team_s_uploads_of_a_month_that_are_used_up_are_told_as_that(
     assert "next month" in caught.value.hint
 
 
-@pytest.mark.parametrize("route", ["start_batch", "append_batch"])
-def test_used_up_uploads_do_not_make_files_go_one_by_one(
-    double: Double, place: DropboxPlace, bench: Bench, route: str
-) -> None:
-    double.faults.add("transport_limit", key=f"files/upload_session/{route}")
-    sink = place.open()
+def test_of_many_small_files_too(double: Double, place: DropboxPlace, bench: Bench) -> None:
+    double.faults.add("transport_limit")
     items = [(*bench.stage(f"{n}.jpg", content(1000, n)), None) for n in range(12)]
-    with pytest.raises(LimitReached):
-        sink.transfer_many(items)
-    assert double.counts["files/upload_session/start"] == 0
+    answers = place.open().transfer_many(items)
+    assert all(isinstance(answer, LimitReached) for answer in answers) and len(answers) == 12
+
+
+def test_a_plan_without_a_feature_is_not_a_month_that_is_used_up(
+    double: Double, place: DropboxPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To wait for the next month would not help."""
+    sink, refusal = place.open(), denied("feature", "This is not part of your plan.")
+    monkeypatch.setattr(double, "handle", lambda request: refusal.answer)
+    with pytest.raises(Fatal) as caught:
+        sink.stat("a.jpg")
+    assert not isinstance(caught.value, LimitReached) and "team's rules" in caught.value.hint
 
 
 def test_a_gateway_that_refuses_a_request_is_not_dropbox(

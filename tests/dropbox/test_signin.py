@@ -44,7 +44,7 @@ class Person:
         self.asked.append((question, secret))
         if self.code is not None:
             return self.code
-        page = requests.get(self.heard[0].split("\n")[1], timeout=10)
+        page = requests.get(self.heard[-1].split("\n")[1], timeout=10)
         found = re.search(r"<code>([^<]+)</code>", page.text)
         assert found, page.text
         return f"  {found[1]} \n"

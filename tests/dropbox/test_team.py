@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dropbox import common
+from pydantic import ValidationError
 
 from connectors.abilities import Situated
 from connectors.dropbox import DropboxSettings, connector
 from connectors.dropbox.auth import Grant, load_grant, store_grant
+from connectors.dropbox.settings import _ADDRESS
 from connectors.dropbox.sink import DropboxSink
 from connectors.errors import Fatal, Misconfigured, OutpourError, SessionExpired
 from pipeline.cli.app import invoke
@@ -206,6 +209,51 @@ def test_renewed_in_mid_run_by_an_administrator_of_the_same_team_only(
     with pytest.raises(SessionExpired, match="another Dropbox account"):
         sink.reconnect(Person())
     assert load_grant(settings) == other
+
+
+@pytest.mark.parametrize("moved", ["address", "space"])
+def test_a_new_sign_in_never_opens_another_place_in_mid_run(
+    double: Double, bob: Member, bench: Bench, moved: str
+) -> None:
+    """Addresses are given to others, and teams lose their space: photos are private."""
+    double.team.space = moved == "space"
+    settings = connect(double, Person(), impersonate=BOB, team_space=moved == "space")
+    sink = DropboxSink("dropbox", settings)
+    bench.place(sink, "a.jpg", content(10))
+    if moved == "space":
+        double.team.space = False
+    else:
+        double.team.members.clear()
+        double.team.hire(CID)
+        double.team.hire(BOB)
+    sink.reconnect(Person())
+    with pytest.raises(Fatal, match="another place"):
+        bench.place(sink, "b.jpg", content(11))
+    everything = [SPACE, *(member.home for member in (bob, *double.team.members))]
+    held = [path for namespace in everything for path in files_of(double, namespace)]
+    assert set(held) == {"/Outpour/a.jpg"}
+
+
+def test_an_address_that_the_sdk_would_stumble_over_is_refused_before_anything_starts() -> None:
+    assert common.EmailAddress_validator.pattern == _ADDRESS
+    for address in ("bob@example", "jörg@example.com", "ann@example.com,", "ann"):
+        with pytest.raises(ValidationError, match="the address of a member"):
+            DropboxSettings(impersonate=address)
+
+
+def test_a_sign_in_of_the_other_kind_is_not_replaced_without_a_word(
+    double: Double, bob: Member
+) -> None:
+    for settings, said in (
+        ({}, False),
+        ({"impersonate": BOB}, True),
+        ({"impersonate": BOB}, False),
+        ({"account": "own"}, False),
+    ):
+        double.signin.scopes = ALL if "impersonate" in settings else frozenset(SCOPES)
+        person = Person()
+        connect(double, person, **settings)
+        assert any("account: team" in heard for heard in person.heard) is said, settings
 
 
 def test_who_signs_a_team_out_is_told_where_it_ends(double: Double, bob: Member) -> None:
