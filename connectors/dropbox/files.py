@@ -37,7 +37,7 @@ class Files:
     and all such waiting from then on."""
 
     def __init__(self, client: Client, root: Root, ended: threading.Event) -> None:
-        self.ended = ended
+        self._ended = ended
         self._client = client
         self._root = root
 
@@ -104,7 +104,7 @@ class Files:
             response.close()
 
     def _entries(self, path: str, *, recursive: bool, most: int = _PAGE) -> Iterator[Any]:
-        patience = Patience(self.ended)
+        patience = Patience(self._ended)
 
         def begin() -> Any:
             with speaking("a listing"):

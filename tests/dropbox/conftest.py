@@ -20,6 +20,11 @@ def double(use_sandbox: Point) -> Iterator[Double]:
     assert not broken(double)
 
 
+@pytest.fixture(autouse=True)
+def _no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+
+
 @pytest.fixture
 def place(double: Double) -> DropboxPlace:
     return DropboxPlace(double)

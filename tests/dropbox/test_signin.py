@@ -55,11 +55,6 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webbrowser.open", lambda address: False)
-
-
 def connect(double: Double, person: Person, **settings: Any) -> DropboxSettings:
     made = DropboxSettings(**{"app_key": double.signin.app_key, **settings})
     assert connector.connect

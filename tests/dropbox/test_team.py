@@ -9,7 +9,6 @@ import pytest
 from dropbox import common
 from pydantic import ValidationError
 
-from connectors.abilities import Situated
 from connectors.dropbox import DropboxSettings, connector
 from connectors.dropbox.auth import Grant, load_grant, store_grant
 from connectors.dropbox.settings import _ADDRESS
@@ -26,11 +25,6 @@ from tests.dropbox.test_signin import Person, connect
 
 ALL = frozenset((*SCOPES, *TEAM_SCOPES))
 BOB, CID = "bob@example.com", "cid@example.com"
-
-
-@pytest.fixture(autouse=True)
-def _no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webbrowser.open", lambda address: False)
 
 
 @pytest.fixture
@@ -117,8 +111,7 @@ def test_the_team_s_space_is_one_place_for_all_of_them(
         team_grant(double, account="team", impersonate=BOB, team_space=True),
         DropboxSettings(team_space=True),  # the sign-in of Ann herself
     ):
-        sink: Situated = DropboxSink("dropbox", settings)
-        assert isinstance(sink, DropboxSink)
+        sink = DropboxSink("dropbox", settings)
         for name, data in (("a.jpg", content(10)), ("b.mov", content(9_000_000))):
             bench.place(sink, name, data)
         assert sink.whereabouts().startswith(f"space:{SPACE} ")
