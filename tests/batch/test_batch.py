@@ -101,6 +101,7 @@ def test_plans_are_added_up_and_one_that_cannot_be_made_is_named(
     assert "in all: 6 assets to move, 18.0 kB" in out and "staff-bob@example.com: " in err
 
 
+@pytest.mark.wide
 def test_what_is_wrong_with_one_stops_no_other_and_is_named(
     config: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

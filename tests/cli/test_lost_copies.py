@@ -90,6 +90,7 @@ def test_a_file_that_its_owner_renamed_is_found_by_its_bytes_and_not_copied_agai
     assert "moved" not in capsys.readouterr().out
 
 
+@pytest.mark.wide
 def test_a_file_that_its_owner_put_back_counts_again(config: Path, tmp_path: Path) -> None:
     path = next((tmp_path / "one").rglob("*.HEIC"))
     data = path.read_bytes()
@@ -99,6 +100,7 @@ def test_a_file_that_its_owner_put_back_counts_again(config: Path, tmp_path: Pat
     assert invoke(["verify", str(config)]) == Exit.OK
 
 
+@pytest.mark.wide
 def test_a_file_that_was_renamed_and_changed_is_lost(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +144,7 @@ def _parent(path: Path) -> None:
     path.parent.write_text("no folder")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("replace", [_link, _folder])
 def test_a_copy_in_whose_place_is_no_file_is_lost_and_comes_back(
     replace: Callable[[Path], None], config: Path, tmp_path: Path

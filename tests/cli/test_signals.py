@@ -16,6 +16,7 @@ from connectors.private import state_path
 from pipeline.cli.signals import Interrupts
 from pipeline.states import Exit
 from pipeline.stopping import Stop
+from tests.cases import wide_after
 from tests.cli.terminal import CTRL_C, at_terminal
 
 COMMAND = [sys.executable, "-m", "tests.cli.stage"]
@@ -40,7 +41,7 @@ def until_files(folder: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", wide_after(1, [signal.SIGINT, signal.SIGTERM]))
 def test_the_first_signal_ends_cleanly_and_the_same_command_goes_on(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_the_second_signal_stops_now_and_loses_nothing(tmp_path: Path) -> None:
     assert rest.returncode == Exit.OK
 
 
+@pytest.mark.wide
 def test_a_run_that_was_killed_is_not_called_running(tmp_path: Path) -> None:
     def status() -> str:
         return subprocess.run(

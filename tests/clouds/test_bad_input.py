@@ -19,6 +19,7 @@ from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit
 from sandbox.gdrive.store import FOLDER, Node, SharedDrive
 from sandbox.messages import Answer, Request
+from tests.cases import wide_after
 from tests.clouds.conftest import COUNT
 from tests.dropbox.bench import DropboxPlace, shifted
 from tests.gdrive.bench import DrivePlace
@@ -78,7 +79,7 @@ def test_never_connected(job: FanOut, said: Say, kind: str) -> None:
 KEYS = {"gdrive": ("refresh_token", "client_id"), "dropbox": ("refresh_token", "app_key")}
 
 
-@pytest.mark.parametrize("kept", ["{not json", "[]", '{"foo": 1}', "", None, "a\nb"])
+@pytest.mark.parametrize("kept", wide_after(1, ["{not json", "[]", '{"foo": 1}', "", None, "a\nb"]))
 @pytest.mark.parametrize("kind", ["gdrive", "dropbox"])
 def test_a_stored_sign_in_that_is_damaged_is_one_that_has_ended(
     job: FanOut, said: Say, kind: str, kept: str | None
@@ -121,7 +122,7 @@ def test_a_sign_in_that_was_taken_back_in_mid_run(job: FanOut, said: Say, kind: 
     assert held == job.wanted()
 
 
-@pytest.mark.parametrize("hours", [-24, 24])
+@pytest.mark.parametrize("hours", wide_after(1, [-24, 24]))
 def test_a_clock_that_is_a_day_off(
     job: FanOut, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_shared_drive_without_rights(
     assert job.run() == 0 and job.held()["drive"] == job.held()["folder"] == job.wanted()
 
 
+@pytest.mark.wide
 def test_a_contributor_of_a_shared_drive_cannot_empty_it_and_need_not(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -257,6 +259,7 @@ def test_names_that_dropbox_refuses(job: FanOut, capsys: pytest.CaptureFixture[s
     assert not job.held()["dropbox"] and f"0 of {COUNT}" in shown.out
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_date_of_long_ago_costs_no_photo(job: FanOut, refused: bool) -> None:
     """A scan dated by hand: its date is kept where the place takes it."""

@@ -20,6 +20,8 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 LISTS = {"drive": "files.list", "dropbox": "files/list_folder*"}
 
 

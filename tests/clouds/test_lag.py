@@ -13,6 +13,8 @@ from sandbox.gdrive.store import Node
 from tests.clouds.test_rebuild import rebuilt
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 HIDDEN = 3  # copies no listing shows
 
 

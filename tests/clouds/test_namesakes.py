@@ -11,6 +11,8 @@ from sandbox.gdrive.store import Node
 from tests.gdrive.bench import DrivePlace
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 FREE = ("--free", "200kB", "--copies", "1", "--yes")
 
 

@@ -55,6 +55,7 @@ def test_after_a_rebuild_a_run_moves_nothing(
     assert invoke(["verify", str(job.config)]) == 0
 
 
+@pytest.mark.wide
 def test_sidecars_are_found_beside_their_photos_whatever_the_template_says_now(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_rebuild_says_what_is_missing_and_what_is_foreign(
     assert changed.exists(), "other content was overwritten"
 
 
+@pytest.mark.wide
 def test_two_files_at_one_path_are_one_copy(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +112,7 @@ def test_two_files_at_one_path_are_one_copy(
     assert (drive["files"], drive["bytes"], drive["foreign"]) == (COUNT, size, 1)
 
 
+@pytest.mark.wide
 def test_a_ledger_that_is_there_is_only_completed(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +146,7 @@ def test_copies_that_the_ledger_knows_and_no_sink_shows_are_not_said_to_be_there
     job.assert_brought_back()
 
 
+@pytest.mark.wide
 def test_another_file_where_a_copy_was_is_not_the_copy(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +157,7 @@ def test_another_file_where_a_copy_was_is_not_the_copy(
     assert (found["missing"], found["foreign"], found["known"]) == (1, 1, COUNT - 1)
 
 
+@pytest.mark.wide
 def test_copies_that_their_owner_moved_are_not_missing(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +194,7 @@ def test_dropbox_alone_is_read_back_where_that_is_allowed(
     assert job.held()["dropbox"] == job.wanted()
 
 
+@pytest.mark.wide
 def test_a_rebuild_through_trouble(job: FanOut, capsys: pytest.CaptureFixture[str]) -> None:
     assert job.run() == 0
     lose_the_ledger()

@@ -23,6 +23,7 @@ from tests.rehearsal.fanout import FanOut
 ACCOUNT = "demo@example.com"
 
 
+@pytest.mark.wide
 def test_the_clouds_of_a_pipeline_are_left_and_come_back_with_connect(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,8 @@ from tests.dropbox.bench import held
 from tests.keep.reading import read
 from tests.rehearsal.fanout import FanOut
 
+pytestmark = pytest.mark.wide
+
 KINDS = {"drive": "gdrive", "dropbox": "dropbox"}
 CLOUD = "source: icloud:demo@example.com\nsinks: [dropbox]\n"
 

@@ -15,6 +15,7 @@ from pipeline.states import Exit
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.tree import Commit, File
 from sandbox.gdrive.store import Node
+from tests.cases import wide_after
 from tests.clouds.conftest import COUNT
 from tests.rehearsal.fanout import FanOut
 
@@ -179,6 +180,7 @@ def test_changed(verify: Verify) -> None:
     )
 
 
+@pytest.mark.wide
 def test_replaced(verify: Verify) -> None:
     """Deleted, and another file put in its place: the copy is gone, the other is not ours."""
     path = verify.cloud.paths()[0]
@@ -188,6 +190,7 @@ def test_replaced(verify: Verify) -> None:
     assert found["wrong"] == [[path, "replaced by a file of 15 bytes"]] and found["foreign"] == 1
 
 
+@pytest.mark.wide
 def test_foreign(verify: Verify) -> None:
     folder, _, _ = verify.cloud.paths()[0].rpartition("/")
     verify.cloud.add(f"{folder}/holiday.jpg", b"not from here")
@@ -196,6 +199,7 @@ def test_foreign(verify: Verify) -> None:
     assert found["strangers"] == [f"{folder}/holiday.jpg"]
 
 
+@pytest.mark.wide
 def test_doubled(verify: Verify) -> None:
     copy = verify.cloud.double(verify.cloud.paths()[3])
     found = verify()
@@ -214,7 +218,7 @@ def test_moved_by_its_owner(verify: Verify) -> None:
     assert verify()["moved"] == 0, "it is known to be there now"
 
 
-@pytest.mark.parametrize("percent", [100, 40])
+@pytest.mark.parametrize("percent", wide_after(1, [100, 40]))
 def test_reading_back(verify: Verify, percent: int) -> None:
     """All, or a sample, is downloaded and hashed."""
     random.seed(7)  # of a dozen files a sample can be empty, if seldom
@@ -286,6 +290,7 @@ def test_a_listing_that_breaks_is_begun_again(verify: Verify) -> None:
     assert faults.counts["unavailable"] == 2 and faults.counts["reset"] == 2
 
 
+@pytest.mark.wide
 def test_dropbox_may_write_a_folder_in_another_case(
     job: FanOut, capsys: pytest.CaptureFixture[str]
 ) -> None:

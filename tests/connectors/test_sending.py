@@ -18,6 +18,7 @@ from connectors import sending
 from connectors.adapter import Adapter
 from connectors.pools import Pools
 from sandbox.ca import Authority
+from tests.cases import wide_after
 
 CONNECT = 2.0  # seconds
 BODY = bytes(16_000_000)  # more than the buffers of this machine take at once
@@ -90,7 +91,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         one.close()
 
 
-@pytest.mark.parametrize("post", [through_pools, through_requests])
+@pytest.mark.parametrize("post", wide_after(1, [through_pools, through_requests]))
 def test_a_body_may_take_longer_than_a_connection(
     post: Post, line: Callable[[float], Line]
 ) -> None:

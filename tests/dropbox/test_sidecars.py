@@ -20,6 +20,8 @@ from tests.dropbox.bench import DropboxPlace, held
 from tests.keep.reading import read
 from tests.keep.rig import World
 
+pytestmark = pytest.mark.wide
+
 
 def sidecars(double: Double) -> dict[str, bytes]:
     """By the asset they are of."""

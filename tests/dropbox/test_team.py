@@ -256,6 +256,7 @@ def test_who_signs_a_team_out_is_told_where_it_ends(double: Double, bob: Member)
     assert isinstance(refusal(settings), SessionExpired)
 
 
+@pytest.mark.wide
 def test_a_table_of_people_fills_each_one_s_dropbox_by_one_sign_in(
     double: Double, bob: Member, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

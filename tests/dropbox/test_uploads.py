@@ -16,6 +16,7 @@ from sandbox.dropbox import Dropbox as Double
 from sandbox.dropbox.content import Content
 from sandbox.dropbox.sessions import Session
 from sandbox.messages import Request
+from tests.cases import wide_after
 from tests.conformance.making import Bench, content, only
 from tests.dropbox.bench import DropboxPlace, held
 
@@ -100,7 +101,9 @@ def test_another_process_sends_only_what_is_missing(
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
-@pytest.mark.parametrize(("size", "at"), [(MIDDLE, 1), (MIDDLE, 2), (LARGE, 1), (LARGE, 5)])
+@pytest.mark.parametrize(
+    ("size", "at"), wide_after(1, [(MIDDLE, 1), (MIDDLE, 2), (LARGE, 1), (LARGE, 5)])
+)
 def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
     double: Double, place: DropboxPlace, bench: Bench, size: int, fault: str, at: int
 ) -> None:
@@ -120,6 +123,7 @@ def test_dropbox_is_believed_about_a_part_whose_answer_got_lost(
     assert double.received <= size + PART and double.tree.writes == 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("words", ["part_offset", "part_place"])
 @pytest.mark.parametrize("fault", ["lost_answer", "error_after"])
 def test_a_part_that_dropbox_has_and_refuses_is_not_the_end_of_the_upload(
@@ -137,6 +141,7 @@ def test_a_part_that_dropbox_has_and_refuses_is_not_the_end_of_the_upload(
     assert double.received <= LARGE + PART and double.tree.writes == 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("words", ["part_offset", "part_place"])
 def test_parts_that_are_refused_and_not_there_are_found_missing(
     double: Double, place: DropboxPlace, bench: Bench, words: str

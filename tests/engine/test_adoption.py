@@ -59,6 +59,7 @@ def test_a_lost_ledger_is_rebuilt_from_proof_alone(
     assert set(library.contents.values()) <= set(contents(shelf).values())
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("lost", [True, False], ids=["ledger lost", "selected anew"])
 def test_a_copy_of_what_a_file_was_is_no_copy_of_what_it_is(tmp_path: Path, lost: bool) -> None:
     """A folder tells no checksum, and an edit in place keeps name and size: its copy of then has
@@ -91,6 +92,7 @@ class Broken(MemorySink):
             yield receipt
 
 
+@pytest.mark.wide
 def test_an_adoption_that_broke_off_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
     library, shelf = Library(), Shelf()
     fill(library, 120)
@@ -113,6 +115,7 @@ def test_an_adoption_that_broke_off_goes_on_and_doubles_nothing(tmp_path: Path) 
     assert contents(shelf) == held, "what was there is copied beside itself"
 
 
+@pytest.mark.wide
 def test_what_is_selected_later_is_adopted_too(tmp_path: Path) -> None:
     library, shelf = Library(), Shelf()
     fill(library, 12)

@@ -18,6 +18,8 @@ from tests.keep.rig import World
 from tests.ledger.plans import explained
 from tests.reclaim.rig import World as Freeable
 
+pytestmark = pytest.mark.wide
+
 ID = "asset-00002"
 AGAIN = "another"
 

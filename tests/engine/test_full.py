@@ -110,6 +110,7 @@ def filled(count: int = 60) -> tuple[Library, int]:
     return library, sum(len(data) for files in held.values() for data in files)
 
 
+@pytest.mark.wide
 def test_three_sinks_that_only_together_are_large_enough(tmp_path: Path) -> None:
     library, total = filled(90)
     sinks = [Counting(name, Shelf(limit=int(total * share))) for name, share in
@@ -128,6 +129,7 @@ def test_three_sinks_that_only_together_are_large_enough(tmp_path: Path) -> None
     assert [n.text for n in observer.notices if n.text.startswith("by free space")]
 
 
+@pytest.mark.wide
 def test_a_sink_emptied_five_times_takes_the_whole_library(tmp_path: Path) -> None:
     library, total = filled()
     sink = Counting("a", Shelf(limit=total // 5))
@@ -173,6 +175,7 @@ def test_what_others_write_meanwhile_sends_the_rest_on(tmp_path: Path) -> None:
     assert states(observer, "first").count("full") == 1
 
 
+@pytest.mark.wide
 def test_figures_that_lag_are_believed_less_and_less(tmp_path: Path) -> None:
     """A place that says it has room and then refuses is asked more and more seldom."""
     library, total = filled(30)
@@ -249,6 +252,7 @@ def test_a_limit_that_nobody_knows_the_end_of_is_no_reason_to_wait(tmp_path: Pat
     assert states(observer, "strict") == ["full"]
 
 
+@pytest.mark.wide
 def test_whether_a_limit_was_lifted_is_tried_with_one_file_at_a_time(tmp_path: Path) -> None:
     library, _ = filled(20)
     sink, observer = Strict(10, patience=4), Recorder()

@@ -23,6 +23,8 @@ from pipeline.runner import Outcome
 from pipeline.states import Exit
 from tests.engine.rig import Recorder, contents, ending, fill, go, job
 
+pytestmark = pytest.mark.wide
+
 
 class Locked(MemorySink):
     """Full halfway. After the first look, which finds that out, each look meets ``errors`` in

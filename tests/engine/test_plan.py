@@ -80,6 +80,7 @@ def test_what_only_needs_another_sidecar_moves_no_bytes(tmp_path: Path) -> None:
     assert received(world) == 0
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("to", ["all", "first"])
 def test_of_a_file_that_one_of_two_sinks_lacks(tmp_path: Path, to: str) -> None:
     """It is due where each is to have it, and where one is enough it is not."""
@@ -91,6 +92,7 @@ def test_of_a_file_that_one_of_two_sinks_lacks(tmp_path: Path, to: str) -> None:
     assert received(world) == (all_of_it if to == "all" else 0)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("to", ["all", "first", "spread"])
 def test_of_a_file_that_one_of_two_sinks_does_not_keep(tmp_path: Path, to: str) -> None:
     world = World(tmp_path, sinks=1, select=Select(roles=(Role.ORIGINAL,)))
@@ -102,6 +104,7 @@ def test_of_a_file_that_one_of_two_sinks_does_not_keep(tmp_path: Path, to: str) 
     assert found.bytes == found.staging.needed == received(world)
 
 
+@pytest.mark.wide
 def test_what_a_run_that_broke_off_only_began_is_owed_too(tmp_path: Path) -> None:
     class Broken(MemorySink):
         def commit(self, items: Sequence[Transferred]) -> list[Receipt | OutpourError]:
@@ -121,6 +124,7 @@ def test_what_a_run_that_broke_off_only_began_is_owed_too(tmp_path: Path) -> Non
     assert len(contents(more)) == len(contents(world.shelves[0]))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("route", [Route(), Route(to="first", copies=3)])
 def test_what_was_freed_goes_to_an_added_sink_too(tmp_path: Path, route: Route) -> None:
     world, more = World(tmp_path), Shelf()
@@ -137,6 +141,7 @@ def test_what_was_freed_goes_to_an_added_sink_too(tmp_path: Path, route: Route) 
     assert not after.again and "Nothing to move: everything asked for is confirmed" in shown(after)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("route", [Route(), Route(to="first", copies=3)])
 def test_and_it_is_said_if_it_does_not_fit_there(tmp_path: Path, route: Route) -> None:
     world = World(tmp_path)

@@ -66,6 +66,7 @@ def test_a_video_that_comes_first_takes_the_name_that_its_photo_has_to_take(tmp_
     assert len(ours) == 2 and len({path.rpartition(".")[0] for path in ours}) == 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("files", [1, 2, 3])
 def test_however_little_room_staging_has_all_of_them_arrive(files: int, tmp_path: Path) -> None:
     library, shelf = Library(), Shelf()

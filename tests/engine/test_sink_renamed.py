@@ -21,6 +21,8 @@ from tests.keep.reading import read
 from tests.keep.rig import GARDEN, World
 from tests.reclaim.rig import World as Freeable
 
+pytestmark = pytest.mark.wide
+
 ID = "asset-00002"
 
 

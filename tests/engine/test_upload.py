@@ -84,6 +84,7 @@ def test_a_file_the_place_is_too_busy_for_is_waited_for_and_not_failed(
     assert len(waits) >= 7 and min(waits[:7]) >= 0.05
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("step", ["send", "commit"])
 def test_a_line_that_is_down_for_one_answer_is_waited_for(step: str, tmp_path: Path) -> None:
     """As for a place as a whole: longer than by attempts, and no sink is left out for it."""
@@ -221,6 +222,7 @@ def send(sink: MemorySink, folder: Path, attempts: int) -> Exit:
     return ended.exit
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("quick")
 def test_an_upload_that_gets_further_each_time_survives_more_drops_than_it_has_attempts(
     tmp_path: Path,
@@ -259,6 +261,7 @@ def test_an_upload_that_never_advances_uses_up_its_attempts(
     assert sink.tries == 4
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("quick")
 def test_a_place_that_loses_what_it_has_each_time_is_not_sent_to_for_ever(tmp_path: Path) -> None:
     """Each try sends half of the file."""

@@ -16,6 +16,8 @@ from pipeline.config.models import Select
 from pipeline.states import Exit
 from tests.engine.rig import Recorder, apple, contents, fill, go, job
 
+pytestmark = pytest.mark.wide
+
 COUNT = 9
 
 

@@ -100,6 +100,7 @@ def test_they_are_found_where_the_one_in_front_is_away(made: Rig, how: str) -> N
     assert pages[-1].full
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("attribute", [{"hidden": True}, {"trashed": 1_600_000_000_000}])
 def test_a_burst_that_leaves_meanwhile_does_not_stand_for_a_photo_that_got_lost(
     made: Rig, monkeypatch: pytest.MonkeyPatch, attribute: dict[str, Any]
@@ -119,6 +120,7 @@ def test_a_burst_that_leaves_meanwhile_does_not_stand_for_a_photo_that_got_lost(
     assert others[2] in named(pages) and pages[-1].full
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("code", ["BAD_REQUEST", "NOT_FOUND", "no token"])
 @pytest.mark.parametrize("always", [True, False])
 def test_a_record_that_is_refused_as_a_whole_ends_no_listing(
@@ -171,6 +173,7 @@ def test_what_cannot_be_asked_about_it_then_ends_no_listing(
     assert not pages[-1].full
 
 
+@pytest.mark.wide
 def test_a_broken_photo_known_by_its_rank_hides_no_broken_picture(made: Rig) -> None:
     plain = made.library.get(made.library.view("listed")[150]).id
     first, _ = behind(made)
@@ -183,6 +186,7 @@ def test_a_broken_photo_known_by_its_rank_hides_no_broken_picture(made: Rig) -> 
     assert pages[-1].expected == SIZE + 3 and not pages[-1].full
 
 
+@pytest.mark.wide
 def test_many_that_apple_fails_over_are_not_each_asked_for_alone(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +250,7 @@ def test_what_a_burst_loses_or_gets_is_a_change(made: Rig) -> None:
     assert named(pages) == Counter(made.ids("shown")) and second in named(pages)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("hidden", [True, False])
 @pytest.mark.parametrize("trashed", [True, False])
 def test_of_bursts_too_what_is_asked_for_is_taken(made: Rig, hidden: bool, trashed: bool) -> None:
@@ -295,6 +300,7 @@ def test_a_picture_that_leaves_before_it_is_asked_for_is_passed_over(
     assert pages[-1].full and not any(page.problems for page in pages)
 
 
+@pytest.mark.wide
 def test_one_that_apple_fails_over_costs_no_other(made: Rig) -> None:
     first, second = behind(made)
     made.faults.retry_after = 0
@@ -307,6 +313,7 @@ def test_one_that_apple_fails_over_costs_no_other(made: Rig) -> None:
     assert not pages[-1].full and pages[-1].expected == SIZE + 3
 
 
+@pytest.mark.wide
 def test_where_apple_fails_over_everything_no_picture_is_blamed(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +331,7 @@ def test_where_apple_fails_over_everything_no_picture_is_blamed(
     assert made.icloud.counts["lookup"] < 20
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "spec", ["error_item:0.5", "empty_page@changes/*:0.3", "throttle:0.2", "reset:0.2"]
 )

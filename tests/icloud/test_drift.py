@@ -16,6 +16,8 @@ from sandbox.library import Asset, Library
 from tests.icloud.rig import Rig, rig
 from tests.pointing import Point
 
+pytestmark = pytest.mark.wide
+
 SIZE = 300  # three windows
 OLD = 315_532_800_000  # 1980
 NEW = 1_900_000_000_000  # 2030

@@ -12,6 +12,8 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.icloud.rig import Rig, listing
 
+pytestmark = pytest.mark.wide
+
 
 def videos(ready: Rig) -> set[bytes]:
     """The edited videos of all Live Photos that are shown."""

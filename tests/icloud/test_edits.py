@@ -17,6 +17,7 @@ from connectors.icloud.cloudkit import Zone
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.library import edits
+from tests.cases import wide_after
 from tests.icloud.rig import Rig, listing, read
 
 KINDS = ("small_instructions", "instructions")
@@ -62,8 +63,8 @@ def test_of_two_kinds_the_file_is_taken(ready: Rig) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("kind", wide_after(1, KINDS))
+@pytest.mark.parametrize("private", wide_after(1, [True, False]))
 def test_they_are_copied_also_where_they_were_not_asked_for(
     ready: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, private: bool
 ) -> None:

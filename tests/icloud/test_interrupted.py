@@ -27,6 +27,7 @@ from pipeline.runner import Outcome
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 from sandbox.library import Library
+from tests.cases import wide_after
 from tests.conformance.making import content
 from tests.engine.rig import ending, go, job
 from tests.icloud.rig import ACCOUNT, Rig, rig
@@ -109,7 +110,7 @@ def test_what_is_cut_short_is_never_taken_for_a_whole_listing(
             list(source.pages())
 
 
-@pytest.mark.parametrize("command", ["run", "verify", "rebuild"])
+@pytest.mark.parametrize("command", wide_after(1, ["run", "verify", "rebuild"]))
 def test_nothing_is_concluded_from_what_was_not_listed(
     command: str, use_sandbox: Point, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

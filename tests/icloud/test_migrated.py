@@ -20,6 +20,8 @@ from tests.icloud.test_sink_contract import Cloud
 from tests.pointing import Point
 from tests.rehearsal.rig import landed, wanted
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture
 def moved(bare: Rig) -> Rig:

@@ -20,6 +20,8 @@ from pipeline.states import Exit
 from sandbox.library import Asset
 from tests.icloud.rig import Rig, cursor, listing
 
+pytestmark = pytest.mark.wide
+
 
 def own(ready: Rig) -> Asset:
     """A photo of the person's own library, whose original no other has."""

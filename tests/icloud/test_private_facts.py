@@ -28,6 +28,8 @@ from sandbox.library import Library
 from tests.icloud.rig import Rig, listing, rig
 from tests.pointing import Point
 
+pytestmark = pytest.mark.wide
+
 BURST = "B0000000-0000-4000-8000-00000000B057"
 
 

@@ -259,6 +259,7 @@ def killed_many_times(cloud: Rig, folder: Path, kills: int, seed: int) -> None:
     assert held(cloud) == prints(*bodies)
 
 
+@pytest.mark.wide
 def test_killed_and_run_again(cloud: Rig, tmp_path: Path) -> None:
     killed_many_times(cloud, tmp_path / "Photos", 3, seed=1)
 
@@ -269,6 +270,7 @@ def test_killed_a_hundred_times(cloud: Rig, tmp_path: Path, seed: int) -> None:
     killed_many_times(cloud, tmp_path / "Photos", 10, seed)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "trouble", ["throttle@upload*:4x", "unavailable@upload*:3x", "cut_upload:3x", "lost_answer:1x"]
 )

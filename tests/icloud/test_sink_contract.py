@@ -13,6 +13,8 @@ from tests.conformance.sink_suite import SinkSuite
 from tests.icloud.rig import PASSWORD, Rig, rig
 from tests.pointing import Point
 
+pytestmark = pytest.mark.wide
+
 
 class Cloud(SinkPlace):
     large = 3_000_000

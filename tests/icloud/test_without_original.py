@@ -13,6 +13,8 @@ from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from tests.icloud.rig import Rig, listing
 
+pytestmark = pytest.mark.wide
+
 
 def without(ready: Rig, kind: Kind) -> Asset:
     """The first asset of a kind, as it is listed once its original is gone."""

@@ -15,6 +15,7 @@ from connectors.icloud.source import ICloudSource
 from pipeline.cli.app import invoke
 from pipeline.states import Exit
 from sandbox.icloud.zones import SHARED, Zone
+from tests.cases import wide_after
 from tests.icloud.rig import Rig, cursor, listing
 from tests.rehearsal.rig import landed, wanted
 
@@ -119,7 +120,7 @@ def test_an_error_in_the_place_of_a_shared_library_names_it(
     assert listing(source, since) == ([], [], [])
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", wide_after(1, REFUSALS))
 def test_a_shared_library_that_ends_after_a_listing_costs_its_own_changes(
     code: str, ready: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,7 +146,7 @@ def pipeline(folder: Path, library: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", wide_after(1, REFUSALS))
 def test_a_run_copies_the_person_s_own_photos_and_says_what_is_missing(
     code: str, ready: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,7 +156,7 @@ def test_a_run_copies_the_person_s_own_photos_and_says_what_is_missing(
     assert landed(tmp_path / "Photos") == wanted(ready.library)
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", wide_after(1, REFUSALS))
 def test_files_of_a_library_that_was_closed_meanwhile_keep_no_others_back(
     code: str, ready: Rig, source: ICloudSource
 ) -> None:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.cases import wide_after
+
 # None in sys.modules is how Python is told that a package is not there.
 WITHOUT = (
     "import sys; sys.modules['pymobiledevice3'] = None\n"
@@ -22,11 +24,14 @@ def outpour(*arguments: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     "command",
-    [
-        ["connect", "iphone"],
-        ["run", "--from", "iphone", "--to", "./Photos"],
-        ["stranded", "--from", "iphone", "--from", "./Photos"],
-    ],
+    wide_after(
+        1,
+        [
+            ["connect", "iphone"],
+            ["run", "--from", "iphone", "--to", "./Photos"],
+            ["stranded", "--from", "iphone", "--from", "./Photos"],
+        ],
+    ),
 )
 def test_a_missing_extra_is_named_in_one_line(command: list[str]) -> None:
     code, lines = outpour(*command)

@@ -22,6 +22,8 @@ from tests.engine.rig import contents
 from tests.keep.reading import read
 from tests.keep.rig import GARDEN, NORWAY, Careful, World
 
+pytestmark = pytest.mark.wide
+
 
 def test_albums_that_broke_off_are_read_again(world: World) -> None:
     class Broken(Careful):

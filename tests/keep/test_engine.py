@@ -58,6 +58,7 @@ def test_what_changes_at_the_source_changes_in_ours_and_moves_no_photo(world: Wo
     assert world.run().summary.yielded == 0 and len(world.sidecars()) == 6
 
 
+@pytest.mark.wide
 def test_what_was_taken_back_at_the_source_is_told_no_more(world: World) -> None:
     """Also where nothing is left that a sidecar would have been made for."""
     world.library.put(replace(world.library.assets["asset-00001"], metadata=Metadata()), {})
@@ -97,6 +98,7 @@ def test_what_a_person_edited_stays_and_is_told(world: World) -> None:
     assert b"newest" in path.read_bytes()
 
 
+@pytest.mark.wide
 def test_one_that_was_there_before_stays(world: World) -> None:
     world.run()
     path = world.sidecars()["asset-00001"]
@@ -121,6 +123,7 @@ def test_verify_misses_ours_and_leaves_theirs_alone(world: World) -> None:
     assert world.verify().exit is Exit.OK
 
 
+@pytest.mark.wide
 def test_a_lost_file_that_nobody_asks_for_any_more_opens_no_asset(world: World) -> None:
     """Nothing would bring it again: an asset that is whole must not wait for it for ever."""
     world.run()
@@ -175,6 +178,7 @@ def test_only_folders_get_them_unless_asked_for(world: World) -> None:
     assert len([path for path in contents(shelf) if path.endswith(".xmp")]) == 6
 
 
+@pytest.mark.wide
 def test_never_means_never_and_can_be_taken_back(world: World) -> None:
     world.keep = Keep(sidecars="never")
     assert world.run().exit is Exit.OK
@@ -238,6 +242,7 @@ def test_bad_days_and_changes_end_with_the_sidecars_of_now(seed: int, tmp_path: 
         assert gardener == (asset.id in world.library.albums[GARDEN])
 
 
+@pytest.mark.wide
 def test_it_follows_a_copy_that_had_to_be_made_again_under_another_name(world: World) -> None:
     """Somebody changed the first one: that stays, and so does what it is called."""
     world.run()

@@ -18,6 +18,8 @@ from pipeline.runner import Outcome
 from pipeline.states import Exit
 from tests.engine.rig import Recorder, apple, contents, fill, go, job
 
+pytestmark = pytest.mark.wide
+
 
 class Moved:
     """A titled library on its way to the first of two places that has room."""

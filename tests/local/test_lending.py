@@ -85,6 +85,7 @@ def test_one_sink_that_proves_nothing_makes_a_copy_for_all(tmp_path: Path) -> No
     assert sorted(held(tmp_path / "to").values()) == sorted(contents(sink._shelf).values())
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("tells", [True, False], ids=["newer", "with its old time"])
 def test_a_file_that_changes_on_its_way_is_named_and_taken_by_the_next_run(
     tells: bool, tmp_path: Path

@@ -16,6 +16,8 @@ from tests.engine.rig import Recorder, contents, go, job
 from tests.ledger.earlier import as_version_two
 from tests.local.rig import DECEMBER, NOVEMBER, Folders, Refusing
 
+pytestmark = pytest.mark.wide
+
 
 @pytest.fixture
 def apart(folders: Folders) -> Folders:

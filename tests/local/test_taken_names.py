@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connectors.base import Body, Checkpoint, Put, Transferred
 from connectors.errors import ItemError
 from connectors.local.sink import LocalSink
 from pipeline.states import Exit
 from tests.local.rig import Folders
+
+pytestmark = pytest.mark.wide
 
 
 class Choosy(LocalSink):

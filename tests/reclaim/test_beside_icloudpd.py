@@ -20,6 +20,7 @@ from sandbox.faults import Faults
 from sandbox.icloud import Account, ICloud
 from sandbox.library import Library
 from sandbox.library.model import Asset
+from tests.cases import wide_after
 from tests.rehearsal.rig import served, sha
 
 ICLOUDPD = os.environ.get("OUTPOUR_ICLOUDPD") or shutil.which("icloudpd")
@@ -147,7 +148,7 @@ def theirs(case: Case, folder: Path, *options: str) -> Scene:
     return scene
 
 
-@pytest.mark.parametrize("case", CASES[::3], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", wide_after(2, CASES[::3]), ids=lambda case: case.name)
 def test_nothing_is_deleted_whose_copy_is_not_good(case: Case, tmp_path: Path) -> None:
     scene = ours(case, tmp_path / "ours")
     assert scene.lost() == 0

@@ -169,6 +169,7 @@ def test_a_request_takes_few_and_the_source_gets_a_rest() -> None:
     assert pace.batch <= 50 and pace.pause >= 1
 
 
+@pytest.mark.wide
 def test_of_several_sources_the_one_that_is_meant_is_freed(
     config: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypedDict, TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, insert, update
@@ -272,6 +273,7 @@ def test_what_may_go_is_what_is_proven(drawn: list[Drawn], rules: Rules, most: i
 both = st.lists(st.tuples(assets, halves), min_size=1, max_size=12)
 
 
+@pytest.mark.wide
 @settings(max_examples=120)
 @given(both, rules)
 def test_of_several_sources_what_is_proven_of_the_one_may_go(

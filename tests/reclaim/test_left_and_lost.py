@@ -6,12 +6,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pipeline.config.models import Select
 from pipeline.states import Exit
 from tests.engine.rig import Recorder, contents, go
 from tests.reclaim.rig import World
 from tests.reclaim.test_lost_after import checked, lose
 from tests.reclaim.test_reclaim import LIVE
+
+pytestmark = pytest.mark.wide
 
 SMALL = Select(max_size=1000)
 

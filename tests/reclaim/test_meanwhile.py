@@ -64,6 +64,7 @@ def test_answers_that_say_later_are_asked_again(tmp_path: Path) -> None:
     assert done.whole and done.assets == 9 and not world.present()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("acted", [False, True])
 def test_copies_are_looked_at_again_before_a_request_is_repeated(
     tmp_path: Path, acted: bool
@@ -92,6 +93,7 @@ def test_copies_are_looked_at_again_before_a_request_is_repeated(
     assert told.count("trashed") == 9 - len(world.present())
 
 
+@pytest.mark.wide
 def test_a_look_that_waited_for_a_person_is_no_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

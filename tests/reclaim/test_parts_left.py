@@ -15,6 +15,8 @@ from tests.engine.rig import contents
 from tests.reclaim.joint import BOTH, ONLY_CLOUD, World, ids, name
 from tests.reclaim.rig import ask
 
+pytestmark = pytest.mark.wide
+
 
 def test_what_only_the_cloud_knew_of_it_stays_known(world: World) -> None:
     """Sidecars are made from that: room in the cloud must not cost a caption or an album."""

@@ -22,6 +22,8 @@ from tests.reclaim.joint import BOTH, ONLY_CLOUD, ONLY_PHONE, Cloud, World, ids,
 from tests.reclaim.rig import NOW, ask
 from tests.together.rig import Photo
 
+pytestmark = pytest.mark.wide
+
 
 def test_only_what_the_cloud_has_goes_and_only_from_there(world: World) -> None:
     chosen, done = world.reclaim()

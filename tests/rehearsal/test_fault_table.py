@@ -19,6 +19,7 @@ from sqlalchemy import update
 from connectors.private import state_dir
 from pipeline.ledger import Ledger, schema
 from sandbox.faults import Faults
+from tests.cases import wide_after
 from tests.rehearsal.rig import assert_kept, cloud, landed, run, strays, wanted
 
 ONCE = [
@@ -103,6 +104,7 @@ def test_a_listing_that_is_always_bad_loses_nothing(name: str, tmp_path: Path) -
         assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.wide
 def test_a_listing_that_falls_short_is_told_and_the_next_run_completes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_listing_that_falls_short_is_told_and_the_next_run_completes_it(
         assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.wide
 def test_a_listing_that_falls_short_is_completed_by_name(tmp_path: Path) -> None:
     trouble = faults()
     trouble.add("empty_page", key="list/*/1*")
@@ -128,6 +131,7 @@ def test_a_listing_that_falls_short_is_completed_by_name(tmp_path: Path) -> None
         assert landed(tmp_path / "Photos") == wanted(double.library)
 
 
+@pytest.mark.wide
 def test_what_is_missing_is_not_made_up_for_by_what_has_gone(tmp_path: Path) -> None:
     """As many left as came, and those that came are not listed: the numbers alone agree."""
     trouble = faults()
@@ -205,7 +209,7 @@ LEFTOVERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("leftover", LEFTOVERS)
+@pytest.mark.parametrize("leftover", wide_after(1, LEFTOVERS))
 def test_what_a_crash_left_half_done_is_never_taken_for_the_photo(
     leftover: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +284,7 @@ def changes_amid_trouble(seed: int, folder: Path) -> None:
         assert strays(folder) == []
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", range(1))
 def test_changes_amid_trouble(seed: int, tmp_path: Path) -> None:
     changes_amid_trouble(seed, tmp_path / "Photos")
@@ -291,7 +296,7 @@ def test_changes_amid_trouble_over_many_seeds(seed: int, tmp_path: Path) -> None
     changes_amid_trouble(seed, tmp_path / "Photos")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", wide_after(1, range(2)))
 def test_everything_at_once(seed: int, tmp_path: Path) -> None:
     everything_at_once(seed, tmp_path / "Photos")
 

@@ -39,6 +39,7 @@ def test_a_line_that_comes_back_costs_nothing(
     assert strays(tmp_path / "Photos") == []
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("signed_in", [False, True])
 def test_a_line_that_never_was_up_is_told_once_and_not_waited_for(
     tmp_path: Path,

@@ -46,10 +46,10 @@ def assert_only_these_are_missing(double: ICloud, folder: Path, broken: list[Ass
     [
         pytest.param((137,), id="one"),
         pytest.param((0,), id="the first", marks=pytest.mark.slow),
-        pytest.param((99,), id="the end of a page"),
+        pytest.param((99,), id="the end of a page", marks=pytest.mark.wide),
         pytest.param((100,), id="the start of one", marks=pytest.mark.slow),
         pytest.param((3, 77, 180), id="several", marks=pytest.mark.slow),
-        pytest.param(range(100, 104), id="neighbours"),
+        pytest.param(range(100, 104), id="neighbours", marks=pytest.mark.wide),
     ],
 )
 def test_an_asset_apple_cannot_serve_is_named_and_everything_else_lands(

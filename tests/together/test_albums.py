@@ -40,6 +40,7 @@ def test_a_selected_album_is_what_any_source_has_in_it_from_the_first_run_on(
     assert world.landed() == files(*wanted, new)
 
 
+@pytest.mark.wide
 def test_two_assets_that_prove_to_be_one_stay_in_the_albums_of_both(world: World) -> None:
     photo = Photo.made(1)
     world.put(world.phone, photo, photo.asset("P1", known=False, absent=["original"]))

@@ -67,6 +67,7 @@ def test_a_photo_seen_on_the_phone_first_is_not_copied_again_from_the_cloud(worl
     assert states(world) == {AssetState.GONE: 1}
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("side", ["phone", "cloud"])
 @pytest.mark.parametrize("anew", [False, True], ids=["by its changes", "listed anew"])
 def test_a_photo_that_one_side_got_again_between_two_runs_lands_once(
@@ -90,6 +91,7 @@ def test_a_photo_that_one_side_got_again_between_two_runs_lands_once(
     assert states(world)[AssetState.CONFIRMED] == 5
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("anew", [False, True], ids=["touched", "edited"])
 def test_a_photo_that_changes_as_its_twin_appears_lands_once(world: World, anew: bool) -> None:
     """Its copies are in doubt just then, and are its copies all the same."""
@@ -104,6 +106,7 @@ def test_a_photo_that_changes_as_its_twin_appears_lands_once(world: World, anew:
     assert states(world)[AssetState.CONFIRMED] == 1
 
 
+@pytest.mark.wide
 def test_what_both_edit_and_take_back_one_after_the_other_is_not_copied_again(
     world: World,
 ) -> None:
@@ -205,6 +208,7 @@ def test_a_changed_photo_is_moved_and_what_was_there_stays(world: World) -> None
     assert states(world) == {AssetState.CONFIRMED: 1}
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("killed", [False, True])
 def test_an_edit_of_the_same_size_does_not_pass_for_what_the_file_was(
     world: World, killed: bool
@@ -275,6 +279,7 @@ def test_a_second_source_may_be_added_later(tmp_path: Path) -> None:
     assert [dict(source.opened) for source in first.sources] == [{("P50", "original"): 1}, {}]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("known", [True, False])
 def test_what_left_the_first_source_is_known_when_a_second_one_has_it(
     tmp_path: Path, known: bool
