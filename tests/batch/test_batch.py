@@ -363,6 +363,7 @@ def test_a_signal_ends_all_cleanly_and_the_same_command_goes_on(
     all_there(many)
 
 
+@pytest.mark.wide
 def test_a_killed_batch_leaves_nothing_at_work_and_goes_on(many: Path) -> None:
     more = "limits: {downloads: 1, uploads: 1, download_rate: 200kB/s}\n"
     many.write_text(many.read_text().replace("limits: {downloads: 1, uploads: 1}\n", more))

@@ -233,6 +233,7 @@ def test_reading_back(verify: Verify, percent: int) -> None:
         assert 0 < found["bytes_read"] < size
 
 
+@pytest.mark.wide
 def test_reading_back_finds_what_a_listing_hides(verify: Verify) -> None:
     """The service still lists the right checksum, but its medium lost a bit."""
     path = verify.cloud.paths()[3]

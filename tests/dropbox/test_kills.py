@@ -35,7 +35,10 @@ def mortal(use_sandbox: Point) -> Iterator[Mortal[Double]]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["request lost", "answer lost"])
-@pytest.mark.parametrize("size", [3000, 9 * MIB, pytest.param(33 * MIB, marks=SLOW)])
+@pytest.mark.parametrize(
+    "size",
+    [3000, pytest.param(9 * MIB, marks=pytest.mark.wide), pytest.param(33 * MIB, marks=SLOW)],
+)
 def test_a_run_that_dies_at_any_request_doubles_nothing(
     mortal: Mortal[Double], tmp_path: Path, after: bool, size: int
 ) -> None:

@@ -76,7 +76,7 @@ def test_new_assets_are_added_by_the_next_run(tmp_path: Path) -> None:
     assert Counter(contents(shelf).values()) == flat(held)
 
 
-@pytest.mark.parametrize("seed", wide_after(3, range(12)))
+@pytest.mark.parametrize("seed", wide_after(2, range(12)))
 def test_a_bad_connection_costs_nothing_but_time(tmp_path: Path, seed: int) -> None:
     """Nothing lost, nothing corrupt, nothing doubled, whatever fails on the way."""
     library, shelves = Library(), [Shelf(), Shelf()]

@@ -39,7 +39,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "lag"),
     [
-        pytest.param(False, False, id="request lost"),
+        pytest.param(False, False, id="request lost", marks=pytest.mark.wide),
         pytest.param(True, True, id="answer lost, listings lag"),
         pytest.param(True, False, id="answer lost", marks=SLOW),
         pytest.param(False, True, id="request lost, listings lag", marks=SLOW),
