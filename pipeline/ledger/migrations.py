@@ -66,6 +66,16 @@ def _freed(connection: Connection) -> None:
     leaving.hand_over(connection)
 
 
+def _accepted(connection: Connection) -> None:
+    """Of an accepted loss, at which sink it is; until now its text began with the name."""
+    for statement in (
+        "ALTER TABLE events ADD COLUMN sink VARCHAR DEFAULT '' NOT NULL",
+        "UPDATE events SET sink = substr(detail, 1, instr(detail, ': ') - 1) "
+        "WHERE kind = 'accepted'",
+    ):
+        connection.execute(text(statement))
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     1: _sidecars,
     2: _files,
@@ -73,6 +83,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     4: _missing,
     5: _lookalikes,
     6: _freed,
+    7: _accepted,
 }
 """``STEPS[n]`` turns version n into n + 1."""
 

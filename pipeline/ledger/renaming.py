@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, and_, func, literal, update
+from sqlalchemy import Connection, update
 
 from pipeline.ledger import album_indexes, meta, places, schema
-from pipeline.ledger.copies import adoption, losses, orphans, unchecked
+from pipeline.ledger.copies import adoption, orphans, unchecked
 from pipeline.ledger.store import Ledger
-
-_E = schema.events.c
 
 
 def follow(ledger: Ledger, sink: str, whereabouts: str, names: Collection[str]) -> None:
@@ -30,12 +28,10 @@ def _rename(connection: Connection, old: str, new: str) -> None:
     for table in (schema.copies, schema.lookalikes):  # what is noted of the new name is less
         taken_over = update(table).prefix_with("OR REPLACE").where(table.c.sink == old)
         connection.execute(taken_over.values(sink=new))
+    events = schema.events
+    connection.execute(update(events).where(events.c.sink == old).values(sink=new))
     for former, key in zip(_keys(old), _keys(new), strict=True):
         meta.move(connection, former, key)
-    told = losses.told_of(old)
-    accepted = and_(_E.kind == losses.ACCEPTED, _E.detail.startswith(told, autoescape=True))
-    after = literal(losses.told_of(new)).concat(func.substr(_E.detail, len(told) + 1))
-    connection.execute(update(schema.events).where(accepted).values(detail=after))
 
 
 def _keys(sink: str) -> list[str]:

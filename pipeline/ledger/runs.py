@@ -28,7 +28,7 @@ def begin(ledger: Ledger, command: str) -> int:
     return ledger.transact(work)
 
 
-def end(ledger: Ledger, run: int, state: RunState, summary: str) -> None:
+def end(ledger: Ledger, run: int, state: RunState) -> None:
     statement = update(schema.runs).where(schema.runs.c.id == run)
-    values = {"state": state, "ended": now(), "summary": summary}
-    ledger.transact(lambda connection: connection.execute(statement.values(**values)))
+    ended = statement.values(state=state, ended=now())
+    ledger.transact(lambda connection: connection.execute(ended))

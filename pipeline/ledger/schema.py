@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 7
+VERSION = 8
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String))
@@ -33,7 +33,6 @@ runs = Table(
     Column("started", String, nullable=False),
     Column("ended", String),
     Column("state", String, nullable=False),
-    Column("summary", String),  # JSON: the counts the summary shows
 )
 
 assets = Table(
@@ -126,6 +125,7 @@ events = Table(
     Column("kind", String, nullable=False),  # mismatch, quarantined, failed, notice, trashed, ...
     Column("asset", Integer),
     Column("resource", Integer),
+    Column("sink", String, nullable=False, default="", server_default=""),  # of a loss
     Column("detail", String, nullable=False),
 )
 

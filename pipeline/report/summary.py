@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, case, func, select
@@ -126,10 +125,6 @@ class Summary:
     @property
     def failed(self) -> int:
         return failed(self.assets)
-
-    def dump(self) -> str:
-        """The summary as JSON, as the ledger keeps it."""
-        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 def summarize(

@@ -46,7 +46,6 @@ class Record:
 
     run: int
     state: RunState | None = None
-    summary: str = ""  # JSON
 
 
 @contextlib.contextmanager
@@ -57,6 +56,6 @@ def recorded(ledger: Ledger, command: str, stop: Stop) -> Iterator[Record]:
         yield record
     except BaseException as error:
         with contextlib.suppress(Exception):  # what cannot be written must not hide why
-            runs.end(ledger, record.run, state_after(error, stop), "")
+            runs.end(ledger, record.run, state_after(error, stop))
         raise
-    runs.end(ledger, record.run, record.state or state_after(None, stop), record.summary)
+    runs.end(ledger, record.run, record.state or state_after(None, stop))

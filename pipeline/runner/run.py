@@ -43,7 +43,6 @@ def run(
         waiting = 0 if mover.idle else steps.leave_waiting(ledger, _why_waiting(mover))
         record.state = state = _state(mover, waiting)
         summary = _summary(mover, state, time.monotonic() - started)
-        record.summary = summary.dump()
     observer.progress(_snapshot(mover))
     if stop.error is not None and not isinstance(stop.error, OutpourError):
         raise stop.error

@@ -13,7 +13,7 @@ from connectors.base import Receipt, Sink
 from connectors.errors import ItemError, Misconfigured, OutpourError, Transient
 from pipeline import retry
 from pipeline.events import Notice, Observer, telling
-from pipeline.ledger import Ledger, asset_states, steps
+from pipeline.ledger import Ledger, asset_states
 from pipeline.ledger.copies import checks, losses
 from pipeline.ledger.copies.comparison import Comparison
 from pipeline.ledger.copies.losses import Fate, Loss
@@ -187,10 +187,8 @@ class _Checker:
             self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
 
     def _accept_lost(self, run: int) -> None:
-        gone = losses.accept(self._ledger, self._sink.name, self._goal.sinks)
-        for resource, (asset, path) in gone.items():
-            told = f"{losses.told_of(self._sink.name)}{path} is missing, which was accepted"
-            steps.note(self._ledger, run, losses.ACCEPTED, told, asset=asset, resource=resource)
+        gone = losses.accept(self._ledger, run, self._sink.name, self._goal.sinks)
+        for resource, path in gone.items():
             self._result.accepted.append(path)
             self._wrong.pop(resource, None)
 

@@ -24,7 +24,16 @@ def as_version_one(path: Path) -> None:
     set_version(path, 1)
 
 
+def as_version_seven(path: Path) -> None:
+    with opened(path) as raw:
+        raw.executescript(
+            "alter table events drop column sink; alter table runs add column summary varchar;"
+        )
+    set_version(path, 7)
+
+
 def as_version_six(path: Path) -> None:
+    as_version_seven(path)
     with opened(path) as raw:
         raw.executescript(
             "alter table sightings drop column freed; alter table trash rename to later;"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.runner.copies import moved_copies
 from pipeline.states import Exit
 from tests.engine.rig import contents, go
 from tests.engine.test_lookalikes import archived
+from tests.ledger.earlier import as_version_seven
 from tests.reclaim.rig import World
 from tests.reclaim.test_lost_after import checked
 from tests.reclaim.test_reclaim import LIVE
@@ -57,6 +59,22 @@ def test_one_that_took_the_place_of_the_only_other_is_said_to_lack_it(tmp_path: 
     assert go(world.job, world.ledger).exit is Exit.ITEMS_FAILED, "it was accepted of the other"
     assert checked(world, accept_lost=True).exit is Exit.OK
     assert go(world.job, world.ledger).exit is Exit.OK
+
+
+@pytest.mark.parametrize("before", [lambda ledger: None, as_version_seven])
+def test_what_was_accepted_of_one_is_missed_at_another_only(
+    tmp_path: Path, before: Callable[[Path], None]
+) -> None:
+    """Also where an earlier version took note of it."""
+    world = freed(tmp_path)
+    world.sinks = [MemorySink("instead", Shelf())]
+    go(world.job, world.ledger)
+    assert checked(world, accept_lost=True).exit is Exit.OK
+    before(world.ledger)
+    world.sinks = [*world.sinks, MemorySink("further", Shelf())]
+    go(world.job, world.ledger)
+    missed = {sink.name: len(sink.wrong) for sink in checked(world).sinks}
+    assert missed == {"instead": 0, "further": 12}
 
 
 def test_one_with_another_name_has_what_it_had(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from connectors.base import Role
 from pipeline.ledger import leaving, meta, schema
+from pipeline.ledger.codec import now
 from pipeline.ledger.copies.checks import GONE, HELD, Held, load_held, lost_at
 from pipeline.ledger.goal import Goal, wanted_at
 from pipeline.ledger.store import Ledger
@@ -35,8 +36,7 @@ _COPIES = schema.copies.join(schema.resources).join(schema.assets)
 
 _OWED = "owed"
 _BATCH = 500
-ACCEPTED = "accepted"
-"""The kind of event by which a loss was accepted."""
+_ACCEPTED = "accepted"  # the kind of event
 
 
 class Fate(StrEnum):
@@ -206,22 +206,32 @@ def forgive(ledger: Ledger, goal: Goal) -> None:
     ledger.transact(work)
 
 
-def accept(ledger: Ledger, sink: str, sinks: Sequence[str]) -> dict[int, tuple[int, str]]:
+def accept(ledger: Ledger, run: int, sink: str, sinks: Sequence[str]) -> dict[int, str]:
     """Nobody asks any more for the copies that are gone from the sink of what is no longer at the
-    source or not selected: by resource, the asset and the path of each. One that is there and
-    damaged is asked for still, and so is one that never was there and another sink has."""
+    source or not selected; the run's history says so. Returns their paths by resource. One that
+    is there and damaged is asked for still, and so is one that never was there and another sink
+    has."""
     query = select(_C.resource, _R.asset, _C.path).select_from(_COPIES)
     query = query.where(_C.sink == sink, _IS_LOST, _C.reason == GONE, ~_is_owed(sinks))
     gone_too = and_(_A.state == AssetState.GONE, _is_last())  # else runs would look for it again
     query = query.where(or_(gone_too, _is_left_out()))
     gone = select(query.subquery().c.resource)
 
-    def work(connection: Connection) -> dict[int, tuple[int, str]]:
+    def work(connection: Connection) -> dict[int, str]:
         rows = connection.execute(query.order_by(_C.resource)).all()
+        if rows:
+            told = [_acceptance(run, sink, row) for row in rows]
+            connection.execute(insert(schema.events), told)
         connection.execute(delete(schema.copies).where(_C.sink == sink, _C.resource.in_(gone)))
-        return {row.resource: (row.asset, row.path) for row in rows}
+        return {row.resource: row.path for row in rows}
 
     return ledger.transact(work)
+
+
+def _acceptance(run: int, sink: str, lost: Any) -> dict[str, Any]:
+    detail = f"{sink}: {lost.path} is missing, which was accepted"
+    what = {"asset": lost.asset, "resource": lost.resource, "sink": sink, "detail": detail}
+    return {"run": run, "time": now(), "kind": _ACCEPTED, **what}
 
 
 def _is_last() -> ColumnElement[bool]:
@@ -256,14 +266,8 @@ def _accepted_at(sink: str) -> ColumnElement[bool]:
     """Whether it was accepted that the sink lacks the files of an asset, since it was freed."""
     events = schema.events.c
     freed = select(func.max(_T.time)).where(_T.asset == _R.asset).scalar_subquery()
-    here = events.detail.startswith(told_of(sink), autoescape=True)
-    since = and_(events.kind == ACCEPTED, events.asset == _R.asset, events.time >= freed)
-    return exists().where(since, here)
-
-
-def told_of(sink: str) -> str:
-    """How the note of an accepted loss begins."""
-    return f"{sink}: "
+    here = and_(events.kind == _ACCEPTED, events.asset == _R.asset, events.sink == sink)
+    return exists().where(here, events.time >= freed)
 
 
 def _is_there_otherwise() -> ColumnElement[bool]:
