@@ -82,7 +82,8 @@ class Meter:
             self.assets_done += ok
             self.failed += not ok
 
-    def snapshot(self, staged: int, places: Mapping[str, str]) -> Progress:
+    def snapshot(self, staged: int = 0, places: Mapping[str, str] | None = None) -> Progress:
+        """The present counts, with the bytes in staging and what is told of places."""
         with self._lock:
             return Progress(
                 phase=self.phase,
@@ -99,5 +100,5 @@ class Meter:
                 retries=self.retries,
                 staged_bytes=staged,
                 adopted=self.adopted,
-                places=dict(places),
+                places=dict(places or {}),
             )

@@ -208,6 +208,4 @@ class Session:
 
     def _during(self, work: Callable[[], T]) -> T:
         mover = self._mover
-        return self._attention.during(
-            work, lambda: mover.observer.progress(mover.meter.snapshot(0, {}))
-        )
+        return self._attention.during(work, lambda: mover.observer.progress(mover.meter.snapshot()))

@@ -92,7 +92,7 @@ def compare(
 
         ends = [(gate, together), *((gates[source.name], source) for source in sources)]
         attention = Attention(ends, stop, prompter, tell)
-        unlisted = attention.during(work, lambda: observer.progress(meter.snapshot(0, {})))
+        unlisted = attention.during(work, lambda: observer.progress(meter.snapshot()))
         with copy.read() as connection:
             where = whereabouts(connection, [source.name for source in sources])
         return Compared(where, unlisted.problems, tuple(unlisted.first), unlisted.assets)

@@ -99,7 +99,7 @@ def _plan(job: Job, ledger: Ledger, observer: Observer, stop: Stop) -> Plan:
     mover = Mover(job, ledger, observer, stop, run, compare=False)
     attention = mover.connections.attention(None)
     return attention.during(
-        lambda: _compared(mover), lambda: observer.progress(mover.meter.snapshot(0, {}))
+        lambda: _compared(mover), lambda: observer.progress(mover.meter.snapshot())
     )
 
 

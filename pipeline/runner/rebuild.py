@@ -71,7 +71,7 @@ def rebuild(
         try:
             sinks = mover.connections.attention(prompter).during(
                 lambda: _found(mover, download),
-                lambda: observer.progress(mover.meter.snapshot(0, {})),
+                lambda: observer.progress(mover.meter.snapshot()),
             )
         finally:
             unlabelled = asset_states.await_sidecars(ledger, mover.goal, WAITS_FOR_SIDECAR)

@@ -118,63 +118,60 @@ def verify(
     places = [(gates[sink.name], sink) for sink in job.sinks]
     attention = Attention(places, stop, prompter, tell, left_out.leave_out)
 
-    def check(accepting: int | None) -> tuple[SinkCheck, ...]:
+    def check(run: int) -> tuple[SinkCheck, ...]:
         for sink in job.sinks:
             why = job.away.get(sink.name)
             if why is not None and not left_out.leave_out(gates[sink.name], why):
                 raise why
-        return tuple(
-            _Checker(ledger, sink, observer, stop, meter, job, gate, accepting).check(
-                download, left_out
-            )
-            for gate, sink in places
-        )
+        order = _Order(job, ledger, observer, stop, meter, download, run if accept_lost else None)
+        return tuple(_Checker(order, sink, gate).check(left_out) for gate, sink in places)
 
     losses.owe(ledger, job.goal)
     with recorded(ledger, "verify", stop) as record, asset_states.rechecked_if_interrupted(ledger):
-        checked = attention.during(lambda: check(record.run if accept_lost else None))
+        checked = attention.during(lambda: check(record.run))
         lost = list(left_out.reasons.values())
         record.state = state_without(lost) if lost else RunState.COMPLETE
     return Verified(checked, record.state)
 
 
-class _Checker:
-    """Looks at one sink. ``accepting`` is the run that notes which losses are accepted."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is the same for every sink. ``download`` is the share to read back, ``accepting`` the
+    run that notes which losses are accepted."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        sink: Sink,
-        observer: Observer,
-        stop: Stop,
-        meter: Meter,
-        job: Job,
-        gate: Gate,
-        accepting: int | None,
-    ) -> None:
-        self._ledger = ledger
+    job: Job
+    ledger: Ledger
+    observer: Observer
+    stop: Stop
+    meter: Meter
+    download: float | None
+    accepting: int | None
+
+
+class _Checker:
+    """Looks at one sink."""
+
+    def __init__(self, order: _Order, sink: Sink, gate: Gate) -> None:
+        self._order = order
+        self._ledger = order.ledger
+        self._stop = order.stop
+        self._goal = order.job.goal
         self._sink = sink
-        self._observer = observer
-        self._stop = stop
-        self._meter = meter
-        self._pipeline = job.pipeline
-        self._goal = job.goal
-        self._apart = in_sources(job.pipeline, sink.name)
         self._gate = gate
-        self._accepting = accepting
         self._result = SinkCheck(sink.name)
         self._wrong: checks.Wrong = {}
 
-    def check(self, download: float | None, left_out: LeftOut) -> SinkCheck:
+    def check(self, left_out: LeftOut) -> SinkCheck:
+        pipeline = self._order.job.pipeline
         with (
             left_out.tolerating(self._sink.name),
-            looking_through(self._ledger, self._pipeline, self._sink, self._patiently),
+            looking_through(self._ledger, pipeline, self._sink, self._patiently),
         ):
-            self._look(download)
+            self._look()
         self._result.away = self._gate.left_out.advice if self._gate.left_out else ""
         checks.mark_waiting(self._ledger, self._sink.name, self._goal)
-        if self._accepting is not None and not self._result.away:  # to the end: no empty disk
-            self._accept_lost(self._accepting)
+        if self._order.accepting is not None and not self._result.away:  # to the end: no empty disk
+            self._accept_lost(self._order.accepting)
         self._tell_wrong(losses.owed(self._ledger, self._sink.name, self._goal.sinks))
         return self._result
 
@@ -184,7 +181,7 @@ class _Checker:
         acceptable = (one.fate not in (Fate.AGAIN, Fate.OWED) for one in owed.values())
         self._result.acceptable = sum(acceptable)
         for path, why in self._result.wrong:
-            self._observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
+            self._order.observer.notice(Notice("error", f"{path}: {why}", self._sink.name))
 
     def _accept_lost(self, run: int) -> None:
         gone = losses.accept(self._ledger, run, self._sink.name, self._goal.sinks)
@@ -192,11 +189,11 @@ class _Checker:
             self._result.accepted.append(path)
             self._wrong.pop(resource, None)
 
-    def _look(self, download: float | None) -> None:
+    def _look(self) -> None:
         listed = self._sink.traits.algorithm is not None and isinstance(self._sink, Inventory)
         if listed:
             listed = self._by_listing()
-        share = (download or 0.0) if listed else 1.0
+        share = (self._order.download or 0.0) if listed else 1.0
         if share:
             if not isinstance(self._sink, ReadBack):
                 raise Misconfigured(f"{self._sink.name} cannot be read back")
@@ -247,7 +244,7 @@ class _Checker:
                         continue
                     self._result.checked += not counted
                     self._result.bytes_read += copy.size
-                    self._meter.add(downloaded=copy.size, done=copy.size)
+                    self._order.meter.add(downloaded=copy.size, done=copy.size)
                     state = checks.mark(self._ledger, copy, found)
                     self._result.edited += state is CopyState.YIELDED
                     if state is CopyState.MISSING:
@@ -261,7 +258,8 @@ class _Checker:
             return self._patiently(lambda: sha256(sink, receipt, self._stop))
 
         def look() -> None:
-            name, apart = self._sink.name, self._apart
+            name = self._sink.name
+            apart = in_sources(self._order.job.pipeline, name)
             for copy, receipt in moved_copies.find(self._ledger, name, listing(), apart, read):
                 self._result.moved += receipt.path != copy.path
                 self._wrong.pop(copy.resource, None)
@@ -274,7 +272,7 @@ class _Checker:
     def _could_not_read(self, copy: checks.Held, error: OutpourError) -> None:
         self._result.unread.append((copy.path, f"could not be read: {error}"))
         text = f"{copy.path}: could not be read: {error}"
-        self._observer.notice(Notice("error", text, self._sink.name, error.hint))
+        self._order.observer.notice(Notice("error", text, self._sink.name, error.hint))
 
     def _sampled(self, share: float) -> Iterator[list[checks.Held]]:
         for batch in checks.held(self._ledger, self._sink.name):
@@ -292,5 +290,5 @@ class _Checker:
         return why
 
     def _tell(self) -> None:
-        if self._meter.count_one() % 50 == 0:
-            self._observer.progress(self._meter.snapshot(0, {}))
+        if self._order.meter.count_one() % 50 == 0:
+            self._order.observer.progress(self._order.meter.snapshot())
