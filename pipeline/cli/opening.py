@@ -139,7 +139,7 @@ def job_of(pipeline: Pipeline, *, writing: bool = False) -> Iterator[Job]:
             stack.callback(sinks[-1].close)
         ends: list[Source | Sink] = [*sources, *sinks]
         away = {end.name: why for end in ends if (why := why_away(end, writing=writing))}
-        yield Job(pipeline, sources[0], tuple(sinks), tuple(sources[1:]), away)
+        yield Job(pipeline, tuple(sources), tuple(sinks), away)
 
 
 def why_away(end: Source | Sink, *, writing: bool = False) -> Misconfigured | None:

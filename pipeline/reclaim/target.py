@@ -26,9 +26,8 @@ class Target:
 
 def targets(job: Job) -> list[Target]:
     """The sources that can free space."""
-    several = bool(job.others)
     return [
-        Target(source, source.name if several else None)
+        Target(source, source.name if job.joined else None)
         for source in job.sources
         if isinstance(source, Reclaims)
     ]

@@ -61,7 +61,7 @@ class Connections:
         """Every place with its connector."""
         sinks = [(self.sinks[sink.name], sink) for sink in self._job.sinks]
         parts = [(self.sources[source.name], source) for source in self._job.sources]
-        return [(self.source_gate, self.source), *(parts if self._job.others else ()), *sinks]
+        return [(self.source_gate, self.source), *(parts if self._job.joined else ()), *sinks]
 
     @property
     def left_out(self) -> list[OutpourError]:
@@ -123,8 +123,8 @@ class Connections:
 
     def _one_source(self, *, compare: bool) -> Source:
         job, limits = self._job, self._job.pipeline.limits
-        if not job.others:
-            return job.source
+        if not job.joined:
+            return job.sources[0]
         identifying = None
         if compare:
             leave_out = self.sources_left_out.leave_out

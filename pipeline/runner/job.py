@@ -22,19 +22,19 @@ _MARK = 12  # digits that tell apart pipelines of one name
 
 @dataclass(frozen=True)
 class Job:
-    """A pipeline with its places made. ``others`` are further sources, in order of preference
-    after ``source``: what they hold is one library with it. ``away`` says why places cannot be
-    used as it is, by name: Misconfigured, or Fatal of one that is not there today."""
+    """A pipeline with its places made. What its ``sources`` hold is one library; they stand in
+    order of preference. ``away`` says why places cannot be used as it is, by name: Misconfigured,
+    or Fatal of one that is not there today."""
 
     pipeline: Pipeline
-    source: Source
+    sources: tuple[Source, ...]
     sinks: tuple[Sink, ...]
-    others: tuple[Source, ...] = ()
     away: Mapping[str, OutpourError] = field(default_factory=dict)
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        return (self.source, *self.others)
+    def joined(self) -> bool:
+        """Whether the library is that of several sources."""
+        return len(self.sources) > 1
 
     def after(self, ledger: Ledger) -> Job:
         """The same, knowing what the ledger does."""

@@ -122,7 +122,7 @@ def _compared(mover: Mover) -> Plan:
     with ledger.read() as connection:
         named = failures(connection)
         problem_count, problems = unshown(connection)
-        unproven = whereabouts(connection).unproven if job.others else 0
+        unproven = whereabouts(connection).unproven if job.joined else 0
     return Plan(
         assets=pending.assets,
         bytes=pending.bytes,

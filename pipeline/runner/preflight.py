@@ -145,7 +145,7 @@ def _shared(
 def staging_plan(ledger: Ledger, job: Job) -> StagingPlan:
     """What will lie on the staging disk at most, and what is free there."""
     size = work.due(ledger, job.goal).bytes
-    if not job.others and lends(job.source, [sink.traits for sink in job.sinks]):
+    if not job.joined and lends(job.sources[0], [sink.traits for sink in job.sinks]):
         size = 0
     needed = min(size, max(job.pipeline.staging.size, work.largest_file(ledger)))
     return StagingPlan(str(job.staging), needed, staging_room(job.staging))

@@ -196,7 +196,7 @@ def job(
         staging=Staging(path=staging, size=budget),
         limits=Limits(downloads=downloads, uploads=4, attempts=attempts),
     )
-    return Job(pipeline, source, tuple(sinks))
+    return Job(pipeline, (source,), tuple(sinks))
 
 
 def go(

@@ -33,7 +33,7 @@ def start(tmp_path: Path, when: When, **gauge: object) -> tuple[Outcome, Shelf]:
     for name, value in gauge.items():
         setattr(source, name, value)
     work = job(source, [MemorySink("to", shelf)], staging=tmp_path / "s")
-    waiting = Job(work.pipeline.model_copy(update={"when": when}), work.source, work.sinks)
+    waiting = Job(work.pipeline.model_copy(update={"when": when}), work.sources, work.sinks)
     return go(waiting, tmp_path / "l.sqlite"), shelf
 
 

@@ -89,7 +89,7 @@ def job(folder: Path, kind: type[ICloudSource] = ICloudSource) -> Job:
         staging=Staging(path=folder / "staging"),
     )
     sinks = tuple(LocalSink(name, root) for name, root in roots.items())
-    return Job(pipeline, kind("icloud", settings), sinks)
+    return Job(pipeline, (kind("icloud", settings),), sinks)
 
 
 def close(work: Job) -> None:

@@ -140,7 +140,7 @@ class World:
             limits=Limits(attempts=2),
             keep=Keep(sidecars=self.sidecars),
         )
-        return Job(pipeline, self.sources[0], sinks, tuple(self.sources[1:]))
+        return Job(pipeline, tuple(self.sources), sinks)
 
     def run(self, expected: Exit = Exit.OK) -> None:
         with Ledger.open(self.ledger) as ledger:

@@ -49,7 +49,7 @@ class Disks:
             Place(sink.name, "local", local, LocalSettings(path=root))
             for sink, root in zip(sinks, self.roots, strict=True)
         )
-        return Job(made.pipeline.model_copy(update={"sinks": places}), source, made.sinks)
+        return Job(made.pipeline.model_copy(update={"sinks": places}), (source,), made.sinks)
 
     def reclaim(self, *, same_disk: bool = True) -> Done:
         policy = ask(same_disk=same_disk)

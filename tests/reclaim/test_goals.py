@@ -132,7 +132,7 @@ class Plain:
 
 def test_a_source_that_cannot_free_says_so_before_anything(tmp_path: Path) -> None:
     world = World(tmp_path, count=2)
-    work = Job(world.job.pipeline, Plain(world.source), world.job.sinks)
+    work = Job(world.job.pipeline, (Plain(world.source),), world.job.sinks)
     with (
         Ledger.open(world.ledger) as ledger,
         pytest.raises(Misconfigured, match="cannot free"),

@@ -106,17 +106,17 @@ class World:
         return photo
 
     def job(self, sources: Sequence[Source] | None = None, select: Select | None = None) -> Job:
-        first, *others = self.sources if sources is None else sources
+        these = tuple(self.sources if sources is None else sources)
         sink = MemorySink("to", self.shelf)
         pipeline = Pipeline(
             name="test",
-            sources=tuple(place(source.name) for source in (first, *others)),
+            sources=tuple(place(source.name) for source in these),
             sinks=(place("to"),),
             select=select or Select(),
             staging=Staging(path=self.folder / "s"),
             limits=Limits(downloads=4, uploads=4, attempts=3),
         )
-        return Job(pipeline, first, (sink,), tuple(others))
+        return Job(pipeline, these, (sink,))
 
     def run(self, sources: Sequence[Source] | None = None, select: Select | None = None) -> Outcome:
         with Ledger.open(self.ledger) as ledger:
