@@ -113,7 +113,7 @@ class Batch:
                 ended = self._run(task)
                 if ended is None:
                     return
-                self._ended[number] = ended
+                self._ended[number] = ended.brief()
                 self._observer.ended(ended)
             with self._changed:
                 self._filled -= task.alone

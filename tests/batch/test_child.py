@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.batch import Batch, Ended, Result, Task
+from pipeline.cli.outcomes import wrong
 from pipeline.states import Exit
 from pipeline.stopping import Stop
 
@@ -90,6 +91,18 @@ def test_a_document_of_many_lines_is_an_answer_too() -> None:
     text = json.dumps({"sinks": [{"checked": 1, "wrong": {}}]}, indent=2)
     (ended,) = outcome(f"echo '{text}'").ended
     assert ended.answer == json.loads(text)
+
+
+def test_paths_of_thousands_of_pipelines_are_not_kept(program: Path) -> None:
+    """Each may list every file that a sink has; how many they are is told at the end."""
+    paths = [[f"2024/05/IMG_{number:06}.HEIC", "missing"] for number in range(2000)]
+    sink = {"name": "nas", "checked": 3000, "wrong": paths, "strangers": ["a.jpg"], "away": ""}
+    answer = program.with_name("answer.json")
+    answer.write_text(json.dumps({"sinks": [sink], "exit": 1}))
+    (ended,) = outcome(f"cat {answer}; echo 'outpour: lost' >&2; exit 1").ended
+    assert ended.answer is not None and "IMG_" not in str(ended.answer)
+    assert wrong(ended) == 2000
+    assert ended.answer["exit"] == 1 and ended.answer["sinks"][0]["checked"] == 3000
 
 
 @pytest.mark.usefixtures("program")
