@@ -189,9 +189,10 @@ class Reclaims(Protocol):
     def trash(self, assets: Sequence[tuple[str, str | None]]) -> list[OutpourError | None]:
         """Move (asset id, revision) pairs to the place's own bin; an answer for each, in order.
 
-        An asset whose revision is another by now is refused with ItemError. Repeating is
-        harmless. Raises what concerns them all: Transient, SessionExpired, Fatal; then none of
-        them may be taken for done or for not done.
+        An asset whose revision is another by now is refused with ItemError, and one that lies in
+        the bin already with InBin: its owner put it there, or a request whose answer was lost.
+        Raises what concerns them all: Transient, SessionExpired, Fatal; then none of them may be
+        taken for done or for not done.
         """
         ...
 

@@ -109,6 +109,10 @@ class NotFound(ItemError):
     """The item does not exist at the place."""
 
 
+class InBin(ItemError):
+    """What was to be moved to the place's bin lies in it already."""
+
+
 class PathConflict(ItemError):
     """The path is taken by different content, which stays untouched."""
 

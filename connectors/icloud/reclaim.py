@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.base import Asset
-from connectors.errors import ItemError, NotFound, OutpourError, Transient, Unreadable
+from connectors.errors import InBin, ItemError, NotFound, OutpourError, Transient, Unreadable
 from connectors.icloud import fields, records
 from connectors.icloud.cloudkit import (
     PAGE_ASSETS,
@@ -63,14 +63,14 @@ def trash(
     """One answer for each (asset id, revision), in order.
 
     Refused with ItemError where the revision is another by now, also where only the record of
-    the files (the master) has changed. What lies in Recently Deleted already is no error.
+    the files (the master) has changed; with InBin what lies in Recently Deleted already.
     """
     known = dict(assets)
 
     def plan(zone: Zone, now: _Now, name: str) -> _Change | None:
         record = now.record(name)
         if records.is_gone(record):
-            return None
+            raise InBin("it was deleted in iCloud already")
         if records.is_stub(record):
             raise ItemError("it was moved to a Shared Library")
         master = now.master(record)

@@ -9,7 +9,7 @@ from functools import partial
 
 from connectors.abilities import Album, Binned, Capacity
 from connectors.base import Asset, Page, Resource, Stream
-from connectors.errors import CursorLost, ItemError, NotFound, OutpourError
+from connectors.errors import CursorLost, InBin, ItemError, NotFound, OutpourError
 from connectors.streams import BytesStream
 
 _PAGE = 100
@@ -139,6 +139,8 @@ class MemorySource:
             asset = self._library.assets.get(asset_id)
             if asset and revision is not None and asset.revision != revision:
                 raise ItemError(f"{asset_id} changed since it was listed")
+            if asset_id in self._library.bin:
+                raise InBin(f"{asset_id} was deleted already")
             self._library.trash(asset_id)
 
 

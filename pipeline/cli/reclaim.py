@@ -172,7 +172,13 @@ def reclaim(
         opened(pipeline, may_leave_out=True) as (job, ledger),
         working(json=json) as work,
         reclaiming(
-            job, ledger, work.screen, at=at, stop=work.stop, prompter=work.prompter
+            job,
+            ledger,
+            work.screen,
+            at=at,
+            stop=work.stop,
+            prompter=work.prompter,
+            undoing=undo is not None,
         ) as session,
     ):
         if undo is not None:

@@ -85,6 +85,13 @@ def intend(
     return ledger.transact(work)
 
 
+def asked_before(ledger: Ledger, run: int, keys: Iterable[int]) -> set[int]:
+    """Those of these assets that an earlier run asked for, without an answer so far."""
+    query = select(_T.asset).where(_T.state == TrashState.INTENDED, _T.run != run)
+    with ledger.read() as connection:
+        return set(connection.execute(query.where(_T.asset.in_(list(keys)))).scalars())
+
+
 def record_answers(
     ledger: Ledger, run: int, answers: Mapping[int, str], done: TrashState = TrashState.TRASHED
 ) -> None:
@@ -99,28 +106,29 @@ def record_answers(
 
 
 def note_failed(ledger: Ledger, run: int, reasons: Mapping[int, str]) -> None:
-    """What could not be brought back stays in the bin; the reason is kept."""
-    rows = [{"of": run, "key": key, "why": why, "when": now()} for key, why in reasons.items()]
-    statement = _row().values(reason=bindparam("why"), time=bindparam("when"))
+    """What could not be brought back stays in the bin, since when it was; the reason is kept."""
+    rows = [{"of": run, "key": key, "why": why} for key, why in reasons.items()]
+    statement = _row().values(reason=bindparam("why"))
     if rows:
         ledger.transact(lambda connection: connection.execute(statement, rows))
 
 
-def reconcile(ledger: Ledger, source: str | None) -> tuple[int, int]:
+def reconcile(ledger: Ledger, source: str | None, *, sure: bool) -> tuple[int, int]:
     """How deletions ended whose answers were lost: numbers of those done, and not done. Here and
     below ``source`` is the one that was asked, None where the pipeline has no other.
 
-    Right after a complete listing of it only: what it no longer lists is in its bin.
+    Right after a listing of it only: what it no longer lists is in its bin. Without ``sure`` the
+    listing could not name everything, and what became of the others stays open.
     """
 
     def work(connection: Connection) -> tuple[int, int]:
         query = select(_T.run, _T.asset, _GONE.label("gone")).select_from(_TRASH)
-        rows = connection.execute(query.where(_in_state(TrashState.INTENDED, source))).all()
+        rows = connection.execute(query.where(_in_state(source, TrashState.INTENDED))).all()
         ended = [
             {"of": row.run, "key": row.asset, "when": now(),
              "new": TrashState.TRASHED if row.gone else TrashState.REFUSED,
              "why": "the answer was lost; read from the next listing"}
-            for row in rows
+            for row in rows if row.gone or sure
         ]  # fmt: skip
         if ended:
             _record(connection, ended)
@@ -163,28 +171,29 @@ def _to_undo(source: str | None) -> ColumnElement[bool]:
     owners = case(
         (_T.sighting.is_(None), _T.asset.in_(others)), else_=and_(_S.gone, _S.freed == "")
     )
-    return and_(_in_state(TrashState.TRASHED, source), ~owners)
+    # To bring back what has never gone does nothing.
+    return and_(_in_state(source, TrashState.TRASHED, TrashState.INTENDED), ~owners)
 
 
 def in_bin(ledger: Ledger, source: str | None, *, since: str = "") -> dict[str, int]:
     """Bytes by asset id of all that we put into the bin (after a moment, ISO 8601 in UTC) and that
     left the source since."""
     query = select(_ID, _SIZE).select_from(_TRASH)
-    query = query.where(_in_state(TrashState.TRASHED, source), _GONE, _T.time >= since)
+    query = query.where(_in_state(source, TrashState.TRASHED), _GONE, _T.time >= since)
     with ledger.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def bytes_since(ledger: Ledger, source: str | None, moment: str) -> int:
     """Bytes put into the bin since ``moment`` (ISO 8601, UTC) and not restored."""
-    trashed = and_(_in_state(TrashState.TRASHED, source), _T.time >= moment, _GONE)
+    trashed = and_(_in_state(source, TrashState.TRASHED), _T.time >= moment, _GONE)
     query = select(func.coalesce(func.sum(_SIZE), 0)).select_from(_TRASH)
     with ledger.read() as connection:
         return int(connection.execute(query.where(trashed)).scalar_one())
 
 
-def _in_state(state: TrashState, source: str | None) -> ColumnElement[bool]:
-    return and_(_T.state == state, true() if source is None else _S.source == source)
+def _in_state(source: str | None, *states: TrashState) -> ColumnElement[bool]:
+    return and_(_T.state.in_(states), true() if source is None else _S.source == source)
 
 
 def _row() -> Any:

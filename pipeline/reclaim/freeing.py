@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from connectors.errors import Fatal, OutpourError
+from connectors.errors import Fatal, InBin, OutpourError
 from pipeline.events import ItemEvent
 from pipeline.ledger import asset_states, trash
 from pipeline.ledger.copies import adoption, checks
@@ -116,11 +116,18 @@ class Freeing:
                 self._withdraw(candidate, "is another in the ledger since it was chosen")
         chosen = {candidate.key: candidate for candidate, _ in proven if candidate.key in going}
         answers = Answers(mover, self._target.source)
+        asked = trash.asked_before(mover.ledger, mover.run_id, chosen)
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
             self._looked = None
+            again = asked & set(keys)
+            asked.update(keys)
             wanted = [(chosen[key].asset, chosen[key].revision) for key in keys]
-            return self._target.reclaims.trash(wanted)
+            return [
+                # Else its owner put it there, and it is not ours to bring back.
+                None if key in again and isinstance(answer, InBin) else answer
+                for key, answer in zip(keys, self._target.reclaims.trash(wanted), strict=True)
+            ]
 
         def withdraw(keys: Sequence[int]) -> Mapping[int, str]:
             """A source may let us wait, for hours where a person has to sign in."""

@@ -27,6 +27,7 @@ from pipeline.runner.job import Job
 from pipeline.runner.move import Mover
 from pipeline.stages.discover import Discovered
 from pipeline.stopping import Stop
+from pipeline.together import Together
 from pipeline.wording import counted
 
 T = TypeVar("T")
@@ -45,14 +46,16 @@ def reclaiming(
     at: str | None = None,
     prompter: Prompter | None = None,
     pace: Pace | None = None,
+    undoing: bool = False,
 ) -> Iterator[Session]:
     """A session, which the ledger keeps record of. ``at`` names the source to be freed; None: the
     only one that can be. Of the others none is asked. ``prompter`` is None where nobody can be.
+    With ``undoing`` nothing but that is done, which needs no sink.
 
     Misconfigured where the source cannot free space; raises why it, or a sink, is away.
     """
     chosen = target(job, at)
-    needed: tuple[Source | Sink, ...] = (chosen.source, *job.sinks)
+    needed: tuple[Source | Sink, ...] = (chosen.source, *(() if undoing else job.sinks))
     for end in needed:
         if end.name in job.away:
             raise job.away[end.name]
@@ -181,11 +184,15 @@ class Session:
         mover = self._mover
         found = mover.catalogue.refresh()
         asset_states.confirm_complete(self._ledger, mover.goal)
-        gone, there = trash.reconcile(self._ledger, self._target.part)
+        gone, there = trash.reconcile(self._ledger, self._target.part, sure=self._is_sure(found))
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"
             mover.run.notice("warning", text, self._source.name)
         return found
+
+    def _is_sure(self, found: Discovered) -> bool:
+        source = self._mover.run.source
+        return self._source.name in source.sure if isinstance(source, Together) else found.sure
 
     def _capacity(self) -> Capacity | None:
         source = self._source

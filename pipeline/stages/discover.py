@@ -27,6 +27,7 @@ class Discovered:
     expected: int | None
     ignored: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    sure: bool = True  # it told of each asset whether it is there
 
     @property
     def missing(self) -> int:
@@ -98,7 +99,7 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected, ignored, notices)
+        return Discovered(present, expected, ignored, notices, full or cursor is not None)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

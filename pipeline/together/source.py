@@ -65,7 +65,8 @@ class Together:
 
     A sign-in that ends is waited for in front of that source, at its own gate. What was left out
     (``left_out``) stays as it was listed last, and its files raise GivenUp where no other source
-    has them. ``failing`` names the source whose listing, or whose albums, raised last.
+    has them. ``failing`` names the source whose listing, or whose albums, raised last, ``sure``
+    those whose last listing told of each asset whether it is there.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Together:
         self._down: dict[str, float] = {}  # since when it answers no file
         self.unsure = False
         self.failing = ""
+        self.sure: set[str] = set()
 
     # --- listing ---
 
@@ -113,6 +115,7 @@ class Together:
         """One source's part of the listing; nothing new of one that was left out, of which what
         could not be read is still that."""
         self.failing = source.name
+        self.sure.discard(source.name)
         try:
             self._require(source.name)
             yield from self._changes(source, since, course)
@@ -151,6 +154,8 @@ class Together:
             yield from self._vanished(name, number, course)
         elif since is None:
             course.full = False  # it could not name everything
+        if full or name in course.cursors:
+            self.sure.add(name)
         course.problems += problems
         if expected is not None:
             there = self._ledger.transact(lambda c: sightings.count(c, name))

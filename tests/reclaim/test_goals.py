@@ -12,7 +12,7 @@ import pytest
 from connectors.abilities import Binned, Capacity
 from connectors.errors import Misconfigured
 from connectors.memory import MemorySink, MemorySource, Shelf
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, trash
 from pipeline.reclaim import reclaiming
 from pipeline.reclaim.policy import moment
 from pipeline.runner import Job
@@ -157,17 +157,22 @@ def test_undo_of_nothing_and_of_an_unknown_run(tmp_path: Path) -> None:
     assert told.value.hint == f"Runs with assets in the bin: {done.run} (4)"
 
 
-def test_what_has_left_the_bin_cannot_come_back(tmp_path: Path) -> None:
+def test_what_has_left_the_bin_cannot_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World(tmp_path, count=4)
     world.reclaim()
     del world.library.bin["asset-00001"]
     watcher = Recorder()
+    monkeypatch.setattr(trash, "now", lambda: "2099-01-01T00:00:00+00:00")
     undone = world.undo(observer=watcher)
     assert undone.assets == 3 and not undone.whole
     assert sorted(event.state for event in watcher.items) == ["refused", *["restored"] * 3]
     assert watcher.last is not None and watcher.last.failed == 1
     assert [name for name, _ in undone.refused] == ["IMG_0001.HEIC"]
     assert len(world.present()) == 3
+    with Ledger.open(world.ledger) as ledger:
+        assert trash.bytes_since(ledger, None, "2098") == 0, "it went when it went"
 
 
 def test_copies_at_a_sink_that_was_taken_out_do_not_count(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, func, insert, or_, select, tuple_, update
 
 from connectors.base import Asset, Problem, Role
-from pipeline.ledger import schema
+from pipeline.ledger import leaving, schema
 from pipeline.ledger.codec import dump_asset, parse_asset, timestamp
+from pipeline.states import TrashState
 
 _S, _N = schema.sightings.c, schema.prints.c
-_A, _R = schema.assets.c, schema.resources.c
+_A, _R, _T = schema.assets.c, schema.resources.c, schema.trash.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +236,15 @@ def name(connection: Connection, key: int, ids: dict[str, str]) -> None:
 
 
 def leave(connection: Connection, source: str, asset_ids: Sequence[str]) -> list[str]:
-    """Mark as gone; returns the principals concerned."""
+    """Mark as gone, and as freed what reclaim asked for without an answer yet; returns the
+    principals concerned."""
     here = (_S.source == source, _S.asset_id.in_(asset_ids))
     principals = list(connection.execute(select(_S.principal).where(*here)).scalars())
     connection.execute(update(schema.sightings).where(*here).values(gone=True))
+    asked = select(_S.id, _T.run, _T.time).join(schema.trash, _T.sighting == _S.id)
+    for row in connection.execute(asked.where(*here, _T.state == TrashState.INTENDED)).all():
+        freed = leaving.by_reclaim(row.run, row.time)
+        connection.execute(update(schema.sightings).where(_S.id == row.id).values(freed=freed))
     return principals
 
 
