@@ -13,6 +13,7 @@ OutpourError
 │       └── DailyLimit  the same, and ``resume_at`` says when it will be over
 ├── ItemError           record it against this one item, go on with the others
 │   ├── NotFound        the item is not there (any more)
+│   ├── InBin           it lies in the place's own bin already: it is ours only if we asked before
 │   ├── PathConflict    the path holds other content: choose another name
 │   └── Unreadable      what the place gave makes no sense, or is less than it said
 ├── CursorLost          the change token is no longer honoured: list everything
