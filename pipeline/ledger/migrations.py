@@ -74,6 +74,12 @@ def _accepted(connection: Connection) -> None:
         "WHERE kind = 'accepted'",
     ):
         connection.execute(text(statement))
+    named = text(
+        "UPDATE events SET sink = :name WHERE kind = 'accepted' AND instr(detail, :told) = 1"
+    )
+    names = connection.execute(text("SELECT DISTINCT sink FROM copies")).scalars().all()
+    for name in sorted(names, key=len):  # which may have a colon itself
+        connection.execute(named, {"name": name, "told": f"{name}: "})
 
 
 STEPS: dict[int, Callable[[Connection], None]] = {

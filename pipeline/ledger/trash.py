@@ -27,6 +27,7 @@ from sqlalchemy import (
 from connectors.errors import Fatal
 from pipeline.ledger import leaving, reclaimable, schema
 from pipeline.ledger.assets import listing
+from pipeline.ledger.assets.listing import Coverage
 from pipeline.ledger.codec import now
 from pipeline.ledger.reclaimable import Candidate
 from pipeline.ledger.store import Ledger
@@ -38,6 +39,7 @@ _TRASH = schema.trash.join(schema.assets).outerjoin(schema.sightings, _S.id == _
 _ID = func.coalesce(_S.asset_id, _A.asset_id)
 _FILENAME = func.coalesce(_S.filename, _A.filename)
 _SIZE = func.coalesce(_S.size, _A.size)
+_SEEN = func.coalesce(_S.seen, _A.seen)
 _GONE = case((_T.sighting.is_(None), _A.state == AssetState.GONE), else_=_S.gone)
 
 
@@ -86,23 +88,43 @@ def intend(
 
 
 def asked_before(ledger: Ledger, run: int, keys: Iterable[int]) -> set[int]:
-    """Those of these assets that an earlier run asked for, without an answer so far."""
-    query = select(_T.asset).where(_T.state == TrashState.INTENDED, _T.run != run)
+    """Those of these assets of ``run`` that an earlier one asked for, with no answer so far."""
+    query = select(_T.asset).where(_T.asset.in_(list(keys)), _is_open_since_before(run))
     with ledger.read() as connection:
-        return set(connection.execute(query.where(_T.asset.in_(list(keys)))).scalars())
+        return set(connection.execute(query).scalars())
+
+
+def _is_open_since_before(run: int) -> ColumnElement[bool]:
+    """Whether a row is of an earlier run, without an answer, and this run asks for the same."""
+    mine = schema.trash.alias()
+    same = and_(
+        mine.c.run == run,
+        mine.c.asset == _T.asset,
+        mine.c.sighting.is_not_distinct_from(_T.sighting),
+    )
+    return and_(_T.state == TrashState.INTENDED, _T.run != run, exists().where(same))
 
 
 def record_answers(
     ledger: Ledger, run: int, answers: Mapping[int, str], done: TrashState = TrashState.TRASHED
 ) -> None:
-    """Record the source's answers by asset: empty where it did what was asked, else why not."""
+    """Record the source's answers by asset: empty where it did what was asked, else why not. What
+    an earlier run asked for without an answer is this run's from then on."""
     rows = [
         {"of": run, "key": key, "new": TrashState.REFUSED if why else done,
          "when": now(), "why": why}
         for key, why in answers.items()
     ]  # fmt: skip
+    mine = [key for key, why in answers.items() if not why]
+    earlier = update(schema.trash).where(_T.asset.in_(mine), _is_open_since_before(run))
+    again = f"asked for again by run {run}"
+
+    def work(connection: Connection) -> None:
+        _record(connection, rows)
+        connection.execute(earlier.values(state=TrashState.REFUSED, reason=again))
+
     if rows:
-        ledger.transact(lambda connection: _record(connection, rows))
+        ledger.transact(work)
 
 
 def note_failed(ledger: Ledger, run: int, reasons: Mapping[int, str]) -> None:
@@ -113,22 +135,23 @@ def note_failed(ledger: Ledger, run: int, reasons: Mapping[int, str]) -> None:
         ledger.transact(lambda connection: connection.execute(statement, rows))
 
 
-def reconcile(ledger: Ledger, source: str | None, *, sure: bool) -> tuple[int, int]:
+def reconcile(ledger: Ledger, source: str | None, coverage: Coverage) -> tuple[int, int]:
     """How deletions ended whose answers were lost: numbers of those done, and not done. Here and
     below ``source`` is the one that was asked, None where the pipeline has no other.
 
-    Right after a listing of it only: what it no longer lists is in its bin. Without ``sure`` the
-    listing could not name everything, and what became of the others stays open.
+    Right after a listing of it only, of this ``coverage``: what it no longer lists is in its bin.
+    Of what a listing that is not sure did not name, it stays open.
     """
 
     def work(connection: Connection) -> tuple[int, int]:
-        query = select(_T.run, _T.asset, _GONE.label("gone")).select_from(_TRASH)
+        what = (_T.run, _T.asset, _GONE.label("gone"), _SEEN.label("seen"))
+        query = select(*what).select_from(_TRASH)
         rows = connection.execute(query.where(_in_state(source, TrashState.INTENDED))).all()
         ended = [
             {"of": row.run, "key": row.asset, "when": now(),
              "new": TrashState.TRASHED if row.gone else TrashState.REFUSED,
              "why": "the answer was lost; read from the next listing"}
-            for row in rows if row.gone or sure
+            for row in rows if row.gone or coverage.sure or row.seen == coverage.number
         ]  # fmt: skip
         if ended:
             _record(connection, ended)

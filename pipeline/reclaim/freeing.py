@@ -116,11 +116,12 @@ class Freeing:
                 self._withdraw(candidate, "is another in the ledger since it was chosen")
         chosen = {candidate.key: candidate for candidate, _ in proven if candidate.key in going}
         answers = Answers(mover, self._target.source)
-        asked = trash.asked_before(mover.ledger, mover.run_id, chosen)
+        before = trash.asked_before(mover.ledger, mover.run_id, chosen)
+        asked: set[int] = set()
 
         def ask(keys: Sequence[int]) -> list[OutpourError | None]:
             self._looked = None
-            again = asked & set(keys)
+            again = (asked | before) & set(keys)
             asked.update(keys)
             wanted = [(chosen[key].asset, chosen[key].revision) for key in keys]
             return [
@@ -146,7 +147,8 @@ class Freeing:
                     self._withdraw(candidate, answers.withdrawn[key])
                 else:
                     self._tell(candidate, answers.told.get(key))
-            trash.record_answers(mover.ledger, mover.run_id, answers.told)
+            never = {key: why for key, why in answers.withdrawn.items() if key not in asked}
+            trash.record_answers(mover.ledger, mover.run_id, answers.told | never)
 
     def _tell(self, candidate: Candidate, answer: str | None) -> None:
         if answer is None:

@@ -12,6 +12,7 @@ from connectors.base import Sink, Source
 from connectors.errors import Fatal, Misconfigured
 from pipeline.events import Observer
 from pipeline.ledger import Ledger, asset_states, places, trash
+from pipeline.ledger.assets.listing import Coverage
 from pipeline.reclaim.aftermath import Aftermath, aftermath
 from pipeline.reclaim.asking import Pace
 from pipeline.reclaim.done import Done
@@ -184,15 +185,17 @@ class Session:
         mover = self._mover
         found = mover.catalogue.refresh()
         asset_states.confirm_complete(self._ledger, mover.goal)
-        gone, there = trash.reconcile(self._ledger, self._target.part, sure=self._is_sure(found))
+        gone, there = trash.reconcile(self._ledger, self._target.part, self._coverage(found))
         if gone or there:
             text = f"an interrupted deletion: {gone} assets are in the bin, {there} stayed"
             mover.run.notice("warning", text, self._source.name)
         return found
 
-    def _is_sure(self, found: Discovered) -> bool:
+    def _coverage(self, found: Discovered) -> Coverage:
         source = self._mover.run.source
-        return self._source.name in source.sure if isinstance(source, Together) else found.sure
+        if isinstance(source, Together):
+            return source.coverage[self._source.name]
+        return found.coverage
 
     def _capacity(self) -> Capacity | None:
         source = self._source

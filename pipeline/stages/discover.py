@@ -25,9 +25,9 @@ class Discovered:
 
     present: int
     expected: int | None
+    coverage: listing.Coverage
     ignored: Mapping[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    sure: bool = True  # it told of each asset whether it is there
 
     @property
     def missing(self) -> int:
@@ -73,7 +73,7 @@ class Discovery:
     def _list(self, selection: Selection, since: str | None, again: bool) -> Discovered:
         number = listing.begin(self._ledger, self._source.name)
         self._meter.relisted()
-        cursor, expected, full = None, None, since is None
+        cursor, expected, full, unread = None, None, since is None, 0
         ignored: Counter[str] = Counter()
         notices: tuple[str, ...] = ()
         nothing = Page(albums_changed=False)
@@ -84,6 +84,7 @@ class Discovery:
             written = listing.record(self._ledger, page, number, selection, again=again)
             self._furthest = max(self._furthest, brought)
             self._meter.add(listed=len(page.assets))
+            unread += len(page.problems)
             cursor, full = page.cursor or cursor, page.full
             ignored.update(page.ignored)
             notices += page.notices
@@ -99,7 +100,8 @@ class Discovery:
             full=full,
             changes=since is not None,
         )
-        return Discovered(present, expected, ignored, notices, full or cursor is not None)
+        coverage = listing.Coverage(number, full or (cursor is not None and not unread))
+        return Discovered(present, expected, coverage, ignored, notices)
 
 
 def load_albums(ledger: Ledger, source: Source) -> dict[str, OutpourError]:

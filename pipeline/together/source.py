@@ -28,6 +28,7 @@ from connectors.errors import (
 )
 from pipeline.ledger import Ledger, albums
 from pipeline.ledger.assets import sightings, twins
+from pipeline.ledger.assets.listing import Coverage
 from pipeline.left_out import LeftOut
 from pipeline.limits import Gate, GivenUp
 from pipeline.together import joining
@@ -65,8 +66,8 @@ class Together:
 
     A sign-in that ends is waited for in front of that source, at its own gate. What was left out
     (``left_out``) stays as it was listed last, and its files raise GivenUp where no other source
-    has them. ``failing`` names the source whose listing, or whose albums, raised last, ``sure``
-    those whose last listing told of each asset whether it is there.
+    has them. ``failing`` names the source whose listing, or whose albums, raised last; ``coverage``
+    is that of the last listing of each, as far as there was one.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Together:
         self._down: dict[str, float] = {}  # since when it answers no file
         self.unsure = False
         self.failing = ""
-        self.sure: set[str] = set()
+        self.coverage: dict[str, Coverage] = {}
 
     # --- listing ---
 
@@ -115,7 +116,7 @@ class Together:
         """One source's part of the listing; nothing new of one that was left out, of which what
         could not be read is still that."""
         self.failing = source.name
-        self.sure.discard(source.name)
+        self.coverage.pop(source.name, None)
         try:
             self._require(source.name)
             yield from self._changes(source, since, course)
@@ -154,8 +155,8 @@ class Together:
             yield from self._vanished(name, number, course)
         elif since is None:
             course.full = False  # it could not name everything
-        if full or name in course.cursors:
-            self.sure.add(name)
+        sure = full or (name in course.cursors and not problems)
+        self.coverage[name] = Coverage(number, sure)
         course.problems += problems
         if expected is not None:
             there = self._ledger.transact(lambda c: sightings.count(c, name))

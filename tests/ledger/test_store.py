@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from connectors.errors import DiskFull, Fatal, Misconfigured
 from pipeline.ledger import Ledger, migrations, schema, store
 from tests.ledger.disk import Trouble, disk
-from tests.ledger.earlier import as_version_one, opened, set_version, version
+from tests.ledger.earlier import as_version_one, as_version_seven, opened, set_version, version
 
 PUT = store.Op(0, insert(schema.meta))
 _CHILD = """
@@ -293,6 +293,26 @@ def test_a_ledger_of_the_first_version_keeps_all_it_knows(tmp_path: Path) -> Non
         assert connection.execute(select(schema.sightings)).all() == []
         assert connection.execute(select(schema.resources.c.instead)).all() == []
         assert "resources_size" in {i["name"] for i in inspect(connection).get_indexes("resources")}
+
+
+def test_an_accepted_loss_of_earlier_versions_is_of_the_sink_that_its_text_names(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger.open(path).close()
+    as_version_seven(path)
+    with opened(path) as raw:
+        raw.execute("insert into runs values (1, 'verify', '2026', '2026', 'complete', '')")
+        for number, sink in enumerate(("my", "my: disk")):
+            kept = (number, sink, "confirmed", "a.jpg", "")
+            columns = "resource, sink, state, path, reason"
+            raw.execute(f"insert into copies ({columns}) values (?, ?, ?, ?, ?)", kept)
+        for told in ("my: a.jpg is missing", "my: disk: a.jpg is missing", "gone: a.jpg"):
+            row = (1, "2026", "accepted", told)
+            raw.execute("insert into events (run, time, kind, detail) values (?, ?, ?, ?)", row)
+    with Ledger.open(path) as ledger, ledger.read() as connection:
+        sinks = connection.execute(select(schema.events.c.sink)).scalars().all()
+    assert sinks == ["my", "my: disk", "gone"]
 
 
 def test_a_database_of_others_is_not_taken_for_an_empty_ledger(tmp_path: Path) -> None:

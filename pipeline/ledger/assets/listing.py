@@ -45,6 +45,15 @@ class Listing:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What can be concluded from a listing: by its ``number`` what it named is marked as seen, and
+    a ``sure`` one told of each asset whether it is there."""
+
+    number: int
+    sure: bool
+
+
 def last(connection: Connection, source: str) -> Listing | None:
     """The source's last listing, complete or not; None before the first."""
     row = connection.execute(
