@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## move a sandbox library into ./demo and prove it
 	$(BIN)/outpour demo
 
-test: $(STAMP)  ## every promise, in some five minutes on two cores
+test: $(STAMP)  ## every promise, in five to ten minutes on two cores
 	$(BIN)/$(PYTEST) -n 4 -m 'not wide'
 
 test-wide: $(STAMP)  ## its rarer situations, as long again

@@ -51,14 +51,7 @@ def sink_of(cloud: str) -> Sink:
     return DropboxSink("dropbox", DropboxSettings())
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "unavailable",
-        pytest.param("throttle", marks=pytest.mark.wide),
-        pytest.param("reset", marks=pytest.mark.wide),
-    ],
-)
+@pytest.mark.parametrize("fault", ["unavailable", "throttle", "reset"])
 def test_what_fails_in_it_is_asked_for_again_and_nothing_else(
     moved: FanOut, cloud: str, fault: str
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from connectors.abilities import Album
 from connectors.base import Role
-from connectors.memory import Shelf
 from pipeline.ledger.reclaimable import Order
 from pipeline.states import AssetState, Exit
 from tests.engine.rig import contents
@@ -86,11 +85,7 @@ def test_what_only_the_cloud_had_of_it_is_given_to_a_sink_that_is_added(world: W
     world.run()
     world.reclaim()
     world.run()
-    world.in_cloud.bin.clear()
-    world.in_cloud.contents.clear()
-    world.shelves = (*world.shelves, Shelf())
-    world.run()
-    assert contents(world.shelves[2]) == contents(world.shelves[0])
+    assert contents(world.add_sink_without_the_cloud()) == contents(world.shelves[0])
 
 
 @pytest.mark.parametrize("changed", ["a favourite", "unreadable", "other bytes", "another size"])
